@@ -1,0 +1,185 @@
+//! What a driver is: a pure state machine that is fed packets and answers with readings and with bytes for the device.
+//!
+//! The link (Bluetooth or serial) owns the socket and the clock; a session owns the protocol. `now` goes in with every call, so that a
+//! tape of bytes gives the same readings for ever.
+
+use jiff::{Timestamp, civil::DateTime};
+use serde::Serialize;
+use uuid::Uuid;
+use vitals::{Flag, Unit, Value, Vital};
+
+/// One row of [`crate::DRIVERS`].
+#[derive(Clone, Copy)]
+pub struct Driver {
+    /// Its name in configuration and before the colon of a device id.
+    pub name: &'static str,
+    /// How the bytes come.
+    pub transport: Transport,
+    /// What it can measure.
+    pub vitals: &'static [Vital],
+    /// Devices known to speak it.
+    pub devices: &'static [&'static str],
+    /// The standard or the maker's document that it follows.
+    pub standard: &'static str,
+    /// Begins a connection.
+    pub open: fn() -> Box<dyn Session>,
+}
+
+/// How a driver's bytes come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Bluetooth Low Energy: the service to look for, and the characteristics to subscribe to (notify or indicate).
+    Ble {
+        /// The primary service's UUID, by which an advertisement is recognised.
+        service: Uuid,
+        /// Characteristics whose values are fed to the session, the main one first.
+        subscribe: &'static [Uuid],
+        /// Characteristics read once after connecting and fed to the session, where the device has them.
+        read: &'static [Uuid],
+    },
+    /// A serial line.
+    Serial {
+        /// Bits per second.
+        baud: u32,
+        /// Parity, always with 8 data bits and 1 stop bit.
+        parity: Parity,
+    },
+}
+
+/// Parity of a serial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are the documentation")]
+pub enum Parity {
+    None,
+    Odd,
+}
+
+/// Where bytes come from or go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// A GATT characteristic.
+    Characteristic(Uuid),
+    /// The serial line; its bytes are a stream that may be cut anywhere.
+    Line,
+}
+
+/// What a session wants done, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// A value was measured.
+    Measured(Measured),
+    /// Send these bytes to the device (a GATT write with response, or onto the line).
+    Write {
+        /// Where to.
+        channel: Channel,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Bytes that could not be understood. The session goes on.
+    Refused {
+        /// Why.
+        error: DecodeError,
+        /// The bytes, for the log and the counter.
+        bytes: Vec<u8>,
+    },
+    /// What was taken together is complete: the link may close this sitting.
+    SittingEnd,
+}
+
+/// One measured value, as the device said it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Measured {
+    /// What.
+    pub vital: Vital,
+    /// How much, with the device's digits.
+    pub value: Value,
+    /// In the device's unit.
+    pub unit: Unit,
+    /// The device's own time, which has no zone; absent if it gave none or it was marked unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_time: Option<DateTime>,
+    /// Every quality bit that was set.
+    pub flags: Vec<Flag>,
+}
+
+/// One connection to one device.
+pub trait Session: Send {
+    /// Called once when connected: what to send first. `local` is the wall clock of the device's room, for setting its clock.
+    fn connected(&mut self, now: Timestamp, local: DateTime) -> Vec<Output>;
+
+    /// Bytes came.
+    fn received(&mut self, now: Timestamp, channel: Channel, bytes: &[u8]) -> Vec<Output>;
+
+    /// When to call [`Session::timed_out`], if nothing comes before.
+    fn timeout_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// The time given by [`Session::timeout_at`] has come.
+    fn timed_out(&mut self, _now: Timestamp) -> Vec<Output> {
+        Vec::new()
+    }
+
+    /// Everything measured so far has been acknowledged by the core: the device may forget what it stores.
+    fn kept(&mut self, _now: Timestamp) -> Vec<Output> {
+        Vec::new()
+    }
+}
+
+/// Why bytes are not a measurement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Fewer bytes than the format needs.
+    #[error("{what}: {found} bytes, need at least {need}")]
+    TooShort {
+        /// Which format.
+        what: &'static str,
+        /// Bytes there.
+        found: usize,
+        /// Bytes needed.
+        need: usize,
+    },
+    /// More bytes than the format has.
+    #[error("{what}: {found} bytes, at most {most} are meant by its flags")]
+    TooLong {
+        /// Which format.
+        what: &'static str,
+        /// Bytes there.
+        found: usize,
+        /// Bytes that the flags announce.
+        most: usize,
+    },
+    /// The checksum does not match.
+    #[error("{what}: checksum is {found:#04x}, the bytes give {wanted:#04x}")]
+    Checksum {
+        /// Which format.
+        what: &'static str,
+        /// Sent.
+        found: u8,
+        /// Computed.
+        wanted: u8,
+    },
+    /// A fixed byte or bit is not what the format says.
+    #[error("{what}: {field} is {found:#04x}, want {wanted}")]
+    Malformed {
+        /// Which format.
+        what: &'static str,
+        /// Which field.
+        field: &'static str,
+        /// What it held.
+        found: u32,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// Frames of a packet were lost in between.
+    #[error("{what}: frame {found} of {need} is missing")]
+    FrameLoss {
+        /// Which format.
+        what: &'static str,
+        /// The first missing frame, from 1.
+        found: usize,
+        /// Frames in a packet.
+        need: usize,
+    },
+}

@@ -1,0 +1,3 @@
+//! `vagt-edge`, the kit's agent.
+
+fn main() {}

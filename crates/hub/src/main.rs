@@ -1,0 +1,3 @@
+//! `vagt`, the clinic's program.
+
+fn main() {}

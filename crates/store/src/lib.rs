@@ -1,0 +1,99 @@
+//! Everything SQL: one trait, and every backend behind it passes one conformance suite.
+//!
+//! Promise 1 lives here: a batch of messages, what they changed and the mark that they were seen are committed in one transaction, or not at
+//! all. Nothing outside this crate writes SQL.
+
+pub mod conformance;
+mod model;
+mod sqlite;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use triage::{Alert, AlertEvent, AlertId};
+use vitals::{KitId, PatientId, Vital};
+
+pub use model::{
+    Account, Batch, Curve, CurvePoint, Entry, Heard, Kit, KitSeq, Patient, Quarantined, QuarantinedEntry, Roster,
+    Stored, StoreError, StoredMessage, WebSession,
+};
+pub use sqlite::Sqlite;
+
+/// What a store can do. Reads may run beside each other and beside a write; writes come one at a time.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // --- step 7, record
+
+    /// Commits a batch durably, in one transaction: messages with their readings and answers, alert changes, assessment changes,
+    /// quarantine, and the dedupe marks. When this returns `Ok`, the messages may be acknowledged.
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Which of these messages are already stored or in quarantine, with the hash of what they said.
+    async fn seen(&self, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError>;
+
+    /// For each kit, the largest seq ever stored or in quarantine.
+    async fn last_seqs(&self, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError>;
+
+    // --- rebuilding charts
+
+    /// A patient's messages recorded at or after `since`, in the order in which they were recorded.
+    async fn messages(&self, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// Open alerts, of one patient or of all.
+    async fn open_alerts(&self, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError>;
+
+    // --- for the pages
+
+    /// One alert with its history, oldest first.
+    async fn alert(&self, id: AlertId) -> Result<Option<(Alert, Vec<AlertEvent>)>, StoreError>;
+
+    /// A patient's alerts, newest first, at most `limit`.
+    async fn alerts_of(&self, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError>;
+
+    /// A patient's values of these vitals measured at or after `since`, by `measured_at`, at most `limit` each (the newest).
+    async fn curves(&self, patient: &PatientId, vitals: &[Vital], since: Timestamp, limit: u32) -> Result<Vec<Curve>, StoreError>;
+
+    /// What is in quarantine, newest first, at most `limit`, and how many there are in all.
+    async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError>;
+
+    // --- the roster
+
+    /// Replaces what is given of patients and kits (by id); others stay.
+    async fn put_roster(&self, roster: &Roster, now: Timestamp) -> Result<(), StoreError>;
+
+    /// All patients and kits.
+    async fn roster(&self) -> Result<Roster, StoreError>;
+
+    /// What a kit last said of itself: status, connection.
+    async fn heard(&self, heard: &[Heard]) -> Result<(), StoreError>;
+
+    /// The last that was heard of every kit.
+    async fn last_heard(&self) -> Result<Vec<Heard>, StoreError>;
+
+    // --- sign-in
+
+    /// Creates or replaces an account.
+    async fn put_account(&self, account: &Account) -> Result<(), StoreError>;
+
+    /// An account by its user name.
+    async fn account(&self, user: &str) -> Result<Option<Account>, StoreError>;
+
+    /// Keeps a web session (by the hash of its token), replacing one of the same id.
+    async fn put_web_session(&self, session: &WebSession) -> Result<(), StoreError>;
+
+    /// A web session that has not expired at `now`.
+    async fn web_session(&self, id: &str, now: Timestamp) -> Result<Option<WebSession>, StoreError>;
+
+    /// Ends a web session; and those expired at `now`.
+    async fn end_web_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    // --- health
+
+    /// Writes and reads back something small: is the store taking data now?
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Counts for `vagt doctor` and the kill tests.
+    async fn stored(&self) -> Result<Stored, StoreError>;
+
+    /// Finishes what is under way and closes.
+    async fn close(&self);
+}

@@ -1,0 +1,275 @@
+//! What goes into a store and comes out of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use triage::{AlertChange, AssessmentChange};
+use vitals::{Answer, Colour, KitId, PatientId, Reading, SessionId, Unit, Value, Vital};
+
+/// What names a message for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KitSeq {
+    /// The kit.
+    pub kit: KitId,
+    /// Its sequence number.
+    pub seq: u64,
+}
+
+/// Everything that one commit holds.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// When it is recorded: the hub's time of every message in it.
+    pub recorded_at: Timestamp,
+    /// Messages, in receive order.
+    pub entries: Vec<Entry>,
+    /// What can't be used, with its bytes.
+    pub quarantined: Vec<Quarantined>,
+    /// Assessment changes, in order.
+    pub assessments: Vec<AssessmentChange>,
+    /// Alert changes, in order; the last of an alert is its state.
+    pub alerts: Vec<AlertChange>,
+}
+
+/// One admitted message.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Which.
+    pub key: KitSeq,
+    /// SHA-256 of what it says (readings and answers), so that a reused seq with other content is noticed.
+    pub hash: [u8; 32],
+    /// Whose.
+    pub patient: PatientId,
+    /// The sitting.
+    pub session: SessionId,
+    /// When the kit sent it.
+    pub sent_at: Timestamp,
+    /// Admitted readings, in canonical units.
+    pub readings: Vec<Reading>,
+    /// Answers.
+    pub answers: Vec<Answer>,
+}
+
+/// Bytes that could not be used, whole or in part.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    /// The kit whose credentials brought it.
+    pub kit: KitId,
+    /// Its seq, where that could be read.
+    pub seq: Option<u64>,
+    /// SHA-256 of the bytes.
+    pub hash: [u8; 32],
+    /// The payload as it came.
+    pub bytes: Vec<u8>,
+    /// What was found, what was wanted and where.
+    pub reason: String,
+    /// Is nothing of the message stored elsewhere? Then this is its dedupe mark too.
+    pub whole: bool,
+}
+
+/// Something in quarantine, as listed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QuarantinedEntry {
+    /// Its number.
+    pub id: i64,
+    /// The kit.
+    pub kit: KitId,
+    /// Its seq, where known.
+    pub seq: Option<u64>,
+    /// When it came.
+    pub recorded_at: Timestamp,
+    /// Why it is here.
+    pub reason: String,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// A stored message, for rebuilding a chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredMessage {
+    /// Which.
+    pub key: KitSeq,
+    /// When the hub recorded it.
+    pub recorded_at: Timestamp,
+    /// Its readings.
+    pub readings: Vec<Reading>,
+    /// Its answers.
+    pub answers: Vec<Answer>,
+}
+
+/// The values of one vital over time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Curve {
+    /// Which.
+    pub vital: Vital,
+    /// Canonical unit.
+    pub unit: Unit,
+    /// By `measured_at`, oldest first.
+    pub points: Vec<CurvePoint>,
+}
+
+/// One point of a curve.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CurvePoint {
+    /// When it was measured.
+    pub at: Timestamp,
+    /// How much.
+    pub value: Value,
+    /// Was anything odd about it?
+    pub flagged: bool,
+}
+
+/// A person being monitored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Patient {
+    /// Opaque id.
+    pub id: PatientId,
+    /// Shown to staff.
+    pub name: String,
+    /// Year of birth, for the age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub born: Option<i16>,
+    /// The programme's id, e.g. `copd`.
+    pub programme: String,
+    /// Own limits over the programme's, in the form of `triage::Own`.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub own: serde_json::Value,
+    /// A person that does not exist, for demonstration and test.
+    #[serde(default)]
+    pub simulated: bool,
+    /// Watched since; set when first stored if the file does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+/// A home gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kit {
+    /// The MQTT client id and user name.
+    pub id: KitId,
+    /// Given to.
+    pub patient: PatientId,
+    /// SHA-256 of its password (256 random bits), in hex.
+    pub secret_sha256: String,
+    /// Handed out at; readings before this are rejected. Set when first stored if the file does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Its devices, as configured.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// May it no longer connect?
+    #[serde(default)]
+    pub revoked: bool,
+}
+
+/// Patients and kits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roster {
+    /// People.
+    #[serde(default, rename = "patient")]
+    pub patients: Vec<Patient>,
+    /// Kits.
+    #[serde(default, rename = "kit")]
+    pub kits: Vec<Kit>,
+}
+
+/// What was last heard of a kit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Which.
+    pub kit: KitId,
+    /// When the hub heard it.
+    pub at: Timestamp,
+    /// Is it connected?
+    pub online: bool,
+    /// Its last status payload, as JSON.
+    #[serde(default)]
+    pub status: serde_json::Value,
+}
+
+/// A member of staff who signs in with a password.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// User name.
+    pub user: String,
+    /// Shown to colleagues.
+    pub name: String,
+    /// Argon2id, as a PHC string.
+    pub password_hash: String,
+    /// `nurse`, `operator` or `admin`.
+    pub role: String,
+    /// Language of the pages, `da` or `en`.
+    pub language: String,
+}
+
+/// A signed-in browser.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebSession {
+    /// SHA-256 of the cookie's token, in hex: the store never holds a token that could be used.
+    pub id: String,
+    /// What the session holds, as JSON.
+    pub data: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// How much is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stored {
+    /// Messages.
+    pub messages: u64,
+    /// Readings.
+    pub readings: u64,
+    /// Answers.
+    pub answers: u64,
+    /// Quarantined payloads or parts.
+    pub quarantined: u64,
+    /// Alerts ever.
+    pub alerts: u64,
+    /// Alerts that wait, by colour.
+    pub open: BTreeMap<Colour, u64>,
+    /// The schema's version.
+    pub schema: u32,
+}
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file was written by a newer program.
+    #[error("{path}: schema version {found} is newer than {known}, the newest this program knows: use the newer vagt, or a copy of the file from before its upgrade")]
+    NewerSchema {
+        /// Which file.
+        path: String,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// The database can't be opened or written.
+    #[error("{path}: {what}")]
+    Unusable {
+        /// Which file.
+        path: String,
+        /// In one sentence, what to do about it.
+        what: String,
+        /// The cause.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database refused.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Something stored can't be read back.
+    #[error("{table} row {row}: {what}")]
+    Corrupt {
+        /// Where.
+        table: &'static str,
+        /// Which.
+        row: String,
+        /// What was found.
+        what: String,
+    },
+}

@@ -1,0 +1,37 @@
+//! What an assessment changes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use vitals::{Colour, PatientId};
+
+use crate::{AlertChange, Finding};
+
+/// A patient's colour at one time changed: the worst of the findings, with all of them kept. One line of `vagt replay`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssessmentChange {
+    /// When what was judged was measured, or when missing data became overdue.
+    pub at: Timestamp,
+    /// Whose.
+    pub patient: PatientId,
+    /// The colour before.
+    pub was: Colour,
+    /// The colour now.
+    pub colour: Colour,
+    /// Is expected data missing? Stands beside the colour.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blue: bool,
+    /// What was judged had arrived late: the colour is of then, and the patient's colour of now may be another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+    /// Every finding that stands, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// Everything that one event changes. Empty when nothing does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The assessment, if it changed.
+    pub assessment: Option<AssessmentChange>,
+    /// Alerts raised or changed, in the order in which it happened.
+    pub alerts: Vec<AlertChange>,
+}

@@ -1,0 +1,88 @@
+//! What was odd about a reading: one flag for each quality bit that a device or the kit reports.
+//!
+//! The list is open on the wire: a newer kit may send a flag that an older core does not know, and the reading must not be lost for it.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A quality flag, in snake case.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flag(Cow<'static, str>);
+
+/// A text that is not a flag.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("found {0:?}, want a flag: 1 to 40 of a-z, 0-9 and _")]
+pub struct FlagError(String);
+
+impl Flag {
+    /// A flag that the program itself names.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// The flag as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The value is outside what is believable, but not impossible.
+    pub const SUSPECT: Self = Self::new("suspect");
+    /// The step from the reading before is larger than is believable.
+    pub const SUSPECT_STEP: Self = Self::new("suspect_step");
+    /// The device's clock has never been set, so its time is not used.
+    pub const CLOCK_NOT_SET: Self = Self::new("clock_not_set");
+    /// The device's clock is impossible (1970, the future), so its time is not used.
+    pub const CLOCK_IMPLAUSIBLE: Self = Self::new("clock_implausible");
+    /// The device had stored it and sent it later.
+    pub const FROM_STORAGE: Self = Self::new("from_storage");
+    /// A simulated device.
+    pub const SIMULATED: Self = Self::new("simulated");
+}
+
+impl FromStr for Flag {
+    type Err = FlagError;
+
+    fn from_str(text: &str) -> Result<Self, FlagError> {
+        let valid = (1..=40).contains(&text.len())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if valid { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(FlagError(text.chars().take(80).collect())) }
+    }
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Flag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Flag {
+    fn schema_name() -> Cow<'static, str> {
+        "Flag".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[a-z0-9_]{1,40}$" })
+    }
+}

@@ -1,0 +1,186 @@
+//! A message with readings and answers. Read part by part: one bad reading does not cost its neighbours.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use vitals::{Answer, Reading, SessionId};
+
+use crate::{MESSAGE_BYTES_MAX, MESSAGE_PARTS_MAX, SEQ_MAX};
+
+/// `vagt/v1/{kit}/readings`, as a kit writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Message {
+    /// With the kit it names the message for ever; it only grows.
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    pub seq: u64,
+    /// When the kit sent it (this time).
+    #[schemars(with = "String")]
+    pub sent_at: Timestamp,
+    /// The sitting.
+    pub session: SessionId,
+    /// What was measured.
+    #[serde(default)]
+    #[schemars(length(max = MESSAGE_PARTS_MAX))]
+    pub readings: Vec<Reading>,
+    /// What was answered.
+    #[serde(default)]
+    #[schemars(length(max = MESSAGE_PARTS_MAX))]
+    pub answers: Vec<Answer>,
+}
+
+/// What arrived in a payload that could be understood: the good parts, and what is wrong with the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// The message, with the parts that could be read.
+    pub message: Message,
+    /// The parts that could not.
+    pub refused: Vec<RefusedPart>,
+}
+
+/// A reading or answer that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedPart {
+    /// Where: `readings[2]`.
+    pub at: String,
+    /// What was found and what was wanted.
+    pub reason: String,
+}
+
+/// A payload that could not be understood at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refused {
+    /// Its `seq`, where that much could be read.
+    pub seq: Option<u64>,
+    /// What was found and what was wanted.
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    seq: u64,
+    sent_at: Timestamp,
+    session: SessionId,
+    #[serde(default, borrow)]
+    readings: Vec<&'a RawValue>,
+    #[serde(default, borrow)]
+    answers: Vec<&'a RawValue>,
+}
+
+/// Reads a payload.
+///
+/// # Errors
+/// [`Refused`] when the envelope (size, UTF-8, JSON, `seq`, `sent_at`, `session`) can't be understood.
+pub fn decode(payload: &[u8]) -> Result<Arrived, Refused> {
+    let refused = |reason: String| Refused { seq: find_seq(payload), reason };
+    if payload.len() > MESSAGE_BYTES_MAX {
+        return Err(refused(format!("message has {} bytes, at most {MESSAGE_BYTES_MAX} are taken", payload.len())));
+    }
+    let text = std::str::from_utf8(payload).map_err(|e| refused(format!("message is not UTF-8: {e}")))?;
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| refused(format!("message: {e}")))?;
+    if !(1..=SEQ_MAX).contains(&envelope.seq) {
+        return Err(refused(format!("seq is {}, want 1 to {SEQ_MAX}", envelope.seq)));
+    }
+    let most = envelope.readings.len().max(envelope.answers.len());
+    if most > MESSAGE_PARTS_MAX {
+        return Err(refused(format!("message has {most} readings or answers, at most {MESSAGE_PARTS_MAX} are taken")));
+    }
+    Ok(arrived(&envelope))
+}
+
+fn arrived(envelope: &Envelope<'_>) -> Arrived {
+    let mut refused = Vec::new();
+    let readings = parts("readings", &envelope.readings, &mut refused);
+    let answers = parts("answers", &envelope.answers, &mut refused);
+    let Envelope { seq, sent_at, session, .. } = *envelope;
+    Arrived { message: Message { seq, sent_at, session, readings, answers }, refused }
+}
+
+fn parts<T: DeserializeOwned>(name: &str, raw: &[&RawValue], refused: &mut Vec<RefusedPart>) -> Vec<T> {
+    let mut good = Vec::with_capacity(raw.len());
+    for (index, part) in raw.iter().enumerate() {
+        match serde_json::from_str(part.get()) {
+            Ok(value) => good.push(value),
+            Err(error) => {
+                let reason = error.to_string();
+                let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(why, _)| why).to_owned();
+                refused.push(RefusedPart { at: format!("{name}[{index}]"), reason });
+            }
+        }
+    }
+    good
+}
+
+/// The `seq` of a payload that is JSON but not a message.
+fn find_seq(payload: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct SeqOnly {
+        seq: u64,
+    }
+    let seq = serde_json::from_slice::<SeqOnly>(payload).ok()?.seq;
+    (1..=SEQ_MAX).contains(&seq).then_some(seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_readings(readings: &str) -> String {
+        format!(
+            r#"{{"seq":42,"sent_at":"2026-11-22T08:00:07.120Z","session":"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f","readings":[{readings}]}}"#
+        )
+    }
+
+    fn reading(field: &str, value: &str) -> String {
+        let mut fields = vec![
+            ("vital", r#""spo2""#),
+            ("value", "93"),
+            ("unit", r#""%""#),
+            ("measured_at", r#""2026-11-22T08:00:01Z""#),
+            ("clock", r#""device""#),
+            ("device", r#""nonin-3230:501234567""#),
+        ];
+        if let Some(slot) = fields.iter_mut().find(|(name, _)| *name == field) {
+            slot.1 = value;
+        }
+        let body: Vec<_> = fields.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+        format!("{{{}}}", body.join(","))
+    }
+
+    #[test]
+    fn one_bad_reading_does_not_cost_its_neighbours() {
+        let bad = reading("unit", r#""furlong""#);
+        let payload = with_readings(&format!("{},{bad},{}", reading("", ""), reading("value", "94.0")));
+        let arrived = decode(payload.as_bytes()).unwrap();
+        assert_eq!(arrived.message.readings.len(), 2);
+        assert_eq!(arrived.message.readings[1].value.to_string(), "94.0");
+        assert_eq!(arrived.refused.len(), 1);
+        assert_eq!(arrived.refused[0].at, "readings[1]");
+        assert!(arrived.refused[0].reason.starts_with("unknown variant `furlong`"), "{}", arrived.refused[0].reason);
+    }
+
+    #[test]
+    fn unknown_fields_of_a_newer_kit_are_passed_over() {
+        let newer = with_readings(&reading("", "")).replace("{\"seq\"", "{\"colour_of_kit\":\"red\",\"seq\"");
+        assert_eq!(decode(newer.as_bytes()).unwrap().refused, []);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_says_why_and_keeps_its_seq() {
+        for (payload, seq, reason) in [
+            ("", None, "message: EOF"),
+            ("{\"seq\":42", None, "message: EOF"),
+            ("{\"seq\":42}", Some(42), "message: missing field `sent_at`"),
+            ("{\"seq\":0,\"sent_at\":\"2026-11-22T08:00:07Z\",\"session\":\"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f\"}", None, "seq is 0"),
+            ("[1,2]", None, "message: invalid"),
+        ] {
+            let refused = decode(payload.as_bytes()).unwrap_err();
+            assert_eq!(refused.seq, seq, "{payload}");
+            assert!(refused.reason.starts_with(reason), "{payload}: {}", refused.reason);
+        }
+        let refused = decode(&vec![b' '; MESSAGE_BYTES_MAX + 1]).unwrap_err();
+        assert_eq!(refused.reason, "message has 262145 bytes, at most 262144 are taken");
+        assert!(decode(b"\xff\xfe").unwrap_err().reason.starts_with("message is not UTF-8"));
+    }
+}

@@ -1,0 +1,3 @@
+//! `firmware-sim`, simulated homes.
+
+fn main() {}
