@@ -1,3 +1,33 @@
-//! `vagt`, the clinic's program.
+//! `vagt`, the clinic's program: one service and its tools. Each command is a module of `hub::cli` with `Args` and `run`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use hub::cli::{self, Ended};
+
+/// Watches over people with chronic lung and heart disease at home: the clinic's service, and the tools around it.
+///
+/// Every command exits 0 on success, 1 on failure with one sentence on standard error, and 2 on bad usage.
+#[derive(Parser)]
+#[command(name = "vagt", version, propagate_version = true, max_term_width = 110)]
+struct Vagt {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Decode(cli::decode::Args),
+    Drivers(cli::drivers::Args),
+}
+
+fn main() -> ExitCode {
+    run(Vagt::parse().command).map_or_else(Ended::report, |()| ExitCode::SUCCESS)
+}
+
+fn run(command: Command) -> Result<(), Ended> {
+    match command {
+        Command::Decode(args) => cli::decode::run(&args),
+        Command::Drivers(args) => cli::drivers::run(&args),
+    }
+}

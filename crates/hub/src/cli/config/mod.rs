@@ -1,0 +1,2 @@
+//! `vagt config`.
+pub mod problem;

@@ -1,0 +1,157 @@
+//! Where in a file something is wrong: line, column and field, found from the byte where the reader stumbled.
+
+use std::ops::Range;
+
+use serde::Serialize;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// One thing that is wrong in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The path of the field, e.g. `rule[2].bands[0].colour`; empty for the file as a whole.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub field: String,
+    /// What was found and what was wanted.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem at a byte of `text`.
+    #[must_use]
+    pub fn at_byte(text: &str, byte: usize, message: impl Into<String>) -> Self {
+        let before = &text[..floor_char(text, byte)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Self { line, column, field: field_at(text, byte), message: message.into() }
+    }
+
+    /// What the TOML reader stumbled on.
+    #[must_use]
+    pub fn from_toml(text: &str, error: &toml::de::Error) -> Self {
+        let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::at_byte(text, error.span().map_or(0, |span| span.start), message)
+    }
+
+    /// `FILE:LINE:COL: field: what was found, what was wanted`.
+    #[must_use]
+    pub fn sentence(&self, file: &str) -> String {
+        let Self { line, column, field, message } = self;
+        let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
+        format!("{file}:{line}:{column}: {field}{message}")
+    }
+}
+
+/// Everything that is not TOML at all, in the order of the file.
+#[must_use]
+pub fn syntax(text: &str) -> Vec<Problem> {
+    let (_, errors) = DeTable::parse_recoverable(text);
+    let mut problems: Vec<_> = errors.iter().map(|error| Problem::from_toml(text, error)).collect();
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems
+}
+
+fn floor_char(text: &str, byte: usize) -> usize {
+    (0..=byte.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// The path of the innermost field whose key or value holds this byte.
+fn field_at(text: &str, byte: usize) -> String {
+    let mut path = String::new();
+    if let Ok(table) = DeTable::parse(text) {
+        walk_table(table.get_ref(), byte, &mut path);
+    }
+    path
+}
+
+fn walk_table(table: &DeTable<'_>, byte: usize, path: &mut String) {
+    let hit = table.iter().find(|(key, value)| holds(&key.span(), byte) || spans(value, byte));
+    if let Some((key, value)) = hit {
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(key.get_ref());
+        walk_value(value, byte, path);
+    }
+}
+
+fn walk_value(value: &Spanned<DeValue<'_>>, byte: usize, path: &mut String) {
+    match value.get_ref() {
+        DeValue::Table(table) => walk_table(table, byte, path),
+        DeValue::Array(items) => {
+            if let Some(index) = items.iter().position(|item| spans(item, byte)) {
+                path.push_str(&format!("[{index}]"));
+                walk_value(&items[index], byte, path);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Does this value hold the byte? A table written as `[a]`, and an array of such, is as long as what is in it.
+fn spans(value: &Spanned<DeValue<'_>>, byte: usize) -> bool {
+    holds(&value.span(), byte)
+        || match value.get_ref() {
+            DeValue::Table(table) => table.iter().any(|(key, inner)| holds(&key.span(), byte) || spans(inner, byte)),
+            DeValue::Array(items) => items.iter().any(|item| spans(item, byte)),
+            _ => false,
+        }
+}
+
+fn holds(span: &Range<usize>, byte: usize) -> bool {
+    span.contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only what is wrong is looked at")]
+    struct File {
+        port: u16,
+        #[serde(default)]
+        home: Vec<Home>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only what is wrong is looked at")]
+    struct Home {
+        name: String,
+        #[serde(default)]
+        rooms: Vec<u8>,
+    }
+
+    #[track_caller]
+    fn check(text: &str, wanted: &str) {
+        let error = toml::from_str::<File>(text).unwrap_err();
+        assert_eq!(Problem::from_toml(text, &error).sentence("f.toml"), wanted);
+    }
+
+    #[test]
+    fn names_line_column_and_field() {
+        check("port = \"x\"\n", "f.toml:1:8: port: invalid type: string \"x\", expected u16");
+        check("port = 1\nprot = 2\n", "f.toml:2:1: prot: unknown field `prot`, expected `port` or `home`");
+        check(
+            "port = 1\n[[home]]\nname = \"a\"\n[[home]]\nname = \"æ\"\nrooms = [1, 999]\n",
+            "f.toml:6:13: home[1].rooms[1]: invalid value: integer `999`, expected u8",
+        );
+        check("port = 1\n[[home]]\nrooms = []\n", "f.toml:2:1: home[0]: missing field `name`");
+    }
+
+    #[test]
+    fn tells_every_syntax_error() {
+        let found: Vec<_> = syntax("a = \nb = 1\nc = [1,,2]\n").iter().map(|p| p.line).collect();
+        assert_eq!(found, [1, 3]);
+    }
+}

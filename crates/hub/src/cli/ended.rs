@@ -1,0 +1,62 @@
+//! How a command ends when it doesn't succeed: the exit code is a contract, and so is the one sentence.
+
+use std::{io, process::ExitCode};
+
+/// A command's end, other than success.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was called in a way that makes no sense: exit code 2.
+    Usage(String),
+    /// It could not do what was asked: exit code 1.
+    Failed(String),
+    /// The same, where the output has said it already: exit code 1 without a sentence.
+    Said,
+    /// Whoever read the output has gone away: nothing more to do, exit code 0.
+    Unread,
+}
+
+impl Ended {
+    /// Says the sentence on standard error and gives the exit code.
+    #[must_use]
+    pub fn report(self) -> ExitCode {
+        match self {
+            Self::Usage(sentence) => Self::say(&sentence, 2),
+            Self::Failed(sentence) => Self::say(&sentence, 1),
+            Self::Said => ExitCode::from(1),
+            Self::Unread => ExitCode::SUCCESS,
+        }
+    }
+
+    fn say(sentence: &str, code: u8) -> ExitCode {
+        eprintln!("vagt: {sentence}");
+        ExitCode::from(code)
+    }
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Unread,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Every cause, outermost first, in one line.
+impl From<anyhow::Error> for Ended {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure_and_causes_are_kept() {
+        assert_eq!(Ended::from(io::Error::from(io::ErrorKind::BrokenPipe)), Ended::Unread);
+        let error = anyhow::anyhow!("no such file").context("programme.toml");
+        assert_eq!(Ended::from(error), Ended::Failed("programme.toml: no such file".into()));
+    }
+}
