@@ -1,5 +1,58 @@
 //! Bytes to readings: one file for each device or profile, and one table. Pure: no IO, no clock, no async.
 
+pub mod blood_pressure;
+pub mod contec_sp10;
+pub mod float;
+pub mod gatt;
+pub mod nonin_df2;
+pub mod plx;
 pub mod session;
+mod settle;
+#[cfg(test)]
+mod tape;
+pub mod thermometer;
+pub mod weight;
 
 pub use session::{Channel, DecodeError, Driver, Measured, Output, Parity, Session, Transport};
+
+/// Every driver. The list is the index: what isn't here doesn't exist.
+pub const DRIVERS: &[Driver] =
+    &[plx::DRIVER, thermometer::DRIVER, blood_pressure::DRIVER, weight::DRIVER, nonin_df2::DRIVER, contec_sp10::DRIVER];
+
+/// The driver of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Driver> {
+    DRIVERS.iter().find(|driver| driver.name == name)
+}
+
+/// What `frames` say by themselves, in order: values of one characteristic (the driver's main one, if none is named), or pieces of the
+/// stream that comes from a serial device. Nothing is waited for and nothing averaged, as a [`Session`] would.
+///
+/// # Errors
+/// The first thing in them that can't be understood; in a stream, also a packet that isn't complete.
+pub fn decode(driver: &Driver, channel: Option<Channel>, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
+    (driver.decode)(channel.unwrap_or_else(|| driver.main_channel()), frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_holds_together() {
+        for (index, driver) in DRIVERS.iter().enumerate() {
+            assert!(
+                driver.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
+                "{}",
+                driver.name
+            );
+            assert_eq!(DRIVERS.iter().position(|other| other.name == driver.name), Some(index));
+            assert!(find(driver.name).is_some_and(|found| found.name == driver.name));
+            assert!(!driver.vitals.is_empty() && !driver.devices.is_empty() && !driver.standard.is_empty());
+            if let Transport::Ble { subscribe, .. } = driver.transport {
+                assert!(!subscribe.is_empty(), "{} has no main characteristic", driver.name);
+            }
+        }
+        assert!(find("gatt").is_none());
+    }
+}

@@ -23,6 +23,19 @@ pub struct Driver {
     pub standard: &'static str,
     /// Begins a connection.
     pub open: fn() -> Box<dyn Session>,
+    /// What frames say by themselves, without a connection around them; see [`crate::decode`].
+    pub decode: fn(Channel, &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError>,
+}
+
+impl Driver {
+    /// Where its measurements come from: the main characteristic, or the line.
+    #[must_use]
+    pub fn main_channel(&self) -> Channel {
+        match self.transport {
+            Transport::Ble { subscribe, .. } => Channel::Characteristic(subscribe[0]),
+            Transport::Serial { .. } => Channel::Line,
+        }
+    }
 }
 
 /// How a driver's bytes come.
@@ -121,6 +134,11 @@ pub trait Session: Send {
         Vec::new()
     }
 
+    /// The link is gone; nothing more will come or can be sent. What was heard of an unfinished measurement comes out now.
+    fn closed(&mut self, _now: Timestamp) -> Vec<Output> {
+        Vec::new()
+    }
+
     /// Everything measured so far has been acknowledged by the core: the device may forget what it stores.
     fn kept(&mut self, _now: Timestamp) -> Vec<Output> {
         Vec::new()
@@ -171,6 +189,16 @@ pub enum DecodeError {
         found: u32,
         /// What it should hold.
         wanted: &'static str,
+    },
+    /// A stream ends before its packet does.
+    #[error("{what}: incomplete, {found} bytes of {need}")]
+    Incomplete {
+        /// Which format.
+        what: &'static str,
+        /// Bytes there since the packet began.
+        found: usize,
+        /// Bytes in a packet.
+        need: usize,
     },
     /// Frames of a packet were lost in between.
     #[error("{what}: frame {found} of {need} is missing")]

@@ -1,0 +1,694 @@
+//! Contec SP10 family of spirometers: the host asks, the device answers with what it has stored.
+//!
+//! ```text
+//! every frame: code (bit 7 set) | 7-bit bytes | sum of the bytes & 0x7F
+//! host 80 00                              device F0 + 1
+//!      83 yy mo dd hh mi ss ms(7+7 bit)          F3 + 2      the clock is set
+//!      82                                        F2 + 7
+//!      94                                        E4 + 22     predicted values, not used
+//!      90                                        E0 + 9      b1 | b2 << 7 records are stored
+//!      91 00 01                                  E1 + 43     the first record; 7F or 7E after the code: there is none
+//!      92 00                                     E2 + 4      record, frames (7+7 bit each), then 8 bytes a frame: the curve, not used
+//!      91 01 01                                  E1 + 43     the next record ...
+//!      91 7F 01 / 91 7E 01                                   done: delete / keep what was read
+//! record, from its code: 2 kind {0 all, 1 FVC, 2 VC, 3 MVV, 4 MV}, 3-4 number, 5-10 yy mo dd hh mi ss, 11 sex, 12 age, 13-14 height,
+//!      15 standard, 16 drug, then 7+7-bit words: 17 FVC, 19 FEV0.5, 21 FEV1, 23 FEV1/FVC, 25 FEV3, 27 FEV6, 29 PEF, 31 FEF25 ...
+//!      volumes in 0.01 L, PEF in 0.01 L/s, the ratio in 0.1 %; a word of 0 was not measured
+//! ```
+//!
+//! Records come oldest first and each becomes readings once per connection. The device is told to delete only when every record of the
+//! transfer was understood and has been acknowledged; otherwise it is told to keep them, or hears nothing, and keeps them too. A device that
+//! doesn't answer is asked [`ASKED_MAX`] times, then left alone until the next poll. Every record of this device comes out of its memory,
+//! so `from_storage` would say nothing and isn't set. Sex, age, height and the curve are not read.
+//!
+//! The bytes are those of the maker's Bluetooth service ff12 as decoded in public (tikhonp/contec-spirometer-ios-app), here on a serial line.
+//! No public source gives the line's rate for this device: 115200 8N1 is the one that the maker documents for its other USB instruments
+//! (CMS50D+, CMS50F, protocol V7).
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
+use vitals::{Flag, Unit, Value, Vital};
+
+use crate::{Channel, DecodeError, Driver, Measured, Output, Parity, Session, Transport, gatt};
+
+const WHAT: &str = "contec sp10";
+
+/// How long an answer may take.
+pub const ANSWER_WAIT: SignedDuration = SignedDuration::from_secs(2);
+/// How often a device is asked the same before it is left alone.
+pub const ASKED_MAX: u32 = 3;
+/// After a curve the line is let fall silent for this long: what follows its last frame is not documented.
+pub const CURVE_QUIET: SignedDuration = SignedDuration::from_millis(300);
+/// How long the device is kept waiting for the core to acknowledge, before it is told to keep its records.
+pub const KEPT_WAIT: SignedDuration = SignedDuration::from_secs(60);
+/// How often a device on the line is asked for new records.
+pub const POLL_EVERY: SignedDuration = SignedDuration::from_secs(30);
+/// Bytes that were not understood, kept for one refusal.
+const NOISE_BYTES_MAX: usize = 64;
+
+/// The code of a record.
+const RECORD: u8 = 0xe1;
+/// Bytes of a record, with its checksum.
+const RECORD_BYTES: usize = 44;
+/// Second byte of a record's frame that holds none.
+const NO_RECORD: [u8; 2] = [0x7e, 0x7f];
+const CURVE: u8 = 0xe2;
+const CURVE_HEAD_BYTES: usize = 5;
+const CURVE_FRAME_BYTES: usize = 8;
+
+/// The driver.
+pub const DRIVER: Driver = Driver {
+    name: "contec-sp10",
+    transport: Transport::Serial { baud: 115_200, parity: Parity::None },
+    vitals: &[Vital::Fev1, Vital::Fvc, Vital::Fev6, Vital::Pef, Vital::Fev1Fvc],
+    devices: &["Contec SP10", "Contec SP80B"],
+    standard: "Contec SP10 protocol, as decoded in public (no document of the maker)",
+    open: || Box::new(Spirometer::default()),
+    decode,
+};
+
+/// The last byte of a frame: the sum of the bytes before it, without bit 7.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) & 0x7f
+}
+
+/// A frame for the device.
+#[must_use]
+pub fn command(code: u8, arguments: &[u8]) -> Vec<u8> {
+    let mut frame = [&[code], arguments].concat();
+    frame.push(checksum(&frame));
+    frame
+}
+
+fn set_clock(local: DateTime) -> Vec<u8> {
+    let low = |number: i32| u8::try_from(number & 0x7f).expect("7 bits fit a byte");
+    let milli = i32::from(local.millisecond());
+    let date = [i32::from(local.year()) - 2000, local.month().into(), local.day().into()];
+    let time = [local.hour().into(), local.minute().into(), local.second().into(), milli, milli >> 7];
+    let arguments: Vec<u8> = date.into_iter().chain(time).map(low).collect();
+    command(0x83, &arguments)
+}
+
+/// One stored measurement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    bytes: [u8; RECORD_BYTES],
+}
+
+impl Record {
+    /// Reads a record from its code to its checksum. Bit 7 of the bytes between may be set and means nothing.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooShort`], [`DecodeError::TooLong`], [`DecodeError::Checksum`], [`DecodeError::Malformed`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let malformed =
+            |field, found: u8, wanted| DecodeError::Malformed { what: WHAT, field, found: found.into(), wanted };
+        let sized: [u8; RECORD_BYTES] = bytes.try_into().map_err(|_| {
+            let (found, need) = (bytes.len(), RECORD_BYTES);
+            if found < need {
+                DecodeError::TooShort { what: WHAT, found, need }
+            } else {
+                DecodeError::TooLong { what: WHAT, found, most: need }
+            }
+        })?;
+        if sized[0] != RECORD {
+            return Err(malformed("code", sized[0], "0xe1"));
+        }
+        check_sum(&sized)?;
+        let record = Self { bytes: sized };
+        if record.kind() > 4 {
+            return Err(malformed("kind", record.kind(), "0 to 4"));
+        }
+        Ok(record)
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.bytes[at] & 0x7f
+    }
+
+    fn word(&self, at: usize) -> u16 {
+        u16::from(self.byte(at)) | u16::from(self.byte(at + 1)) << 7
+    }
+
+    /// 0 all, 1 forced, 2 slow vital capacity, 3 and 4 ventilation.
+    #[must_use]
+    pub fn kind(&self) -> u8 {
+        self.byte(2)
+    }
+
+    /// Its number in the device's list.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.word(3)
+    }
+
+    /// The device's time, `None` when it is all zero.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] for a time that can't be.
+    pub fn time(&self) -> Result<Option<DateTime>, DecodeError> {
+        let [low, high] = (2000 + u16::from(self.byte(5))).to_le_bytes();
+        let [month, day, hour, minute, second] = [6, 7, 8, 9, 10].map(|at| self.byte(at));
+        gatt::date_time(&[low, high, month, day, hour, minute, second])
+    }
+
+    /// The word at `at` of the layout above, with this many decimals; 0 was not measured.
+    #[must_use]
+    pub fn number_at(&self, at: usize, decimals: u32) -> Option<Value> {
+        Some(self.word(at)).filter(|word| *word != 0).map(|word| Value::new(word.into(), decimals))
+    }
+
+    /// What the record is, without its number, which changes when older ones are deleted.
+    fn identity(&self) -> Vec<u8> {
+        [&self.bytes[2..3], &self.bytes[5..RECORD_BYTES - 1]].concat()
+    }
+
+    /// A slow or a ventilation test has no forced values.
+    fn measured(&self) -> Vec<Measured> {
+        if self.kind() > 1 {
+            return Vec::new();
+        }
+        let mut flags = Vec::new();
+        let time = self.time().unwrap_or_else(|_| {
+            flags.push(Flag::CLOCK_IMPLAUSIBLE);
+            None
+        });
+        if self.byte(16) != 0 {
+            flags.push(Flag::new("drug"));
+        }
+        let values = [
+            (Vital::Fev1, self.number_at(21, 2), Unit::Litre),
+            (Vital::Fvc, self.number_at(17, 2), Unit::Litre),
+            (Vital::Fev6, self.number_at(27, 2), Unit::Litre),
+            (Vital::Pef, self.number_at(29, 2), Unit::LitrePerSecond),
+            (Vital::Fev1Fvc, self.number_at(23, 1), Unit::Percent),
+        ];
+        gatt::present(values, time, &flags)
+    }
+}
+
+fn check_sum(frame: &[u8]) -> Result<(), DecodeError> {
+    let Some((found, before)) = frame.split_last() else { return Ok(()) };
+    let (found, wanted) = (found & 0x7f, checksum(before));
+    if found == wanted { Ok(()) } else { Err(DecodeError::Checksum { what: WHAT, found, wanted }) }
+}
+
+/// How many bytes the frame at the start of `bytes` has; `Err` with how many are needed to tell.
+fn frame_len(bytes: &[u8]) -> Result<usize, usize> {
+    let word = |at: usize| usize::from(bytes[at] & 0x7f) | usize::from(bytes[at + 1] & 0x7f) << 7;
+    match *bytes {
+        [] => Err(1),
+        [0xf0, ..] => Ok(2),
+        [0xf3 | 0xe3, ..] => Ok(3),
+        [0xf2, ..] => Ok(8),
+        [0xe4, ..] => Ok(23),
+        [0xe0, ..] => Ok(10),
+        [RECORD] => Err(2),
+        [RECORD, state, ..] => Ok(if NO_RECORD.contains(&state) { 2 } else { RECORD_BYTES }),
+        [CURVE, ..] if bytes.len() < CURVE_HEAD_BYTES => Err(CURVE_HEAD_BYTES),
+        [CURVE, ..] => Ok(CURVE_HEAD_BYTES + CURVE_FRAME_BYTES * word(3)),
+        _ => Ok(1),
+    }
+}
+
+/// Frames from the device, one after the other. Only records give readings. What follows a curve up to the next code is not documented.
+fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
+    let bytes = pieces.concat();
+    let mut rest = &bytes[..];
+    let mut measured = Vec::new();
+    let mut tail_allowed = false;
+    if rest.is_empty() {
+        return Err(DecodeError::Incomplete { what: WHAT, found: 0, need: 2 });
+    }
+    while let Some(first) = rest.first() {
+        let need = frame_len(rest).unwrap_or_else(|need| need);
+        if rest.len() < need {
+            return Err(DecodeError::Incomplete { what: WHAT, found: rest.len(), need });
+        }
+        let (frame, after) = rest.split_at(need);
+        rest = after;
+        match *first {
+            RECORD if frame.len() == RECORD_BYTES => measured.extend(Record::parse(frame)?.measured()),
+            0xf0 | 0xf2 | 0xf3 | 0xe0 | 0xe3 | 0xe4 => check_sum(frame)?,
+            RECORD | CURVE => {}
+            ..0x80 if tail_allowed => continue,
+            code => {
+                return Err(DecodeError::Malformed {
+                    what: WHAT,
+                    field: "code",
+                    found: code.into(),
+                    wanted: "0xe0 to 0xe4, 0xf0, 0xf2 or 0xf3",
+                });
+            }
+        }
+        tail_allowed = matches!(*first, RECORD | CURVE) && frame.len() != RECORD_BYTES;
+    }
+    Ok(measured)
+}
+
+/// What the session waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Step {
+    /// The next poll.
+    #[default]
+    Idle,
+    Hello,
+    Clock,
+    Ready,
+    Predicted,
+    Count,
+    Record,
+    Curve,
+    /// The line to fall silent after a curve.
+    Quiet,
+    /// The core to acknowledge.
+    Kept,
+}
+
+impl Step {
+    /// The code of the answer that is waited for.
+    fn answer(self) -> Option<u8> {
+        match self {
+            Self::Idle | Self::Quiet | Self::Kept => None,
+            Self::Hello => Some(0xf0),
+            Self::Clock => Some(0xf3),
+            Self::Ready => Some(0xf2),
+            Self::Predicted => Some(0xe4),
+            Self::Count => Some(0xe0),
+            Self::Record => Some(RECORD),
+            Self::Curve => Some(CURVE),
+        }
+    }
+}
+
+/// A connection.
+#[derive(Default)]
+struct Spirometer {
+    step: Step,
+    /// The last thing asked, to be asked again.
+    asked: Vec<u8>,
+    asked_times: u32,
+    until: Option<Timestamp>,
+    /// When the session began, and the wall clock then.
+    began: Option<(Timestamp, DateTime)>,
+    buffer: Vec<u8>,
+    noise: Vec<u8>,
+    /// Bytes of the curve that are still to come.
+    curve_left: usize,
+    /// Records of this transfer: announced, and come.
+    announced: u16,
+    come: u16,
+    /// Every record of this transfer was understood.
+    whole: bool,
+    /// Something was measured in this transfer.
+    measured: bool,
+    /// Identities of the records of this transfer and of those said before, with whether the core has acknowledged them.
+    /// At most two transfers' worth of 16,383, which is all that a device can announce.
+    seen: BTreeMap<Vec<u8>, bool>,
+    transfer: Vec<Vec<u8>>,
+}
+
+impl Spirometer {
+    fn ask(&mut self, now: Timestamp, step: Step, bytes: Vec<u8>) -> Output {
+        self.asked_times = 0;
+        self.asked = bytes;
+        self.step = step;
+        self.ask_again(now)
+    }
+
+    fn ask_again(&mut self, now: Timestamp) -> Output {
+        self.asked_times += 1;
+        self.until = now.checked_add(ANSWER_WAIT).ok();
+        write(self.asked.clone())
+    }
+
+    fn begin(&mut self, now: Timestamp) -> Vec<Output> {
+        self.buffer.clear();
+        (self.announced, self.come, self.whole, self.measured) = (0, 0, true, false);
+        self.transfer.clear();
+        vec![self.ask(now, Step::Hello, vec![0x80, 0x00])]
+    }
+
+    fn rest(&mut self, now: Timestamp) {
+        self.step = Step::Idle;
+        self.until = now.checked_add(POLL_EVERY).ok();
+    }
+
+    fn local(&self, now: Timestamp) -> Option<DateTime> {
+        let (began, local) = self.began?;
+        local.checked_add(now.duration_since(began)).ok()
+    }
+
+    /// Takes one frame from the buffer and does what follows; `None` when more bytes are needed.
+    fn next(&mut self, now: Timestamp) -> Option<Vec<Output>> {
+        if self.curve_left > 0 {
+            return self.skip_curve(now);
+        }
+        let first = *self.buffer.first()?;
+        if Some(first) != self.step.answer() {
+            self.buffer.remove(0);
+            return Some(self.unexpected(first));
+        }
+        let need = match self.step {
+            Step::Hello | Step::Clock => 1,
+            Step::Curve => CURVE_HEAD_BYTES,
+            _ => frame_len(&self.buffer).ok()?,
+        };
+        if self.buffer.len() < need {
+            return None;
+        }
+        let frame: Vec<u8> = self.buffer.drain(..need).collect();
+        Some([self.refuse_noise(), self.answered(now, &frame)].concat())
+    }
+
+    /// Ends of frames, of which the lengths are not all certain, are passed over; a code that nobody waits for is not.
+    fn unexpected(&mut self, byte: u8) -> Vec<Output> {
+        if byte & 0x80 == 0 && self.noise.is_empty() {
+            return Vec::new();
+        }
+        self.noise.push(byte);
+        if self.noise.len() < NOISE_BYTES_MAX { Vec::new() } else { self.refuse_noise() }
+    }
+
+    fn refuse_noise(&mut self) -> Vec<Output> {
+        let bytes = std::mem::take(&mut self.noise);
+        let Some(first) = bytes.first() else { return Vec::new() };
+        let error = DecodeError::Malformed {
+            what: WHAT,
+            field: "code",
+            found: (*first).into(),
+            wanted: "the answer to what was asked",
+        };
+        vec![Output::Refused { error, bytes }]
+    }
+
+    fn answered(&mut self, now: Timestamp, frame: &[u8]) -> Vec<Output> {
+        match self.step {
+            Step::Hello => {
+                let Some(local) = self.local(now) else { return Vec::new() };
+                vec![self.ask(now, Step::Clock, set_clock(local))]
+            }
+            Step::Clock => vec![self.ask(now, Step::Ready, command(0x82, &[]))],
+            Step::Ready => vec![self.ask(now, Step::Predicted, command(0x94, &[]))],
+            Step::Predicted => vec![self.ask(now, Step::Count, command(0x90, &[]))],
+            Step::Count => self.counted(now, frame),
+            Step::Record => self.record(now, frame),
+            Step::Curve => {
+                self.curve_left =
+                    CURVE_FRAME_BYTES * (usize::from(frame[3] & 0x7f) | usize::from(frame[4] & 0x7f) << 7);
+                self.until = now.checked_add(ANSWER_WAIT).ok();
+                self.curve_if_done(now);
+                Vec::new()
+            }
+            Step::Idle | Step::Quiet | Step::Kept => Vec::new(),
+        }
+    }
+
+    fn counted(&mut self, now: Timestamp, frame: &[u8]) -> Vec<Output> {
+        if let Err(error) = check_sum(frame) {
+            return vec![Output::Refused { error, bytes: frame.to_vec() }];
+        }
+        self.announced = u16::from(frame[1] & 0x7f) | u16::from(frame[2] & 0x7f) << 7;
+        if self.announced == 0 {
+            self.rest(now);
+            return Vec::new();
+        }
+        vec![self.ask(now, Step::Record, command(0x91, &[0x00, 0x01]))]
+    }
+
+    fn record(&mut self, now: Timestamp, frame: &[u8]) -> Vec<Output> {
+        if frame.len() < RECORD_BYTES {
+            return self.transferred(now);
+        }
+        self.come += 1;
+        let mut outputs = match Record::parse(frame) {
+            Ok(record) => self.say(&record),
+            Err(error) => {
+                self.whole = false;
+                vec![Output::Refused { error, bytes: frame.to_vec() }]
+            }
+        };
+        outputs.push(self.ask(now, Step::Curve, command(0x92, &[0x00])));
+        outputs
+    }
+
+    fn say(&mut self, record: &Record) -> Vec<Output> {
+        self.transfer.push(record.identity());
+        if self.seen.contains_key(&record.identity()) {
+            return Vec::new();
+        }
+        self.seen.insert(record.identity(), false);
+        let measured = record.measured();
+        self.measured |= !measured.is_empty();
+        gatt::outputs(Ok(measured), &[])
+    }
+
+    fn skip_curve(&mut self, now: Timestamp) -> Option<Vec<Output>> {
+        let skipped = self.curve_left.min(self.buffer.len());
+        if skipped == 0 {
+            return None;
+        }
+        self.buffer.drain(..skipped);
+        self.curve_left -= skipped;
+        self.until = now.checked_add(ANSWER_WAIT).ok();
+        self.curve_if_done(now);
+        Some(Vec::new())
+    }
+
+    fn curve_if_done(&mut self, now: Timestamp) {
+        if self.curve_left == 0 {
+            self.step = Step::Quiet;
+            self.until = now.checked_add(CURVE_QUIET).ok();
+        }
+    }
+
+    fn after_curve(&mut self, now: Timestamp) -> Vec<Output> {
+        self.buffer.clear();
+        if self.come >= self.announced {
+            return self.transferred(now);
+        }
+        vec![self.ask(now, Step::Record, command(0x91, &[0x01, 0x01]))]
+    }
+
+    /// All records have come, or all that will.
+    fn transferred(&mut self, now: Timestamp) -> Vec<Output> {
+        self.whole &= self.come == self.announced;
+        self.step = Step::Kept;
+        self.until = now.checked_add(KEPT_WAIT).ok();
+        let mut outputs = self.end_sitting();
+        if self.transfer.iter().all(|record| self.seen.get(record) == Some(&true)) {
+            outputs.extend(self.finish(now, true));
+        }
+        outputs
+    }
+
+    fn end_sitting(&mut self) -> Vec<Output> {
+        if std::mem::take(&mut self.measured) { vec![Output::SittingEnd] } else { Vec::new() }
+    }
+
+    /// Ends the transfer on the device; only records that this transfer read are remembered.
+    fn finish(&mut self, now: Timestamp, acknowledged: bool) -> Vec<Output> {
+        let last = if acknowledged && self.whole { 0x7f } else { 0x7e };
+        let read: BTreeMap<_, _> =
+            self.transfer.drain(..).filter_map(|record| self.seen.remove_entry(&record)).collect();
+        self.seen = read;
+        self.rest(now);
+        vec![write(command(0x91, &[last, 0x01]))]
+    }
+
+    fn give_up(&mut self, now: Timestamp) -> Vec<Output> {
+        self.curve_left = 0;
+        self.rest(now);
+        [self.refuse_noise(), self.end_sitting()].concat()
+    }
+}
+
+fn write(bytes: Vec<u8>) -> Output {
+    Output::Write { channel: Channel::Line, bytes }
+}
+
+impl Session for Spirometer {
+    fn connected(&mut self, now: Timestamp, local: DateTime) -> Vec<Output> {
+        self.began = Some((now, local));
+        self.begin(now)
+    }
+
+    fn received(&mut self, now: Timestamp, _channel: Channel, bytes: &[u8]) -> Vec<Output> {
+        self.buffer.extend_from_slice(bytes);
+        if self.step == Step::Quiet {
+            self.until = now.checked_add(CURVE_QUIET).ok();
+        }
+        let mut outputs = Vec::new();
+        while let Some(said) = self.next(now) {
+            outputs.extend(said);
+        }
+        outputs
+    }
+
+    fn timeout_at(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    fn timed_out(&mut self, now: Timestamp) -> Vec<Output> {
+        if self.until.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        match self.step {
+            Step::Idle => self.begin(now),
+            Step::Quiet => self.after_curve(now),
+            Step::Kept => self.finish(now, false),
+            Step::Curve if self.curve_left > 0 => {
+                self.curve_left = 0;
+                self.after_curve(now)
+            }
+            _ if self.asked_times < ASKED_MAX => {
+                self.buffer.clear();
+                vec![self.ask_again(now)]
+            }
+            _ => self.give_up(now),
+        }
+    }
+
+    fn kept(&mut self, now: Timestamp) -> Vec<Output> {
+        self.seen.values_mut().for_each(|acknowledged| *acknowledged = true);
+        if self.step == Step::Kept { self.finish(now, true) } else { Vec::new() }
+    }
+
+    fn closed(&mut self, now: Timestamp) -> Vec<Output> {
+        self.give_up(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{self, Tape};
+
+    /// An example record of the public source named above.
+    const EXAMPLE: &str = "e10001010016081d111e2400272f0101017e0300006f034b0700000000250721060c050703660423024f005b";
+    const EXAMPLE_SAYS: &str = "fev1 4.95 L 2022-08-29T17:30:36 drug; fvc 5.10 L 2022-08-29T17:30:36 drug; \
+         pef 9.33 L/s 2022-08-29T17:30:36 drug; fev1_fvc 97.1 % 2022-08-29T17:30:36 drug";
+
+    fn record(number: u8, second: u8, fev1: u8) -> Vec<u8> {
+        let mut bytes = tape::bytes(EXAMPLE);
+        (bytes[3], bytes[10], bytes[21]) = (number, second, fev1);
+        bytes[43] = checksum(&bytes[..43]);
+        bytes
+    }
+
+    fn counted(records: u8) -> Vec<u8> {
+        command(0xe0, &[records, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    fn curve(number: u8, frames: u8) -> Vec<u8> {
+        [&[0xe2, number, 0, frames, 0][..], &vec![0x7f; 8 * usize::from(frames)], &[0x12]].concat()
+    }
+
+    fn listed(records: u8) -> Tape {
+        let mut tape = Tape::open(DRIVER);
+        tape.gives("> 8000");
+        tape.line(&[0xf0]).line(&[0x70]).gives("> 831a0b16090000000047");
+        tape.line(&command(0xf3, &[0])).gives("> 8202");
+        tape.line(&command(0xf2, &[0; 6])).gives("> 9414");
+        tape.line(&command(0xe4, &[1; 21])).gives("> 9010");
+        tape.line(&counted(records));
+        tape
+    }
+
+    #[test]
+    fn a_record_says_what_was_blown() {
+        tape::check(DRIVER, &[EXAMPLE], EXAMPLE_SAYS);
+        tape::check(DRIVER, &[&EXAMPLE[..20], &EXAMPLE[20..]], EXAMPLE_SAYS);
+    }
+
+    #[test]
+    fn damaged_records_are_refused() {
+        tape::check(DRIVER, &[&EXAMPLE[..86]], "contec sp10: incomplete, 43 bytes of 44");
+        tape::check(DRIVER, &[&EXAMPLE.replace("6f03", "6e03")], "contec sp10: checksum is 0x5b, the bytes give 0x5a");
+        tape::check(DRIVER, &["91000112"], "contec sp10: code is 0x91, want 0xe0 to 0xe4, 0xf0, 0xf2 or 0xf3");
+        tape::check(DRIVER, &[""], "contec sp10: incomplete, 0 bytes of 2");
+    }
+
+    #[test]
+    fn a_slow_test_has_no_forced_values_and_an_impossible_time_is_said() {
+        let mut slow = record(1, 36, 0x6f);
+        slow[2] = 2;
+        slow[43] = checksum(&slow[..43]);
+        tape::check(DRIVER, &[&tape::hex(&slow)], "");
+        let odd = record(1, 61, 0);
+        tape::check(
+            DRIVER,
+            &[&tape::hex(&odd)],
+            "fev1 3.84 L clock_implausible drug; fvc 5.10 L clock_implausible drug; \
+             pef 9.33 L/s clock_implausible drug; fev1_fvc 97.1 % clock_implausible drug",
+        );
+    }
+
+    #[test]
+    fn two_records_are_read_oldest_first_and_deleted_only_when_kept() {
+        let mut tape = listed(2);
+        tape.gives("> 91000112");
+        tape.line(&record(1, 36, 0x6f)).gives(&format!("{EXAMPLE_SAYS}; > 920012"));
+        for piece in curve(1, 40).chunks(20) {
+            tape.line(piece);
+        }
+        tape.gives("").wait().gives("> 91010113");
+        tape.line(&record(2, 40, 0x70))
+            .gives(&format!("{EXAMPLE_SAYS}; > 920012").replace(":36", ":40").replace("4.95", "4.96"));
+        tape.line(&curve(2, 0)).wait().gives("end");
+        tape.kept().gives("> 917f0111");
+        tape.wait().gives("> 8000");
+    }
+
+    #[test]
+    fn records_that_nobody_acknowledges_are_kept_and_not_said_twice() {
+        let mut tape = listed(1);
+        tape.line(&record(1, 36, 0x6f))
+            .line(&curve(1, 1))
+            .wait()
+            .gives(&format!("> 91000112; {EXAMPLE_SAYS}; > 920012; end"));
+        tape.wait().gives("> 917e0110");
+        tape.wait().gives("> 8000");
+        tape.line(&[0xf0])
+            .line(&command(0xf3, &[0]))
+            .line(&command(0xf2, &[0; 6]))
+            .line(&command(0xe4, &[1; 21]))
+            .line(&counted(1));
+        tape.line(&record(1, 36, 0x6f)).kept().line(&curve(1, 1));
+        tape.pass(SignedDuration::ZERO).wait();
+        let all = tape.said();
+        assert!(all.ends_with("> 91000112; > 920012; > 917f0111"), "{all}");
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused_and_nothing_is_deleted() {
+        let mut tape = listed(1);
+        let mut damaged = record(1, 36, 0x6f);
+        damaged[20] ^= 1;
+        tape.line(&damaged).line(&curve(1, 1)).wait();
+        let said = tape.kept().said();
+        assert!(said.starts_with("> 91000112; ! contec sp10: checksum"), "{said}");
+        assert!(said.ends_with("> 920012; > 917e0110"), "{said}");
+    }
+
+    #[test]
+    fn a_silent_device_is_asked_three_times_then_left_until_the_next_poll() {
+        let mut tape = Tape::open(DRIVER);
+        tape.wait().wait().gives("> 8000; > 8000; > 8000");
+        tape.wait().gives("");
+        tape.wait().gives("> 8000");
+    }
+
+    #[test]
+    fn an_empty_memory_is_no_sitting() {
+        listed(0).gives("").closed().gives("");
+    }
+
+    #[test]
+    fn a_lost_link_ends_the_sitting() {
+        let mut tape = listed(3);
+        tape.line(&record(1, 36, 0x6f)).closed().gives(&format!("> 91000112; {EXAMPLE_SAYS}; > 920012; end"));
+    }
+}
