@@ -1,1 +1,11 @@
-//! edge
+//! The kit's agent: reads devices over Bluetooth and serial lines, spools what they measured durably, and sends it to the clinic over MQTT
+//! until the core has acknowledged it.
+//!
+//! The deciding parts (`backoff`, `placing`, `sitting`, the windows and turns) are pure; `link`, `spool`, `uplink` and `agent` do the IO.
+
+pub mod backoff;
+pub mod board;
+pub mod clock;
+pub mod placing;
+pub mod sitting;
+pub mod spool;

@@ -1,0 +1,376 @@
+//! Messages that the core has not acknowledged yet, on disk before they are sent, in the order of their `seq`.
+//!
+//! The spool is the truth, never the MQTT client's queue: a message leaves it only when the core's `acks` cover it. `seq` only grows,
+//! across restarts and also across a lost disk: a spool starts at the current Unix time in milliseconds or after its last number,
+//! whichever is larger. What can't be written (disk full, read-only, damaged) is held in memory and written when it can be; it is sent
+//! meanwhile, because a warning that reaches a nurse is worth more than the order of things.
+
+mod disk;
+mod memory;
+mod row;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Mutex, watch};
+
+pub use disk::{DiskError, SEEN_ROWS_MAX};
+pub use memory::{HELD_BYTES_MAX, HELD_ROWS_MAX};
+pub use row::{Draft, Priority, Row, SeenKey};
+
+use crate::board::Board;
+use disk::{Disk, Totals};
+use memory::Memory;
+
+/// The most that waits on disk, unless configured otherwise, in bytes: about 150,000 messages of a kit's usual size.
+pub const SPOOL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The longest that a message waits, unless configured otherwise, in days.
+pub const SPOOL_AGE_MAX_DAYS: u32 = 30;
+/// How long a gap is reported after messages were given up.
+const GAP_REPORTED: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Damaged files that are set aside and kept.
+const ASIDE_FILES_MAX: usize = 3;
+/// A core that says it has this much has not counted.
+const SEQ_BELIEVED_MAX: u64 = wire::SEQ_MAX - 1_000_000_000;
+
+/// The bounds of a spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of messages on disk.
+    pub bytes_max: u64,
+    /// How long a message waits.
+    pub age_max: SignedDuration,
+}
+
+/// Under which number a message is spooled. The epoch changes when all numbers do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    epoch: u32,
+    seq: u64,
+}
+
+impl Receipt {
+    /// Does this acknowledgement cover it?
+    #[must_use]
+    pub fn covered_by(self, acked: Self) -> bool {
+        self.epoch == acked.epoch && self.seq <= acked.seq
+    }
+
+    /// The later of two of the same epoch; else the one of the later epoch.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        if (self.epoch, self.seq) >= (other.epoch, other.seq) { self } else { other }
+    }
+}
+
+/// What an acknowledgement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acked {
+    /// Messages left the spool, or there were none left to leave.
+    Covered,
+    /// The core knows numbers that this kit has not given (its disk was lost while its clock was behind): every message has a new number.
+    Renumbered,
+}
+
+/// The spool of one kit.
+pub struct Spool {
+    inner: Mutex<Inner>,
+    newest: watch::Sender<u64>,
+    acked: watch::Sender<Receipt>,
+    board: Board,
+}
+
+struct Inner {
+    path: PathBuf,
+    bounds: Bounds,
+    disk: Option<Disk>,
+    memory: Memory,
+    /// Of the disk; `next_seq` and `dropped` count what is in memory too.
+    totals: Totals,
+    /// Acknowledged, even if it could not be deleted yet.
+    acked: Receipt,
+    /// How often numbers were changed.
+    epoch: u32,
+}
+
+impl Spool {
+    /// Opens or creates the spool in `dir`. A damaged file is set aside; one that can't be opened is tried again while the kit runs.
+    ///
+    /// # Errors
+    /// Only when a newer program wrote it.
+    pub async fn open(dir: &Path, bounds: Bounds, now: Timestamp, board: Board) -> Result<Self, DiskError> {
+        let totals = Totals { next_seq: start_seq(now), ..Totals::default() };
+        let mut inner = Inner {
+            path: dir.join("spool.db"),
+            bounds,
+            disk: None,
+            memory: Memory::default(),
+            totals,
+            acked: Receipt::default(),
+            epoch: 0,
+        };
+        match inner.reopen(now, &board).await {
+            Err(newer @ DiskError::Newer { .. }) => return Err(newer),
+            Err(error) => inner.trouble(&board, &error),
+            Ok(()) => {}
+        }
+        let newest = watch::Sender::new(inner.totals.next_seq - 1);
+        let spool = Self { inner: Mutex::new(inner), newest, acked: watch::Sender::default(), board };
+        spool.report(&*spool.inner.lock().await, now);
+        Ok(spool)
+    }
+
+    /// Takes a message in and returns its receipt: it is on disk, or in memory while the disk can't take it.
+    pub async fn put(&self, draft: Draft, now: Timestamp) -> Receipt {
+        let mut inner = self.inner.lock().await;
+        let seq = inner.totals.next_seq;
+        inner.totals.next_seq = seq + 1;
+        let row = draft.numbered(seq, now);
+        inner.store(Some(row), now, &self.board).await;
+        self.report(&inner, now);
+        self.newest.send_replace(seq);
+        Receipt { epoch: inner.epoch, seq }
+    }
+
+    /// In which message this record of a device went, if the kit has it already.
+    pub async fn seen(&self, key: &SeenKey) -> Option<Receipt> {
+        let mut inner = self.inner.lock().await;
+        let held = inner.memory.seen(key);
+        let found = match (held, inner.disk.as_mut()) {
+            (None, Some(disk)) => disk.seen(key).await.unwrap_or_else(|error| {
+                inner.trouble(&self.board, &error);
+                None
+            }),
+            (held, _) => held,
+        };
+        found.map(|seq| Receipt { epoch: inner.epoch, seq })
+    }
+
+    /// The first `limit` messages after `seq`, in order.
+    pub async fn after(&self, seq: u64, limit: u32) -> Vec<Row> {
+        let mut inner = self.inner.lock().await;
+        let seq = if inner.acked.epoch == inner.epoch { seq.max(inner.acked.seq) } else { seq };
+        let mut rows = match inner.disk.as_mut() {
+            Some(disk) => disk.after(seq, limit).await.unwrap_or_else(|error| {
+                inner.fail(&self.board, &error);
+                Vec::new()
+            }),
+            None => Vec::new(),
+        };
+        let room = limit as usize - rows.len();
+        rows.extend(inner.memory.after(seq, room).cloned());
+        rows
+    }
+
+    /// The core has everything up to `through`. Only what this connection has `sent` leaves: a core that counts differently can't
+    /// delete what it has never been told.
+    pub async fn acked(&self, through: u64, sent: u64, now: Timestamp) -> Acked {
+        let mut inner = self.inner.lock().await;
+        if (inner.totals.next_seq..SEQ_BELIEVED_MAX).contains(&through) {
+            inner.renumber(through, &self.board).await;
+            self.newest.send_replace(inner.totals.next_seq - 1);
+            return Acked::Renumbered;
+        }
+        let acked = Receipt { epoch: inner.epoch, seq: through.min(sent) };
+        if !acked.covered_by(inner.acked) {
+            inner.acked = acked;
+            inner.delete_through(acked.seq, &self.board).await;
+            self.report(&inner, now);
+            self.acked.send_replace(acked);
+        }
+        Acked::Covered
+    }
+
+    /// Every few seconds: writes what is held in memory, if the disk takes it again; gives up what is too old, if the clock has
+    /// `settled`; forgets the oldest device records.
+    pub async fn tend(&self, now: Timestamp, settled: bool) {
+        let mut inner = self.inner.lock().await;
+        if inner.disk.is_none()
+            && let Err(error) = inner.reopen(now, &self.board).await
+        {
+            inner.trouble(&self.board, &error);
+        }
+        if inner.memory.len() > 0 {
+            inner.store(None, now, &self.board).await;
+        }
+        inner.tidy(now, settled, &self.board).await;
+        self.report(&inner, now);
+    }
+
+    /// Wakes when there is a newer message; holds its `seq`.
+    #[must_use]
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// Wakes when the core has acknowledged more.
+    #[must_use]
+    pub fn acked_through(&self) -> watch::Receiver<Receipt> {
+        self.acked.subscribe()
+    }
+
+    /// Closes the file in order.
+    pub async fn close(&self) {
+        let mut inner = self.inner.lock().await;
+        if let Some(disk) = inner.disk.take() {
+            disk.close().await;
+        }
+    }
+
+    fn report(&self, inner: &Inner, now: Timestamp) {
+        let Totals { rows, dropped, dropped_newest, .. } = inner.totals;
+        self.board.spool(rows + inner.memory.len() as u64, dropped);
+        let newest = Timestamp::from_millisecond(dropped_newest).unwrap_or(Timestamp::UNIX_EPOCH);
+        let recent = dropped > 0 && now.duration_since(newest) < GAP_REPORTED;
+        let gap = || format!("{dropped} messages were given up unacknowledged, the newest of {newest}; nobody has seen them");
+        self.board.problem("spool gap", recent.then(gap));
+    }
+}
+
+/// A fresh spool's first number: larger than any that this kit has given before, if its clock is right.
+fn start_seq(now: Timestamp) -> u64 {
+    u64::try_from(now.as_millisecond()).unwrap_or(0).max(1)
+}
+
+impl Inner {
+    /// Opens the file; a damaged one is set aside first.
+    async fn reopen(&mut self, now: Timestamp, board: &Board) -> Result<(), DiskError> {
+        let (disk, totals) = match Disk::open(&self.path).await {
+            Err(DiskError::Corrupt(why)) => {
+                self.set_aside(now, &why, board);
+                Disk::open(&self.path).await?
+            }
+            opened => opened?,
+        };
+        self.disk = Some(disk);
+        self.totals = Totals {
+            next_seq: totals.next_seq.max(self.totals.next_seq),
+            dropped: totals.dropped + self.totals.dropped,
+            dropped_newest: totals.dropped_newest.max(self.totals.dropped_newest),
+            ..totals
+        };
+        board.problem("spool", None);
+        Ok(())
+    }
+
+    /// Writes what is held in memory and `row`, or holds it.
+    async fn store(&mut self, row: Option<Row>, now: Timestamp, board: &Board) {
+        if self.memory.len() == 0 && row.is_none() {
+            return;
+        }
+        let waiting: Vec<Row> = self.memory.rows().iter().cloned().chain(row.clone()).collect();
+        let Some(disk) = self.disk.as_mut() else {
+            return row.into_iter().for_each(|row| self.hold(row, now));
+        };
+        match disk.insert(&waiting, self.totals, self.bounds.bytes_max).await {
+            Ok(totals) => {
+                self.totals = totals;
+                self.memory.clear();
+                board.problem("spool", None);
+            }
+            Err(error) => {
+                self.fail(board, &error);
+                row.into_iter().for_each(|row| self.hold(row, now));
+            }
+        }
+    }
+
+    fn hold(&mut self, row: Row, now: Timestamp) {
+        for given_up in self.memory.hold(row) {
+            self.totals.dropped += 1;
+            self.totals.dropped_newest = self.totals.dropped_newest.max(given_up.created_at.min(now).as_millisecond());
+        }
+    }
+
+    async fn delete_through(&mut self, through: u64, board: &Board) {
+        self.memory.delete_through(through);
+        let Some(disk) = self.disk.as_mut() else { return };
+        match disk.delete_through(through, self.totals).await {
+            Ok(totals) => self.totals = totals,
+            Err(error) => self.fail(board, &error),
+        }
+    }
+
+    async fn renumber(&mut self, through: u64, board: &Board) {
+        self.epoch += 1;
+        self.totals.next_seq = through + 1;
+        if let Some(disk) = self.disk.as_mut() {
+            match disk.renumber(through, self.totals).await {
+                Ok(totals) => self.totals = totals,
+                Err(error) => self.fail(board, &error),
+            }
+        }
+        self.totals.next_seq = self.memory.renumber(self.totals.next_seq);
+        tracing::warn!(next_seq = self.totals.next_seq, "spool: the core knows higher numbers than this kit; all waiting messages were renumbered");
+    }
+
+    async fn tidy(&mut self, now: Timestamp, settled: bool, board: &Board) {
+        let Some(disk) = self.disk.as_mut() else { return };
+        let mut outcome = disk.forget().await.map(|()| self.totals);
+        if settled && outcome.is_ok() {
+            outcome = disk.drop_older(now.saturating_sub(self.bounds.age_max).expect("a duration has no calendar"), self.totals).await;
+        }
+        match outcome {
+            Ok(totals) => self.totals = totals,
+            Err(error) => self.fail(board, &error),
+        }
+    }
+
+    /// Reports an error of the disk. All but a full disk close the file, to be opened (and checked through) again.
+    fn fail(&mut self, board: &Board, error: &DiskError) {
+        self.trouble(board, error);
+        if !matches!(error, DiskError::Full(_)) {
+            self.disk = None;
+            self.totals = Totals { rows: 0, bytes: 0, ..self.totals };
+        }
+    }
+
+    fn trouble(&self, board: &Board, error: &DiskError) {
+        board.problem("spool", Some(format!("{error}; new messages are only in memory, at most {HELD_ROWS_MAX}")));
+    }
+
+    /// Moves a damaged file out of the way. It is not deleted: somebody may be able to read it.
+    fn set_aside(&mut self, now: Timestamp, why: &str, board: &Board) {
+        let aside = self.path.with_file_name(format!("spool.db.damaged-{}", now.as_millisecond()));
+        let sentence = format!("{} was damaged ({why}) and set aside as {}; what it held is not sent", self.path.display(), aside.display());
+        board.problem("spool file", Some(sentence));
+        for suffix in ["-wal", "-shm"] {
+            remove(&with_suffix(&self.path, suffix));
+        }
+        if let Err(error) = fs::rename(&self.path, &aside) {
+            board.problem("spool file", Some(format!("{} is damaged and can't be set aside: {error}", self.path.display())));
+        }
+        for old in self.aside_files().iter().rev().skip(ASIDE_FILES_MAX) {
+            remove(old);
+        }
+    }
+
+    /// Oldest first.
+    fn aside_files(&self) -> Vec<PathBuf> {
+        let dir = self.path.parent().and_then(|dir| fs::read_dir(dir).ok());
+        let mut files: Vec<PathBuf> = dir.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("spool.db.damaged-")));
+        files.sort();
+        files
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "spool: can't remove a file");
+    }
+}
+
+#[cfg(test)]
+mod tests;

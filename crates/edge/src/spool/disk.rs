@@ -1,0 +1,355 @@
+//! The spool's file: SQLite (bundled) in WAL mode with full sync, so that what is committed survives a pulled plug.
+//!
+//! `spool` holds the messages that the core has not acknowledged, `seen` what devices have already told, `meta` the next `seq` and what
+//! had to be given up. Every change is one transaction.
+
+use std::path::Path;
+
+use jiff::{Timestamp, civil::DateTime};
+use sqlx::{
+    ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
+};
+
+use super::row::{Priority, Row, SeenKey};
+
+/// The schema that this program writes and reads.
+const SCHEMA_VERSION: i64 = 1;
+/// The write-ahead log is cut back to this after a checkpoint, in bytes.
+const WAL_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The most device records that are remembered; the oldest are forgotten first.
+pub const SEEN_ROWS_MAX: i64 = 20_000;
+/// Messages looked at in one step of making room.
+const EVICT_ROWS_STEP: i64 = 64;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS spool (
+        seq INTEGER PRIMARY KEY, body TEXT NOT NULL, created_at INTEGER NOT NULL, bytes INTEGER NOT NULL, priority INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS spool_by_worth ON spool (priority, seq);
+    CREATE TABLE IF NOT EXISTS seen (
+        device TEXT NOT NULL, device_time TEXT NOT NULL, vital TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY (device, device_time, vital, value)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS seen_by_seq ON seen (seq);
+    CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// Why the file can't be used right now.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// No space left.
+    #[error("the disk is full")]
+    Full(#[source] sqlx::Error),
+    /// The file system takes no writes.
+    #[error("the disk is read-only")]
+    ReadOnly(#[source] sqlx::Error),
+    /// The file is not what was written.
+    #[error("the file is damaged: {0}")]
+    Corrupt(String),
+    /// Written by a newer program.
+    #[error("the file has schema version {found}, this program knows up to {SCHEMA_VERSION}")]
+    Newer {
+        /// Its version.
+        found: i64,
+    },
+    /// Anything else.
+    #[error("the file can't be used: {0}")]
+    Other(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for DiskError {
+    /// SQLite's primary result code is the low byte of the extended one.
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i32>().ok());
+        match code.map(|code| code & 0xff) {
+            Some(13) => Self::Full(error),
+            Some(8) => Self::ReadOnly(error),
+            Some(11 | 26) => Self::Corrupt(error.to_string()),
+            _ => Self::Other(error),
+        }
+    }
+}
+
+/// What is in the file besides the messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The next message's number; 0 in a fresh file.
+    pub next_seq: u64,
+    /// Messages given up, ever.
+    pub dropped: u64,
+    /// When the newest of them was spooled, in milliseconds.
+    pub dropped_newest: i64,
+    /// Messages that wait.
+    pub rows: u64,
+    /// Their size.
+    pub bytes: u64,
+}
+
+/// The open file.
+pub struct Disk {
+    conn: SqliteConnection,
+    /// A transaction was begun and not seen to its end.
+    in_doubt: bool,
+}
+
+impl Disk {
+    /// Opens or creates the file, and checks it through.
+    pub async fn open(path: &Path) -> Result<(Self, Totals), DiskError> {
+        let conn = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", WAL_BYTES_MAX.to_string())
+            .connect()
+            .await?;
+        let mut disk = Self { conn, in_doubt: false };
+        disk.check().await?;
+        sqlx::raw_sql(SCHEMA).execute(&mut disk.conn).await?;
+        let totals = disk.totals().await?;
+        Ok((disk, totals))
+    }
+
+    async fn check(&mut self) -> Result<(), DiskError> {
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut self.conn).await?;
+        if found > SCHEMA_VERSION {
+            return Err(DiskError::Newer { found });
+        }
+        let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut self.conn).await?;
+        if verdict == "ok" { Ok(()) } else { Err(DiskError::Corrupt(verdict)) }
+    }
+
+    async fn totals(&mut self) -> Result<Totals, DiskError> {
+        let sums = sqlx::query("SELECT count(*), coalesce(sum(bytes), 0), coalesce(max(seq), 0) FROM spool");
+        let sums = sums.fetch_one(&mut self.conn).await?;
+        let meta = sqlx::query("SELECT name, value FROM meta").fetch_all(&mut self.conn).await?;
+        let named = |name: &str| {
+            meta.iter().find(|row| row.get::<&str, _>(0) == name).map_or(0, |row| row.get::<i64, _>(1))
+        };
+        let after_last = sums.get::<i64, _>(2) + 1;
+        let next_seq = if after_last > 1 { named("next_seq").max(after_last) } else { named("next_seq") };
+        Ok(Totals {
+            next_seq: unsigned(next_seq),
+            dropped: unsigned(named("dropped")),
+            dropped_newest: named("dropped_newest"),
+            rows: unsigned(sums.get(0)),
+            bytes: unsigned(sums.get(1)),
+        })
+    }
+
+    /// Writes messages and makes room for them. Returns the new totals; nothing has changed on an error.
+    pub async fn insert(&mut self, rows: &[Row], totals: Totals, bytes_max: u64) -> Result<Totals, DiskError> {
+        self.begin().await?;
+        let outcome = insert_rows(&mut self.conn, rows, totals, bytes_max).await;
+        self.end(outcome).await
+    }
+
+    /// Gives up what is older than `oldest`.
+    pub async fn drop_older(&mut self, oldest: Timestamp, totals: Totals) -> Result<Totals, DiskError> {
+        let old = sqlx::query("SELECT seq, bytes, created_at FROM spool WHERE created_at < ?").bind(oldest.as_millisecond());
+        let old = old.fetch_all(&mut self.conn).await?;
+        if old.is_empty() {
+            return Ok(totals);
+        }
+        self.begin().await?;
+        let outcome = evict(&mut self.conn, &old, totals, 0).await;
+        self.end(outcome).await
+    }
+
+    /// Deletes what the core has acknowledged.
+    pub async fn delete_through(&mut self, through: u64, totals: Totals) -> Result<Totals, DiskError> {
+        self.begin().await?;
+        let outcome = delete_rows(&mut self.conn, through, totals).await;
+        self.end(outcome).await
+    }
+
+    /// Gives every message a number above `through`, in the same order.
+    pub async fn renumber(&mut self, through: u64, totals: Totals) -> Result<Totals, DiskError> {
+        self.begin().await?;
+        let outcome = renumber_rows(&mut self.conn, through, totals).await;
+        self.end(outcome).await
+    }
+
+    /// The first `limit` messages after `seq`, in order.
+    pub async fn after(&mut self, seq: u64, limit: u32) -> Result<Vec<Row>, DiskError> {
+        let rows = sqlx::query("SELECT seq, body, created_at, priority FROM spool WHERE seq > ? ORDER BY seq LIMIT ?");
+        let rows = rows.bind(signed(seq)).bind(limit).fetch_all(&mut self.conn).await?;
+        Ok(rows.iter().map(row_of).collect())
+    }
+
+    /// In which message this record of a device went, if it was seen before.
+    pub async fn seen(&mut self, key: &SeenKey) -> Result<Option<u64>, DiskError> {
+        let found = sqlx::query_scalar("SELECT seq FROM seen WHERE device = ? AND device_time = ? AND vital = ? AND value = ?");
+        let [device, time, vital, value] = columns(key);
+        let found: Option<i64> = found.bind(device).bind(time).bind(vital).bind(value).fetch_optional(&mut self.conn).await?;
+        Ok(found.map(unsigned))
+    }
+
+    /// Forgets the oldest device records beyond the bound.
+    pub async fn forget(&mut self) -> Result<(), DiskError> {
+        let old = "DELETE FROM seen WHERE seq < (SELECT seq FROM seen ORDER BY seq DESC LIMIT 1 OFFSET ?)";
+        sqlx::query(old).bind(SEEN_ROWS_MAX).execute(&mut self.conn).await?;
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<(), DiskError> {
+        if self.in_doubt {
+            self.roll_back().await;
+        }
+        self.in_doubt = true;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut self.conn).await?;
+        Ok(())
+    }
+
+    async fn end(&mut self, outcome: Result<Totals, DiskError>) -> Result<Totals, DiskError> {
+        let outcome = match outcome {
+            Ok(totals) => sqlx::raw_sql("COMMIT").execute(&mut self.conn).await.map(|_| totals).map_err(DiskError::from),
+            failed => failed,
+        };
+        match outcome {
+            Ok(_) => self.in_doubt = false,
+            Err(_) => self.roll_back().await,
+        }
+        outcome
+    }
+
+    /// A full disk may have rolled back by itself already; then there is nothing to roll back, which is as good.
+    async fn roll_back(&mut self) {
+        let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await;
+        tracing::debug!(ok = rolled_back.is_ok(), "spool: rolled back");
+        self.in_doubt = false;
+    }
+
+    /// Closes the file in order; a kill instead loses nothing.
+    pub async fn close(self) {
+        if let Err(error) = self.conn.close().await {
+            tracing::debug!(%error, "spool: closing");
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn pages_max(&mut self, pages: Option<i64>) {
+        let pages = pages.unwrap_or(1_000_000);
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut self.conn).await.unwrap();
+    }
+}
+
+async fn insert_rows(conn: &mut SqliteConnection, rows: &[Row], mut totals: Totals, bytes_max: u64) -> Result<Totals, DiskError> {
+    for row in rows {
+        if insert_row(conn, row).await? {
+            totals.rows += 1;
+            totals.bytes += row.bytes();
+        }
+        totals.next_seq = totals.next_seq.max(row.seq + 1);
+    }
+    while totals.bytes > bytes_max && totals.rows > 0 {
+        let worst = sqlx::query("SELECT seq, bytes, created_at FROM spool ORDER BY priority, seq LIMIT ?").bind(EVICT_ROWS_STEP);
+        let worst = worst.fetch_all(&mut *conn).await?;
+        totals = evict(conn, &worst, totals, bytes_max).await?;
+    }
+    write_meta(conn, &totals).await?;
+    Ok(totals)
+}
+
+/// Is it new? A commit that reported an error may still have happened, and the same message comes again.
+async fn insert_row(conn: &mut SqliteConnection, row: &Row) -> Result<bool, DiskError> {
+    let inserted = sqlx::query("INSERT OR IGNORE INTO spool (seq, body, created_at, bytes, priority) VALUES (?, ?, ?, ?, ?)")
+        .bind(signed(row.seq))
+        .bind(&row.body)
+        .bind(row.created_at.as_millisecond())
+        .bind(signed(row.bytes()))
+        .bind(row.priority as i64)
+        .execute(&mut *conn)
+        .await?;
+    for key in &row.seen {
+        let [device, time, vital, value] = columns(key);
+        let remember = sqlx::query("INSERT OR IGNORE INTO seen (device, device_time, vital, value, seq) VALUES (?, ?, ?, ?, ?)");
+        remember.bind(device).bind(time).bind(vital).bind(value).bind(signed(row.seq)).execute(&mut *conn).await?;
+    }
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Deletes these, in order, until the spool is within `bytes_max`, and counts them.
+async fn evict(
+    conn: &mut SqliteConnection,
+    rows: &[SqliteRow],
+    mut totals: Totals,
+    bytes_max: u64,
+) -> Result<Totals, DiskError> {
+    for row in rows {
+        if totals.bytes <= bytes_max {
+            break;
+        }
+        let seq: i64 = row.get(0);
+        sqlx::query("DELETE FROM spool WHERE seq = ?").bind(seq).execute(&mut *conn).await?;
+        // The device may still hold these records: if it sends them again, the gap closes.
+        sqlx::query("DELETE FROM seen WHERE seq = ?").bind(seq).execute(&mut *conn).await?;
+        totals.rows = totals.rows.saturating_sub(1);
+        totals.bytes = totals.bytes.saturating_sub(unsigned(row.get(1)));
+        totals.dropped += 1;
+        totals.dropped_newest = totals.dropped_newest.max(row.get(2));
+    }
+    write_meta(conn, &totals).await?;
+    Ok(totals)
+}
+
+async fn delete_rows(conn: &mut SqliteConnection, through: u64, totals: Totals) -> Result<Totals, DiskError> {
+    let deleted = sqlx::query_scalar("DELETE FROM spool WHERE seq <= ? RETURNING bytes").bind(signed(through));
+    let deleted: Vec<i64> = deleted.fetch_all(&mut *conn).await?;
+    let rows = totals.rows.saturating_sub(deleted.len() as u64);
+    let bytes = totals.bytes.saturating_sub(deleted.into_iter().map(unsigned).sum());
+    let totals = Totals { rows, bytes, ..totals };
+    write_meta(conn, &totals).await?;
+    Ok(totals)
+}
+
+/// In two steps, over the negative numbers, so that no number is taken twice on the way.
+async fn renumber_rows(conn: &mut SqliteConnection, through: u64, totals: Totals) -> Result<Totals, DiskError> {
+    let oldest: Option<i64> = sqlx::query_scalar("SELECT min(seq) FROM spool").fetch_one(&mut *conn).await?;
+    let by = signed(through) + 1 - oldest.unwrap_or(0);
+    sqlx::query("UPDATE spool SET seq = -(seq + ?)").bind(by).execute(&mut *conn).await?;
+    sqlx::query("UPDATE spool SET seq = -seq").execute(&mut *conn).await?;
+    sqlx::query("UPDATE seen SET seq = seq + ?").bind(by).execute(&mut *conn).await?;
+    let newest: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM spool").fetch_one(&mut *conn).await?;
+    let totals = Totals { next_seq: unsigned(newest.unwrap_or(0)).max(through) + 1, ..totals };
+    write_meta(conn, &totals).await?;
+    Ok(totals)
+}
+
+async fn write_meta(conn: &mut SqliteConnection, totals: &Totals) -> Result<(), DiskError> {
+    let values = [
+        ("next_seq", signed(totals.next_seq)),
+        ("dropped", signed(totals.dropped)),
+        ("dropped_newest", totals.dropped_newest),
+    ];
+    for (name, value) in values {
+        let write = sqlx::query("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+        write.bind(name).bind(value).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+fn row_of(row: &SqliteRow) -> Row {
+    Row {
+        seq: unsigned(row.get(0)),
+        body: row.get(1),
+        created_at: Timestamp::from_millisecond(row.get(2)).unwrap_or(Timestamp::UNIX_EPOCH),
+        priority: if row.get::<i64, _>(3) == 0 { Priority::Routine } else { Priority::Urgent },
+        seen: Vec::new(),
+    }
+}
+
+fn columns(key: &SeenKey) -> [String; 4] {
+    let time: DateTime = key.device_time;
+    [key.device.to_string(), time.to_string(), key.vital.to_string(), key.value.decimal().normalize().to_string()]
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,112 @@
+//! One message that waits: its body without `seq` and `sent_at`, which are put in front of it when it is sent.
+
+use jiff::{Timestamp, civil::DateTime};
+use serde::Serialize;
+use vitals::{Answer, DeviceId, Reading, SessionId, Value, Vital};
+
+/// What goes first when the spool is over its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// An ordinary measurement.
+    Routine = 0,
+    /// A value outside what is believable for a body, or a person's answer.
+    Urgent = 1,
+}
+
+/// A measurement that the device may send again from its storage.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SeenKey {
+    /// Which device.
+    pub device: DeviceId,
+    /// Its own time, unmodified.
+    pub device_time: DateTime,
+    /// What it measured.
+    pub vital: Vital,
+    /// How much.
+    pub value: Value,
+}
+
+/// A message that has no `seq` yet.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The sitting.
+    pub session: SessionId,
+    /// What was measured.
+    pub readings: Vec<Reading>,
+    /// What was answered.
+    pub answers: Vec<Answer>,
+    /// What goes first.
+    pub priority: Priority,
+    /// What is remembered, so that the device may send it again.
+    pub seen: Vec<SeenKey>,
+}
+
+/// A message in the spool.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its number for ever.
+    pub seq: u64,
+    /// The JSON object without `seq` and `sent_at`.
+    pub body: String,
+    /// When it was spooled.
+    pub created_at: Timestamp,
+    /// What goes first.
+    pub priority: Priority,
+    /// What is remembered with it.
+    pub seen: Vec<SeenKey>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    session: SessionId,
+    readings: &'a [Reading],
+    #[serde(skip_serializing_if = "<[Answer]>::is_empty")]
+    answers: &'a [Answer],
+}
+
+impl Draft {
+    /// The message with its number.
+    #[must_use]
+    pub fn numbered(self, seq: u64, now: Timestamp) -> Row {
+        let body = Body { session: self.session, readings: &self.readings, answers: &self.answers };
+        let body = serde_json::to_string(&body).expect("readings and answers have text keys and no failing parts");
+        Row { seq, body, created_at: now, priority: self.priority, seen: self.seen }
+    }
+}
+
+impl Row {
+    /// What it takes of the spool's bound.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// The payload that is published now.
+    #[must_use]
+    pub fn payload(&self, sent_at: Timestamp) -> String {
+        format!(r#"{{"seq":{},"sent_at":"{sent_at}",{}"#, self.seq, &self.body[1..])
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A message with one SpO2 of 93 %.
+    pub fn draft(priority: Priority) -> Draft {
+        let reading = serde_json::from_str(
+            r#"{"vital":"spo2","value":93.0,"unit":"%","measured_at":"2026-11-22T08:00:01Z","clock":"kit","device":"nonin-df2:1"}"#,
+        );
+        Draft { session: SessionId::nil(), readings: vec![reading.unwrap()], answers: vec![], priority, seen: vec![] }
+    }
+
+    #[test]
+    fn the_payload_is_a_message_of_the_wire() {
+        let now = "2026-11-22T08:00:07.120Z".parse().unwrap();
+        let row = draft(Priority::Routine).numbered(42, now);
+        let arrived = wire::decode(row.payload(now).as_bytes()).unwrap();
+        assert!(arrived.refused.is_empty());
+        assert_eq!((arrived.message.seq, arrived.message.sent_at), (42, now));
+        assert_eq!(arrived.message.readings[0].value.to_string(), "93.0");
+    }
+}
