@@ -29,7 +29,9 @@ impl DeviceClock {
     #[must_use]
     pub fn shows(&self, at: Timestamp) -> DateTime {
         let local = at.to_zoned(self.zone.clone()).datetime().saturating_add(self.offset);
-        local.round(jiff::civil::DateTimeRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Trunc)).unwrap_or(local)
+        local
+            .round(jiff::civil::DateTimeRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Trunc))
+            .unwrap_or(local)
     }
 
     /// The time to stamp a measurement with: never the same second twice, since no device measures twice in a second.

@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for bytes in [&[0xe1, 0x07, 13, 1, 0, 0, 0][..], &[0, 0, 1, 1, 0, 0, 0], &[0xe1, 0x07, 1], &[0xe1, 0x07, 1, 1, 24, 0, 0]] {
+        for bytes in
+            [&[0xe1, 0x07, 13, 1, 0, 0, 0][..], &[0, 0, 1, 1, 0, 0, 0], &[0xe1, 0x07, 1], &[0xe1, 0x07, 1, 1, 24, 0, 0]]
+        {
             assert_eq!(read_date_time(bytes), None, "{bytes:?}");
         }
     }

@@ -13,7 +13,8 @@ pub const SFLOAT_NAN: [u8; 2] = 0x07ff_u16.to_le_bytes();
 pub fn sfloat(mantissa: i16, exponent: i8) -> [u8; 2] {
     assert!((-2046..=2045).contains(&mantissa), "mantissa {mantissa} does not fit 12 bits");
     assert!((-8..=7).contains(&exponent), "exponent {exponent} does not fit 4 bits");
-    let bits = (u16::from_le_bytes(mantissa.to_le_bytes()) & 0x0fff) | (u16::from(exponent.to_le_bytes()[0] & 0x0f) << 12);
+    let bits =
+        (u16::from_le_bytes(mantissa.to_le_bytes()) & 0x0fff) | (u16::from(exponent.to_le_bytes()[0] & 0x0f) << 12);
     bits.to_le_bytes()
 }
 

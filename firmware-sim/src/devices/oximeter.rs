@@ -32,7 +32,11 @@ fn services() -> Vec<Service> {
         Characteristic::read(uuid16(0x2a60), &features()),
         Characteristic::new(RACP, &["write", "indicate"], &[]),
     ];
-    vec![Service { uuid: uuid16(0x1822), characteristics: oximeter }, information::current_time(), information::battery()]
+    vec![
+        Service { uuid: uuid16(0x1822), characteristics: oximeter },
+        information::current_time(),
+        information::battery(),
+    ]
 }
 
 /// Features: status, sensor status, storage and timestamp are supported; then the bits that may be set in each status.

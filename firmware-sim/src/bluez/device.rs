@@ -1,0 +1,118 @@
+//! Device1: what BlueZ shows of a device, and its Connect and Disconnect.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc::WeakSender, oneshot};
+use zbus::{ObjectPath, OwnedObjectPath, interface};
+
+use super::{BluezError, adapter, firmware::Call, radio::Shown};
+
+/// The D-Bus object.
+#[derive(Debug)]
+pub struct Device {
+    shown: Arc<Shown>,
+    calls: WeakSender<Call>,
+}
+
+impl Device {
+    pub(super) fn new(shown: Arc<Shown>, calls: WeakSender<Call>) -> Self {
+        Self { shown, calls }
+    }
+}
+
+/// Hands a call to the device and waits for what it says.
+pub(super) async fn ask<T>(
+    calls: &WeakSender<Call>,
+    call: impl FnOnce(oneshot::Sender<Result<T, BluezError>>) -> Call,
+) -> Result<T, BluezError> {
+    let gone = || BluezError::Failed("the device is gone".into());
+    let (reply, answer) = oneshot::channel();
+    calls.upgrade().ok_or_else(gone)?.send(call(reply)).await.map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
+}
+
+#[interface(name = "org.bluez.Device1", introspection_docs = false)]
+impl Device {
+    async fn connect(&self) -> Result<(), BluezError> {
+        ask(&self.calls, |reply| Call::Connect { reply }).await
+    }
+
+    async fn disconnect(&self) -> Result<(), BluezError> {
+        ask(&self.calls, |reply| Call::Disconnect { reply }).await
+    }
+
+    async fn pair(&self) -> Result<(), BluezError> {
+        Err(BluezError::NotSupported("simulated devices need no pairing".into()))
+    }
+
+    #[zbus(property)]
+    fn address(&self) -> String {
+        self.shown.address.clone()
+    }
+
+    #[zbus(property)]
+    fn address_type(&self) -> String {
+        "random".into()
+    }
+
+    #[zbus(property)]
+    fn name(&self) -> String {
+        self.shown.name.clone()
+    }
+
+    #[zbus(property)]
+    fn alias(&self) -> String {
+        self.shown.name.clone()
+    }
+
+    #[zbus(property)]
+    fn paired(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn bonded(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn trusted(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn blocked(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn legacy_pairing(&self) -> bool {
+        false
+    }
+
+    #[zbus(property)]
+    fn connected(&self) -> bool {
+        self.shown.connected()
+    }
+
+    #[zbus(property)]
+    fn services_resolved(&self) -> bool {
+        self.shown.resolved()
+    }
+
+    /// Absent while the device does not advertise, as BlueZ has it.
+    #[zbus(property, name = "RSSI")]
+    fn rssi(&self) -> zbus::fdo::Result<i16> {
+        self.shown.rssi().ok_or_else(|| zbus::fdo::Error::Failed("not advertising".into()))
+    }
+
+    #[zbus(property, name = "UUIDs")]
+    fn uuids(&self) -> Vec<String> {
+        self.shown.uuids()
+    }
+
+    #[zbus(property)]
+    fn adapter(&self) -> OwnedObjectPath {
+        ObjectPath::try_from(adapter::PATH).expect("the constant is a path").into()
+    }
+}

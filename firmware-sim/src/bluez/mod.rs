@@ -1,0 +1,114 @@
+//! Plays `org.bluez` on a private D-Bus: an adapter, devices and their GATT tree, so that a BlueZ client runs here unmodified.
+//!
+//! `adapter` is Adapter1, `device` Device1, `gatt` the service tree; `radio` is what a device's firmware can do to the bus, and
+//! `firmware` the device itself: when it advertises, what it sends and when it hangs up.
+
+pub mod adapter;
+pub mod device;
+pub mod firmware;
+pub mod gatt;
+pub mod radio;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use zbus::{Connection, connection, fdo::ObjectManager};
+
+use self::{
+    adapter::{Adapter, AdapterState},
+    firmware::{Firmware, Tuning},
+    radio::Radio,
+};
+use crate::{
+    clock::DeviceClock,
+    devices::{BleModel, Identity},
+    home::truth::Teller,
+};
+
+/// The name that BlueZ has on the bus.
+pub const BUS_NAME: &str = "org.bluez";
+
+/// Calls and orders that wait for one device, at most.
+const CALLS_MAX: usize = 512;
+
+/// Errors as BlueZ names them.
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "org.bluez.Error")]
+pub enum BluezError {
+    /// The bus itself failed.
+    #[zbus(error)]
+    Bus(zbus::Error),
+    /// It was tried and did not work.
+    Failed(String),
+    /// There is no link.
+    NotConnected(String),
+    /// The characteristic can't do this.
+    NotSupported(String),
+    /// The device refuses it.
+    NotPermitted(String),
+    /// It is going on already.
+    InProgress(String),
+}
+
+/// Why the bus could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No such bus, or the name is taken.
+    #[error(
+        "could not play {BUS_NAME} on the bus at {address}: start one with `firmware-sim bus --dir DIR`, one home to a bus"
+    )]
+    Bus {
+        /// The address given.
+        address: String,
+        /// What the bus library says.
+        #[source]
+        source: Box<zbus::Error>,
+    },
+}
+
+/// A running `org.bluez`.
+#[derive(Debug)]
+pub struct Bluez {
+    connection: Connection,
+    adapter: Arc<AdapterState>,
+}
+
+impl Bluez {
+    /// Serves `org.bluez` with one adapter, `hci0`, on the bus at `address`.
+    ///
+    /// # Errors
+    /// [`StartError`] when the bus can't be reached or somebody plays BlueZ there already.
+    pub async fn start(address: &str) -> Result<Self, StartError> {
+        let adapter = Arc::new(AdapterState::default());
+        let refused = |source| StartError::Bus { address: address.to_owned(), source: Box::new(source) };
+        let connection = serve(address, Arc::clone(&adapter)).await.map_err(refused)?;
+        adapter::forget_lost_clients(&connection, &adapter).await.map_err(refused)?;
+        Ok(Self { connection, adapter })
+    }
+
+    /// Puts a device within reach; it runs until the returned sender is dropped.
+    #[must_use]
+    pub fn place(
+        &self,
+        model: &'static BleModel,
+        identity: Identity,
+        clock: DeviceClock,
+        tuning: Tuning,
+        teller: Teller,
+    ) -> mpsc::Sender<firmware::Call> {
+        let (calls, inbox) = mpsc::channel(CALLS_MAX);
+        let radio = Radio::new(self.connection.clone(), Arc::clone(&self.adapter), model, &identity, calls.downgrade());
+        self.adapter.join(calls.downgrade());
+        tokio::spawn(Firmware::new(model, identity, clock, tuning, radio, teller).run(inbox));
+        calls
+    }
+}
+
+async fn serve(address: &str, state: Arc<AdapterState>) -> zbus::Result<Connection> {
+    connection::Builder::address(address)
+        .serve_at("/", ObjectManager)
+        .serve_at(adapter::PATH, Adapter::new(state))
+        .name(BUS_NAME)
+        .build()
+        .await
+}
