@@ -1,7 +1,5 @@
 //! `vagt decode`: what a driver makes of bytes, outside any connection.
 
-use std::io::Write;
-
 use drivers::{Channel, DRIVERS, Driver, Transport};
 use serde_json::json;
 use uuid::Uuid;
@@ -15,11 +13,12 @@ use super::{Ended, json_line, out};
 /// own clock, without zone, and is absent where it gave none.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  vagt decode --driver gatt-plx --hex 00 --hex ...
-  vagt decode --driver gatt-plx/2A5F --hex '00 5D 00 48 00'
-  vagt decode --driver nonin-serial2 --hex 01:80:4D:00:CE
+  vagt decode --driver gatt-plx --characteristic 2A5F --hex '00 5D 00 48 00'
+  vagt decode --driver gatt-plx/2A5E --hex 1761006000e10701010122132000200000
+  vagt decode --driver gatt-blood-pressure --hex 16:86:04:4d:00:64:00:e1:07:01:10:0d:00:18:3d:00:00:00
 
-Exit codes: 0 readings (perhaps none yet: []), 1 the driver refuses the bytes, 2 no such driver or no hex.")]
+Exit codes: 0 readings (an empty array where the device says that it has no value), 1 the driver refuses the bytes,
+2 no such driver or no hex.")]
 pub struct Args {
     /// The driver, see `vagt drivers`; for Bluetooth also with the characteristic, as NAME/2A5F.
     #[arg(long, value_name = "NAME")]
@@ -62,22 +61,21 @@ fn unknown(name: &str) -> Ended {
     Ended::Usage(format!("no driver is called {name:?}; there are {}", names.join(", ")))
 }
 
-/// Where the driver would have had the bytes from.
-fn channel(driver: &Driver, characteristic: Option<&str>) -> Result<Channel, Ended> {
+/// Where the driver would have had the bytes from; `None` for its main channel.
+fn channel(driver: &Driver, characteristic: Option<&str>) -> Result<Option<Channel>, Ended> {
     match (&driver.transport, characteristic) {
-        (Transport::Serial { .. }, None) => Ok(Channel::Line),
+        (_, None) => Ok(None),
         (Transport::Serial { .. }, Some(_)) => {
             Err(Ended::Usage(format!("{} reads a serial line, which has no characteristics", driver.name)))
         }
-        (Transport::Ble { subscribe, .. }, None) => Ok(Channel::Characteristic(subscribe[0])),
-        (Transport::Ble { .. }, Some(text)) => parse_uuid(text).map(Channel::Characteristic),
+        (Transport::Ble { .. }, Some(text)) => Ok(Some(Channel::Characteristic(parse_uuid(text)?))),
     }
 }
 
 /// A whole UUID, or the 16-bit form on the Bluetooth base UUID.
 fn parse_uuid(text: &str) -> Result<Uuid, Ended> {
     let short = (text.len() == 4).then(|| u16::from_str_radix(text, 16).ok()).flatten();
-    let uuid = short.map(drivers::uuid16).or_else(|| Uuid::parse_str(text).ok());
+    let uuid = short.map(drivers::gatt::uuid16).or_else(|| Uuid::parse_str(text).ok());
     uuid.ok_or_else(|| Ended::Usage(format!("characteristic is {text:?}, want 4 hexadecimal digits as 2A5F, or a whole UUID")))
 }
 

@@ -1,2 +1,45 @@
-//! `vagt config`.
+//! `vagt config`: every configuration file can be checked, explained and described by a schema before it is put into use.
+
+mod check;
+mod explain;
+mod kind;
 pub mod problem;
+mod roster;
+mod schema;
+
+use clap::Subcommand;
+
+use super::Ended;
+
+/// Check, describe and explain configuration files: programmes, hub.toml, roster.toml.
+///
+/// The kind of a file is seen from what is in it; --kind says it instead. A kit's edge.toml is checked on the kit, by `vagt-edge config`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  vagt config check config/programmes/copd.toml config/hub.toml
+  vagt config explain config/programmes/copd.toml
+  vagt config schema programme > programme.json
+  vagt config schema --all docs/schemas")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Args),
+    Schema(schema::Args),
+    Explain(explain::Args),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As each of the three.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    match &args.command {
+        Command::Check(args) => check::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Explain(args) => explain::run(args),
+    }
+}

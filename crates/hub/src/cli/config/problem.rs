@@ -32,6 +32,13 @@ impl Problem {
         Self { line, column, field: field_at(text, byte), message: message.into() }
     }
 
+    /// A problem with a field of the `index`th table of the list `list`, or with that table where it lacks the field.
+    #[must_use]
+    pub fn at_field(text: &str, list: &str, index: usize, field: &str, message: impl Into<String>) -> Self {
+        let byte = byte_of(text, list, index, field).unwrap_or(0);
+        Self { field: format!("{list}[{index}].{field}"), ..Self::at_byte(text, byte, message) }
+    }
+
     /// What the TOML reader stumbled on.
     #[must_use]
     pub fn from_toml(text: &str, error: &toml::de::Error) -> Self {
@@ -55,6 +62,13 @@ pub fn syntax(text: &str) -> Vec<Problem> {
     let mut problems: Vec<_> = errors.iter().map(|error| Problem::from_toml(text, error)).collect();
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
+}
+
+fn byte_of(text: &str, list: &str, index: usize, field: &str) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let item = table.get_ref().get(list)?.get_ref().as_array()?.get(index)?;
+    let value = item.get_ref().as_table().and_then(|item| item.get(field));
+    Some(value.map_or(item.span(), Spanned::span).start)
 }
 
 fn floor_char(text: &str, byte: usize) -> usize {

@@ -1,0 +1,89 @@
+//! `vagt config explain`: what a file means, in words.
+
+use std::{io::Write, path::PathBuf};
+
+use serde_json::json;
+use store::Roster;
+
+use super::kind::{Kind, Text};
+use crate::{
+    cli::{Ended, json_line, out},
+    config::Config,
+};
+
+/// Say in plain words what a file means: a programme's rules with their limits and sources, where the service listens, who is in a roster.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file.
+    file: PathBuf,
+    /// What the file is, where it can't be seen from what is in it.
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// One line of JSON: {"file","kind","text"}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Ended::Failed`] when there is a problem in the file: what is wrong can't be explained.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    let file = Text::read(&args.file)?;
+    let kind = file.kind(args.kind)?;
+    if let Some(problem) = kind.check(&file).first() {
+        return Err(Ended::Failed(problem.sentence(&file.name)));
+    }
+    let words = in_words(kind, &file)?;
+    let mut out = out();
+    if args.json {
+        json_line(&mut out, &json!({ "file": file.name, "kind": kind.name(), "text": words }))?;
+    } else {
+        write!(out, "{words}")?;
+    }
+    Ok(out.flush()?)
+}
+
+fn in_words(kind: Kind, file: &Text) -> Result<String, Ended> {
+    let failed = |error: String| Ended::Failed(error);
+    match kind {
+        Kind::Programme => triage::Programme::parse(&file.text, &file.name)
+            .map(|programme| programme.explain())
+            .map_err(|error| failed(error.to_string())),
+        Kind::Hub => Config::parse(&file.text, &file.name).map(|config| hub(&config)).map_err(|e| failed(e.to_string())),
+        Kind::Roster => toml::from_str(&file.text).map(|r| roster(&r)).map_err(|e| failed(e.to_string())),
+        Kind::Edge => Err(Ended::Usage("a kit's configuration is explained by `vagt-edge`".into())),
+    }
+}
+
+fn hub(config: &Config) -> String {
+    let Config { clinic, mqtt, http, .. } = config;
+    let tls = if mqtt.tls.is_some() { "with TLS" } else { "without TLS" };
+    let cookies = if config.secure_cookies() { "over HTTPS only" } else { "over plain HTTP" };
+    let path = |path: &Option<PathBuf>, none: &str| path.as_ref().map_or(none.to_owned(), |p| p.display().to_string());
+    let roster = path(&config.roster, "only what the store holds");
+    let programmes = path(&config.programmes, "those that come with Vagt");
+    let people = if config.simulated { "are simulated, and every page says so" } else { "are real" };
+    format!(
+        "The clinic {clinic:?}, in the time zone {}. Its people {people}.\n\
+         Kits connect to {} ({tls}), at most {} at a time.\n\
+         The pages are at http://{}/, signed in to {cookies}.\n\
+         Data is kept in {}. Patients and kits: {roster}. Programmes: {programmes}.\n",
+        config.zone.iana_name().unwrap_or("UTC"),
+        mqtt.listen,
+        mqtt.connections_max,
+        http.listen,
+        config.store().display(),
+    )
+}
+
+fn roster(roster: &Roster) -> String {
+    let mut text = format!("{} patients, {} kits.\n", roster.patients.len(), roster.kits.len());
+    for patient in &roster.patients {
+        let kits: Vec<_> = roster.kits.iter().filter(|kit| kit.patient == patient.id).map(|kit| kit.id.as_str()).collect();
+        let kits = if kits.is_empty() { "no kit".to_owned() } else { kits.join(", ") };
+        let own = super::roster::own(&patient.own).map_or(0, |own| own.limits.len());
+        text.push_str(&format!("{}: programme {}, {own} own limits, {kits}\n", patient.id, patient.programme));
+    }
+    text
+}

@@ -1,0 +1,161 @@
+//! The kinds of configuration file, told apart by what is in them.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use toml::de::DeTable;
+
+use super::{
+    problem::{self, Problem},
+    roster,
+};
+use crate::{cli::Ended, config::Config};
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Rules, schedules and questionnaires for a condition.
+    Programme,
+    /// The service's hub.toml.
+    Hub,
+    /// Patients and kits.
+    Roster,
+    /// A kit's edge.toml, which the kit's own program reads.
+    Edge,
+}
+
+/// A file that has been read.
+pub struct Text {
+    /// As it was named on the command line.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+impl Text {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Ended::Failed`], with the file's name.
+    pub fn read(path: &Path) -> Result<Self, Ended> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+        Ok(Self { name, text })
+    }
+
+    /// What it is: as said, or by the keys at its top, or by its name.
+    ///
+    /// # Errors
+    /// [`Ended::Usage`] when that can't be told, or is a kit's.
+    pub fn kind(&self, said: Option<Kind>) -> Result<Kind, Ended> {
+        let kind = said.or_else(|| by_keys(&self.text)).or_else(|| by_name(&self.name));
+        match kind {
+            Some(Kind::Edge) => Err(Ended::Usage(format!(
+                "{} is a kit's configuration: check it with `vagt-edge config check {}`",
+                self.name, self.name
+            ))),
+            Some(kind) => Ok(kind),
+            None => Err(Ended::Usage(format!(
+                "{}: found no key of a programme, hub.toml or roster.toml: say what it is with --kind",
+                self.name
+            ))),
+        }
+    }
+}
+
+impl Kind {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Programme => "programme",
+            Self::Hub => "hub",
+            Self::Roster => "roster",
+            Self::Edge => "edge",
+        }
+    }
+
+    /// In a sentence.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Programme => "a programme",
+            Self::Hub => "the service's configuration",
+            Self::Roster => "a roster",
+            Self::Edge => "a kit's configuration",
+        }
+    }
+
+    /// The keys at the top of such a file.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Programme => {
+                &["id", "version", "title", "zone", "source", "clinic", "questionnaire", "schedule", "rule", "example"]
+            }
+            Self::Hub => &["clinic", "zone", "data", "roster", "programmes", "simulated", "mqtt", "http"],
+            Self::Roster => &["patient", "kit"],
+            Self::Edge => &["kit", "hub", "device", "spool", "kiosk", "link", "uplink"],
+        }
+    }
+
+    /// Everything that is wrong with a file of this kind.
+    #[must_use]
+    pub fn check(self, file: &Text) -> Vec<Problem> {
+        let Text { name, text } = file;
+        let broken = problem::syntax(text);
+        if !broken.is_empty() {
+            return broken;
+        }
+        match self {
+            Self::Programme => programme_problems(text, name),
+            Self::Hub => toml::from_str::<Config>(text).err().map(|e| Problem::from_toml(text, &e)).into_iter().collect(),
+            Self::Roster => roster::check(text),
+            Self::Edge => Vec::new(),
+        }
+    }
+}
+
+fn programme_problems(text: &str, name: &str) -> Vec<Problem> {
+    let Err(error) = triage::Programme::parse(text, name) else { return Vec::new() };
+    let ours = |theirs: &triage::Problem| Problem {
+        line: theirs.line,
+        column: theirs.column,
+        field: theirs.field.clone(),
+        message: theirs.text.clone(),
+    };
+    error.problems().iter().map(ours).collect()
+}
+
+/// The kind that knows the most of the keys at the file's top.
+fn by_keys(text: &str) -> Option<Kind> {
+    let (table, _) = DeTable::parse_recoverable(text);
+    let known = |kind: Kind| table.get_ref().keys().filter(|key| kind.keys().contains(&key.get_ref().as_ref())).count();
+    let best = Kind::value_variants().iter().copied().rev().max_by_key(|kind| known(*kind))?;
+    (known(best) > 0).then_some(best)
+}
+
+fn by_name(name: &str) -> Option<Kind> {
+    let stem = Path::new(name).file_stem()?.to_str()?;
+    Kind::value_variants().iter().copied().find(|kind| kind.name() == stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_seen_from_what_is_in_a_file_and_survive_a_typo() {
+        for (text, wanted) in [
+            ("id = \"copd\"\nversion = 1\n[[rule]]\n", Some(Kind::Programme)),
+            ("zone = \"x\"\n[clinic]\n[[rule]]\n", Some(Kind::Programme)),
+            ("clinic = \"x\"\nzoen = \"y\"\n[mqtt]\n", Some(Kind::Hub)),
+            ("[[patient]]\nid = \"p-1\"\n[[kit]]\n", Some(Kind::Roster)),
+            ("[kit]\nid = \"kit-1\"\n[hub]\n[[device]]\n", Some(Kind::Edge)),
+            ("", None),
+            ("colour = 1\n", None),
+        ] {
+            assert_eq!(by_keys(text), wanted, "{text}");
+        }
+        assert_eq!(by_name("/etc/vagt/hub.toml"), Some(Kind::Hub));
+    }
+}
