@@ -14,7 +14,7 @@ use vitals::{KitId, PatientId, Vital};
 
 pub use model::{
     Account, Batch, Curve, CurvePoint, Entry, Heard, Kit, KitSeq, Patient, Quarantined, QuarantinedEntry, Roster,
-    Stored, StoreError, StoredMessage, WebSession,
+    StoreError, Stored, StoredMessage, WebSession,
 };
 pub use sqlite::Sqlite;
 
@@ -50,7 +50,13 @@ pub trait Store: Send + Sync + 'static {
     async fn alerts_of(&self, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError>;
 
     /// A patient's values of these vitals measured at or after `since`, by `measured_at`, at most `limit` each (the newest).
-    async fn curves(&self, patient: &PatientId, vitals: &[Vital], since: Timestamp, limit: u32) -> Result<Vec<Curve>, StoreError>;
+    async fn curves(
+        &self,
+        patient: &PatientId,
+        vitals: &[Vital],
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Curve>, StoreError>;
 
     /// What is in quarantine, newest first, at most `limit`, and how many there are in all.
     async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError>;

@@ -115,7 +115,7 @@ pub struct CurvePoint {
     pub at: Timestamp,
     /// How much.
     pub value: Value,
-    /// Was anything odd about it?
+    /// Was anything odd about it? (Not that it is simulated, nor that it came from the device's memory.)
     pub flagged: bool,
 }
 
@@ -231,6 +231,8 @@ pub struct Stored {
     pub alerts: u64,
     /// Alerts that wait, by colour.
     pub open: BTreeMap<Colour, u64>,
+    /// Alerts that wait for missing data: blue stands beside the colours.
+    pub open_blue: u64,
     /// The schema's version.
     pub schema: u32,
 }
@@ -239,7 +241,9 @@ pub struct Stored {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file was written by a newer program.
-    #[error("{path}: schema version {found} is newer than {known}, the newest this program knows: use the newer vagt, or a copy of the file from before its upgrade")]
+    #[error(
+        "{path}: schema version {found} is newer than {known}, the newest this program knows: use the newer vagt, or a copy of the file from before its upgrade"
+    )]
     NewerSchema {
         /// Which file.
         path: String,
@@ -259,6 +263,36 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// A message is there already, or twice in one batch: the caller asks `seen` first. Nothing of the batch was stored.
+    #[error("{kit}: message {seq} is stored already, or twice in this batch; nothing of the batch was stored")]
+    Duplicate {
+        /// Whose.
+        kit: KitId,
+        /// Which.
+        seq: u64,
+    },
+    /// A patient would have two open alerts of one family. Nothing of the batch was stored.
+    #[error("{patient}: a second open alert of family {family}; nothing of the batch was stored")]
+    AlertAlreadyOpen {
+        /// Whose.
+        patient: PatientId,
+        /// Which family of rules.
+        family: String,
+    },
+    /// A kit of the roster is given to somebody who is not in it. Nothing of the roster was stored.
+    #[error("{kit} is given to {patient}, who is not in the roster")]
+    UnknownPatient {
+        /// Which kit.
+        kit: KitId,
+        /// To whom.
+        patient: PatientId,
+    },
+    /// It was opened for reading only.
+    #[error("the store was opened for reading only")]
+    ReadOnly,
+    /// It was closed.
+    #[error("the store is closed")]
+    Closed,
     /// The database refused.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),

@@ -1,0 +1,316 @@
+//! Step 7, record: one batch, one transaction. This is the hot path: what is done for each reading is a look-up in memory and four numbers.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
+
+use sqlx::{Row, SqliteConnection};
+use triage::{Alert, AlertChange, State};
+
+use super::{
+    Sqlite,
+    convert::{nanos, push_value, to_json},
+    insert::Insert,
+    keys::Keys,
+    read, trouble,
+    writer::Write,
+};
+use crate::{Batch, Entry, KitSeq, Quarantined, Store as _, StoreError};
+
+static READINGS: LazyLock<Insert> =
+    LazyLock::new(|| Insert::new("INSERT INTO reading (channel, mantissa, scale, measured_at) VALUES", 4));
+
+static ANSWERS: LazyLock<Insert> = LazyLock::new(|| {
+    Insert::new("INSERT INTO answer (questionnaire, version, question, answer, answered_at) VALUES", 5)
+});
+
+static MESSAGES: LazyLock<Insert> = LazyLock::new(|| {
+    let columns = "kit, seq, hash, patient, session, sent_at, recorded_at, latest, \
+                   reading_from, reading_count, answer_from, answer_count";
+    Insert::new(&format!("INSERT INTO message ({columns}) VALUES"), 12)
+});
+
+static QUARANTINE: LazyLock<Insert> = LazyLock::new(|| {
+    Insert::new("INSERT INTO quarantine (kit, seq, hash, recorded_at, bytes, reason, whole) VALUES", 7)
+});
+
+static EVENTS: LazyLock<Insert> =
+    LazyLock::new(|| Insert::new("INSERT INTO alert_event (alert, kind, at, by, mark, text) VALUES", 6));
+
+static ASSESSMENTS: LazyLock<Insert> = LazyLock::new(|| {
+    Insert::new("INSERT INTO assessment (patient, recorded_at, at, was, colour, blue, late, findings) VALUES", 8)
+});
+
+const ALERT: &str = "\
+INSERT INTO alert (id, patient, family, open, state, mark, raised_at, waiting_since, changed_at, body)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+ON CONFLICT (id) DO UPDATE SET open = excluded.open, state = excluded.state, mark = excluded.mark,
+    waiting_since = excluded.waiting_since, changed_at = excluded.changed_at, body = excluded.body
+RETURNING key";
+
+/// Commits a batch, whole or not at all.
+pub(super) async fn commit(store: &Sqlite, batch: &Batch) -> Result<(), StoreError> {
+    let mut write = store.writer.begin().await?;
+    match record(&mut write, batch).await {
+        Ok(()) => write.commit().await,
+        Err(Failure::Known(error)) => Err(error),
+        Err(Failure::Database(error)) => {
+            drop(write);
+            Err(explain(store, batch, error).await)
+        }
+    }
+}
+
+/// Why a batch was not recorded: said already, or still to be found out.
+enum Failure {
+    Known(StoreError),
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+async fn record(write: &mut Write<'_>, batch: &Batch) -> Result<(), Failure> {
+    let (conn, keys) = write.parts();
+    if !batch.entries.is_empty() {
+        record_messages(conn, keys, batch).await?;
+    }
+    if !batch.quarantined.is_empty() {
+        record_quarantined(conn, keys, batch).await?;
+    }
+    if !batch.assessments.is_empty() {
+        record_assessments(conn, keys, batch).await?;
+    }
+    record_alerts(conn, keys, &batch.alerts).await
+}
+
+/// A message's numbers in the database.
+struct Placed {
+    kit: i64,
+    patient: i64,
+    reading_from: i64,
+    answer_from: i64,
+}
+
+async fn record_messages(conn: &mut SqliteConnection, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
+    let entries = &batch.entries;
+    let readings: usize = entries.iter().map(|entry| entry.readings.len()).sum();
+    let answers: usize = entries.iter().map(|entry| entry.answers.len()).sum();
+    let placed = place(conn, keys, entries).await?;
+    let channels = channels(conn, keys, entries, readings).await?;
+
+    let rows = entries.iter().flat_map(|entry| &entry.readings).zip(channels);
+    READINGS
+        .run(conn, readings, rows, |values, (reading, channel)| {
+            values.push(channel);
+            push_value(values, reading.value);
+            values.push(nanos(reading.measured_at));
+        })
+        .await?;
+    ANSWERS
+        .run(conn, answers, entries.iter().flat_map(|entry| &entry.answers), |values, answer| {
+            values.push(answer.questionnaire.as_str());
+            values.push(i64::from(answer.version));
+            values.push(answer.question.as_str());
+            values.push(answer.answer.as_str());
+            values.push(nanos(answer.answered_at));
+        })
+        .await?;
+    insert_messages(conn, batch, &placed).await
+}
+
+async fn insert_messages(conn: &mut SqliteConnection, batch: &Batch, placed: &[Placed]) -> Result<(), sqlx::Error> {
+    let recorded_at = nanos(batch.recorded_at);
+    MESSAGES
+        .run(conn, placed.len(), batch.entries.iter().zip(placed), |values, (entry, placed)| {
+            let newest = entry.readings.iter().map(|reading| nanos(reading.measured_at)).max();
+            values.push(placed.kit);
+            values.push(entry.key.seq.cast_signed());
+            values.push(entry.hash.as_slice());
+            values.push(placed.patient);
+            values.push(entry.session.as_bytes().as_slice());
+            values.push(nanos(entry.sent_at));
+            values.push(recorded_at);
+            values.push(newest.map_or(recorded_at, |newest| newest.max(recorded_at)));
+            values.push(placed.reading_from);
+            values.push(entry.readings.len().cast_signed() as i64);
+            values.push(placed.answer_from);
+            values.push(entry.answers.len().cast_signed() as i64);
+        })
+        .await
+}
+
+/// Gives each message its kit, its patient and the numbers that its readings and answers will have.
+async fn place(conn: &mut SqliteConnection, keys: &mut Keys, entries: &[Entry]) -> Result<Vec<Placed>, sqlx::Error> {
+    let last = "SELECT (SELECT coalesce(max(id), 0) FROM reading), (SELECT coalesce(max(id), 0) FROM answer)";
+    let last = sqlx::query(last).fetch_one(&mut *conn).await?;
+    let mut reading_from = last.try_get::<i64, _>(0)? + 1;
+    let mut answer_from = last.try_get::<i64, _>(1)? + 1;
+    let mut placed = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let kit = keys.kit(conn, &entry.key.kit).await?;
+        let patient = keys.patient(conn, &entry.patient).await?;
+        placed.push(Placed { kit, patient, reading_from, answer_from });
+        reading_from += entry.readings.len().cast_signed() as i64;
+        answer_from += entry.answers.len().cast_signed() as i64;
+    }
+    Ok(placed)
+}
+
+async fn channels(
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    entries: &[Entry],
+    count: usize,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let mut channels = Vec::with_capacity(count);
+    for reading in entries.iter().flat_map(|entry| &entry.readings) {
+        channels.push(keys.channel(conn, reading).await?);
+    }
+    Ok(channels)
+}
+
+async fn record_quarantined(conn: &mut SqliteConnection, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
+    let recorded_at = nanos(batch.recorded_at);
+    for Quarantined { kit, seq, hash, bytes, reason, whole } in &batch.quarantined {
+        let kit = keys.kit(conn, kit).await?;
+        let row = [(kit, *seq, hash, bytes, reason, *whole)];
+        QUARANTINE
+            .run(conn, 1, row.into_iter(), |values, (kit, seq, hash, bytes, reason, whole)| {
+                values.push(kit);
+                values.push(seq.map(u64::cast_signed));
+                values.push(hash.as_slice());
+                values.push(recorded_at);
+                values.push(bytes.as_slice());
+                values.push(reason.as_str());
+                values.push(whole);
+            })
+            .await?;
+        if let (true, Some(seq)) = (whole, seq) {
+            mark_as_seen(conn, kit, *seq, hash, recorded_at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The dedupe mark of a message of which nothing else is stored.
+async fn mark_as_seen(
+    conn: &mut SqliteConnection,
+    kit: i64,
+    seq: u64,
+    hash: &[u8; 32],
+    recorded_at: i64,
+) -> Result<(), sqlx::Error> {
+    let mark = "INSERT INTO message (kit, seq, hash, recorded_at, latest, reading_from, reading_count, answer_from, \
+                answer_count) VALUES (?1, ?2, ?3, ?4, ?4, 0, 0, 0, 0)";
+    sqlx::query(mark)
+        .bind(kit)
+        .bind(seq.cast_signed())
+        .bind(hash.as_slice())
+        .bind(recorded_at)
+        .execute(conn)
+        .await
+        .map(|_| ())
+}
+
+async fn record_assessments(conn: &mut SqliteConnection, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
+    let recorded_at = nanos(batch.recorded_at);
+    let mut patients = Vec::with_capacity(batch.assessments.len());
+    for change in &batch.assessments {
+        patients.push(keys.patient(conn, &change.patient).await?);
+    }
+    ASSESSMENTS
+        .run(conn, patients.len(), batch.assessments.iter().zip(patients), |values, (change, patient)| {
+            values.push(patient);
+            values.push(recorded_at);
+            values.push(nanos(change.at));
+            values.push(change.was.name());
+            values.push(change.colour.name());
+            values.push(change.blue);
+            values.push(change.late);
+            values.push(to_json(&change.findings));
+        })
+        .await
+}
+
+/// The last state of every changed alert, then every event.
+async fn record_alerts(conn: &mut SqliteConnection, keys: &mut Keys, changes: &[AlertChange]) -> Result<(), Failure> {
+    let last: HashMap<_, _> = changes.iter().enumerate().map(|(index, change)| (change.alert.id, index)).collect();
+    let mut rows = HashMap::with_capacity(last.len());
+    for (index, change) in changes.iter().enumerate() {
+        if last.get(&change.alert.id) == Some(&index) {
+            let patient = keys.patient(conn, &change.alert.patient).await?;
+            let key = put_alert(conn, patient, &change.alert).await?;
+            rows.insert(change.alert.id, key);
+        }
+    }
+    EVENTS
+        .run(conn, changes.len(), changes.iter(), |values, AlertChange { alert, event }| {
+            values.push(rows.get(&alert.id).copied());
+            values.push(read::name_of(&event.kind));
+            values.push(nanos(event.at));
+            values.push(event.by.as_deref());
+            values.push(read::name_of(&event.mark));
+            values.push(event.text.as_str());
+        })
+        .await?;
+    Ok(())
+}
+
+async fn put_alert(conn: &mut SqliteConnection, patient: i64, alert: &Alert) -> Result<i64, Failure> {
+    let put = sqlx::query(ALERT)
+        .bind(alert.id.as_bytes().as_slice())
+        .bind(patient)
+        .bind(alert.family.as_str())
+        .bind(alert.state.is_open())
+        .bind(state_name(&alert.state))
+        .bind(read::name_of(&alert.mark))
+        .bind(nanos(alert.raised_at))
+        .bind(nanos(alert.waiting_since))
+        .bind(nanos(alert.changed_at))
+        .bind(to_json(alert))
+        .fetch_one(conn)
+        .await;
+    match put {
+        Ok(row) => Ok(row.try_get(0)?),
+        Err(error) if trouble::is_duplicate(&error) => {
+            let (patient, family) = (alert.patient.clone(), alert.family.clone());
+            Err(Failure::Known(StoreError::AlertAlreadyOpen { patient, family }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn state_name(state: &State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Acknowledged { .. } => "acknowledged",
+        State::Eased { .. } => "eased",
+        State::Closed { .. } => "closed",
+    }
+}
+
+/// Finds which message of a refused batch was there already, or twice.
+async fn explain(store: &Sqlite, batch: &Batch, error: sqlx::Error) -> StoreError {
+    if !trouble::is_duplicate(&error) {
+        return store.trouble(error);
+    }
+    let whole = batch.quarantined.iter().filter(|quarantined| quarantined.whole);
+    let marks = whole.filter_map(|q| Some(KitSeq { kit: q.kit.clone(), seq: q.seq? }));
+    let marks: Vec<KitSeq> = batch.entries.iter().map(|entry| entry.key.clone()).chain(marks).collect();
+    let mut once = HashSet::with_capacity(marks.len());
+    if let Some(key) = marks.iter().find(|key| !once.insert(*key)) {
+        return StoreError::Duplicate { kit: key.kit.clone(), seq: key.seq };
+    }
+    match store.seen(&marks).await {
+        Ok(seen) => match seen.into_iter().next() {
+            Some((key, _)) => StoreError::Duplicate { kit: key.kit, seq: key.seq },
+            None => store.trouble(error),
+        },
+        Err(other) => other,
+    }
+}

@@ -1,0 +1,124 @@
+//! Long texts as small numbers: kits, patients and channels (what a series of readings has in common), remembered so that a message that
+//! brings nothing new asks the database nothing.
+//!
+//! Bounded: a memory that is full is emptied and fills again from the file.
+
+use std::collections::HashMap;
+
+use sqlx::{Row, SqliteConnection};
+use vitals::{Clock, DeviceId, Flag, KitId, PatientId, Reading, Unit, Vital};
+
+/// Entries of each memory.
+const KEYS_REMEMBERED_MAX: usize = 200_000;
+/// Channels remembered of one device.
+const CHANNELS_OF_DEVICE_MAX: usize = 64;
+
+/// The numbers known to one connection.
+#[derive(Default)]
+pub(super) struct Keys {
+    kits: HashMap<KitId, i64>,
+    patients: HashMap<PatientId, i64>,
+    devices: HashMap<DeviceId, Vec<Channel>>,
+}
+
+struct Channel {
+    key: i64,
+    vital: Vital,
+    unit: Unit,
+    clock: Clock,
+    flags: Vec<Flag>,
+}
+
+impl Channel {
+    fn is_of(&self, reading: &Reading) -> bool {
+        self.vital == reading.vital
+            && self.unit == reading.unit
+            && self.clock == reading.clock
+            && self.flags == reading.flags
+    }
+}
+
+impl Keys {
+    /// A kit's number.
+    pub(super) async fn kit(&mut self, conn: &mut SqliteConnection, kit: &KitId) -> Result<i64, sqlx::Error> {
+        if let Some(key) = self.kits.get(kit) {
+            return Ok(*key);
+        }
+        let find = "SELECT key FROM kit_key WHERE kit = ?1";
+        let key =
+            find_or_insert(conn, find, "INSERT INTO kit_key (kit) VALUES (?1) RETURNING key", kit.as_str()).await?;
+        make_room(&mut self.kits);
+        self.kits.insert(kit.clone(), key);
+        Ok(key)
+    }
+
+    /// A patient's number.
+    pub(super) async fn patient(
+        &mut self,
+        conn: &mut SqliteConnection,
+        patient: &PatientId,
+    ) -> Result<i64, sqlx::Error> {
+        if let Some(key) = self.patients.get(patient) {
+            return Ok(*key);
+        }
+        let find = "SELECT key FROM patient_key WHERE patient = ?1";
+        let insert = "INSERT INTO patient_key (patient) VALUES (?1) RETURNING key";
+        let key = find_or_insert(conn, find, insert, patient.as_str()).await?;
+        make_room(&mut self.patients);
+        self.patients.insert(patient.clone(), key);
+        Ok(key)
+    }
+
+    /// The number of a reading's channel.
+    pub(super) async fn channel(&mut self, conn: &mut SqliteConnection, reading: &Reading) -> Result<i64, sqlx::Error> {
+        let known = self.devices.get(&reading.device).and_then(|channels| channels.iter().find(|c| c.is_of(reading)));
+        if let Some(channel) = known {
+            return Ok(channel.key);
+        }
+        let key = channel_in_file(conn, reading).await?;
+        make_room(&mut self.devices);
+        let channels = self.devices.entry(reading.device.clone()).or_default();
+        if channels.len() >= CHANNELS_OF_DEVICE_MAX {
+            channels.clear();
+        }
+        let Reading { vital, unit, clock, .. } = *reading;
+        channels.push(Channel { key, vital, unit, clock, flags: reading.flags.clone() });
+        Ok(key)
+    }
+}
+
+fn make_room<K, V>(memory: &mut HashMap<K, V>) {
+    if memory.len() >= KEYS_REMEMBERED_MAX {
+        memory.clear();
+    }
+}
+
+async fn find_or_insert(
+    conn: &mut SqliteConnection,
+    find: &'static str,
+    insert: &'static str,
+    text: &str,
+) -> Result<i64, sqlx::Error> {
+    if let Some(row) = sqlx::query(find).bind(text).fetch_optional(&mut *conn).await? {
+        return row.try_get(0);
+    }
+    sqlx::query(insert).bind(text).fetch_one(conn).await?.try_get(0)
+}
+
+async fn channel_in_file(conn: &mut SqliteConnection, reading: &Reading) -> Result<i64, sqlx::Error> {
+    let flags = reading.flags.iter().map(Flag::as_str).collect::<Vec<_>>().join(" ");
+    let bound = |sql: &'static str| {
+        sqlx::query(sql)
+            .bind(reading.device.as_str())
+            .bind(reading.vital.name())
+            .bind(reading.unit.ucum())
+            .bind(super::convert::clock_name(reading.clock))
+            .bind(flags.clone())
+    };
+    let find = "SELECT key FROM channel WHERE device = ?1 AND vital = ?2 AND unit = ?3 AND clock = ?4 AND flags = ?5";
+    if let Some(row) = bound(find).fetch_optional(&mut *conn).await? {
+        return row.try_get(0);
+    }
+    let insert = "INSERT INTO channel (device, vital, unit, clock, flags) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING key";
+    bound(insert).fetch_one(conn).await?.try_get(0)
+}

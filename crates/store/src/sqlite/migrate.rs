@@ -1,0 +1,109 @@
+//! The schema's versions: each migration takes a file one version on, in one transaction. The version is `PRAGMA user_version`.
+
+use std::path::Path;
+
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+
+use super::trouble;
+use crate::StoreError;
+
+/// Every migration, in order: the first takes an empty file to version 1. Published ones are never edited.
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_begin.sql")];
+
+/// "VAGT": tells our files from other programs' SQLite databases.
+const APPLICATION_ID: i64 = 0x5641_4754;
+
+/// The newest version that this program knows.
+pub(super) fn known() -> u32 {
+    u32::try_from(MIGRATIONS.len()).expect("there are fewer than four billion migrations")
+}
+
+/// Brings a file up to [`known`].
+pub(super) async fn up(conn: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let found = check(conn, path).await?;
+    for version in found..known() {
+        step(conn, version).await.map_err(|error| trouble::of(path, error))?;
+        tracing::info!(from = version, to = version + 1, "migrated the store");
+    }
+    Ok(())
+}
+
+/// The file's version, if it is ours and not newer than this program.
+pub(super) async fn check(conn: &mut SqliteConnection, path: &Path) -> Result<u32, StoreError> {
+    let read = async |conn: &mut SqliteConnection| -> Result<(i64, i64, i64), sqlx::Error> {
+        let version = sqlx::query("PRAGMA user_version").fetch_one(&mut *conn).await?.try_get(0)?;
+        let application = sqlx::query("PRAGMA application_id").fetch_one(&mut *conn).await?.try_get(0)?;
+        let tables = sqlx::query("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *conn).await?.try_get(0)?;
+        Ok((version, application, tables))
+    };
+    let (version, application, tables) = read(conn).await.map_err(|error| trouble::of(path, error))?;
+    if tables > 0 && application != APPLICATION_ID {
+        return Err(trouble::not_ours(path));
+    }
+    let found = u32::try_from(version).unwrap_or(u32::MAX);
+    if found > known() {
+        return Err(StoreError::NewerSchema { path: path.display().to_string(), found, known: known() });
+    }
+    Ok(found)
+}
+
+/// One version on. The version is read again inside the transaction: another program may have been first.
+async fn step(conn: &mut SqliteConnection, version: u32) -> Result<(), sqlx::Error> {
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+    let found: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut *tx).await?.try_get(0)?;
+    if found == i64::from(version) {
+        sqlx::raw_sql(MIGRATIONS[version as usize]).execute(&mut *tx).await?;
+        let mark = format!("PRAGMA user_version = {}; PRAGMA application_id = {APPLICATION_ID}", version + 1);
+        sqlx::raw_sql(AssertSqlSafe(mark)).execute(&mut *tx).await?;
+    }
+    tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+
+    use super::*;
+    use crate::{Sqlite, Store};
+
+    /// A file as the program of this version left it.
+    async fn file_of(version: u32, path: &Path) {
+        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        let mut conn = options.connect().await.unwrap();
+        for before in 0..version {
+            step(&mut conn, before).await.unwrap();
+        }
+        conn.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_version_opens_and_becomes_the_newest() {
+        for version in 0..=known() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("vagt.db");
+            file_of(version, &path).await;
+            let store = Sqlite::open(&path).await.unwrap();
+            store.ping().await.unwrap();
+            assert_eq!(store.stored().await.unwrap().schema, known(), "from version {version}");
+            store.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_newer_version_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vagt.db");
+        file_of(known(), &path).await;
+        let options = SqliteConnectOptions::new().filename(&path);
+        let mut conn = options.connect().await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 77").execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+
+        let error = Sqlite::open(&path).await.err().unwrap().to_string();
+        assert!(error.contains("schema version 77 is newer than 1, the newest this program knows"), "{error}");
+        assert!(Sqlite::open_read_only(&path).await.is_err());
+        let mut conn = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let version: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut conn).await.unwrap().get(0);
+        assert_eq!(version, 77);
+    }
+}

@@ -1,0 +1,336 @@
+//! The queries. They run on the readers, beside each other and beside a commit.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    str::FromStr,
+};
+
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::{Row, sqlite::SqliteRow};
+use triage::{Alert, AlertEvent, AlertId, Mark};
+use vitals::{Answer, Flag, KitId, PatientId, Reading, Value, Vital};
+
+use super::{
+    Sqlite,
+    convert::{corrupt, flags, json, named, nanos, time, to_json, unit, value},
+    migrate,
+};
+use crate::{Curve, CurvePoint, KitSeq, QuarantinedEntry, StoreError, Stored, StoredMessage};
+
+/// Events of one alert's history that are read: the newest.
+const HISTORY_EVENTS_MAX: u32 = 1_000;
+
+/// A stored text as a type of ours.
+fn parsed<T: FromStr<Err: std::fmt::Display>>(
+    table: &'static str,
+    row: impl ToString,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|error: T::Err| corrupt(table, row, error.to_string()))
+}
+
+/// The name that a plain variant has in JSON.
+pub(super) fn name_of(variant: &impl Serialize) -> String {
+    to_json(variant).trim_matches('"').to_owned()
+}
+
+/// Which of these are stored, with their hashes.
+pub(super) async fn seen(store: &Sqlite, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> {
+    let wanted: Vec<(&str, u64)> = messages.iter().map(|key| (key.kit.as_str(), key.seq)).collect();
+    let sql = "SELECT wanted.key, m.hash FROM json_each(?1) wanted
+               CROSS JOIN kit_key k ON k.kit = wanted.value ->> 0
+               CROSS JOIN message m ON m.kit = k.key AND m.seq = wanted.value ->> 1";
+    let rows = sqlx::query(sql).bind(to_json(&wanted)).fetch_all(&store.readers).await;
+    let mut seen = Vec::new();
+    for row in rows.map_err(|error| store.trouble(error))? {
+        let key = usize::try_from(row.try_get::<i64, _>(0)?).ok().and_then(|index| messages.get(index));
+        let key = key.ok_or_else(|| corrupt("message", "?", "an index beyond the question".into()))?.clone();
+        let hash = hash(&row, 1).map_err(|what| corrupt("message", key.seq, what))?;
+        seen.push((key, hash));
+    }
+    Ok(seen)
+}
+
+fn hash(row: &SqliteRow, at: usize) -> Result<[u8; 32], String> {
+    let bytes: &[u8] = row.try_get(at).map_err(|error| error.to_string())?;
+    bytes.try_into().map_err(|_| format!("hash has {} bytes, want 32", bytes.len()))
+}
+
+/// The largest seq of each of these kits that was ever heard of.
+pub(super) async fn last_seqs(store: &Sqlite, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError> {
+    let sql = "SELECT k.kit, (SELECT max(m.seq) FROM message m WHERE m.kit = k.key) AS seq
+               FROM json_each(?1) wanted CROSS JOIN kit_key k ON k.kit = wanted.value WHERE seq IS NOT NULL";
+    let rows = sqlx::query(sql).bind(to_json(&kits)).fetch_all(&store.readers).await;
+    let rows = rows.map_err(|error| store.trouble(error))?;
+    rows.iter()
+        .map(|row| Ok((parsed("kit_key", "?", row.try_get(0)?)?, row.try_get::<i64, _>(1)?.cast_unsigned())))
+        .collect()
+}
+
+/// Messages of a patient, in the order in which they were recorded.
+pub(super) async fn messages(
+    store: &Sqlite,
+    patient: &PatientId,
+    since: Timestamp,
+) -> Result<Vec<StoredMessage>, StoreError> {
+    let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
+    let sql = "SELECT m.id, k.kit, m.seq, m.recorded_at FROM patient_key p
+               CROSS JOIN message m ON m.patient = p.key CROSS JOIN kit_key k ON k.key = m.kit
+               WHERE p.patient = ?1 AND m.latest >= ?2 AND m.recorded_at >= ?2 ORDER BY m.id";
+    let rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch_all(&mut *tx).await?;
+    let mut messages = Vec::with_capacity(rows.len());
+    let mut index = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        index.insert(row.try_get::<i64, _>(0)?, messages.len());
+        messages.push(message(row)?);
+    }
+
+    let sql = "SELECT m.id, r.mantissa, r.scale, r.measured_at, c.vital, c.unit, c.clock, c.device, c.flags, r.id
+               FROM patient_key p CROSS JOIN message m ON m.patient = p.key
+               CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
+               CROSS JOIN channel c ON c.key = r.channel
+               WHERE p.patient = ?1 AND m.latest >= ?2 AND m.recorded_at >= ?2 ORDER BY r.id";
+    let mut rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch(&mut *tx);
+    while let Some(row) = rows.try_next().await? {
+        if let Some(at) = index.get(&row.try_get::<i64, _>(0)?) {
+            messages[*at].readings.push(reading(&row)?);
+        }
+    }
+    drop(rows);
+
+    let sql = "SELECT m.id, a.questionnaire, a.version, a.question, a.answer, a.answered_at
+               FROM patient_key p CROSS JOIN message m ON m.patient = p.key
+               CROSS JOIN answer a ON a.id >= m.answer_from AND a.id < m.answer_from + m.answer_count
+               WHERE p.patient = ?1 AND m.latest >= ?2 AND m.recorded_at >= ?2 ORDER BY a.id";
+    for row in sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch_all(&mut *tx).await? {
+        if let Some(at) = index.get(&row.try_get::<i64, _>(0)?) {
+            messages[*at].answers.push(answer(&row)?);
+        }
+    }
+    Ok(messages)
+}
+
+fn message(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
+    let id: i64 = row.try_get(0)?;
+    let key = KitSeq { kit: parsed("message", id, row.try_get(1)?)?, seq: row.try_get::<i64, _>(2)?.cast_unsigned() };
+    Ok(StoredMessage { key, recorded_at: time(row.try_get(3)?), readings: Vec::new(), answers: Vec::new() })
+}
+
+fn reading(row: &SqliteRow) -> Result<Reading, StoreError> {
+    let id: i64 = row.try_get(9)?;
+    let bad = |what| corrupt("reading", id, what);
+    Ok(Reading {
+        vital: parsed("reading", id, row.try_get(4)?)?,
+        value: value(row, 1).map_err(bad)?,
+        unit: unit(row.try_get(5)?).map_err(bad)?,
+        measured_at: time(row.try_get(3)?),
+        clock: named(row.try_get(6)?).map_err(bad)?,
+        device: parsed("reading", id, row.try_get(7)?)?,
+        flags: flags(row.try_get(8)?).map_err(bad)?,
+    })
+}
+
+fn answer(row: &SqliteRow) -> Result<Answer, StoreError> {
+    Ok(Answer {
+        questionnaire: row.try_get(1)?,
+        version: row.try_get(2)?,
+        question: row.try_get(3)?,
+        answer: row.try_get(4)?,
+        answered_at: time(row.try_get(5)?),
+    })
+}
+
+async fn alerts(
+    store: &Sqlite,
+    query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+) -> Result<Vec<Alert>, StoreError> {
+    let rows = query.fetch_all(&store.readers).await.map_err(|error| store.trouble(error))?;
+    rows.iter().map(|row| json("alert", "?", row.try_get(0)?)).collect()
+}
+
+/// Open alerts, the longest open first.
+pub(super) async fn open_alerts(store: &Sqlite, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError> {
+    let query = match patient {
+        None => sqlx::query("SELECT body FROM alert WHERE open = 1 ORDER BY raised_at, key"),
+        Some(patient) => sqlx::query(
+            "SELECT a.body FROM patient_key p CROSS JOIN alert a ON a.patient = p.key
+             WHERE p.patient = ?1 AND a.open = 1 ORDER BY a.raised_at, a.key",
+        )
+        .bind(patient.as_str()),
+    };
+    alerts(store, query).await
+}
+
+/// A patient's alerts, newest first.
+pub(super) async fn alerts_of(store: &Sqlite, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError> {
+    let sql = "SELECT a.body FROM patient_key p CROSS JOIN alert a ON a.patient = p.key
+               WHERE p.patient = ?1 ORDER BY a.raised_at DESC, a.key DESC LIMIT ?2";
+    alerts(store, sqlx::query(sql).bind(patient.as_str()).bind(limit)).await
+}
+
+/// One alert and its history.
+pub(super) async fn alert(store: &Sqlite, id: AlertId) -> Result<Option<(Alert, Vec<AlertEvent>)>, StoreError> {
+    let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
+    let find = sqlx::query("SELECT key, body FROM alert WHERE id = ?1").bind(id.as_bytes().as_slice());
+    let Some(row) = find.fetch_optional(&mut *tx).await? else {
+        return Ok(None);
+    };
+    let alert = json("alert", &id.to_string(), row.try_get(1)?)?;
+    let sql = "SELECT * FROM (SELECT id, kind, at, by, mark, text FROM alert_event WHERE alert = ?1
+               ORDER BY id DESC LIMIT ?2) ORDER BY id";
+    let rows = sqlx::query(sql).bind(row.try_get::<i64, _>(0)?).bind(HISTORY_EVENTS_MAX).fetch_all(&mut *tx).await?;
+    Ok(Some((alert, rows.iter().map(event).collect::<Result<_, _>>()?)))
+}
+
+fn event(row: &SqliteRow) -> Result<AlertEvent, StoreError> {
+    let bad = |what| corrupt("alert_event", row.get::<i64, _>(0), what);
+    Ok(AlertEvent {
+        kind: named(row.try_get(1)?).map_err(bad)?,
+        at: time(row.try_get(2)?),
+        by: row.try_get(3)?,
+        mark: named(row.try_get(4)?).map_err(bad)?,
+        text: row.try_get(5)?,
+    })
+}
+
+/// The newest points of one vital: at most `limit`, the oldest of them on top.
+struct Newest {
+    limit: usize,
+    points: BinaryHeap<Reverse<Point>>,
+}
+
+/// Ordered by time, then by when it came.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Point {
+    at: i64,
+    id: i64,
+    value: Value,
+    flagged: bool,
+}
+
+impl Newest {
+    fn add(&mut self, point: Point) {
+        self.points.push(Reverse(point));
+        if self.points.len() > self.limit {
+            self.points.pop();
+        }
+    }
+
+    /// Can nothing up to this time change it any more?
+    fn is_full_beyond(&self, latest: i64) -> bool {
+        self.points.len() >= self.limit && self.points.peek().is_none_or(|Reverse(oldest)| oldest.at > latest)
+    }
+
+    fn into_curve(self, vital: Vital) -> Curve {
+        let oldest_first = self.points.into_sorted_vec().into_iter().rev();
+        let points = oldest_first
+            .map(|Reverse(Point { at, value, flagged, .. })| CurvePoint { at: time(at), value, flagged })
+            .collect();
+        Curve { vital, unit: vital.unit(), points }
+    }
+}
+
+/// Walks the messages back from the newest, and stops when what is older can't be among the points any more: a message's readings are never
+/// newer than its `latest`.
+pub(super) async fn curves(
+    store: &Sqlite,
+    patient: &PatientId,
+    vitals: &[Vital],
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<Curve>, StoreError> {
+    let mut wanted: Vec<(Vital, Newest)> =
+        vitals.iter().map(|vital| (*vital, Newest { limit: limit as usize, points: BinaryHeap::new() })).collect();
+    let sql = "SELECT m.latest, r.mantissa, r.scale, r.measured_at, r.id, c.vital, c.flags
+               FROM patient_key p CROSS JOIN message m ON m.patient = p.key
+               CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
+               CROSS JOIN channel c ON c.key = r.channel
+               WHERE p.patient = ?1 AND m.latest >= ?2 AND r.measured_at >= ?2 ORDER BY m.latest DESC";
+    let mut rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch(&store.readers);
+    while let Some(row) = rows.try_next().await.map_err(|error| store.trouble(error))? {
+        let latest: i64 = row.try_get(0)?;
+        if wanted.iter().all(|(_, newest)| newest.is_full_beyond(latest)) {
+            break;
+        }
+        let name: &str = row.try_get(5)?;
+        if let Some((_, newest)) = wanted.iter_mut().find(|(vital, _)| vital.name() == name) {
+            newest.add(point(&row)?);
+        }
+    }
+    Ok(wanted.into_iter().map(|(vital, newest)| newest.into_curve(vital)).collect())
+}
+
+fn point(row: &SqliteRow) -> Result<Point, StoreError> {
+    let id: i64 = row.try_get(4)?;
+    let bad = |what| corrupt("reading", id, what);
+    let flags = flags(row.try_get(6)?).map_err(bad)?;
+    let flagged = flags.iter().any(|flag| ![Flag::SIMULATED, Flag::FROM_STORAGE].contains(flag));
+    Ok(Point { at: row.try_get(3)?, id, value: value(row, 1).map_err(bad)?, flagged })
+}
+
+/// What is in quarantine, newest first, and how many in all.
+pub(super) async fn quarantine(store: &Sqlite, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError> {
+    let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
+    let all: i64 = sqlx::query("SELECT count(*) FROM quarantine").fetch_one(&mut *tx).await?.try_get(0)?;
+    let sql = "SELECT q.id, k.kit, q.seq, q.recorded_at, q.reason, length(q.bytes)
+               FROM quarantine q JOIN kit_key k ON k.key = q.kit ORDER BY q.id DESC LIMIT ?1";
+    let rows = sqlx::query(sql).bind(limit).fetch_all(&mut *tx).await?;
+    Ok((rows.iter().map(quarantined).collect::<Result<_, _>>()?, all.cast_unsigned()))
+}
+
+fn quarantined(row: &SqliteRow) -> Result<QuarantinedEntry, StoreError> {
+    let id = row.try_get(0)?;
+    Ok(QuarantinedEntry {
+        id,
+        kit: parsed("quarantine", id, row.try_get(1)?)?,
+        seq: row.try_get::<Option<i64>, _>(2)?.map(i64::cast_unsigned),
+        recorded_at: time(row.try_get(3)?),
+        reason: row.try_get(4)?,
+        bytes: row.try_get::<i64, _>(5)?.cast_unsigned(),
+    })
+}
+
+/// Writes, commits durably and reads back.
+pub(super) async fn ping(store: &Sqlite) -> Result<(), StoreError> {
+    let mut write = store.writer.begin().await?;
+    let sql = "UPDATE ping SET count = count + 1 WHERE id = 1 RETURNING count";
+    let row = sqlx::query(sql).fetch_one(write.conn()).await.map_err(|error| store.trouble(error))?;
+    let wrote: i64 = row.try_get(0)?;
+    write.commit().await?;
+    let row = sqlx::query("SELECT count FROM ping WHERE id = 1").fetch_one(&store.readers).await;
+    let found: i64 = row.map_err(|error| store.trouble(error))?.try_get(0)?;
+    if found < wrote {
+        return Err(corrupt("ping", 1, format!("found {found} after writing {wrote}")));
+    }
+    Ok(())
+}
+
+/// Counts rows, really: what a kill test asks must not be a shortcut.
+pub(super) async fn stored(store: &Sqlite) -> Result<Stored, StoreError> {
+    let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
+    let sql = "SELECT (SELECT count(*) FROM message WHERE patient IS NOT NULL), (SELECT count(*) FROM reading),
+               (SELECT count(*) FROM answer), (SELECT count(*) FROM quarantine), (SELECT count(*) FROM alert)";
+    let row = sqlx::query(sql).fetch_one(&mut *tx).await?;
+    let count = |at: usize| row.try_get::<i64, _>(at).map(i64::cast_unsigned);
+    let mut stored = Stored {
+        messages: count(0)?,
+        readings: count(1)?,
+        answers: count(2)?,
+        quarantined: count(3)?,
+        alerts: count(4)?,
+        schema: migrate::known(),
+        ..Stored::default()
+    };
+    for row in sqlx::query("SELECT mark, count(*) FROM alert WHERE open = 1 GROUP BY mark").fetch_all(&mut *tx).await? {
+        let mark: Mark = named(row.try_get(0)?).map_err(|what| corrupt("alert", "?", what))?;
+        let count = row.try_get::<i64, _>(1)?.cast_unsigned();
+        match mark.colour() {
+            Some(colour) => _ = stored.open.insert(colour, count),
+            None => stored.open_blue = count,
+        }
+    }
+    Ok(stored)
+}

@@ -1,0 +1,140 @@
+//! Who is watched, with which kit, and what was last heard of it.
+
+use jiff::Timestamp;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use vitals::KitId;
+
+use super::{
+    Sqlite,
+    convert::{corrupt, json, nanos, time, to_json},
+};
+use crate::{Heard, Kit, Patient, Roster, StoreError};
+
+/// Adds or replaces patients and kits, all or none.
+pub(super) async fn put(store: &Sqlite, roster: &Roster, now: Timestamp) -> Result<(), StoreError> {
+    let mut write = store.writer.begin().await?;
+    for patient in &roster.patients {
+        put_patient(write.conn(), patient, now).await.map_err(|error| store.trouble(error))?;
+    }
+    for kit in &roster.kits {
+        let known = sqlx::query("SELECT 1 FROM patient WHERE id = ?1").bind(kit.patient.as_str());
+        if known.fetch_optional(write.conn()).await.map_err(|error| store.trouble(error))?.is_none() {
+            return Err(StoreError::UnknownPatient { kit: kit.id.clone(), patient: kit.patient.clone() });
+        }
+        put_kit(write.conn(), kit, now).await.map_err(|error| store.trouble(error))?;
+    }
+    write.commit().await
+}
+
+/// A `since` that is not given stays as it was, or begins now.
+async fn put_patient(conn: &mut SqliteConnection, patient: &Patient, now: Timestamp) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO patient (id, name, born, programme, own, simulated, since)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce(?7, ?8))
+               ON CONFLICT (id) DO UPDATE SET name = excluded.name, born = excluded.born, own = excluded.own,
+               programme = excluded.programme, simulated = excluded.simulated, since = coalesce(?7, since)";
+    sqlx::query(sql)
+        .bind(patient.id.as_str())
+        .bind(patient.name.as_str())
+        .bind(patient.born)
+        .bind(patient.programme.as_str())
+        .bind(to_json(&patient.own))
+        .bind(patient.simulated)
+        .bind(patient.since.map(nanos))
+        .bind(nanos(now))
+        .execute(conn)
+        .await
+        .map(|_| ())
+}
+
+/// A kit that is given to another patient begins anew, unless the roster says since when.
+async fn put_kit(conn: &mut SqliteConnection, kit: &Kit, now: Timestamp) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO kit (id, patient, secret_sha256, since, devices, revoked)
+               VALUES (?1, ?2, ?3, coalesce(?4, ?5), ?6, ?7)
+               ON CONFLICT (id) DO UPDATE SET patient = excluded.patient, secret_sha256 = excluded.secret_sha256,
+               devices = excluded.devices, revoked = excluded.revoked,
+               since = coalesce(?4, iif(patient = excluded.patient, since, ?5))";
+    sqlx::query(sql)
+        .bind(kit.id.as_str())
+        .bind(kit.patient.as_str())
+        .bind(kit.secret_sha256.as_str())
+        .bind(kit.since.map(nanos))
+        .bind(nanos(now))
+        .bind(to_json(&kit.devices))
+        .bind(kit.revoked)
+        .execute(conn)
+        .await
+        .map(|_| ())
+}
+
+/// All patients and kits, by id.
+pub(super) async fn get(store: &Sqlite) -> Result<Roster, StoreError> {
+    let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
+    let patients = "SELECT id, name, born, programme, own, simulated, since FROM patient ORDER BY id";
+    let kits = "SELECT id, patient, secret_sha256, since, devices, revoked FROM kit ORDER BY id";
+    let patients = sqlx::query(patients).fetch_all(&mut *tx).await?;
+    let kits = sqlx::query(kits).fetch_all(&mut *tx).await?;
+    Ok(Roster {
+        patients: patients.iter().map(patient).collect::<Result<_, _>>()?,
+        kits: kits.iter().map(kit).collect::<Result<_, _>>()?,
+    })
+}
+
+fn patient(row: &SqliteRow) -> Result<Patient, StoreError> {
+    let id: &str = row.try_get(0)?;
+    Ok(Patient {
+        id: id.parse().map_err(|error: vitals::IdError| corrupt("patient", id, error.to_string()))?,
+        name: row.try_get(1)?,
+        born: row.try_get(2)?,
+        programme: row.try_get(3)?,
+        own: json("patient", id, row.try_get(4)?)?,
+        simulated: row.try_get(5)?,
+        since: Some(time(row.try_get(6)?)),
+    })
+}
+
+fn kit(row: &SqliteRow) -> Result<Kit, StoreError> {
+    let id: &str = row.try_get(0)?;
+    let patient: &str = row.try_get(1)?;
+    let bad = |error: vitals::IdError| corrupt("kit", id, error.to_string());
+    Ok(Kit {
+        id: id.parse().map_err(bad)?,
+        patient: patient.parse().map_err(bad)?,
+        secret_sha256: row.try_get(2)?,
+        since: Some(time(row.try_get(3)?)),
+        devices: json("kit", id, row.try_get(4)?)?,
+        revoked: row.try_get(5)?,
+    })
+}
+
+/// Keeps the last that was heard of each kit; what is older than that changes nothing.
+pub(super) async fn put_heard(store: &Sqlite, heard: &[Heard]) -> Result<(), StoreError> {
+    if heard.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO heard (kit, at, online, status) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (kit) DO UPDATE
+               SET at = excluded.at, online = excluded.online, status = excluded.status WHERE excluded.at >= at";
+    let mut write = store.writer.begin().await?;
+    for one in heard {
+        sqlx::query(sql)
+            .bind(one.kit.as_str())
+            .bind(nanos(one.at))
+            .bind(one.online)
+            .bind(to_json(&one.status))
+            .execute(write.conn())
+            .await
+            .map_err(|error| store.trouble(error))?;
+    }
+    write.commit().await
+}
+
+/// The last that was heard of every kit, by kit.
+pub(super) async fn last_heard(store: &Sqlite) -> Result<Vec<Heard>, StoreError> {
+    let rows = sqlx::query("SELECT kit, at, online, status FROM heard ORDER BY kit").fetch_all(&store.readers).await;
+    rows.map_err(|error| store.trouble(error))?.iter().map(heard).collect()
+}
+
+fn heard(row: &SqliteRow) -> Result<Heard, StoreError> {
+    let id: &str = row.try_get(0)?;
+    let kit: KitId = id.parse().map_err(|error: vitals::IdError| corrupt("heard", id, error.to_string()))?;
+    Ok(Heard { kit, at: time(row.try_get(1)?), online: row.try_get(2)?, status: json("heard", id, row.try_get(3)?)? })
+}

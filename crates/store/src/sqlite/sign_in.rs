@@ -1,0 +1,79 @@
+//! Accounts and web sessions. A session is found by the hash of its token, so that the file holds nothing that could be used to sign in.
+
+use jiff::Timestamp;
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{
+    Sqlite,
+    convert::{nanos, time},
+};
+use crate::{Account, StoreError, WebSession};
+
+/// Adds or replaces an account.
+pub(super) async fn put_account(store: &Sqlite, account: &Account) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO account (user, name, password_hash, role, language) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut write = store.writer.begin().await?;
+    sqlx::query(sql)
+        .bind(account.user.as_str())
+        .bind(account.name.as_str())
+        .bind(account.password_hash.as_str())
+        .bind(account.role.as_str())
+        .bind(account.language.as_str())
+        .execute(write.conn())
+        .await
+        .map_err(|error| store.trouble(error))?;
+    write.commit().await
+}
+
+/// An account by its user name.
+pub(super) async fn account(store: &Sqlite, user: &str) -> Result<Option<Account>, StoreError> {
+    let sql = "SELECT user, name, password_hash, role, language FROM account WHERE user = ?1";
+    let row = sqlx::query(sql).bind(user).fetch_optional(&store.readers).await;
+    row.map_err(|error| store.trouble(error))?.as_ref().map(as_account).transpose()
+}
+
+fn as_account(row: &SqliteRow) -> Result<Account, StoreError> {
+    Ok(Account {
+        user: row.try_get(0)?,
+        name: row.try_get(1)?,
+        password_hash: row.try_get(2)?,
+        role: row.try_get(3)?,
+        language: row.try_get(4)?,
+    })
+}
+
+/// Keeps a session, replacing one of the same id.
+pub(super) async fn put_web_session(store: &Sqlite, session: &WebSession) -> Result<(), StoreError> {
+    let mut write = store.writer.begin().await?;
+    sqlx::query("INSERT OR REPLACE INTO web_session (id, data, expires_at) VALUES (?1, ?2, ?3)")
+        .bind(session.id.as_str())
+        .bind(session.data.as_str())
+        .bind(nanos(session.expires_at))
+        .execute(write.conn())
+        .await
+        .map_err(|error| store.trouble(error))?;
+    write.commit().await
+}
+
+/// A session that has not expired.
+pub(super) async fn web_session(store: &Sqlite, id: &str, now: Timestamp) -> Result<Option<WebSession>, StoreError> {
+    let sql = "SELECT id, data, expires_at FROM web_session WHERE id = ?1 AND expires_at > ?2";
+    let row = sqlx::query(sql).bind(id).bind(nanos(now)).fetch_optional(&store.readers).await;
+    row.map_err(|error| store.trouble(error))?.as_ref().map(as_web_session).transpose()
+}
+
+fn as_web_session(row: &SqliteRow) -> Result<WebSession, StoreError> {
+    Ok(WebSession { id: row.try_get(0)?, data: row.try_get(1)?, expires_at: time(row.try_get(2)?) })
+}
+
+/// Ends a session, and every expired one.
+pub(super) async fn end_web_session(store: &Sqlite, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    let mut write = store.writer.begin().await?;
+    sqlx::query("DELETE FROM web_session WHERE id = ?1 OR expires_at <= ?2")
+        .bind(id)
+        .bind(nanos(now))
+        .execute(write.conn())
+        .await
+        .map_err(|error| store.trouble(error))?;
+    write.commit().await
+}
