@@ -16,9 +16,10 @@
 //!      volumes in 0.01 L, PEF in 0.01 L/s, the ratio in 0.1 %; a word of 0 was not measured
 //! ```
 //!
-//! Records come oldest first and each becomes readings once per connection. The device is told to delete only when every record of the
-//! transfer was understood and has been acknowledged; otherwise it is told to keep them, or hears nothing, and keeps them too. A device that
-//! doesn't answer is asked [`ASKED_MAX`] times, then left alone until the next poll. Every record of this device comes out of its memory,
+//! Records come oldest first and each becomes readings once per connection. The delete command may clear the whole memory, also a blow that
+//! came after the transfer. So when the core has acknowledged, the records are read once more, and deleted at the end of a transfer in which
+//! each was understood and had been acknowledged before. Otherwise the device is told to keep them, or hears nothing, and keeps them too.
+//! A device that doesn't answer is asked [`ASKED_MAX`] times, then left alone until the next poll. Every record of this device comes out of its memory,
 //! so `from_storage` would say nothing and isn't set. Sex, age, height and the curve are not read.
 //!
 //! The bytes are those of the maker's Bluetooth service ff12 as decoded in public (tikhonp/contec-spirometer-ios-app), here on a serial line.
@@ -53,6 +54,9 @@ const RECORD: u8 = 0xe1;
 const RECORD_BYTES: usize = 44;
 /// Second byte of a record's frame that holds none.
 const NO_RECORD: [u8; 2] = [0x7e, 0x7f];
+/// How a transfer ends.
+const KEEP: u8 = 0x7e;
+const DELETE: u8 = 0x7f;
 const CURVE: u8 = 0xe2;
 const CURVE_HEAD_BYTES: usize = 5;
 const CURVE_FRAME_BYTES: usize = 8;
@@ -124,11 +128,15 @@ impl Record {
         Ok(record)
     }
 
-    fn byte(&self, at: usize) -> u8 {
+    /// The 7-bit byte at `at` of the layout above.
+    #[must_use]
+    pub fn byte(&self, at: usize) -> u8 {
         self.bytes[at] & 0x7f
     }
 
-    fn word(&self, at: usize) -> u16 {
+    /// The word whose lower byte is at `at` of the layout above.
+    #[must_use]
+    pub fn word(&self, at: usize) -> u16 {
         u16::from(self.byte(at)) | u16::from(self.byte(at + 1)) << 7
     }
 
@@ -265,6 +273,11 @@ enum Step {
     Quiet,
     /// The core to acknowledge.
     Kept,
+    /// The device to take note that the transfer is over.
+    Over {
+        /// Whether the next one begins at once.
+        again: bool,
+    },
 }
 
 impl Step {
@@ -277,7 +290,7 @@ impl Step {
             Self::Ready => Some(0xf2),
             Self::Predicted => Some(0xe4),
             Self::Count => Some(0xe0),
-            Self::Record => Some(RECORD),
+            Self::Record | Self::Over { .. } => Some(RECORD),
             Self::Curve => Some(CURVE),
         }
     }
@@ -402,6 +415,7 @@ impl Spirometer {
                 self.curve_if_done(now);
                 Vec::new()
             }
+            Step::Over { again } => self.over(now, again),
             Step::Idle | Step::Quiet | Step::Kept => Vec::new(),
         }
     }
@@ -479,7 +493,8 @@ impl Spirometer {
         self.until = now.checked_add(KEPT_WAIT).ok();
         let mut outputs = self.end_sitting();
         if self.transfer.iter().all(|record| self.seen.get(record) == Some(&true)) {
-            outputs.extend(self.finish(now, true));
+            let end = if self.whole { DELETE } else { KEEP };
+            outputs.push(self.finish(now, end, false));
         }
         outputs
     }
@@ -489,13 +504,17 @@ impl Spirometer {
     }
 
     /// Ends the transfer on the device; only records that this transfer read are remembered.
-    fn finish(&mut self, now: Timestamp, acknowledged: bool) -> Vec<Output> {
-        let last = if acknowledged && self.whole { 0x7f } else { 0x7e };
-        let read: BTreeMap<_, _> =
-            self.transfer.drain(..).filter_map(|record| self.seen.remove_entry(&record)).collect();
-        self.seen = read;
+    fn finish(&mut self, now: Timestamp, end: u8, again: bool) -> Output {
+        self.seen = self.transfer.drain(..).filter_map(|record| self.seen.remove_entry(&record)).collect();
+        self.ask(now, Step::Over { again }, command(0x91, &[end, 0x01]))
+    }
+
+    fn over(&mut self, now: Timestamp, again: bool) -> Vec<Output> {
+        if again {
+            return self.begin(now);
+        }
         self.rest(now);
-        vec![write(command(0x91, &[last, 0x01]))]
+        Vec::new()
     }
 
     fn give_up(&mut self, now: Timestamp) -> Vec<Output> {
@@ -538,7 +557,8 @@ impl Session for Spirometer {
         match self.step {
             Step::Idle => self.begin(now),
             Step::Quiet => self.after_curve(now),
-            Step::Kept => self.finish(now, false),
+            Step::Kept => vec![self.finish(now, KEEP, false)],
+            Step::Over { again } => self.over(now, again),
             Step::Curve if self.curve_left > 0 => {
                 self.curve_left = 0;
                 self.after_curve(now)
@@ -553,7 +573,7 @@ impl Session for Spirometer {
 
     fn kept(&mut self, now: Timestamp) -> Vec<Output> {
         self.seen.values_mut().for_each(|acknowledged| *acknowledged = true);
-        if self.step == Step::Kept { self.finish(now, true) } else { Vec::new() }
+        if self.step == Step::Kept { vec![self.finish(now, KEEP, self.whole)] } else { Vec::new() }
     }
 
     fn closed(&mut self, now: Timestamp) -> Vec<Output> {
@@ -597,6 +617,19 @@ mod tests {
         tape
     }
 
+    /// The same again, for the polls after the first.
+    fn list(tape: &mut Tape, records: u8) -> &mut Tape {
+        for answer in [command(0xf0, &[]), command(0xf3, &[0]), command(0xf2, &[0; 6]), command(0xe4, &[1; 21])] {
+            tape.line(&answer);
+        }
+        tape.line(&counted(records))
+    }
+
+    /// The answer to the end of a transfer: a record's frame that holds none.
+    fn ended(how: u8) -> Vec<u8> {
+        command(0xe1, &[&[how][..], &[0; 41]].concat())
+    }
+
     #[test]
     fn a_record_says_what_was_blown() {
         tape::check(DRIVER, &[EXAMPLE], EXAMPLE_SAYS);
@@ -638,8 +671,26 @@ mod tests {
         tape.line(&record(2, 40, 0x70))
             .gives(&format!("{EXAMPLE_SAYS}; > 920012").replace(":36", ":40").replace("4.95", "4.96"));
         tape.line(&curve(2, 0)).wait().gives("end");
-        tape.kept().gives("> 917f0111");
+        tape.kept().gives("> 917e0110");
+        tape.line(&ended(0x7e)).gives("> 8000");
+        list(&mut tape, 2).said();
+        tape.line(&record(1, 36, 0x6f)).line(&curve(1, 1)).wait().gives("> 920012; > 91010113");
+        tape.line(&record(2, 40, 0x70)).line(&curve(2, 1)).wait().gives("> 920012; > 917f0111");
+        tape.line(&ended(0x7f)).gives("").wait().gives("> 8000");
+        list(&mut tape, 0).said();
         tape.wait().gives("> 8000");
+    }
+
+    #[test]
+    fn a_blow_after_the_transfer_is_read_before_anything_is_deleted() {
+        let mut tape = listed(1);
+        tape.line(&record(1, 36, 0x6f)).line(&curve(1, 1)).wait().kept().line(&ended(0x7e)).said();
+        list(&mut tape, 2).said();
+        tape.line(&record(1, 36, 0x6f)).line(&curve(1, 1)).wait().said();
+        tape.line(&record(2, 40, 0x70)).line(&curve(2, 1)).wait();
+        let said = tape.said();
+        assert!(said.contains("fev1 4.96") && said.ends_with("; end"), "{said}");
+        tape.kept().gives("> 917e0110");
     }
 
     #[test]
@@ -650,12 +701,8 @@ mod tests {
             .wait()
             .gives(&format!("> 91000112; {EXAMPLE_SAYS}; > 920012; end"));
         tape.wait().gives("> 917e0110");
-        tape.wait().gives("> 8000");
-        tape.line(&[0xf0])
-            .line(&command(0xf3, &[0]))
-            .line(&command(0xf2, &[0; 6]))
-            .line(&command(0xe4, &[1; 21]))
-            .line(&counted(1));
+        tape.line(&ended(0x7e)).wait().gives("> 8000");
+        list(&mut tape, 1);
         tape.line(&record(1, 36, 0x6f)).kept().line(&curve(1, 1));
         tape.pass(SignedDuration::ZERO).wait();
         let all = tape.said();

@@ -8,17 +8,18 @@
 //! 2A60 features u16 | supported status u16 if bit 0 | supported sensor status u24 if bit 1
 //! ```
 //!
-//! A spot check is a measurement. A continuous stream becomes one measurement of a sitting ([`crate::settle`]); a continuous frame decoded by
-//! itself gives its normal values (not the fast or the slow ones). Values that the status marks as unavailable or invalid are absent. A time
+//! A spot check is a measurement. A continuous stream becomes one measurement of a sitting (see the file `settle.rs`). Devices that do both
+//! send the spot check when the stream ends, so the stream's measurement is held until then, or [`HELD_MAX`], and dropped if a spot check
+//! says it better. A continuous frame decoded by itself gives its normal values (not the fast or the slow ones). Values that the status marks as unavailable or invalid are absent. A time
 //! from a clock that has not been set is left out. Source: Bluetooth SIG Pulse Oximeter Service 1.0.
 
-use jiff::{Timestamp, civil::DateTime};
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use uuid::Uuid;
 use vitals::{Flag, Unit, Value, Vital};
 
 use crate::{
     Channel, DecodeError, Driver, Measured, Output, Session, Transport,
-    gatt::{self, Fields, Sitting, uuid16},
+    gatt::{self, Fields, SITTING_QUIET, Sitting, uuid16},
     settle::Settle,
 };
 
@@ -33,6 +34,9 @@ pub const FEATURES: Uuid = uuid16(0x2a60);
 
 /// Continuous values a second.
 const PER_SECOND: usize = 1;
+
+/// How long a settled stream that goes on waits for a spot check.
+pub const HELD_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 const CLOCK_NOT_SET: u8 = 1 << 4;
 
@@ -79,7 +83,7 @@ pub const DRIVER: Driver = Driver {
     vitals: &[Vital::Spo2, Vital::Pulse, Vital::PerfusionIndex],
     devices: &["ChoiceMMed oximeter", "Nonin 3230"],
     standard: "Bluetooth SIG Pulse Oximeter Service 1.0 (0x1822)",
-    open: || Box::new(Oximeter { settle: Settle::new(PER_SECOND), sitting: Sitting::default() }),
+    open: || Box::new(Oximeter { settle: Settle::new(PER_SECOND), sitting: Sitting::default(), held: None }),
     decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
 };
 
@@ -201,6 +205,52 @@ fn measured(read: Oximetry) -> Vec<Measured> {
 struct Oximeter {
     settle: Settle,
     sitting: Sitting,
+    held: Option<Held>,
+}
+
+/// What a stream settled into.
+struct Held {
+    outputs: Vec<Output>,
+    since: Timestamp,
+    until: Option<Timestamp>,
+}
+
+impl Oximeter {
+    fn streamed(&mut self, now: Timestamp, sample: Vec<Measured>) -> Vec<Output> {
+        let settled = self.settle.sample(now, sample);
+        if settled.is_empty() {
+            if let Some(held) = &mut self.held {
+                held.until = now.checked_add(SITTING_QUIET).ok().min(held.since.checked_add(HELD_MAX).ok());
+            }
+            return self.release_if_due(now);
+        }
+        self.hold(now, settled)
+    }
+
+    /// Holds what settled now; what was held before comes out.
+    fn hold(&mut self, now: Timestamp, outputs: Vec<Output>) -> Vec<Output> {
+        let before = self.release();
+        if !outputs.is_empty() {
+            self.held = Some(Held { outputs, since: now, until: now.checked_add(SITTING_QUIET).ok() });
+        }
+        before
+    }
+
+    fn release(&mut self) -> Vec<Output> {
+        self.held.take().map(|held| held.outputs).unwrap_or_default()
+    }
+
+    fn release_if_due(&mut self, now: Timestamp) -> Vec<Output> {
+        let due = self.held.as_ref().and_then(|held| held.until).is_some_and(|until| until <= now);
+        if due { self.release() } else { Vec::new() }
+    }
+
+    fn spot_checked(&mut self, now: Timestamp, measured: Vec<Measured>) -> Vec<Output> {
+        self.held = None;
+        self.settle.said_otherwise();
+        self.sitting.heard(now);
+        measured.into_iter().map(Output::Measured).collect()
+    }
 }
 
 impl Session for Oximeter {
@@ -211,27 +261,26 @@ impl Session for Oximeter {
     fn received(&mut self, now: Timestamp, channel: Channel, bytes: &[u8]) -> Vec<Output> {
         let decoded = gatt::characteristic(WHAT, channel).and_then(|uuid| Ok((uuid, decode(uuid, bytes)?)));
         match decoded {
-            Ok((CONTINUOUS, sample)) => self.settle.sample(now, sample),
+            Ok((CONTINUOUS, sample)) => self.streamed(now, sample),
             Ok((_, measured)) if measured.is_empty() => Vec::new(),
-            Ok((_, measured)) => {
-                self.settle.said_otherwise();
-                self.sitting.heard(now);
-                gatt::outputs(Ok(measured), bytes)
-            }
+            Ok((_, measured)) => self.spot_checked(now, measured),
             Err(error) => gatt::outputs(Err(error), bytes),
         }
     }
 
     fn timeout_at(&self) -> Option<Timestamp> {
-        [self.settle.silent_at(), self.sitting.ends_at()].into_iter().flatten().min()
+        let held = self.held.as_ref().and_then(|held| held.until);
+        [self.settle.silent_at(), self.sitting.ends_at(), held].into_iter().flatten().min()
     }
 
     fn timed_out(&mut self, now: Timestamp) -> Vec<Output> {
-        [self.settle.timed_out(now), self.sitting.end_if_due(now)].concat()
+        let due = self.release_if_due(now);
+        let silent = self.settle.timed_out(now);
+        [due, self.hold(now, silent), self.sitting.end_if_due(now)].concat()
     }
 
     fn closed(&mut self, _now: Timestamp) -> Vec<Output> {
-        [self.settle.finish(), self.sitting.end()].concat()
+        [self.release(), self.settle.finish(), self.sitting.end()].concat()
     }
 }
 
@@ -296,43 +345,58 @@ mod tests {
     fn a_stream_settles_into_one_measurement_of_the_sitting() {
         let mut tape = Tape::open(DRIVER);
         tape.value(CONTINUOUS, NOTHING).value(CONTINUOUS, POOR).value(CONTINUOUS, "0063004800");
-        for _ in 0..4 {
-            tape.value(CONTINUOUS, GOOD).gives("");
+        for _ in 0..3 {
+            tape.value(CONTINUOUS, GOOD);
         }
-        tape.value(CONTINUOUS, GOOD).gives("spo2 93 %; pulse 72 /min; end");
+        tape.wait().gives("spo2 93 %; pulse 72 /min; end");
         for _ in 0..100 {
-            tape.value(CONTINUOUS, GOOD).gives("");
+            tape.value(CONTINUOUS, GOOD);
         }
-        tape.value(CONTINUOUS, NOTHING).value(CONTINUOUS, NOTHING).value(CONTINUOUS, NOTHING).gives("");
-        for _ in 0..5 {
-            tape.value(CONTINUOUS, GOOD).gives("");
+        tape.wait().gives("spo2 93 %; pulse 72 /min; end");
+        tape.wait().gives("");
+    }
+
+    #[test]
+    fn a_stream_without_end_says_one_measurement() {
+        let mut tape = Tape::open(DRIVER);
+        for second in 1..=200 {
+            let wanted = if second == 34 { "spo2 93 %; pulse 72 /min; end" } else { "" };
+            tape.value(CONTINUOUS, GOOD).gives(wanted).pass(SignedDuration::from_secs(1));
         }
-        tape.value(CONTINUOUS, GOOD).gives("spo2 93 %; pulse 72 /min; end");
+        for _ in 0..3 {
+            tape.value(CONTINUOUS, NOTHING);
+        }
+        for _ in 0..4 {
+            tape.value(CONTINUOUS, GOOD);
+        }
+        tape.closed().gives("spo2 93 %; pulse 72 /min; end");
     }
 
     #[test]
     fn a_cold_finger_never_settles_and_is_said_so() {
         let mut tape = Tape::open(DRIVER);
-        for _ in 0..29 {
+        for _ in 0..30 {
             tape.value(CONTINUOUS, POOR).gives("");
         }
-        tape.value(CONTINUOUS, POOR)
-            .gives("spo2 92 % low_perfusion unsettled; pulse 71 /min low_perfusion unsettled; end");
+        tape.wait().gives("spo2 92 % low_perfusion unsettled; pulse 71 /min low_perfusion unsettled; end");
         tape.wait().gives("");
     }
 
     #[test]
     fn silence_and_a_lost_link_end_the_sitting_with_what_there_is() {
         let mut tape = Tape::open(DRIVER);
-        tape.value(CONTINUOUS, GOOD).wait().gives("spo2 93 % unsettled; pulse 72 /min unsettled; end");
+        tape.value(CONTINUOUS, GOOD).wait().wait().gives("spo2 93 % unsettled; pulse 72 /min unsettled; end");
         tape.value(CONTINUOUS, GOOD).closed().gives("spo2 93 % unsettled; pulse 72 /min unsettled; end");
         tape.value(CONTINUOUS, NOTHING).closed().gives("");
     }
 
     #[test]
-    fn a_spot_check_speaks_for_the_stream_beside_it() {
+    fn a_spot_check_speaks_for_the_stream_before_it() {
         let mut tape = Tape::open(DRIVER);
-        tape.value(CONTINUOUS, GOOD).value(SPOT_CHECK, "005e004900").gives("spo2 94 %; pulse 73 /min");
+        for _ in 0..5 {
+            tape.value(CONTINUOUS, GOOD).gives("");
+        }
+        tape.value(SPOT_CHECK, "005e004900").gives("spo2 94 %; pulse 73 /min");
         for _ in 0..10 {
             tape.value(CONTINUOUS, GOOD);
         }

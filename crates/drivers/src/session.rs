@@ -24,8 +24,11 @@ pub struct Driver {
     /// Begins a connection.
     pub open: fn() -> Box<dyn Session>,
     /// What frames say by themselves, without a connection around them; see [`crate::decode`].
-    pub decode: fn(Channel, &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError>,
+    pub decode: DecodeFrames,
 }
+
+/// Frames of one channel, in order, to what they say.
+pub type DecodeFrames = fn(Channel, &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError>;
 
 impl Driver {
     /// Where its measurements come from: the main characteristic, or the line.

@@ -6,9 +6,9 @@
 //! `unsettled`. Then nothing more comes until the finger has been out for [`FINGER_OUT_SECONDS`]. The median is the lower of the middle two,
 //! so that it is a number that the device said.
 //!
-//! The lengths are our own choices, of no standard: long enough for a device's running average over four beats to be replaced at
-//! 40 beats a minute, short enough for a person to wait. They count the device's samples, so that a tape gives the same readings for ever;
-//! only silence is measured by the clock.
+//! The lengths are our own choices, of no standard: a device's running average over four beats is replaced in four seconds at 60 beats a
+//! minute, and nobody keeps a finger still for long. They count the device's samples, so that a tape gives the same readings for ever; only
+//! silence is measured by the clock.
 
 use jiff::{SignedDuration, Timestamp};
 use vitals::{Flag, Value, Vital};
@@ -16,7 +16,7 @@ use vitals::{Flag, Value, Vital};
 use crate::{Measured, Output};
 
 /// Undoubted seconds in a row that make a measurement.
-pub const SETTLED_SECONDS: usize = 6;
+pub const SETTLED_SECONDS: usize = 4;
 /// The longest that is waited for them.
 pub const UNSETTLED_SECONDS: usize = 30;
 /// Seconds without a value, said or silent, after which the finger is out.
@@ -88,7 +88,7 @@ impl Settle {
 
     fn measure(&mut self, sample: Option<Sample>) -> Vec<Output> {
         self.count += 1;
-        let undoubted = sample.as_ref().is_some_and(|sample| is_undoubted(sample));
+        let undoubted = sample.as_ref().is_some_and(is_undoubted);
         self.steady = if undoubted { self.steady + 1 } else { 0 };
         self.taken.extend(sample);
         let needed = SETTLED_SECONDS * self.per_second;
@@ -112,8 +112,11 @@ impl Settle {
         medians.chain([Output::SittingEnd]).collect()
     }
 
-    /// A measurement came by another way: this sitting has its values.
+    /// A measurement came by another way: this sitting, if there is one, has its values.
     pub fn said_otherwise(&mut self) {
+        if self.state == State::Empty {
+            return;
+        }
         *self = Self { state: State::Said, heard_at: self.heard_at, ..Self::new(self.per_second) };
     }
 

@@ -1,0 +1,141 @@
+//! What holds for any bytes: no driver panics on them, however they are cut, and a stream is understood the same wherever it is cut.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use drivers::{Channel, DRIVERS, Driver, Output, Transport, gatt};
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+const LOCAL: DateTime = DateTime::constant(2026, 11, 22, 9, 0, 0, 0);
+
+/// One thing that happens to a session.
+#[derive(Clone, Debug)]
+enum Event {
+    Bytes(Index, Vec<u8>),
+    Wait,
+    Pass(u32),
+    Kept,
+    Closed,
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// Bytes that are nearly right: a known frame, changed in places and cut.
+fn nearly_a_frame() -> impl Strategy<Value = Vec<u8>> {
+    let all: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    let frames: Vec<Vec<u8>> = all.iter().map(|vector| hex(vector["hex"].as_str().unwrap())).collect();
+    (prop::sample::select(frames), vec((any::<Index>(), any::<u8>()), 0..3), 0_usize..140, vec(any::<u8>(), 0..3))
+        .prop_map(|(mut frame, changes, len, extra)| {
+            for (at, byte) in changes {
+                let at = at.index(frame.len());
+                frame[at] = byte;
+            }
+            frame.truncate(len);
+            [frame, extra].concat()
+        })
+}
+
+/// Answers of the spirometer, so that its session gets past the first question.
+fn nearly_an_answer() -> impl Strategy<Value = Vec<u8>> {
+    let code = prop::sample::select(vec![0xf0, 0xf3, 0xf2, 0xe4, 0xe0, 0xe1, 0xe2, 0xe3_u8]);
+    (code, vec(0_u8..4, 0..45)).prop_map(|(code, arguments)| drivers::contec_sp10::command(code, &arguments))
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![vec(any::<u8>(), 0..200), nearly_a_frame(), nearly_an_answer()]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        12 => (any::<Index>(), bytes()).prop_map(|(channel, bytes)| Event::Bytes(channel, bytes)),
+        3 => Just(Event::Wait),
+        1 => any::<u32>().prop_map(Event::Pass),
+        1 => Just(Event::Kept),
+        1 => Just(Event::Closed),
+    ]
+}
+
+fn channels(driver: &Driver) -> Vec<Channel> {
+    match driver.transport {
+        Transport::Serial { .. } => vec![Channel::Line],
+        Transport::Ble { subscribe, read, .. } => {
+            let known = subscribe.iter().chain(read).copied();
+            let others = [0x2a1e, 0x2a21, 0x2a36, 0x2a49, 0x2a9e, 0xffff].map(gatt::uuid16);
+            known.chain(others).map(Channel::Characteristic).chain([Channel::Line]).collect()
+        }
+    }
+}
+
+/// Readings and replies of a stream cut at `cuts`.
+fn cut(driver: &Driver, stream: &[u8], cuts: &[Index]) -> Vec<Output> {
+    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).chain([0, stream.len()]).collect();
+    places.sort_unstable();
+    let mut session = (driver.open)();
+    let now = Timestamp::UNIX_EPOCH;
+    let mut outputs = session.connected(now, LOCAL);
+    for piece in places.windows(2) {
+        outputs.extend(session.received(now, Channel::Line, &stream[piece[0]..piece[1]]));
+    }
+    outputs.extend(session.closed(now));
+    outputs
+}
+
+fn settled_packets() -> Vec<u8> {
+    let all: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    let packet = all.iter().find(|vector| vector["id"] == "df2-pufferfish").unwrap();
+    hex(packet["hex"].as_str().unwrap()).repeat(20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_session_panics_on_anything(events in vec(event(), 0..40)) {
+        for driver in DRIVERS {
+            let channels = channels(driver);
+            let mut session = (driver.open)();
+            let mut now = Timestamp::UNIX_EPOCH;
+            session.connected(now, LOCAL);
+            for event in &events {
+                match event {
+                    Event::Bytes(channel, bytes) => drop(session.received(now, *channel.get(&channels), bytes)),
+                    Event::Wait => {
+                        now = session.timeout_at().unwrap_or(now).max(now);
+                        session.timed_out(now);
+                    }
+                    Event::Pass(seconds) => now = now.checked_add(SignedDuration::from_secs((*seconds).into())).unwrap_or(now),
+                    Event::Kept => drop(session.kept(now)),
+                    Event::Closed => drop(session.closed(now)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_frame_panics_the_decoding(frames in vec(bytes(), 0..4), channel: Index) {
+        for driver in DRIVERS {
+            let _ = drivers::decode(driver, None, &frames);
+            let _ = drivers::decode(driver, Some(*channel.get(&channels(driver))), &frames);
+        }
+    }
+
+    #[test]
+    fn a_stream_says_the_same_wherever_it_is_cut(noise in vec(any::<u8>(), 0..300), cuts in vec(any::<Index>(), 0..20)) {
+        let stream = [noise, settled_packets()].concat();
+        for name in ["nonin-df2", "contec-sp10"] {
+            let driver = drivers::find(name).unwrap();
+            prop_assert_eq!(cut(driver, &stream, &cuts), cut(driver, &stream, &[]));
+        }
+    }
+
+    #[test]
+    fn nonin_finds_its_packets_after_any_garbage(noise in vec(any::<u8>(), 0..300), at in 0_usize..125) {
+        let driver = drivers::find("nonin-df2").unwrap();
+        let stream = [&settled_packets()[at..], &noise, &settled_packets()].concat();
+        let outputs = cut(driver, &stream, &[]);
+        let measured = outputs.iter().filter(|output| matches!(output, Output::Measured(one) if one.flags.is_empty())).count();
+        prop_assert_eq!(measured, 2, "one settled SpO2 and pulse");
+    }
+}
