@@ -6,6 +6,9 @@
 pub mod backoff;
 pub mod board;
 pub mod clock;
+pub mod config;
+pub mod identity;
+pub mod keeper;
 pub mod placing;
 pub mod sitting;
 pub mod spool;

@@ -1,0 +1,478 @@
+//! `edge.toml`: what was said ([`Config`]) and what it means ([`Settings`]).
+//!
+//! Unknown fields are refused. Every error names file, line, column and field, what was found and what was wanted.
+
+use std::{
+    fmt, fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use drivers::{Driver, Transport};
+use jiff::{SignedDuration, tz::TimeZone};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+use vitals::KitId;
+
+use crate::{
+    identity,
+    spool::{Bounds, SPOOL_AGE_MAX_DAYS, SPOOL_BYTES_MAX},
+};
+
+/// The most devices of one kit.
+pub const DEVICES_MAX: usize = 64;
+/// The smallest bound of the spool, in bytes.
+const SPOOL_BYTES_MIN: u64 = 64 * 1024;
+/// The shortest keep-alive, in seconds: less would only make traffic.
+const KEEP_ALIVE_MIN_SECONDS: u16 = 5;
+
+/// The file as it was written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The kit's id; also its user name and client id at the broker.
+    pub kit: KitId,
+    /// The time zone of the devices' clocks, by its IANA name, e.g. `Europe/Copenhagen`.
+    #[schemars(with = "String")]
+    pub zone: Spanned<String>,
+    /// Where the spool is kept.
+    pub data_dir: PathBuf,
+    /// The Bluetooth adapter, e.g. `hci0`; the first one if absent.
+    #[serde(default)]
+    pub adapter: Option<String>,
+    /// Where to send to.
+    pub broker: BrokerConfig,
+    /// How much is kept while there is no connection.
+    #[serde(default)]
+    pub spool: SpoolConfig,
+    /// The kit's devices.
+    #[serde(default, rename = "device")]
+    #[schemars(with = "Vec<DeviceConfig>", length(max = 64))]
+    pub devices: Vec<Spanned<DeviceConfig>>,
+}
+
+/// `[broker]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrokerConfig {
+    /// Host name or address.
+    pub host: String,
+    /// Port: usually 8883 with TLS, 1883 without.
+    #[schemars(range(min = 1), with = "u16")]
+    pub port: Spanned<u16>,
+    /// The kit's secret; better kept in `secret_file`.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// A file that holds the secret, readable by the agent alone; relative to this file.
+    #[serde(default)]
+    #[schemars(with = "Option<PathBuf>")]
+    pub secret_file: Option<Spanned<PathBuf>>,
+    /// Use TLS. With `ca_file` it is on anyway.
+    #[serde(default)]
+    pub tls: bool,
+    /// Certificates (PEM) that the broker's must be signed by; the system's if absent. Relative to this file.
+    #[serde(default)]
+    #[schemars(with = "Option<PathBuf>")]
+    pub ca_file: Option<Spanned<PathBuf>>,
+    /// A dead connection is noticed within twice this time.
+    #[serde(default = "keep_alive_seconds")]
+    #[schemars(range(min = 5), with = "u16")]
+    pub keep_alive_seconds: Spanned<u16>,
+}
+
+/// `[spool]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolConfig {
+    /// Bytes of messages on disk.
+    #[schemars(range(min = 65_536), with = "u64")]
+    pub bytes_max: Spanned<u64>,
+    /// Days that a message waits.
+    #[schemars(range(min = 7), with = "u32")]
+    pub age_max_days: Spanned<u32>,
+}
+
+/// One `[[device]]`: over Bluetooth by `address` or `name`, on a serial line by `path`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceConfig {
+    /// A driver's name, as `vagt drivers` lists it.
+    #[schemars(with = "String")]
+    pub driver: Spanned<String>,
+    /// The Bluetooth address, `C0:FF:EE:00:00:01`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub address: Option<Spanned<String>>,
+    /// Over Bluetooth: the advertised name. On a serial line: what to call the device.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The serial port, best as `/dev/serial/by-id/...`.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+}
+
+fn keep_alive_seconds() -> Spanned<u16> {
+    Spanned::new(0..0, 30)
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self { bytes_max: Spanned::new(0..0, SPOOL_BYTES_MAX), age_max_days: Spanned::new(0..0, SPOOL_AGE_MAX_DAYS) }
+    }
+}
+
+/// What the file means.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who we are.
+    pub kit: KitId,
+    /// The zone of the devices' clocks.
+    pub zone: TimeZone,
+    /// Where the spool is.
+    pub data_dir: PathBuf,
+    /// Which Bluetooth adapter; the first if `None`.
+    pub adapter: Option<String>,
+    /// Where to send to.
+    pub broker: Broker,
+    /// How much is kept.
+    pub bounds: Bounds,
+    /// Bluetooth devices.
+    pub ble: Vec<BleDevice>,
+    /// Devices on serial lines.
+    pub serial: Vec<SerialDevice>,
+}
+
+/// The broker, ready to connect to.
+#[derive(Clone)]
+pub struct Broker {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The kit's secret.
+    pub secret: String,
+    /// `None`: without TLS. `Some(None)`: with the system's certificates. `Some(Some(pem))`: with these.
+    pub tls: Option<Option<Vec<u8>>>,
+    /// The keep-alive of the connection.
+    pub keep_alive: Duration,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Broker({}:{}, tls: {})", self.host, self.port, self.tls.is_some())
+    }
+}
+
+/// A configured Bluetooth device.
+#[derive(Clone)]
+pub struct BleDevice {
+    /// What reads it.
+    pub driver: &'static Driver,
+    /// By its address, in capitals with colons,
+    pub address: Option<String>,
+    /// or by the name that it advertises.
+    pub name: Option<String>,
+}
+
+/// A configured device on a serial line.
+#[derive(Clone)]
+pub struct SerialDevice {
+    /// What reads it.
+    pub driver: &'static Driver,
+    /// Its port; may be a link that comes and goes with the device.
+    pub path: PathBuf,
+    /// What to call it.
+    pub name: String,
+}
+
+impl fmt::Debug for BleDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.driver.name, self.key())
+    }
+}
+
+impl fmt::Debug for SerialDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.driver.name, self.path.display())
+    }
+}
+
+impl BleDevice {
+    /// What the device is called before it has told its serial number.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.address.as_deref().or(self.name.as_deref()).unwrap_or("unnamed")
+    }
+}
+
+/// Something in the file that can't be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{}:{line}:{column}: {field}: {reason}", file.display())]
+pub struct ConfigError {
+    /// Which file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: usize,
+    /// Its column, from 1.
+    pub column: usize,
+    /// Which field.
+    pub field: String,
+    /// What was found and what was wanted.
+    pub reason: String,
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that can't be used.
+pub fn load(file: &Path) -> Result<Settings, ConfigError> {
+    let text = fs::read_to_string(file).map_err(|error| Source { file, text: "" }.error(0, "file", error))?;
+    parse(file, &text)
+}
+
+/// Checks a configuration's `text`; `file` is for the errors, and for what is relative to it.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that can't be used.
+pub fn parse(file: &Path, text: &str) -> Result<Settings, ConfigError> {
+    let source = Source { file, text };
+    let config: Config = toml::from_str(text).map_err(|error| source.refused(&error))?;
+    source.settings(config)
+}
+
+struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn settings(&self, config: Config) -> Result<Settings, ConfigError> {
+        let zone = TimeZone::get(config.zone.get_ref()).map_err(|_| {
+            let reason = format!("found {:?}, want an IANA time zone such as \"Europe/Copenhagen\"", config.zone.get_ref());
+            self.error(config.zone.span().start, "zone", reason)
+        })?;
+        if config.devices.len() > DEVICES_MAX {
+            let reason = format!("found {} devices, at most {DEVICES_MAX} are taken", config.devices.len());
+            return Err(self.error(config.devices[DEVICES_MAX].span().start, "device", reason));
+        }
+        let (mut ble, mut serial) = (Vec::new(), Vec::new());
+        for device in &config.devices {
+            self.device(device, &mut ble, &mut serial)?;
+        }
+        let bounds = self.bounds(&config.spool)?;
+        let broker = self.broker(config.broker)?;
+        let Config { kit, data_dir, adapter, .. } = config;
+        Ok(Settings { kit, zone, data_dir: self.beside(&data_dir), adapter, broker, bounds, ble, serial })
+    }
+
+    fn device(&self, device: &Spanned<DeviceConfig>, ble: &mut Vec<BleDevice>, serial: &mut Vec<SerialDevice>) -> Result<(), ConfigError> {
+        let at = device.span().start;
+        let DeviceConfig { driver: driver_name, address, name, path } = device.get_ref();
+        let driver = self.driver(driver_name)?;
+        match (driver.transport, path) {
+            (Transport::Ble { .. }, None) => {
+                let address = address.as_ref().map(|address| self.address(address)).transpose()?;
+                if address.is_none() && name.is_none() {
+                    let reason = format!("{} is a Bluetooth driver: want address or name, found neither", driver.name);
+                    return Err(self.error(at, "device", reason));
+                }
+                ble.push(BleDevice { driver, address, name: name.clone() });
+            }
+            (Transport::Serial { .. }, Some(path)) if address.is_none() => {
+                let last = path.file_name().map_or_else(|| "line".into(), |name| name.to_string_lossy());
+                let name = name.clone().unwrap_or_else(|| last.into_owned());
+                serial.push(SerialDevice { driver, path: path.clone(), name });
+            }
+            (Transport::Ble { .. }, Some(_)) => {
+                return Err(self.error(at, "device.path", format!("{} is a Bluetooth driver: want address or name, found path", driver.name)));
+            }
+            (Transport::Serial { .. }, _) => {
+                return Err(self.error(at, "device", format!("{} is a serial driver: want path and no address", driver.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn driver(&self, name: &Spanned<String>) -> Result<&'static Driver, ConfigError> {
+        drivers::find(name.get_ref()).ok_or_else(|| {
+            let known: Vec<_> = drivers::DRIVERS.iter().map(|driver| driver.name).collect();
+            let reason = format!("found {:?}, want one of {}", name.get_ref(), known.join(", "));
+            self.error(name.span().start, "device.driver", reason)
+        })
+    }
+
+    fn address(&self, address: &Spanned<String>) -> Result<String, ConfigError> {
+        identity::ble_address(address.get_ref()).ok_or_else(|| {
+            let reason = format!("found {:?}, want six bytes such as C0:FF:EE:00:00:01", address.get_ref());
+            self.error(address.span().start, "device.address", reason)
+        })
+    }
+
+    fn bounds(&self, spool: &SpoolConfig) -> Result<Bounds, ConfigError> {
+        let (bytes_max, days) = (*spool.bytes_max.get_ref(), *spool.age_max_days.get_ref());
+        if bytes_max < SPOOL_BYTES_MIN {
+            let reason = format!("found {bytes_max}, want at least {SPOOL_BYTES_MIN}");
+            return Err(self.error(spool.bytes_max.span().start, "spool.bytes_max", reason));
+        }
+        if days < 7 {
+            return Err(self.error(spool.age_max_days.span().start, "spool.age_max_days", format!("found {days}, want at least 7")));
+        }
+        Ok(Bounds { bytes_max, age_max: SignedDuration::from_hours(24 * i64::from(days)) })
+    }
+
+    fn broker(&self, broker: BrokerConfig) -> Result<Broker, ConfigError> {
+        let (port, keep_alive) = (*broker.port.get_ref(), *broker.keep_alive_seconds.get_ref());
+        if port == 0 {
+            return Err(self.error(broker.port.span().start, "broker.port", "found 0, want 1 to 65535"));
+        }
+        if keep_alive < KEEP_ALIVE_MIN_SECONDS {
+            let reason = format!("found {keep_alive}, want at least {KEEP_ALIVE_MIN_SECONDS}");
+            return Err(self.error(broker.keep_alive_seconds.span().start, "broker.keep_alive_seconds", reason));
+        }
+        let ca = broker.ca_file.as_ref().map(|ca| {
+            let read = fs::read(self.beside(ca.get_ref()));
+            read.map_err(|error| self.error(ca.span().start, "broker.ca_file", format!("{}: {error}", ca.get_ref().display())))
+        });
+        let ca = ca.transpose()?;
+        let tls = (broker.tls || ca.is_some()).then_some(ca);
+        let secret = self.secret(&broker)?;
+        Ok(Broker { host: broker.host, port, secret, tls, keep_alive: Duration::from_secs(keep_alive.into()) })
+    }
+
+    fn secret(&self, broker: &BrokerConfig) -> Result<String, ConfigError> {
+        let (path, at) = match (&broker.secret, &broker.secret_file) {
+            (Some(secret), None) => return Ok(secret.clone()),
+            (None, Some(file)) => (self.beside(file.get_ref()), file.span().start),
+            (Some(_), Some(file)) => {
+                let reason = "found beside broker.secret, want only one of the two";
+                return Err(self.error(file.span().start, "broker.secret_file", reason));
+            }
+            (None, None) => return Err(self.error(self.text.find("[broker]").unwrap_or(0), "broker", "want secret_file (or secret), found neither")),
+        };
+        let refused = |reason: String| self.error(at, "broker.secret_file", format!("{}: {reason}", path.display()));
+        let mode = fs::metadata(&path).map_err(|error| refused(error.to_string()))?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(refused(format!("has mode {mode:04o}, so that others can read it; want 0600")));
+        }
+        let secret = fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
+        let secret = secret.trim();
+        if secret.is_empty() { Err(refused("is empty, want the kit's secret".to_owned())) } else { Ok(secret.to_owned()) }
+    }
+
+    /// Paths in the file are relative to it.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.file.parent().map_or_else(|| path.to_owned(), |dir| dir.join(path))
+    }
+
+    /// What the reader of the format refused; the field is what stands before the `=` of that line.
+    fn refused(&self, error: &toml::de::Error) -> ConfigError {
+        let at = error.span().map_or(0, |span| span.start);
+        let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.text[line_start..].lines().next().unwrap_or_default();
+        let key = line.split_once('=').map(|(key, _)| key.trim()).filter(|key| !key.starts_with('#'));
+        let header = self.text[..at].lines().rev().map(str::trim).find(|line| line.starts_with('['));
+        let header = header.map(|header| header.trim_matches(['[', ']']));
+        let field = match (header, key) {
+            (Some(header), Some(key)) => format!("{header}.{key}"),
+            (Some(header), None) => header.to_owned(),
+            (None, Some(key)) => key.to_owned(),
+            (None, None) => "file".to_owned(),
+        };
+        self.error(at, &field, error.message().lines().next().unwrap_or("is not TOML"))
+    }
+
+    fn error(&self, at: usize, field: &str, reason: impl fmt::Display) -> ConfigError {
+        let before = &self.text[..at];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        ConfigError { file: self.file.to_owned(), line, column, field: field.to_owned(), reason: reason.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"kit = "kit-1"
+zone = "Europe/Copenhagen"
+data_dir = "data"
+
+[broker]
+host = "127.0.0.1"
+port = 1883
+secret = "s"
+
+[[device]]
+driver = "gatt-plx"
+address = "c0:ff:ee:00:00:01"
+
+[[device]]
+driver = "nonin-df2"
+path = "/dev/serial/by-id/usb-nonin"
+"#;
+
+    fn edit(from: &str, to: &str) -> Result<Settings, ConfigError> {
+        assert!(GOOD.contains(from), "{from:?} is in the good file");
+        parse(Path::new("/etc/vagt/edge.toml"), &GOOD.replacen(from, to, 1))
+    }
+
+    #[track_caller]
+    fn check(from: &str, to: &str, wanted: &str) {
+        let error = edit(from, to).unwrap_err().to_string();
+        let wanted = format!("/etc/vagt/edge.toml:{wanted}");
+        assert!(error.starts_with(&wanted), "\n  {error}\n  want {wanted}");
+    }
+
+    #[test]
+    fn a_good_file_means_what_it_says() {
+        let settings = edit("kit-1", "kit-1").unwrap();
+        assert_eq!(settings.data_dir, Path::new("/etc/vagt/data"));
+        assert_eq!(settings.ble[0].address.as_deref(), Some("C0:FF:EE:00:00:01"));
+        assert_eq!(settings.serial[0].name, "usb-nonin");
+        assert_eq!((settings.broker.keep_alive.as_secs(), settings.broker.tls.is_some()), (30, false));
+        assert_eq!(settings.bounds.bytes_max, SPOOL_BYTES_MAX);
+    }
+
+    #[test]
+    fn errors_name_line_column_field_found_and_wanted() {
+        check("host =", "hots =", "6:1: broker.hots: unknown field `hots`, expected one of `host`");
+        check("kit-1", "Kit/1", "1:7: kit: found \"Kit/1\", want a kit");
+        check("1883", "0", "7:8: broker.port: found 0, want 1 to 65535");
+        check("1883", "\"1883\"", "7:8: broker.port: invalid type: string \"1883\", expected u16");
+        check("Europe/Copenhagen", "Europe/Kopenhagen", "2:8: zone: found \"Europe/Kopenhagen\", want an IANA");
+        check("gatt-plx", "gatt-plz", "11:10: device.driver: found \"gatt-plz\", want one of ");
+        check("c0:ff:ee:00:00:01", "c0:ff", "12:11: device.address: found \"c0:ff\", want six bytes");
+        check("address = \"c0:ff:ee:00:00:01\"", "", "10:1: device: gatt-plx is a Bluetooth driver: want address or name");
+        check("path =", "name =", "14:1: device: nonin-df2 is a serial driver: want path");
+        check("secret = \"s\"", "", "5:1: broker: want secret_file (or secret), found neither");
+        check("secret = \"s\"", "secret_file = \"none\"", "8:15: broker.secret_file: /etc/vagt/none: No such file");
+        check("secret = \"s\"", "secret = \"s\"\nkeep_alive_seconds = 1", "9:22: broker.keep_alive_seconds: found 1, want at least 5");
+        check("[broker]", "[spool]\nbytes_max = 1\n[broker]", "6:13: spool.bytes_max: found 1, want at least 65536");
+        check("zone = \"Europe/Copenhagen\"", "", "1:1: kit: missing field `zone`");
+        check("port = 1883", "port = ", "7:8: broker.port: ");
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, secret) = (dir.path().join("edge.toml"), dir.path().join("secret"));
+        fs::write(&secret, "hush\n").unwrap();
+        let text = GOOD.replace("secret = \"s\"", "secret_file = \"secret\"");
+        let mode = |mode| fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o644);
+        assert!(parse(&file, &text).unwrap_err().to_string().contains("has mode 0644, so that others can read it; want 0600"));
+        mode(0o600);
+        assert_eq!(parse(&file, &text).unwrap().broker.secret, "hush");
+    }
+
+    #[test]
+    fn the_example_is_good() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/edge.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.replace("secret_file = \"/etc/vagt/edge.secret\"", "secret = \"s\"").replace("ca_file", "# ca_file");
+        let settings = parse(&file, &text).unwrap();
+        assert!(!settings.ble.is_empty() && !settings.serial.is_empty());
+    }
+}
