@@ -19,19 +19,24 @@
 //! Records come oldest first and each becomes readings once per connection. The delete command may clear the whole memory, also a blow that
 //! came after the transfer. So when the core has acknowledged, the records are read once more, and deleted at the end of a transfer in which
 //! each was understood and had been acknowledged before. Otherwise the device is told to keep them, or hears nothing, and keeps them too.
-//! A device that doesn't answer is asked [`ASKED_MAX`] times, then left alone until the next poll. Every record of this device comes out of its memory,
-//! so `from_storage` would say nothing and isn't set. Sex, age, height and the curve are not read.
+//! A device that doesn't answer is asked [`ASKED_MAX`] times, then left alone until the next poll. Every record of this device comes out of
+//! its memory, so `from_storage` would say nothing and isn't set. Sex, age, height and the curve are no readings.
 //!
 //! The bytes are those of the maker's Bluetooth service ff12 as decoded in public (tikhonp/contec-spirometer-ios-app), here on a serial line.
 //! No public source gives the line's rate for this device: 115200 8N1 is the one that the maker documents for its other USB instruments
 //! (CMS50D+, CMS50F, protocol V7).
 
+mod frame;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime};
-use vitals::{Flag, Unit, Value, Vital};
+use vitals::Vital;
 
-use crate::{Channel, DecodeError, Driver, Measured, Output, Parity, Session, Transport, gatt};
+use frame::{CURVE, CURVE_FRAME_BYTES, CURVE_HEAD_BYTES, RECORD, RECORD_BYTES, check_sum, decode, frame_len};
+pub use frame::{Record, checksum, command};
+
+use crate::{Channel, DecodeError, Driver, Output, Parity, Session, Transport, gatt};
 
 const WHAT: &str = "contec sp10";
 
@@ -48,18 +53,9 @@ pub const POLL_EVERY: SignedDuration = SignedDuration::from_secs(30);
 /// Bytes that were not understood, kept for one refusal.
 const NOISE_BYTES_MAX: usize = 64;
 
-/// The code of a record.
-const RECORD: u8 = 0xe1;
-/// Bytes of a record, with its checksum.
-const RECORD_BYTES: usize = 44;
-/// Second byte of a record's frame that holds none.
-const NO_RECORD: [u8; 2] = [0x7e, 0x7f];
 /// How a transfer ends.
 const KEEP: u8 = 0x7e;
 const DELETE: u8 = 0x7f;
-const CURVE: u8 = 0xe2;
-const CURVE_HEAD_BYTES: usize = 5;
-const CURVE_FRAME_BYTES: usize = 8;
 
 /// The driver.
 pub const DRIVER: Driver = Driver {
@@ -72,20 +68,6 @@ pub const DRIVER: Driver = Driver {
     decode,
 };
 
-/// The last byte of a frame: the sum of the bytes before it, without bit 7.
-#[must_use]
-pub fn checksum(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) & 0x7f
-}
-
-/// A frame for the device.
-#[must_use]
-pub fn command(code: u8, arguments: &[u8]) -> Vec<u8> {
-    let mut frame = [&[code], arguments].concat();
-    frame.push(checksum(&frame));
-    frame
-}
-
 fn set_clock(local: DateTime) -> Vec<u8> {
     let low = |number: i32| u8::try_from(number & 0x7f).expect("7 bits fit a byte");
     let milli = i32::from(local.millisecond());
@@ -93,167 +75,6 @@ fn set_clock(local: DateTime) -> Vec<u8> {
     let time = [local.hour().into(), local.minute().into(), local.second().into(), milli, milli >> 7];
     let arguments: Vec<u8> = date.into_iter().chain(time).map(low).collect();
     command(0x83, &arguments)
-}
-
-/// One stored measurement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    bytes: [u8; RECORD_BYTES],
-}
-
-impl Record {
-    /// Reads a record from its code to its checksum. Bit 7 of the bytes between may be set and means nothing.
-    ///
-    /// # Errors
-    /// [`DecodeError::TooShort`], [`DecodeError::TooLong`], [`DecodeError::Checksum`], [`DecodeError::Malformed`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let malformed =
-            |field, found: u8, wanted| DecodeError::Malformed { what: WHAT, field, found: found.into(), wanted };
-        let sized: [u8; RECORD_BYTES] = bytes.try_into().map_err(|_| {
-            let (found, need) = (bytes.len(), RECORD_BYTES);
-            if found < need {
-                DecodeError::TooShort { what: WHAT, found, need }
-            } else {
-                DecodeError::TooLong { what: WHAT, found, most: need }
-            }
-        })?;
-        if sized[0] != RECORD {
-            return Err(malformed("code", sized[0], "0xe1"));
-        }
-        check_sum(&sized)?;
-        let record = Self { bytes: sized };
-        if record.kind() > 4 {
-            return Err(malformed("kind", record.kind(), "0 to 4"));
-        }
-        Ok(record)
-    }
-
-    /// The 7-bit byte at `at` of the layout above.
-    #[must_use]
-    pub fn byte(&self, at: usize) -> u8 {
-        self.bytes[at] & 0x7f
-    }
-
-    /// The word whose lower byte is at `at` of the layout above.
-    #[must_use]
-    pub fn word(&self, at: usize) -> u16 {
-        u16::from(self.byte(at)) | u16::from(self.byte(at + 1)) << 7
-    }
-
-    /// 0 all, 1 forced, 2 slow vital capacity, 3 and 4 ventilation.
-    #[must_use]
-    pub fn kind(&self) -> u8 {
-        self.byte(2)
-    }
-
-    /// Its number in the device's list.
-    #[must_use]
-    pub fn number(&self) -> u16 {
-        self.word(3)
-    }
-
-    /// The device's time, `None` when it is all zero.
-    ///
-    /// # Errors
-    /// [`DecodeError::Malformed`] for a time that can't be.
-    pub fn time(&self) -> Result<Option<DateTime>, DecodeError> {
-        let [low, high] = (2000 + u16::from(self.byte(5))).to_le_bytes();
-        let [month, day, hour, minute, second] = [6, 7, 8, 9, 10].map(|at| self.byte(at));
-        gatt::date_time(&[low, high, month, day, hour, minute, second])
-    }
-
-    /// The word at `at` of the layout above, with this many decimals; 0 was not measured.
-    #[must_use]
-    pub fn number_at(&self, at: usize, decimals: u32) -> Option<Value> {
-        Some(self.word(at)).filter(|word| *word != 0).map(|word| Value::new(word.into(), decimals))
-    }
-
-    /// What the record is, without its number, which changes when older ones are deleted.
-    fn identity(&self) -> Vec<u8> {
-        [&self.bytes[2..3], &self.bytes[5..RECORD_BYTES - 1]].concat()
-    }
-
-    /// A slow or a ventilation test has no forced values.
-    fn measured(&self) -> Vec<Measured> {
-        if self.kind() > 1 {
-            return Vec::new();
-        }
-        let mut flags = Vec::new();
-        let time = self.time().unwrap_or_else(|_| {
-            flags.push(Flag::CLOCK_IMPLAUSIBLE);
-            None
-        });
-        if self.byte(16) != 0 {
-            flags.push(Flag::new("drug"));
-        }
-        let values = [
-            (Vital::Fev1, self.number_at(21, 2), Unit::Litre),
-            (Vital::Fvc, self.number_at(17, 2), Unit::Litre),
-            (Vital::Fev6, self.number_at(27, 2), Unit::Litre),
-            (Vital::Pef, self.number_at(29, 2), Unit::LitrePerSecond),
-            (Vital::Fev1Fvc, self.number_at(23, 1), Unit::Percent),
-        ];
-        gatt::present(values, time, &flags)
-    }
-}
-
-fn check_sum(frame: &[u8]) -> Result<(), DecodeError> {
-    let Some((found, before)) = frame.split_last() else { return Ok(()) };
-    let (found, wanted) = (found & 0x7f, checksum(before));
-    if found == wanted { Ok(()) } else { Err(DecodeError::Checksum { what: WHAT, found, wanted }) }
-}
-
-/// How many bytes the frame at the start of `bytes` has; `Err` with how many are needed to tell.
-fn frame_len(bytes: &[u8]) -> Result<usize, usize> {
-    let word = |at: usize| usize::from(bytes[at] & 0x7f) | usize::from(bytes[at + 1] & 0x7f) << 7;
-    match *bytes {
-        [] => Err(1),
-        [0xf0, ..] => Ok(2),
-        [0xf3 | 0xe3, ..] => Ok(3),
-        [0xf2, ..] => Ok(8),
-        [0xe4, ..] => Ok(23),
-        [0xe0, ..] => Ok(10),
-        [RECORD] => Err(2),
-        [RECORD, state, ..] => Ok(if NO_RECORD.contains(&state) { 2 } else { RECORD_BYTES }),
-        [CURVE, ..] if bytes.len() < CURVE_HEAD_BYTES => Err(CURVE_HEAD_BYTES),
-        [CURVE, ..] => Ok(CURVE_HEAD_BYTES + CURVE_FRAME_BYTES * word(3)),
-        _ => Ok(1),
-    }
-}
-
-/// Frames from the device, one after the other. Only records give readings. What follows a curve up to the next code is not documented.
-fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
-    let bytes = pieces.concat();
-    let mut rest = &bytes[..];
-    let mut measured = Vec::new();
-    let mut tail_allowed = false;
-    if rest.is_empty() {
-        return Err(DecodeError::Incomplete { what: WHAT, found: 0, need: 2 });
-    }
-    while let Some(first) = rest.first() {
-        let need = frame_len(rest).unwrap_or_else(|need| need);
-        if rest.len() < need {
-            return Err(DecodeError::Incomplete { what: WHAT, found: rest.len(), need });
-        }
-        let (frame, after) = rest.split_at(need);
-        rest = after;
-        match *first {
-            RECORD if frame.len() == RECORD_BYTES => measured.extend(Record::parse(frame)?.measured()),
-            0xf0 | 0xf2 | 0xf3 | 0xe0 | 0xe3 | 0xe4 => check_sum(frame)?,
-            RECORD | CURVE => {}
-            ..0x80 if tail_allowed => continue,
-            code => {
-                return Err(DecodeError::Malformed {
-                    what: WHAT,
-                    field: "code",
-                    found: code.into(),
-                    wanted: "0xe0 to 0xe4, 0xf0, 0xf2 or 0xf3",
-                });
-            }
-        }
-        tail_allowed = matches!(*first, RECORD | CURVE) && frame.len() != RECORD_BYTES;
-    }
-    Ok(measured)
 }
 
 /// What the session waits for.
@@ -583,20 +404,11 @@ impl Session for Spirometer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::tape::{self, Tape};
-
-    /// An example record of the public source named above.
-    const EXAMPLE: &str = "e10001010016081d111e2400272f0101017e0300006f034b0700000000250721060c050703660423024f005b";
-    const EXAMPLE_SAYS: &str = "fev1 4.95 L 2022-08-29T17:30:36 drug; fvc 5.10 L 2022-08-29T17:30:36 drug; \
-         pef 9.33 L/s 2022-08-29T17:30:36 drug; fev1_fvc 97.1 % 2022-08-29T17:30:36 drug";
-
-    fn record(number: u8, second: u8, fev1: u8) -> Vec<u8> {
-        let mut bytes = tape::bytes(EXAMPLE);
-        (bytes[3], bytes[10], bytes[21]) = (number, second, fev1);
-        bytes[43] = checksum(&bytes[..43]);
-        bytes
-    }
+    use super::{
+        frame::tests::{EXAMPLE_SAYS, record},
+        *,
+    };
+    use crate::tape::Tape;
 
     fn counted(records: u8) -> Vec<u8> {
         command(0xe0, &[records, 0, 0, 0, 0, 0, 0, 0])
@@ -628,35 +440,6 @@ mod tests {
     /// The answer to the end of a transfer: a record's frame that holds none.
     fn ended(how: u8) -> Vec<u8> {
         command(0xe1, &[&[how][..], &[0; 41]].concat())
-    }
-
-    #[test]
-    fn a_record_says_what_was_blown() {
-        tape::check(DRIVER, &[EXAMPLE], EXAMPLE_SAYS);
-        tape::check(DRIVER, &[&EXAMPLE[..20], &EXAMPLE[20..]], EXAMPLE_SAYS);
-    }
-
-    #[test]
-    fn damaged_records_are_refused() {
-        tape::check(DRIVER, &[&EXAMPLE[..86]], "contec sp10: incomplete, 43 bytes of 44");
-        tape::check(DRIVER, &[&EXAMPLE.replace("6f03", "6e03")], "contec sp10: checksum is 0x5b, the bytes give 0x5a");
-        tape::check(DRIVER, &["91000112"], "contec sp10: code is 0x91, want 0xe0 to 0xe4, 0xf0, 0xf2 or 0xf3");
-        tape::check(DRIVER, &[""], "contec sp10: incomplete, 0 bytes of 2");
-    }
-
-    #[test]
-    fn a_slow_test_has_no_forced_values_and_an_impossible_time_is_said() {
-        let mut slow = record(1, 36, 0x6f);
-        slow[2] = 2;
-        slow[43] = checksum(&slow[..43]);
-        tape::check(DRIVER, &[&tape::hex(&slow)], "");
-        let odd = record(1, 61, 0);
-        tape::check(
-            DRIVER,
-            &[&tape::hex(&odd)],
-            "fev1 3.84 L clock_implausible drug; fvc 5.10 L clock_implausible drug; \
-             pef 9.33 L/s clock_implausible drug; fev1_fvc 97.1 % clock_implausible drug",
-        );
     }
 
     #[test]
