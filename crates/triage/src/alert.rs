@@ -40,10 +40,14 @@ pub struct Alert {
     pub count: u32,
     /// Normal readings in a row, towards easing.
     pub normal_in_row: u32,
-    /// The last finding of each rule that ever fed it, worst first.
+    /// The last finding of each rule that ever fed it, and the last late one, worst first.
     pub findings: Vec<Finding>,
     /// Grows by one with every change; an action names the version it was decided on.
     pub version: u32,
+    /// The version of the last change that an action must have seen: raised, worse, or a person's own action. Repeated and better readings
+    /// don't count: a nurse is not refused because a green reading came while she read.
+    #[serde(default)]
+    pub must_have_seen: u32,
 }
 
 /// Where an alert stands.
@@ -145,6 +149,7 @@ pub enum EventKind {
     Raised,
     Worsened,
     Repeated,
+    Improved,
     Eased,
     Acknowledged,
     Closed,
@@ -172,6 +177,20 @@ pub enum ActionError {
     /// It is already closed or eased.
     #[error("the alert is already {0}")]
     AlreadyEnded(&'static str),
+    /// Somebody else has taken it.
+    #[error("the alert has already been taken by {by}")]
+    TakenBy {
+        /// Who.
+        by: String,
+    },
+    /// The note is longer than anybody reads.
+    #[error("the note has {found} characters, at most {limit} are kept")]
+    NoteTooLong {
+        /// Its characters.
+        found: usize,
+        /// [`Alert::NOTE_CHARS_MAX`].
+        limit: usize,
+    },
     /// It became worse, or somebody acted, since the page was read.
     #[error("the alert has changed since you looked: version {found}, you saw {seen}")]
     Changed {

@@ -42,7 +42,7 @@ impl From<Colour> for Mark {
     }
 }
 
-/// One rule's result.
+/// One rule's result on one input. A sitting gives several; see the crate's documentation for which of them stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The rule's id in its programme.
@@ -66,9 +66,32 @@ pub struct Finding {
     pub late: bool,
 }
 
+/// On which side of a limit a value lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitKind {
+    /// The limit or less: a closed upper end.
+    AtMost,
+    /// Less than the limit: an open upper end.
+    Below,
+    /// The limit or more: a closed lower end.
+    From,
+    /// More than the limit: an open lower end.
+    Above,
+}
+
+/// The limit that decided: the end of the band that faces green.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limit {
+    /// Which side of it counts.
+    pub kind: LimitKind,
+    /// The number, in the vital's canonical unit.
+    pub value: Value,
+}
+
 /// Why, as data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "flat::Reason")]
 pub enum Reason {
     /// A value lies in a band.
     Band {
@@ -78,10 +101,13 @@ pub enum Reason {
         value: Value,
         /// Canonical unit.
         unit: Unit,
-        /// The band's lower end (included), if it has one.
+        /// The band's lower end, if it has one: for drawing. Whether the end itself belongs to it is in `limit`.
         from: Option<Value>,
-        /// The band's upper end (excluded), if it has one.
+        /// The band's upper end, if it has one.
         below: Option<Value>,
+        /// The limit that decided, for a sentence: `None` for a green value, which is beyond none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<Limit>,
         /// Are these the patient's own limits?
         own: bool,
     },
@@ -93,11 +119,15 @@ pub enum Reason {
         question: String,
         /// Which answer.
         answer: String,
+        /// Is it one of the answers that the programme knows?
+        known: bool,
     },
     /// Expected data did not come.
     Missing {
         /// The schedule's id.
         schedule: String,
+        /// What was expected and did not come.
+        vitals: Vec<Vital>,
         /// When it was expected.
         expected_at: Timestamp,
         /// By when it had to be there: window and grace over.
@@ -109,7 +139,7 @@ pub enum Reason {
 
 /// One value or answer that a rule looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "flat::Input")]
 pub enum Input {
     /// A reading.
     Reading {
@@ -136,4 +166,104 @@ pub enum Input {
         /// When.
         answered_at: Timestamp,
     },
+}
+
+/// How these are read back. A tagged or untagged enum is buffered by serde, and a buffered number forgets its digits (93.0 becomes 93),
+/// so each is read as one flat struct and then told apart.
+mod flat {
+    use super::{Deserialize, DeviceId, Flag, Limit, Timestamp, Unit, Value, Vital};
+
+    #[derive(Deserialize)]
+    pub struct Reason {
+        kind: String,
+        vital: Option<Vital>,
+        value: Option<Value>,
+        unit: Option<Unit>,
+        from: Option<Value>,
+        below: Option<Value>,
+        limit: Option<Limit>,
+        own: Option<bool>,
+        questionnaire: Option<String>,
+        question: Option<String>,
+        answer: Option<String>,
+        known: Option<bool>,
+        schedule: Option<String>,
+        #[serde(default)]
+        vitals: Vec<Vital>,
+        expected_at: Option<Timestamp>,
+        overdue_at: Option<Timestamp>,
+        last_at: Option<Timestamp>,
+    }
+
+    impl TryFrom<Reason> for super::Reason {
+        type Error = String;
+
+        fn try_from(flat: Reason) -> Result<Self, String> {
+            let kind = flat.kind.clone();
+            let reason = match kind.as_str() {
+                "band" => band(flat),
+                "answer" => answer(flat),
+                "missing" => missing(flat),
+                other => return Err(format!("found reason {other:?}, want band, answer or missing")),
+            };
+            reason.ok_or_else(|| format!("a reason of kind {kind} lacks a field"))
+        }
+    }
+
+    fn band(flat: Reason) -> Option<super::Reason> {
+        let Reason { vital, value, unit, from, below, limit, own, .. } = flat;
+        Some(super::Reason::Band { vital: vital?, value: value?, unit: unit?, from, below, limit, own: own? })
+    }
+
+    fn answer(flat: Reason) -> Option<super::Reason> {
+        let known = flat.known.unwrap_or(true);
+        let (questionnaire, question) = (flat.questionnaire?, flat.question?);
+        Some(super::Reason::Answer { questionnaire, question, answer: flat.answer?, known })
+    }
+
+    fn missing(flat: Reason) -> Option<super::Reason> {
+        let Reason { schedule, vitals, expected_at, overdue_at, last_at, .. } = flat;
+        let (expected_at, overdue_at) = (expected_at?, overdue_at?);
+        Some(super::Reason::Missing { schedule: schedule?, vitals, expected_at, overdue_at, last_at })
+    }
+
+    #[derive(Deserialize)]
+    pub struct Input {
+        vital: Option<Vital>,
+        value: Option<Value>,
+        unit: Option<Unit>,
+        measured_at: Option<Timestamp>,
+        device: Option<DeviceId>,
+        #[serde(default)]
+        flags: Vec<Flag>,
+        question: Option<String>,
+        answer: Option<String>,
+        answered_at: Option<Timestamp>,
+    }
+
+    impl TryFrom<Input> for super::Input {
+        type Error = &'static str;
+
+        fn try_from(flat: Input) -> Result<Self, &'static str> {
+            reading(&flat)
+                .or_else(|| answered(&flat))
+                .ok_or("an input is neither a reading nor an answer: a field is missing")
+        }
+    }
+
+    fn reading(flat: &Input) -> Option<super::Input> {
+        Some(super::Input::Reading {
+            vital: flat.vital?,
+            value: flat.value?,
+            unit: flat.unit?,
+            measured_at: flat.measured_at?,
+            device: flat.device.clone()?,
+            flags: flat.flags.clone(),
+        })
+    }
+
+    fn answered(flat: &Input) -> Option<super::Input> {
+        let (question, answer) = (flat.question.clone()?, flat.answer.clone()?);
+        Some(super::Input::Answer { question, answer, answered_at: flat.answered_at? })
+    }
 }

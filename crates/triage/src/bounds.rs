@@ -1,0 +1,30 @@
+//! How much of anything there may be. A programme or a patient's own settings beyond these are refused with the number found and the bound.
+
+/// A programme file's length.
+pub const PROGRAMME_BYTES_MAX: usize = 1024 * 1024;
+/// Rules of a programme.
+pub const RULES_MAX: usize = 64;
+/// Schedules of a programme.
+pub const SCHEDULES_MAX: usize = 16;
+/// Questionnaires of a programme.
+pub const QUESTIONNAIRES_MAX: usize = 16;
+/// Questions of a questionnaire.
+pub const QUESTIONS_MAX: usize = 64;
+/// Choices of a question.
+pub const CHOICES_MAX: usize = 32;
+/// Examples of a programme.
+pub const EXAMPLES_MAX: usize = 500;
+/// Vitals that one rule of silence expects.
+pub const VITALS_EXPECTED_MAX: usize = 16;
+/// Characters of any text of a programme.
+pub const TEXT_CHARS_MAX: usize = 1000;
+/// Own limits of one patient.
+pub const OWN_LIMITS_MAX: usize = 64;
+/// Findings that an alert keeps: the last and the last late one of each rule.
+pub const FINDINGS_MAX: usize = 2 * RULES_MAX;
+/// Findings above green that a rule remembers of a patient, to know a repeat.
+pub const REMEMBERED_MAX: usize = 32;
+/// Missed occurrences of one schedule that one event looks back on.
+pub const OCCURRENCES_MAX: usize = 64;
+/// Alerts that ended lately, of one patient, that are remembered for a clear answer.
+pub const ENDED_MAX: usize = 8;

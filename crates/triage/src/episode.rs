@@ -1,0 +1,201 @@
+//! How findings feed an alert: one open alert for each family. Red latches until a person closes it; yellow eases after enough normal
+//! sittings; blue eases when data comes. A worse finding raises the mark, un-acknowledges and makes somebody wait anew; the same again only
+//! counts. Late findings feed it too, as what they were, and never count towards easing.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+use vitals::KitId;
+
+use crate::{
+    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Mark, Plan, State, bounds::FINDINGS_MAX,
+};
+
+/// The space of alert ids.
+const ALERTS: Uuid = Uuid::from_u128(0x7d1c_2a44_9f0b_5b6e_8a53_61c0_9e2f_4d17);
+
+/// What an alert is fed.
+pub(crate) struct Fed {
+    pub rule: Arc<str>,
+    /// What the rule found; `None`: a silence ended.
+    pub finding: Option<Arc<Finding>>,
+    /// Is it what the rule says of now?
+    pub stands: bool,
+}
+
+impl Fed {
+    fn mark(&self) -> Mark {
+        self.finding.as_ref().map_or(Mark::Green, |finding| finding.colour)
+    }
+
+    /// Says it of now, and came in time.
+    fn is_news(&self) -> bool {
+        self.stands && self.finding.as_ref().is_none_or(|finding| !finding.late)
+    }
+}
+
+/// What opened an alert.
+pub(crate) enum Opening<'a> {
+    Sitting(&'a KitId, u64),
+    Deadline(Timestamp),
+}
+
+impl Opening<'_> {
+    fn id(&self, plan: &Plan, family: &str) -> AlertId {
+        let opening = match self {
+            Self::Sitting(kit, seq) => format!("sitting {kit} {seq}"),
+            Self::Deadline(at) => format!("deadline {at}"),
+        };
+        Uuid::new_v5(&ALERTS, format!("{} {family} {opening}", plan.patient()).as_bytes())
+    }
+}
+
+/// Feeds a family's alert with all that one event found, and gives its change.
+pub(crate) fn feed(
+    chart: &mut Chart,
+    plan: &Plan,
+    family: &Arc<str>,
+    fed: &[Fed],
+    opening: &Opening<'_>,
+    at: Timestamp,
+) -> Option<AlertChange> {
+    let mut bad: Vec<&Arc<Finding>> =
+        fed.iter().filter_map(|fed| fed.finding.as_ref()).filter(|f| f.colour > Mark::Green).collect();
+    bad.sort_by_key(|finding| Reverse(finding.colour));
+    let change = match (chart.alerts.get(family).cloned(), bad.first()) {
+        (None, None) => return None,
+        (None, Some(worst)) => raise(chart, plan, family, &bad, worst, opening.id(plan, family), at),
+        (Some(alert), Some(worst)) => again(chart, (*alert).clone(), fed, &bad, worst, at),
+        (Some(alert), None) => calm(chart, plan, (*alert).clone(), fed, at)?,
+    };
+    if change.alert.state.is_open() {
+        chart.alerts.insert(Arc::clone(family), Arc::new(change.alert.clone()));
+    } else {
+        chart.alerts.remove(family);
+        chart.end(change.alert.id, "eased");
+    }
+    Some(change)
+}
+
+fn raise(
+    chart: &Chart,
+    plan: &Plan,
+    family: &str,
+    bad: &[&Arc<Finding>],
+    worst: &Finding,
+    id: AlertId,
+    at: Timestamp,
+) -> AlertChange {
+    let mut alert = Alert {
+        id,
+        patient: plan.patient().clone(),
+        family: family.to_owned(),
+        state: State::Open,
+        mark: worst.colour,
+        now_mark: worst.colour,
+        waiting_since: at,
+        raised_at: at,
+        changed_at: at,
+        late: bad.iter().all(|finding| finding.late),
+        count: count(bad),
+        normal_in_row: 0,
+        findings: Vec::new(),
+        version: 0,
+        must_have_seen: 1,
+    };
+    bad.iter().for_each(|finding| keep(&mut alert.findings, finding));
+    alert.now_mark = now_mark(chart, &alert);
+    step(alert, EventKind::Raised, at, worst.why.clone())
+}
+
+/// Another finding above green on an open alert.
+fn again(
+    chart: &Chart,
+    mut alert: Alert,
+    fed: &[Fed],
+    bad: &[&Arc<Finding>],
+    worst: &Finding,
+    at: Timestamp,
+) -> AlertChange {
+    fed.iter().for_each(|fed| take_in(&mut alert, fed));
+    alert.now_mark = now_mark(chart, &alert);
+    alert.count = alert.count.saturating_add(count(bad));
+    alert.late &= bad.iter().all(|finding| finding.late);
+    if bad.iter().any(|finding| !finding.late) {
+        alert.normal_in_row = 0;
+    }
+    if worst.colour <= alert.mark {
+        return step(alert, EventKind::Repeated, at, worst.why.clone());
+    }
+    alert.mark = worst.colour;
+    alert.state = State::Open;
+    alert.waiting_since = at;
+    alert.must_have_seen = alert.version + 1;
+    step(alert, EventKind::Worsened, at, worst.why.clone())
+}
+
+/// Only green: towards easing, where it comes from rules that fed the alert.
+fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp) -> Option<AlertChange> {
+    let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.stands && fed_it(&alert, &fed.rule)).collect();
+    let text =
+        ours.first()?.finding.as_ref().map_or_else(|| "data has come again".to_owned(), |finding| finding.why.clone());
+    ours.iter().for_each(|fed| take_in(&mut alert, fed));
+    alert.now_mark = now_mark(chart, &alert);
+    if ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
+        alert.normal_in_row = alert.normal_in_row.saturating_add(1);
+    }
+    let enough = match alert.mark {
+        Mark::Red => u32::MAX,
+        Mark::Yellow => plan.programme().clinic().ease_after_sittings,
+        Mark::Blue | Mark::Green => 1,
+    };
+    if alert.now_mark > Mark::Green || alert.normal_in_row < enough {
+        return Some(step(alert, EventKind::Improved, at, text));
+    }
+    alert.state = State::Eased { at };
+    Some(step(alert, EventKind::Eased, at, text))
+}
+
+/// The next version of an alert, and its line of history.
+fn step(mut alert: Alert, kind: EventKind, at: Timestamp, text: String) -> AlertChange {
+    alert.version += 1;
+    alert.changed_at = alert.changed_at.max(at);
+    let mark = alert.mark;
+    AlertChange { alert, event: AlertEvent { kind, at, by: None, mark, text } }
+}
+
+fn count(bad: &[&Arc<Finding>]) -> u32 {
+    u32::try_from(bad.len()).unwrap_or(u32::MAX)
+}
+
+fn fed_it(alert: &Alert, rule: &str) -> bool {
+    alert.findings.iter().any(|finding| finding.rule == rule)
+}
+
+/// Takes a finding into the alert: any above green, and a green one of a rule that fed it.
+fn take_in(alert: &mut Alert, fed: &Fed) {
+    if let Some(finding) = &fed.finding
+        && (fed.mark() > Mark::Green || fed_it(alert, &fed.rule))
+    {
+        keep(&mut alert.findings, finding);
+    }
+}
+
+/// Keeps the last finding of each rule, and beside it the last late one that is not milder than the late one before.
+fn keep(findings: &mut Vec<Finding>, new: &Finding) {
+    let room = findings.len() < FINDINGS_MAX;
+    match findings.iter_mut().find(|old| old.rule == new.rule && old.late == new.late) {
+        Some(old) if !new.late || new.colour >= old.colour => *old = new.clone(),
+        Some(_) => {}
+        None if room => findings.push(new.clone()),
+        None => {}
+    }
+    findings.sort_by_key(|finding| Reverse(finding.colour));
+}
+
+/// The worst of what each rule that fed the alert found last.
+fn now_mark(chart: &Chart, alert: &Alert) -> Mark {
+    let now = alert.findings.iter().map(|finding| chart.mark_of(&finding.rule).unwrap_or(finding.colour));
+    now.max().unwrap_or(Mark::Green)
+}

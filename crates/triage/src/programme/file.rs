@@ -1,0 +1,346 @@
+//! The programme file as it is written: typed TOML, unknown fields refused. What it means is checked in `check.rs`.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, civil};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vitals::{Colour, Unit, Value, Vital};
+
+use crate::Mark;
+
+/// A programme: a versioned set of rules, schedules and questionnaires for one condition.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the schema of the whole; each part is read by itself, so that every fault is found")]
+pub struct ProgrammeFile {
+    /// Its id: a-z, 0-9 and -.
+    pub id: String,
+    /// Grows with every change that is put into use.
+    #[schemars(range(min = 1))]
+    pub version: u32,
+    /// Its title.
+    pub title: Text,
+    /// The IANA time zone of its schedules, where the clinic does not say another.
+    pub zone: String,
+    /// Where its limits come from.
+    pub source: Option<String>,
+    /// What the clinic chose itself: no published plan states these.
+    pub clinic: Clinic,
+    /// Its questionnaires.
+    #[serde(default)]
+    pub questionnaire: Vec<Questionnaire>,
+    /// When something is expected.
+    #[serde(default)]
+    pub schedule: Vec<Schedule>,
+    /// Its rules.
+    pub rule: Vec<Rule>,
+    /// Worked examples: they run whenever the file is loaded, and it is refused when one comes out otherwise.
+    #[serde(default)]
+    pub example: Vec<Example>,
+}
+
+/// A text in both languages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// English.
+    pub en: String,
+    /// Danish.
+    pub da: String,
+}
+
+/// What the clinic chose itself: no published plan states these.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clinic {
+    /// Readings older than this when they arrive are judged as late.
+    pub late_after: Length,
+    /// So many normal sittings in a row ease a yellow alert.
+    #[schemars(range(min = 1, max = 100))]
+    pub ease_after_sittings: u32,
+    /// How long before its time a scheduled measurement may be taken.
+    pub early: Length,
+    /// How long after its window expected data may still arrive before it is missing.
+    pub grace: Length,
+}
+
+/// A length of time with its unit, e.g. `4h` or `90m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Length(pub SignedDuration);
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wanted = "want a length of time with its unit, e.g. \"4h\" or \"90m\"";
+        let length = text
+            .parse::<SignedDuration>()
+            .map_err(|_| serde::de::Error::custom(format!("found {text:?}, {wanted}")))?;
+        if length.is_negative() {
+            return Err(serde::de::Error::custom(format!("found {text:?}, which is negative, {wanted}")));
+        }
+        Ok(Self(length))
+    }
+}
+
+impl JsonSchema for Length {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Length".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "a length of time with its unit", "examples": ["4h", "90m"] })
+    }
+}
+
+/// A number of a limit, read by its shortest decimal form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(pub Value);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl serde::de::Visitor<'_> for Visit {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Number, E> {
+                Ok(Number(Value::new(number, 0)))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Number, E> {
+                number.to_string().parse().map(Number).map_err(E::custom)
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Number, E> {
+                number.to_string().parse().map(Number).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Visit)
+    }
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.to_string();
+        match text.parse::<i64>() {
+            Ok(whole) => serializer.serialize_i64(whole),
+            Err(_) => serializer.serialize_f64(self.0.to_f64()),
+        }
+    }
+}
+
+impl JsonSchema for Number {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Number".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number" })
+    }
+}
+
+/// Questions that a patient answers together.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Questionnaire {
+    /// Its id, as in an answer.
+    pub id: String,
+    /// Its version, as in an answer.
+    pub version: u32,
+    /// Its title.
+    pub title: Text,
+    /// Its questions, in order.
+    pub question: Vec<Question>,
+}
+
+/// One question.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Its id, as in an answer.
+    pub id: String,
+    /// The question.
+    pub text: Text,
+    /// What can be answered, in order; none: free text.
+    #[serde(default)]
+    pub choice: Vec<Choice>,
+    /// It is asked only when another question has been answered so.
+    pub only_if: Option<OnlyIf>,
+}
+
+/// A condition for asking.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnlyIf {
+    /// The other question.
+    pub question: String,
+    /// Its answer.
+    pub answer: String,
+}
+
+/// One possible answer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// Its id, as in an answer.
+    pub id: String,
+    /// What it says.
+    pub text: Text,
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are the documentation")]
+pub enum Day {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+impl Day {
+    /// The same, as the calendar's library names it.
+    pub fn weekday(self) -> civil::Weekday {
+        civil::Weekday::from_monday_zero_offset(self as i8).expect("seven days, from Monday on")
+    }
+}
+
+/// When something is expected.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Its id.
+    pub id: String,
+    /// On which days.
+    pub days: Vec<Day>,
+    /// At which local time.
+    #[schemars(with = "String")]
+    pub at: civil::Time,
+    /// How long after it the measurement may be taken.
+    pub window: Length,
+    /// Where it comes from.
+    pub source: Option<String>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(dead_code, reason = "for the schema; a rule is read as its kind's own struct, so that a fault keeps its place")]
+pub enum Rule {
+    /// A value in a band.
+    Band(BandRule),
+    /// An answer's significance.
+    Answer(AnswerRule),
+    /// Expected data that did not come.
+    Missing(MissingRule),
+}
+
+/// A value of one vital means the mark of the band it lies in.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BandRule {
+    /// Its id.
+    pub id: String,
+    /// The family of alerts that it feeds.
+    pub family: String,
+    /// Which vital.
+    pub vital: Vital,
+    /// The unit of its limits: the vital's canonical one.
+    pub unit: Unit,
+    /// Its bands: every value lies in exactly one.
+    pub bands: Vec<BandFile>,
+    /// Where it comes from.
+    pub source: Option<String>,
+}
+
+/// One band: half-open, `from`/`below` or `above`/`at_most`, or one of each.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BandFile {
+    /// What a value in it means.
+    pub mark: Colour,
+    /// Its lower end, which belongs to it.
+    pub from: Option<Number>,
+    /// Its lower end, which does not belong to it.
+    pub above: Option<Number>,
+    /// Its upper end, which belongs to it.
+    pub at_most: Option<Number>,
+    /// Its upper end, which does not belong to it.
+    pub below: Option<Number>,
+}
+
+/// Each answer to one question has a significance.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerRule {
+    /// Its id.
+    pub id: String,
+    /// The family of alerts that it feeds.
+    pub family: String,
+    /// Of which questionnaire.
+    pub questionnaire: String,
+    /// Which question.
+    pub question: String,
+    /// What each answer means: all of the question's choices.
+    pub marks: BTreeMap<String, Colour>,
+    /// Where it comes from.
+    pub source: Option<String>,
+}
+
+/// Data expected by a schedule that does not come is blue.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MissingRule {
+    /// Its id.
+    pub id: String,
+    /// The family of alerts that it feeds.
+    pub family: String,
+    /// By which schedule.
+    pub schedule: String,
+    /// Which vitals are expected, each of them.
+    pub vitals: Vec<Vital>,
+    /// Where it comes from.
+    pub source: Option<String>,
+}
+
+/// A worked example: what is given, and exactly which findings must come out.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// What it shows.
+    pub name: String,
+    /// When the readings are taken: local time in the programme's zone. Monday 2026-11-23 08:00 where it says none.
+    #[schemars(with = "Option<String>")]
+    pub at: Option<civil::DateTime>,
+    /// When it is judged: local time. At once where it says none.
+    #[schemars(with = "Option<String>")]
+    pub now: Option<civil::DateTime>,
+    /// What is measured.
+    #[serde(default)]
+    pub readings: Vec<ExampleReading>,
+    /// What is answered: question = answer.
+    #[serde(default)]
+    pub answers: BTreeMap<String, String>,
+    /// The findings that must come out: rule = mark.
+    pub want: BTreeMap<String, Mark>,
+}
+
+/// A measured value of an example.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleReading {
+    /// Which vital.
+    pub vital: Vital,
+    /// How much.
+    pub value: Number,
+    /// In which unit.
+    pub unit: Unit,
+}

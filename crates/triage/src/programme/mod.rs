@@ -1,0 +1,184 @@
+//! A programme: a versioned set of rules, schedules and questionnaires for one condition, parsed from TOML, checked, its examples run.
+
+mod check;
+mod example;
+mod file;
+mod place;
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+
+pub use file::{Choice, Length, Number, OnlyIf, Question, Questionnaire, Text};
+pub use place::{PROBLEMS_MAX, Problem, ProgrammeError};
+
+use crate::{
+    bounds::PROGRAMME_BYTES_MAX,
+    rules::{AnswerSpec, Rule},
+};
+use file::Clinic;
+
+/// The text of the programme that is shipped for COPD: the Danish national plan.
+pub const COPD: &str = include_str!("../../../../config/programmes/copd.toml");
+
+/// A programme that can be used: parsed, checked, its examples have run.
+#[derive(Clone, Debug)]
+pub struct Programme {
+    id: String,
+    version: u32,
+    title: Text,
+    zone: TimeZone,
+    source: Option<String>,
+    clinic: Clinic,
+    questionnaires: Vec<Questionnaire>,
+    rules: Vec<Rule>,
+    examples: usize,
+}
+
+impl Programme {
+    /// Reads a programme file; `file` is its name, for the faults.
+    ///
+    /// # Errors
+    /// [`ProgrammeError`] with every fault found: each says file, line, column, field, what was found and what was wanted.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ProgrammeError> {
+        if text.len() > PROGRAMME_BYTES_MAX {
+            let text = format!("found {} bytes, want at most {PROGRAMME_BYTES_MAX}", text.len());
+            let problem = Problem { file: file.to_owned(), line: 1, column: 1, field: String::new(), text };
+            return Err(ProgrammeError::new(vec![problem]));
+        }
+        let mut document = place::Document::parse(text, file);
+        let programme = check::programme(&mut document);
+        if let Some((programme, examples)) = &programme
+            && !document.is_faulty()
+        {
+            for (at, example) in examples.iter().enumerate() {
+                if let Err(fault) = example::run(programme, example) {
+                    document.problem(&place::steps!["example", at], fault);
+                }
+            }
+        }
+        document.finish(programme.map(|(programme, _)| programme))
+    }
+
+    /// Its id, e.g. `copd`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Its English title.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title.en
+    }
+
+    /// Its title in both languages.
+    #[must_use]
+    pub fn titles(&self) -> &Text {
+        &self.title
+    }
+
+    /// The zone of its schedules, where the clinic does not say another.
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Its questionnaires, for the kit's pages.
+    #[must_use]
+    pub fn questionnaires(&self) -> &[Questionnaire] {
+        &self.questionnaires
+    }
+
+    /// How many examples ran.
+    #[must_use]
+    pub fn examples(&self) -> usize {
+        self.examples
+    }
+
+    /// The whole programme in plain English words.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut text = format!("{} ({}), version {}.\n", self.title.en, self.id, self.version);
+        let mut line = |words: String| writeln!(text, "{words}").expect("a String takes any text");
+        if let Some(source) = &self.source {
+            line(format!("Source: {source}"));
+        }
+        line("\nRules:".to_owned());
+        for rule in &self.rules {
+            let source = rule.source.as_ref().map(|source| format!(" (Source: {source})")).unwrap_or_default();
+            let words = (rule.kind().explain)(rule, self);
+            line(format!("- {} [{}, alerts of family {}]: {words}{source}", rule.id, rule.kind().name, rule.family));
+        }
+        for questionnaire in &self.questionnaires {
+            line(format!(
+                "\nQuestionnaire {:?} ({} {}):",
+                questionnaire.title.en, questionnaire.id, questionnaire.version
+            ));
+            questionnaire.question.iter().for_each(|question| line(self.question_in_words(questionnaire, question)));
+        }
+        let clinic = &self.clinic;
+        line("\nChosen by the clinic itself, stated by no published plan:".to_owned());
+        line(format!("- A reading older than {:#} when it arrives is judged as late.", clinic.late_after.0));
+        line(format!(
+            "- {} normal sittings in a row ease a yellow alert. A red one is ended by a person alone.",
+            clinic.ease_after_sittings
+        ));
+        line(format!("- A scheduled measurement may be taken {:#} early.", clinic.early.0));
+        line(format!("- Data is missing {:#} after its window has ended.", clinic.grace.0));
+        line(format!("\n{} worked examples came out as they should.", self.examples));
+        text
+    }
+
+    /// The JSON Schema of the file format.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(file::ProgrammeFile).to_value()
+    }
+
+    pub(crate) fn clinic(&self) -> &Clinic {
+        &self.clinic
+    }
+
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The text and choices of the question that a rule judges.
+    pub(crate) fn question(&self, spec: &AnswerSpec) -> Option<(&Text, &[Choice])> {
+        let questionnaire = self.questionnaires.iter().find(|questionnaire| questionnaire.id == spec.questionnaire)?;
+        let question = questionnaire.question.iter().find(|question| question.id == spec.question)?;
+        Some((&question.text, &question.choice))
+    }
+
+    /// `"More cough?" answered "A lot", red`.
+    pub(crate) fn answer_in_words(&self, spec: &AnswerSpec, answer: &str, colour: vitals::Colour) -> String {
+        let found = self.question(spec);
+        let question = found.map_or(spec.question.as_str(), |(text, _)| &text.en);
+        let choice = found.and_then(|(_, choices)| choices.iter().find(|choice| choice.id == answer));
+        let answer = choice.map_or(answer, |choice| &choice.text.en);
+        format!("{question:?} answered {answer:?}, {colour}")
+    }
+
+    fn question_in_words(&self, questionnaire: &Questionnaire, question: &Question) -> String {
+        let judged = self.rules.iter().any(|rule| {
+            matches!(&rule.spec, crate::rules::Spec::Answer(spec)
+                if spec.questionnaire == questionnaire.id && spec.question == question.id)
+        });
+        let choices: Vec<&str> = question.choice.iter().map(|choice| choice.text.en.as_str()).collect();
+        let choices = if choices.is_empty() { "free text".to_owned() } else { choices.join(" / ") };
+        let asked = question
+            .only_if
+            .as_ref()
+            .map(|only| format!(", asked if {} is {}", only.question, only.answer))
+            .unwrap_or_default();
+        let context = if judged { "" } else { "; no significance, for context" };
+        format!("- {}: {} [{choices}{asked}{context}]", question.id, question.text.en)
+    }
+}

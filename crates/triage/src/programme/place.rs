@@ -1,0 +1,322 @@
+//! Where in a programme file something stands, and faults that say it: `FILE:LINE:COL: field: what was found, what was wanted`.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, Error as TomlError, ValueDeserializer},
+};
+
+/// So many faults of one file are told.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// Why a programme, or a patient's own settings over it, can't be used: all faults found, in the file's order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ProgrammeError {
+    problems: Vec<Problem>,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1, in characters.
+    pub column: usize,
+    /// The field's path, e.g. `rule[0].unit`.
+    pub field: String,
+    /// What was found and what was wanted.
+    pub text: String,
+}
+
+impl ProgrammeError {
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems.dedup();
+        problems.truncate(PROBLEMS_MAX);
+        Self { problems }
+    }
+
+    /// The faults one by one, in the file's order.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ProgrammeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.problems.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, column, field, text } = self;
+        write!(f, "{file}:{line}:{column}: ")?;
+        if !field.is_empty() {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(text)
+    }
+}
+
+/// One step of a field's path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A key of a table.
+    Key(String),
+    /// A place in an array.
+    At(usize),
+}
+
+impl From<&str> for Step {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(at: usize) -> Self {
+        Self::At(at)
+    }
+}
+
+/// A path from steps: `steps!["rule", 0, "unit"]`.
+macro_rules! steps {
+    ($($step:expr),* $(,)?) => { vec![$($crate::programme::place::Step::from($step)),*] };
+}
+pub(crate) use steps;
+
+/// The file, parsed, with every fault found so far.
+pub struct Document<'a> {
+    file: &'a str,
+    text: &'a str,
+    root: Spanned<DeValue<'a>>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Document<'a> {
+    /// Parses as much as can be parsed.
+    pub fn parse(text: &'a str, file: &'a str) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let span = table.span();
+        let root = Spanned::new(span, DeValue::Table(table.into_inner()));
+        let mut document = Self { file, text, root, problems: Vec::new() };
+        for error in &errors {
+            document.syntax(error);
+        }
+        document
+    }
+
+    /// Notes a fault of the text itself, with the field whose line it stands on.
+    fn syntax(&mut self, error: &TomlError) {
+        let offset = error.span().map_or(0, |span| span.start).min(self.text.len());
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let first = self.text[line_start..].find(|c: char| !c.is_whitespace()).map_or(line_start, |at| line_start + at);
+        let field = field(&self.path_of(first));
+        self.problem_at(offset, field, plain(error.message()));
+    }
+
+    /// Notes a fault at a key of the file's top.
+    pub fn problem_of_key(&mut self, key: &str, text: String) {
+        let table = self.root.get_ref().as_table();
+        let found = table.and_then(|table| table.keys().find(|name| name.get_ref() == key));
+        let offset = found.map_or(0, |name| name.span().start);
+        self.problem_at(offset, key.to_owned(), text);
+    }
+
+    /// Has anything been found?
+    pub fn is_faulty(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
+    /// `value`, if nothing was found; all that was found otherwise.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, ProgrammeError> {
+        match value {
+            Some(value) if self.problems.is_empty() => Ok(value),
+            _ => Err(ProgrammeError::new(self.problems)),
+        }
+    }
+
+    /// Notes a fault at a path, or at its nearest parent that is written.
+    pub fn problem(&mut self, path: &[Step], text: impl Into<String>) {
+        let offset = self.offset(path);
+        self.problem_at(offset, field(path), text.into());
+    }
+
+    /// The keys of the file's top.
+    pub fn keys(&self) -> Vec<String> {
+        let table = self.root.get_ref().as_table();
+        table.map(|table| table.keys().map(|key| key.get_ref().to_string()).collect()).unwrap_or_default()
+    }
+
+    /// How many elements the array at a path has; 0 where there is none.
+    pub fn len(&self, path: &[Step]) -> usize {
+        self.find(path).and_then(|value| value.get_ref().as_array()).map_or(0, |array| array.len())
+    }
+
+    /// Is something written at this path?
+    pub fn has(&self, path: &[Step]) -> bool {
+        self.find(path).is_some()
+    }
+
+    /// The text at a path.
+    pub fn text(&self, path: &[Step]) -> Option<String> {
+        self.find(path)?.get_ref().as_str().map(str::to_owned)
+    }
+
+    /// What stands at a path, read as `T`; a fault is noted.
+    pub fn read<T: DeserializeOwned>(&mut self, path: &[Step]) -> Option<T> {
+        self.read_without(path, None)
+    }
+
+    /// The same, with one key of the table left out.
+    pub fn read_without<T: DeserializeOwned>(&mut self, path: &[Step], left_out: Option<&str>) -> Option<T> {
+        let Some(found) = self.find(path) else {
+            self.problem(path, "found nothing, want it");
+            return None;
+        };
+        let mut value = found.clone();
+        if let (Some(key), DeValue::Table(table)) = (left_out, value.get_mut()) {
+            let rest = std::mem::take(table).into_iter().filter(|(name, _)| name.get_ref() != key);
+            *table = rest.collect();
+        }
+        match T::deserialize(ValueDeserializer::from(value)) {
+            Ok(read) => Some(read),
+            Err(error) => {
+                self.serde(path, &error);
+                None
+            }
+        }
+    }
+
+    fn find(&self, path: &[Step]) -> Option<&Spanned<DeValue<'a>>> {
+        let mut here = &self.root;
+        for step in path {
+            here = match step {
+                Step::Key(key) => here.get_ref().as_table()?.get(key.as_str())?,
+                Step::At(at) => here.get_ref().as_array()?.get(*at)?,
+            };
+        }
+        Some(here)
+    }
+
+    fn offset(&self, path: &[Step]) -> usize {
+        (0..=path.len()).rev().find_map(|len| self.find(&path[..len])).map_or(0, |value| value.span().start)
+    }
+
+    /// Notes a fault that the parser or serde found.
+    fn serde(&mut self, path: &[Step], error: &TomlError) {
+        let offset = error.span().map_or_else(|| self.offset(path), |span| span.start);
+        let mut place = if error.span().is_some() { self.path_of(offset) } else { path.to_vec() };
+        if place.len() < path.len() {
+            place = path.to_vec();
+        }
+        let message = error.message();
+        if let Some(name) =
+            between(message, "missing field `", "`").or_else(|| between(message, "unknown field `", "`"))
+        {
+            if place.last() != Some(&Step::from(name)) {
+                place.push(name.into());
+            }
+        }
+        self.problem_at(offset, field(&place), plain(message));
+    }
+
+    /// The path of the innermost key or value that stands at an offset.
+    fn path_of(&self, offset: usize) -> Vec<Step> {
+        let mut path = Vec::new();
+        let mut here = Some(&self.root);
+        while let Some(value) = here.take() {
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    for (key, inner) in table {
+                        if key.span().contains(&offset) || holds(inner, offset) {
+                            path.push(Step::Key(key.get_ref().to_string()));
+                            here = Some(inner);
+                            break;
+                        }
+                    }
+                }
+                DeValue::Array(array) => {
+                    if let Some((at, inner)) = array.iter().enumerate().find(|(_, inner)| holds(inner, offset)) {
+                        path.push(Step::At(at));
+                        here = Some(inner);
+                    }
+                }
+                _ => {}
+            }
+        }
+        path
+    }
+
+    fn problem_at(&mut self, offset: usize, field: String, text: String) {
+        if self.problems.len() < PROBLEMS_MAX {
+            let (line, column) = line_and_column(self.text, offset);
+            self.problems.push(Problem { file: self.file.to_owned(), line, column, field, text });
+        }
+    }
+}
+
+/// Does the value, or one within it, stand at this offset? (A table made by headers spans its header alone.)
+fn holds(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
+    let within = || match value.get_ref() {
+        DeValue::Table(table) => table.iter().any(|(key, inner)| key.span().contains(&offset) || holds(inner, offset)),
+        DeValue::Array(array) => array.iter().any(|inner| holds(inner, offset)),
+        _ => false,
+    };
+    value.span().contains(&offset) || within()
+}
+
+fn field(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => text.extend([".", key.as_str()]),
+            Step::At(at) => text.push_str(&format!("[{at}]")),
+        }
+    }
+    text
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset.min(text.len())).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
+    text.split_once(before)?.1.split_once(after).map(|(inner, _)| inner)
+}
+
+/// The parser's words as "found ..., want ...".
+fn plain(message: &str) -> String {
+    let message = message.trim_end().replace(", expected ", ", want ");
+    if message.starts_with("missing field") {
+        return "found nothing, want it".to_owned();
+    }
+    for (theirs, ours) in [
+        ("unknown field", "found unknown field"),
+        ("unknown variant", "found"),
+        ("invalid type:", "found"),
+        ("invalid value:", "found"),
+        ("invalid length", "found length"),
+    ] {
+        if let Some(rest) = message.strip_prefix(theirs) {
+            return format!("{ours}{rest}");
+        }
+    }
+    message
+}

@@ -1,0 +1,191 @@
+//! Faulty programme files: each fault with its file, line, column and field.
+
+use triage::{COPD, Programme};
+
+/// A small programme, in which each test breaks one thing.
+const SMALL: &str = r#"id = "small"
+version = 3
+title = { en = "Small", da = "Lille" }
+zone = "Europe/Copenhagen"
+
+[clinic]
+late_after = "24h"
+ease_after_sittings = 2
+early = "2h"
+grace = "2h"
+
+[[rule]]
+id = "spo2"
+kind = "band"
+family = "copd"
+vital = "spo2"
+unit = "%"
+bands = [
+  { mark = "red", at_most = 85 },
+  { mark = "yellow", above = 85, at_most = 88 },
+  { mark = "green", above = 88 },
+]
+
+[[example]]
+name = "low is red"
+readings = [{ vital = "spo2", value = 80, unit = "%" }]
+want = { spo2 = "red" }
+"#;
+
+#[track_caller]
+fn refused(from: &str, to: &str, wanted: &str) {
+    assert!(SMALL.contains(from), "{from:?} is not in the file");
+    let fault = Programme::parse(&SMALL.replacen(from, to, 1), "small.toml").map(|_| ()).unwrap_err().to_string();
+    assert!(fault.lines().any(|line| line == wanted), "found\n{fault}\nwant\n{wanted}");
+}
+
+#[test]
+fn the_shipped_and_the_small_programme_are_taken() {
+    let small = Programme::parse(SMALL, "small.toml").unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((small.id(), small.version(), small.title()), ("small", 3, "Small"));
+    let copd = Programme::parse(COPD, "copd.toml").unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((copd.id(), copd.version()), ("copd", 1));
+    assert!(copd.examples() > 50);
+}
+
+#[test]
+fn a_typo_in_a_field_is_refused_at_its_place() {
+    refused(
+        "family =",
+        "famly =",
+        "small.toml:15:1: rule[0].famly: found unknown field `famly`, want one of `id`, `family`, `vital`, `unit`, `bands`, `source`",
+    );
+    refused(
+        "zone =",
+        "zon =",
+        "small.toml:4:1: zon: found unknown field `zon`, want one of id, version, title, zone, source, clinic, questionnaire, schedule, rule, example",
+    );
+    refused("zone =", "zon =", "small.toml:1:1: zone: found nothing, want it");
+    refused(
+        "at_most = 85 }",
+        "at_mst = 85 }",
+        "small.toml:19:19: rule[0].bands[0].at_mst: found unknown field `at_mst`, want one of `mark`, `from`, `above`, `at_most`, `below`",
+    );
+    refused(
+        "kind = \"band\"",
+        "kind = \"bond\"",
+        "small.toml:14:8: rule[0].kind: found \"bond\", want one of band, answer, missing",
+    );
+    refused(
+        "grace =",
+        "gras =",
+        "small.toml:10:1: clinic.gras: found unknown field `gras`, want one of `late_after`, `ease_after_sittings`, `early`, `grace`",
+    );
+}
+
+#[test]
+fn a_missing_or_wrong_unit_is_refused() {
+    refused("unit = \"%\"\nbands", "bands", "small.toml:12:1: rule[0].unit: found nothing, want it");
+    refused(
+        "unit = \"%\"\nbands",
+        "unit = \"kg\"\nbands",
+        "small.toml:17:8: rule[0].unit: found \"kg\", want \"%\", the unit in which spo2 is judged",
+    );
+    refused(
+        "late_after = \"24h\"",
+        "late_after = 24",
+        "small.toml:7:14: clinic.late_after: found integer `24`, want a string",
+    );
+    refused(
+        "late_after = \"24h\"",
+        "late_after = \"24\"",
+        "small.toml:7:14: clinic.late_after: found \"24\", want a length of time with its unit, e.g. \"4h\" or \"90m\"",
+    );
+}
+
+#[test]
+fn overlapping_bands_and_gaps_are_refused_with_both_bands_named() {
+    refused(
+        "above = 85, at_most = 88",
+        "above = 84, at_most = 88",
+        "small.toml:20:3: rule[0].bands[1]: found bands red (at most 85) and yellow (above 84, at most 88) overlapping, want every value in one alone",
+    );
+    refused(
+        "above = 85, at_most = 88",
+        "above = 86, at_most = 88",
+        "small.toml:20:3: rule[0].bands[1]: found values between bands red (at most 85) and yellow (above 86, at most 88) in no band, want every value in one",
+    );
+    refused(
+        "above = 85, at_most = 88",
+        "above = 85, from = 85, at_most = 88",
+        "small.toml:20:3: rule[0].bands[1]: found both `from` and `above`, want one lower end",
+    );
+}
+
+#[test]
+fn a_failing_example_says_which_and_what_came_out() {
+    refused(
+        "value = 80",
+        "value = 87",
+        "small.toml:24:1: example[0]: example \"low is red\" failed: found spo2 yellow (SpO2 87 %, yellow at 88 % or less), want spo2 red",
+    );
+    refused(
+        "want = { spo2 = \"red\" }",
+        "want = {}",
+        "small.toml:24:1: example[0]: example \"low is red\" failed: found spo2 red (SpO2 80 %, red at 85 % or less), want no finding",
+    );
+    refused(
+        "value = 80, unit = \"%\"",
+        "value = 80, unit = \"kg\"",
+        "small.toml:24:1: example[0]: example \"low is red\": spo2 in kg can't be converted to %",
+    );
+}
+
+#[test]
+fn every_fault_is_told_at_once_in_the_files_order() {
+    let text = SMALL
+        .replacen("version = 3", "version = 0", 1)
+        .replacen("vital = \"spo2\"", "vital = \"spo3\"", 1)
+        .replacen("Copenhagen", "Kopenhagen", 1);
+    let fault = Programme::parse(&text, "small.toml").map(|_| ()).unwrap_err();
+    let places: Vec<(usize, &str)> =
+        fault.problems().iter().map(|problem| (problem.line, problem.field.as_str())).collect();
+    assert_eq!(places, [(2, "version"), (4, "zone"), (16, "rule[0].vital")], "{fault}");
+}
+
+#[test]
+fn what_is_not_toml_is_refused_at_its_line() {
+    refused("version = 3", "version = ", "small.toml:2:11: version: string values must be quoted, want literal string");
+}
+
+#[test]
+fn too_much_of_anything_is_refused() {
+    let fault = Programme::parse(&"#".repeat(1024 * 1024 + 1), "big.toml").map(|_| ()).unwrap_err().to_string();
+    assert_eq!(fault, "big.toml:1:1: found 1048577 bytes, want at most 1048576");
+    let rule = &SMALL[SMALL.find("[[rule]]").unwrap()..SMALL.find("[[example]]").unwrap()];
+    let text = format!("{SMALL}\n{}", rule.repeat(64));
+    let fault = Programme::parse(&text, "many.toml").map(|_| ()).unwrap_err().to_string();
+    assert!(fault.contains("rule: found 65, want at most 64"), "{fault}");
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    for text in [
+        "",
+        "a",
+        "[[rule]]",
+        "rule = 3",
+        "rule = []",
+        "[rule]\nid = 1",
+        "[[rule]]\nkind = \"band\"",
+        "id = [",
+        "æ = \"\u{0}",
+    ] {
+        assert!(Programme::parse(text, "odd.toml").is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_schema_names_every_kind_and_refuses_unknown_fields() {
+    let schema = Programme::json_schema();
+    let text = schema.to_string();
+    for word in ["\"band\"", "\"answer\"", "\"missing\"", "at_most", "ease_after_sittings"] {
+        assert!(text.contains(word), "{word}");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+}
