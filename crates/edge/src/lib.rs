@@ -12,3 +12,4 @@ pub mod keeper;
 pub mod placing;
 pub mod sitting;
 pub mod spool;
+pub mod uplink;

@@ -1,0 +1,196 @@
+//! One MQTT connection, from CONNECT to its first error. A new one starts with nothing: the spool is the truth, never the client's queue.
+//!
+//! One task polls and does nothing else; every poll has a deadline, because a peer that has vanished may never make it return.
+
+use std::time::Duration;
+
+use rumqttc::{
+    AsyncClient, Broker as Address, ConnectionError, Event, EventLoop, Incoming, LastWill, MqttOptions, NetworkOptions, PublishNotice,
+    PublishOptions, PublishResult, QoS, StateError, SubscribeFilterInput, SubscribeReasonCode, Transport,
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::timeout,
+};
+use vitals::KitId;
+use wire::{Status, Topic, TopicKind};
+
+use super::window::IN_FLIGHT_MAX;
+use crate::config::Broker;
+
+/// From dialling to the broker's answer.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
+/// From dialling to an open socket.
+const DIAL_DEADLINE_SECONDS: u64 = 10;
+/// For the answer to a subscription.
+const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
+/// The largest packet: a message and its frame.
+const PACKET_BYTES_MAX: u32 = wire::MESSAGE_BYTES_MAX as u32 + 1024;
+/// What the core has said and nobody has looked at yet; more is dropped, since `acks` are cumulative and repeated.
+const INBOX_MAX: usize = 64;
+/// For the last messages and the goodbye.
+const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What the core said: under which topic, and the bytes.
+pub struct FromCore {
+    /// Acks or commands.
+    pub kind: TopicKind,
+    /// As they came.
+    pub payload: Vec<u8>,
+}
+
+/// A connection with its subscriptions.
+pub struct Connection {
+    client: AsyncClient,
+    kit: KitId,
+    inbox: mpsc::Receiver<FromCore>,
+    poll: JoinHandle<String>,
+}
+
+impl Connection {
+    /// Connects and subscribes to the kit's acks and commands.
+    ///
+    /// # Errors
+    /// A sentence that says why not.
+    pub async fn open(kit: &KitId, broker: &Broker, will: &Status) -> Result<Self, String> {
+        let options = options(kit, broker, will)?;
+        let builder = AsyncClient::builder(options).capacity(IN_FLIGHT_MAX + 16);
+        let (client, mut eventloop) = builder.try_build().map_err(|error| error.to_string())?;
+        timeout(CONNECT_DEADLINE, connected(&mut eventloop)).await.map_err(|_| "the broker does not answer".to_owned())??;
+        let (sender, inbox) = mpsc::channel(INBOX_MAX);
+        let deadline = broker.keep_alive * 2 + Duration::from_secs(5);
+        let poll = tokio::spawn(poll(eventloop, sender, deadline));
+        let connection = Self { client, kit: kit.clone(), inbox, poll };
+        connection.subscribe().await?;
+        Ok(connection)
+    }
+
+    async fn subscribe(&self) -> Result<(), String> {
+        let filter = |kind| SubscribeFilterInput::new(Topic::new(&self.kit, kind).to_string(), QoS::AtLeastOnce);
+        let filters = [filter(TopicKind::Acks), filter(TopicKind::Commands)];
+        let notice = self.client.subscribe_many_tracked(filters).await.map_err(|error| error.to_string())?;
+        let answer = timeout(SUBSCRIBE_DEADLINE, notice.wait_async()).await;
+        let answer = answer.map_err(|_| "the broker does not answer a subscription".to_owned())?.map_err(|error| error.to_string())?;
+        match answer.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_))) {
+            Some(refused) => Err(format!("the broker refuses the subscription to this kit's topics: {refused:?}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands a message to the client. The notice tells of its PUBACK. `None`: the client takes no more now.
+    pub fn publish(&self, payload: String) -> Option<PublishNotice> {
+        let topic = Topic::new(&self.kit, TopicKind::Readings).to_string();
+        self.client.try_publish_tracked(topic, payload, PublishOptions::at_least_once()).ok()
+    }
+
+    /// Publishes the kit's status, retained.
+    pub fn publish_status(&self, status: &Status) -> Option<PublishNotice> {
+        let topic = Topic::new(&self.kit, TopicKind::Status).to_string();
+        self.client.try_publish_tracked(topic, json(status), PublishOptions::at_least_once().retained()).ok()
+    }
+
+    /// What the core says next, or why the connection is over.
+    pub async fn next(&mut self) -> Result<FromCore, String> {
+        tokio::select! {
+            biased;
+            Some(said) = self.inbox.recv() => Ok(said),
+            reason = &mut self.poll => Err(reason.unwrap_or_else(|error| error.to_string())),
+        }
+    }
+
+    /// What else the core has said already.
+    pub fn try_next(&mut self) -> Option<FromCore> {
+        self.inbox.try_recv().ok()
+    }
+
+    /// Says goodbye: the last status, then a DISCONNECT once everything under way has its PUBACK.
+    pub async fn close(mut self, status: &Status) {
+        self.publish_status(status);
+        let asked = self.client.disconnect_with_timeout(GOODBYE_DEADLINE).await.is_ok();
+        let over = timeout(GOODBYE_DEADLINE * 2, &mut self.poll).await;
+        tracing::debug!(asked, over = over.is_ok(), "uplink: closed");
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.poll.abort();
+    }
+}
+
+/// Why a PUBACK is a refusal, if it is one.
+pub fn refusal(result: &PublishResult) -> Option<String> {
+    use rumqttc::PubAckReason::{NoMatchingSubscribers, Success};
+    match result {
+        PublishResult::Qos1(ack) if !matches!(ack.reason, Success | NoMatchingSubscribers) => Some(format!("{:?}", ack.reason)),
+        _ => None,
+    }
+}
+
+fn options(kit: &KitId, broker: &Broker, will: &Status) -> Result<MqttOptions, String> {
+    let mut options = MqttOptions::new(kit.as_str(), Address::tcp(broker.host.clone(), broker.port));
+    options.set_credentials(kit.as_str(), broker.secret.clone().into_bytes());
+    options.set_clean_start(true);
+    options.set_keep_alive(u16::try_from(broker.keep_alive.as_secs()).unwrap_or(u16::MAX));
+    options.set_max_packet_size(Some(PACKET_BYTES_MAX));
+    options.set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX as u16 + 16);
+    let topic = Topic::new(kit, TopicKind::Status).to_string();
+    options.set_last_will(LastWill::new(topic, json(will), QoS::AtLeastOnce, true, None));
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    network.set_connection_timeout(DIAL_DEADLINE_SECONDS);
+    options.set_network_options(network);
+    if let Some(ca) = &broker.tls {
+        let transport = match ca {
+            Some(pem) => Transport::tls(pem.clone(), None, None),
+            None => Transport::try_tls_with_default_config().map_err(|error| format!("TLS: {error}"))?,
+        };
+        options.set_transport(transport);
+    }
+    Ok(options)
+}
+
+fn json(status: &Status) -> String {
+    serde_json::to_string(status).expect("a status has text keys and no failing parts")
+}
+
+async fn connected(eventloop: &mut EventLoop) -> Result<(), String> {
+    loop {
+        match eventloop.poll().await {
+            Ok(Event::Incoming(Incoming::ConnAck(_))) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(sentence(&error)),
+        }
+    }
+}
+
+async fn poll(mut eventloop: EventLoop, inbox: mpsc::Sender<FromCore>, deadline: Duration) -> String {
+    loop {
+        match timeout(deadline, eventloop.poll()).await {
+            Err(_) => return format!("nothing came from the broker for {} s", deadline.as_secs()),
+            Ok(Err(error)) => return sentence(&error),
+            Ok(Ok(Event::Incoming(Incoming::Publish(publish)))) => {
+                let topic = std::str::from_utf8(&publish.topic).ok().and_then(Topic::parse);
+                let said = topic.map(|topic| FromCore { kind: topic.kind, payload: publish.payload.to_vec() });
+                if said.is_some_and(|said| inbox.try_send(said).is_err()) {
+                    tracing::warn!("uplink: more came from the core than could be looked at");
+                }
+            }
+            Ok(Ok(_)) => {}
+        }
+    }
+}
+
+fn sentence(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::ConnectionRefused(code) => format!("the broker refuses this kit: {code:?}"),
+        ConnectionError::MqttState(StateError::ConnFail { reason }) => format!("the broker refuses this kit: {reason:?}"),
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => format!("the broker ended the connection: {reason_code:?}"),
+        ConnectionError::MqttState(StateError::AwaitPingResp) => "the broker stopped answering".to_owned(),
+        ConnectionError::RequestsDone => "closed".to_owned(),
+        ConnectionError::Timeout(_) => "the broker does not answer".to_owned(),
+        ConnectionError::Io(error) => format!("no connection to the broker: {error}"),
+        other => format!("no connection to the broker: {other}"),
+    }
+}

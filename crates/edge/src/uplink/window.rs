@@ -1,0 +1,130 @@
+//! Which messages of this connection are under way. Pure.
+//!
+//! A PUBACK only frees the send window: a broker's own promises nothing. What lets a message go is the core's cumulative `acks`; when they
+//! stay away although messages were sent, one of the two was lost, and everything unacknowledged is sent again on a new connection.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+/// Messages sent and without PUBACK, at most.
+pub const IN_FLIGHT_MAX: usize = 100;
+/// Messages sent and not covered by the core's acks, at most: more would only fill a broker whose core is away.
+pub const UNACKED_MAX: usize = 500;
+
+/// One connection's messages.
+#[derive(Debug)]
+pub struct Window {
+    in_flight: BTreeSet<u64>,
+    unacked: BTreeSet<u64>,
+    cursor: u64,
+    progress: Instant,
+}
+
+impl Window {
+    /// A connection that begins `now`, with nothing sent.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self { in_flight: BTreeSet::new(), unacked: BTreeSet::new(), cursor: 0, progress: now }
+    }
+
+    /// How many messages may be sent now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let in_flight = IN_FLIGHT_MAX.saturating_sub(self.in_flight.len());
+        in_flight.min(UNACKED_MAX.saturating_sub(self.unacked.len()))
+    }
+
+    /// The last `seq` that was sent on this connection; 0 before the first.
+    #[must_use]
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// A message was handed to the client.
+    pub fn sent(&mut self, seq: u64, now: Instant) {
+        if self.unacked.is_empty() {
+            self.progress = now;
+        }
+        self.in_flight.insert(seq);
+        self.unacked.insert(seq);
+        self.cursor = self.cursor.max(seq);
+    }
+
+    /// Its PUBACK came.
+    pub fn puback(&mut self, seq: u64) {
+        self.in_flight.remove(&seq);
+    }
+
+    /// The core has everything through this. Returns whether that is news.
+    pub fn acked(&mut self, through: u64, now: Instant) -> bool {
+        let before = self.unacked.len();
+        self.unacked = self.unacked.split_off(&through.saturating_add(1));
+        let news = self.unacked.len() < before;
+        if news {
+            self.progress = now;
+        }
+        news
+    }
+
+    /// When to give up waiting for the core's acks, if it is waited for any.
+    #[must_use]
+    pub fn overdue_at(&self, patience: Duration) -> Option<Instant> {
+        (!self.unacked.is_empty()).then(|| self.progress + patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn pubacks_free_the_window_and_acks_let_go() {
+        let start = Instant::now();
+        let mut window = Window::new(start);
+        assert_eq!(window.room(), IN_FLIGHT_MAX);
+        for seq in 1..=IN_FLIGHT_MAX as u64 {
+            window.sent(seq, start);
+        }
+        assert_eq!((window.room(), window.cursor()), (0, 100));
+        window.puback(7);
+        assert_eq!(window.room(), 1);
+        assert!(window.acked(50, start));
+        assert!(!window.acked(50, start), "said before");
+        assert_eq!(window.room(), 1, "an ack is no PUBACK");
+    }
+
+    #[test]
+    fn a_core_that_is_away_does_not_fill_its_broker() {
+        let start = Instant::now();
+        let mut window = Window::new(start);
+        let mut seq = 0;
+        while window.room() > 0 {
+            seq += 1;
+            window.sent(seq, start);
+            window.puback(seq);
+        }
+        assert_eq!(seq, UNACKED_MAX as u64);
+        window.acked(10, start);
+        assert_eq!(window.room(), 10);
+    }
+
+    #[test]
+    fn waiting_for_acks_ends_only_where_something_is_waited_for() {
+        let start = Instant::now();
+        let later = |seconds| start + Duration::from_secs(seconds);
+        let mut window = Window::new(start);
+        assert_eq!(window.overdue_at(PATIENCE), None);
+        window.sent(1, later(10));
+        window.sent(2, later(20));
+        window.puback(1);
+        assert_eq!(window.overdue_at(PATIENCE), Some(later(70)));
+        window.acked(1, later(30));
+        assert_eq!(window.overdue_at(PATIENCE), Some(later(90)));
+        window.acked(2, later(40));
+        assert_eq!(window.overdue_at(PATIENCE), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! A real Mosquitto, and a core that hears messages and acknowledges what it is told to.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use rumqttc::{AsyncClient, Broker, Event, Incoming, MqttOptions, PublishOptions, QoS};
+use tempfile::TempDir;
+
+/// Longest wait for something that must happen.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Mosquitto on a free port; stopped when dropped.
+pub struct Mosquitto {
+    pub port: u16,
+    dir: TempDir,
+    child: Option<Child>,
+}
+
+impl Mosquitto {
+    pub fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut broker = Self { port, dir: tempfile::tempdir().unwrap(), child: None };
+        broker.go_on();
+        broker
+    }
+
+    pub fn go_on(&mut self) {
+        let conf = self.dir.path().join("mosquitto.conf");
+        std::fs::write(&conf, format!("listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n", self.port)).unwrap();
+        let spawned = Command::new("mosquitto").arg("-c").arg(&conf).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.child = Some(spawned.expect("the program mosquitto is needed: apt-get install mosquitto"));
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(began.elapsed() < SOON, "mosquitto does not listen");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    /// As a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Everything a core has heard, by topic kind and in order.
+#[derive(Default)]
+pub struct Heard {
+    pub messages: Vec<wire::Message>,
+    pub statuses: Vec<wire::Status>,
+    pub acking: bool,
+}
+
+/// A core for one kit.
+pub struct Core {
+    pub heard: Arc<Mutex<Heard>>,
+    client: AsyncClient,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Core {
+    pub async fn start(broker: &Mosquitto, acking: bool) -> Self {
+        let mut options = MqttOptions::new("core", Broker::tcp("127.0.0.1", broker.port));
+        options.set_max_packet_size(Some(300_000));
+        let (client, mut eventloop) = AsyncClient::builder(options).capacity(1000).build();
+        let heard = Arc::new(Mutex::new(Heard { acking, ..Heard::default() }));
+        let task = tokio::spawn({
+            let (client, heard) = (client.clone(), heard.clone());
+            async move {
+                loop {
+                    match eventloop.poll().await {
+                        Ok(Event::Incoming(Incoming::ConnAck(_))) => client.try_subscribe("vagt/v1/#", QoS::AtLeastOnce).unwrap(),
+                        Ok(Event::Incoming(Incoming::Publish(publish))) => take(&publish, &heard, &client),
+                        Ok(_) => {}
+                        Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    }
+                }
+            }
+        });
+        Self { heard, client, task }
+    }
+
+    pub fn ack(&self, kit: &str, through: u64) {
+        let payload = format!(r#"{{"through":{through},"rejected":[]}}"#);
+        self.client.try_publish(format!("vagt/v1/{kit}/acks"), payload, PublishOptions::at_least_once()).unwrap();
+    }
+
+    /// Waits until it is so.
+    pub async fn until(&self, what: &str, so: impl Fn(&Heard) -> bool) {
+        let began = Instant::now();
+        while !so(&self.heard.lock().unwrap()) {
+            assert!(began.elapsed() < SOON, "in time: {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// How often each number came.
+    pub fn counts(&self) -> BTreeMap<u64, usize> {
+        let mut counts = BTreeMap::new();
+        for message in &self.heard.lock().unwrap().messages {
+            *counts.entry(message.seq).or_default() += 1;
+        }
+        counts
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn take(publish: &rumqttc::Publish, heard: &Mutex<Heard>, client: &AsyncClient) {
+    let topic = std::str::from_utf8(&publish.topic).unwrap();
+    let mut heard = heard.lock().unwrap();
+    if topic.ends_with("/readings") {
+        let arrived = wire::decode(&publish.payload).unwrap();
+        assert!(arrived.refused.is_empty(), "{:?}", arrived.refused);
+        let through = arrived.message.seq;
+        heard.messages.push(arrived.message);
+        if heard.acking {
+            let acks = topic.replace("/readings", "/acks");
+            client.try_publish(acks, format!(r#"{{"through":{through}}}"#), PublishOptions::at_least_once()).unwrap();
+        }
+    } else if topic.ends_with("/status") {
+        heard.statuses.push(serde_json::from_slice(&publish.payload).unwrap());
+    }
+}

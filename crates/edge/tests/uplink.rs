@@ -1,0 +1,165 @@
+//! The uplink against a real Mosquitto: nothing leaves the spool before the core has acknowledged it, whatever is killed.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{Core, Mosquitto};
+use edge::{
+    board::Board,
+    clock,
+    config::Broker,
+    spool::{Bounds, Draft, Priority, Spool},
+    uplink::Uplink,
+};
+use jiff::SignedDuration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+struct Kit {
+    _dir: tempfile::TempDir,
+    spool: Arc<Spool>,
+    board: Board,
+    broker: Broker,
+}
+
+impl Kit {
+    async fn new(port: u16) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let board = Board::default();
+        let bounds = Bounds { bytes_max: 1 << 24, age_max: SignedDuration::from_hours(240) };
+        let spool = Arc::new(Spool::open(dir.path(), bounds, clock::now(), board.clone()).await.unwrap());
+        let keep_alive = Duration::from_secs(5);
+        let broker = Broker { host: "127.0.0.1".to_owned(), port, secret: "s".to_owned(), tls: None, keep_alive };
+        Self { _dir: dir, spool, board, broker }
+    }
+
+    /// Spools messages, and returns their numbers.
+    async fn measure(&self, count: usize) -> Vec<u64> {
+        let mut seqs = Vec::new();
+        for _ in 0..count {
+            let now = clock::now();
+            let reading = format!(
+                r#"{{"vital":"spo2","value":93,"unit":"%","measured_at":"{now}","clock":"kit","device":"nonin-df2:1"}}"#
+            );
+            let readings = vec![serde_json::from_str(&reading).unwrap()];
+            let draft = Draft { session: uuid::Uuid::nil(), readings, answers: vec![], priority: Priority::Routine, seen: vec![] };
+            self.spool.put(draft, now).await;
+            seqs.push(*self.spool.newest().borrow());
+        }
+        seqs
+    }
+
+    fn connect(&self) -> (CancellationToken, JoinHandle<()>) {
+        let stop = CancellationToken::new();
+        let mut uplink = Uplink::new("kit-1".parse().unwrap(), self.broker.clone(), self.spool.clone(), self.board.clone());
+        let task = tokio::spawn({
+            let stop = stop.clone();
+            async move { uplink.run(&stop).await }
+        });
+        (stop, task)
+    }
+
+    async fn waiting(&self) -> Vec<u64> {
+        self.spool.after(0, 10_000).await.iter().map(|row| row.seq).collect()
+    }
+
+    async fn until_empty(&self) {
+        let mut left = self.waiting().await.len();
+        for _ in 0..2000 {
+            if left == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            left = self.waiting().await.len();
+        }
+        panic!("{left} messages are still in the spool");
+    }
+}
+
+#[tokio::test]
+async fn messages_come_in_order_and_leave_when_the_core_says_so() {
+    let broker = Mosquitto::start();
+    let core = Core::start(&broker, false).await;
+    let kit = Kit::new(broker.port).await;
+    kit.measure(300).await;
+    let seqs = kit.waiting().await;
+    let (stop, task) = kit.connect();
+    core.until("300 messages", |heard| heard.messages.len() == 300).await;
+    assert_eq!(core.heard.lock().unwrap().messages.iter().map(|m| m.seq).collect::<Vec<_>>(), seqs, "in order, once");
+    assert_eq!(kit.waiting().await, seqs, "the broker's PUBACK promises nothing");
+
+    core.ack("kit-1", seqs[199]);
+    core.until("a status with 100 waiting", |heard| heard.statuses.last().is_some_and(|s| s.online && s.spooled == 100)).await;
+    assert_eq!(kit.waiting().await, seqs[200..]);
+    core.ack("kit-1", seqs[299]);
+    kit.until_empty().await;
+
+    stop.cancel();
+    task.await.unwrap();
+    core.until("a last status", |heard| heard.statuses.last().is_some_and(|s| !s.online && s.spooled == 0)).await;
+}
+
+#[tokio::test]
+async fn what_was_not_acknowledged_is_sent_again_on_the_next_connection() {
+    let broker = Mosquitto::start();
+    let core = Core::start(&broker, false).await;
+    let kit = Kit::new(broker.port).await;
+    kit.measure(20).await;
+    let (_stop, task) = kit.connect();
+    core.until("20 messages", |heard| heard.messages.len() == 20).await;
+    task.abort(); // as a kill: no goodbye
+    core.until("the last will", |heard| heard.statuses.last().is_some_and(|s| !s.online)).await;
+
+    core.heard.lock().unwrap().acking = true;
+    let (_stop, task) = kit.connect();
+    kit.until_empty().await;
+    assert!(core.counts().values().all(|&count| count == 2), "{:?}", core.counts());
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_broker_that_is_killed_again_and_again_loses_nothing() {
+    let mut broker = Mosquitto::start();
+    let core = Core::start(&broker, true).await;
+    let kit = Kit::new(broker.port).await;
+    let (stop, task) = kit.connect();
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.extend(kit.measure(150).await);
+        tokio::time::sleep(Duration::from_millis(15)).await;
+        broker.kill();
+        sent.extend(kit.measure(10).await);
+        broker.go_on();
+        core.until("a message after the restart", |heard| heard.messages.iter().any(|m| sent.last() == Some(&m.seq))).await;
+    }
+    kit.until_empty().await;
+    let counts = core.counts();
+    assert!(counts.keys().eq(&sent), "of {} messages {} came", sent.len(), counts.len());
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_is_said_and_tried_again() {
+    let mut broker = Mosquitto::start();
+    broker.kill();
+    let kit = Kit::new(broker.port).await;
+    kit.measure(3).await;
+    let (_stop, task) = kit.connect();
+    for _ in 0..500 {
+        if !kit.board.status(true, clock::now()).problems.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let problems = kit.board.status(true, clock::now()).problems.join("; ");
+    assert!(problems.starts_with("broker: no connection to the broker"), "{problems}");
+    broker.go_on();
+    let core = Core::start(&broker, true).await;
+    core.until("3 messages", |heard| heard.messages.len() >= 3).await;
+    kit.until_empty().await;
+    assert!(kit.board.status(true, clock::now()).problems.is_empty());
+    task.abort();
+}
