@@ -10,8 +10,9 @@
 //!
 //! A spot check is a measurement. A continuous stream becomes one measurement of a sitting (see the file `settle.rs`). Devices that do both
 //! send the spot check when the stream ends, so the stream's measurement is held until then, or [`HELD_MAX`], and dropped if a spot check
-//! says it better. A continuous frame decoded by itself gives its normal values (not the fast or the slow ones). Values that the status marks as unavailable or invalid are absent. A time
-//! from a clock that has not been set is left out. Source: Bluetooth SIG Pulse Oximeter Service 1.0.
+//! says it better. A continuous frame decoded by itself gives its normal values (not the fast or the slow ones). Values that the status marks
+//! as unavailable or invalid are absent. A time from a clock that has not been set is left out.
+//! Source: Bluetooth SIG Pulse Oximeter Service 1.0.
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use uuid::Uuid;
