@@ -1,1 +1,63 @@
-//! desk
+//! Step 8 and the people in front of it: the pages, the HTTP API, the event stream, and sign-in.
+//!
+//! The desk reads a [`Board`] in memory and a [`store::Store`]; what a nurse does goes to the pipeline as an [`ActionRequest`], and comes back
+//! as a change of the board like every other. It never judges anybody itself, and it knows nothing of MQTT.
+
+mod action;
+mod api;
+mod app;
+mod assets;
+mod board;
+mod clock;
+mod events;
+mod feed;
+mod health;
+mod limit;
+mod openapi;
+mod pages;
+mod password;
+mod problem;
+mod router;
+mod say;
+mod security;
+mod session;
+mod sign_in;
+mod spark;
+mod words;
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use metrics_exporter_prometheus::PrometheusHandle;
+use store::Store;
+use tokio::sync::mpsc;
+
+pub use action::{ACTION_SECONDS_MAX, ActionRefused, ActionRequest};
+pub use board::{Board, Counts, INTAKE_AGE_MAX, Intake, KitState, Liveness, Person, Standing};
+pub use events::EVENT_PAGES_MAX;
+pub use feed::FEED_CHANGES_MAX;
+pub use password::password_hash;
+pub use router::router;
+
+/// What the desk is made of.
+pub struct Desk {
+    /// Accounts, sessions, curves and histories.
+    pub store: Arc<dyn Store>,
+    /// What waits.
+    pub board: Arc<Board>,
+    /// The pipeline's ear.
+    pub actions: mpsc::Sender<ActionRequest>,
+    /// What `/metrics` prints.
+    pub metrics: PrometheusHandle,
+    /// The clinic's time zone: pages speak in it.
+    pub zone: TimeZone,
+    /// The clinic's name, in the page's head.
+    pub clinic: String,
+    /// Cookies only over TLS: true unless the listener is plain HTTP on loopback.
+    pub secure_cookies: bool,
+    /// Says "simulated" over every page.
+    pub simulated: bool,
+}
+
+#[cfg(test)]
+mod tests;

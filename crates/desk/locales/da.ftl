@@ -1,0 +1,284 @@
+### Hvert ord på siderne, på dansk. De samme nøgler, i samme rækkefølge, som en.ftl.
+
+## Sidens hoved
+app = Vagt
+nav-main = Sider
+nav-queue = Kø
+nav-patients = Patienter
+nav-kits = Kit
+nav-quarantine = Karantæne
+skip = Spring til indholdet
+sign-out = Log ud
+keys = taster
+search = søg
+simulated-banner = Simuleret: disse personer findes ikke
+people = { $n ->
+    [one] 1 person
+   *[other] { $n } personer
+}
+count-red = { $n } { $n ->
+    [one] rød
+   *[other] røde
+}
+count-yellow = { $n } { $n ->
+    [one] gul
+   *[other] gule
+}
+count-blue = { $n } mangler
+kits-none = ingen kit
+kits-all = alle kit forbundet
+kits-no-one = intet kit forbundet
+kits-all-but = alle kit forbundet undtagen { $n }
+banner-core = Ikke live: kernen har ikke taget målinger ind siden { $since } ({ $reason })
+banner-noscript = Siden er ikke live: browseren kører ikke dens scripts. Indlæs den igen for at se nyt.
+
+## Siges af scripts
+js-now = nu
+js-min = %n min
+js-h = %n t
+js-d = %n d
+js-live = Live
+js-not-live = Ikke live siden %time
+js-core = Ikke live: kernen har ikke taget målinger ind siden %time (%reason)
+js-above = %n ny ovenfor
+js-above-red = %n ny ovenfor, rød
+js-raised = Rød: %name, %what
+js-gone = håndteret
+js-red = rød
+js-changed = Alarmen er lige ændret. Det, du gør nu, afgøres ud fra det, du ser herunder.
+
+## Farver
+mark-red = Rød
+mark-yellow = Gul
+mark-blue = Mangler
+mark-green = Grøn
+mark-none = Ikke vurderet
+
+## Tider
+when-today = i dag { $time }
+when-yesterday = i går { $time }
+date = { $day }. { $month }
+length-min = { $n } min
+length-h = { $n } t
+length-d = { $n } d
+day-1 = man
+day-2 = tir
+day-3 = ons
+day-4 = tor
+day-5 = fre
+day-6 = lør
+day-7 = søn
+month-1 = jan
+month-2 = feb
+month-3 = mar
+month-4 = apr
+month-5 = maj
+month-6 = jun
+month-7 = jul
+month-8 = aug
+month-9 = sep
+month-10 = okt
+month-11 = nov
+month-12 = dec
+
+## Målinger
+vital-spo2 = SpO₂
+vital-pulse = Puls
+vital-resp_rate = Respirationsfrekvens
+vital-temperature = Temperatur
+vital-systolic = Systolisk tryk
+vital-diastolic = Diastolisk tryk
+vital-mean_pressure = Middeltryk
+vital-weight = Vægt
+vital-fev1 = FEV₁
+vital-fvc = FVC
+vital-fev6 = FEV₆
+vital-pef = PEF
+vital-fev1_fvc = FEV₁/FVC
+vital-perfusion_index = Perfusionsindeks
+vital-oxygen_flow = Iltflow
+vital-glucose = Glukose
+
+## Hvorfor
+limit-at-most = { $mark } ved { $value } eller derunder
+limit-below = { $mark } under { $value }
+limit-from = { $mark } ved { $value } eller derover
+limit-above = { $mark } over { $value }
+limit-none = inden for grænserne
+limit-own = egen grænse
+missing-expected = ventet { $when }
+missing-since = Ingen måling siden { $when }
+missing-ever = Ingen måling endnu
+late-measured = målt { $when }, kom senere
+silent-person = kittet er forbundet: personen er tavs
+silent-kit = kittet har ikke været forbundet siden { $when }
+silent-never = kittet har aldrig været forbundet
+why-rule = { $programme }, version { $version }, regel { $rule }
+why-reading = { $what }, målt { $when } med { $device }
+why-answer = svaret { $when }
+why-late = Det var sandt dengang og er ikke nyt nu.
+spark-label = { $vital }, de sidste 14 dage: { $low } til { $high }
+
+## Mærker på et kort
+tag-late = forsinket
+tag-simulated = simuleret
+tag-now = nu { $mark }
+owner = { $by } har den, siden { $time }
+flag-suspect = tvivlsom værdi
+flag-suspect_step = tvivlsomt spring
+flag-clock_not_set = apparatets ur ikke stillet
+flag-clock_implausible = apparatets ur går forkert
+flag-from_storage = gemt af apparatet
+flag-simulated = simuleret
+flag-low_perfusion = svagt signal
+flag-irregular_pulse = uregelmæssig puls
+flag-poor_signal = dårligt signal
+
+## Køen
+queue-title = Venter på nogen
+queue-empty = Ingen venter.
+queue-empty-sub = Nye alarmer kommer af sig selv, så længe siden er live.
+queue-more = { $n ->
+    [one] 1 mere venter under disse.
+   *[other] { $n } flere venter under disse.
+}
+queue-list = Alarmer, værste først
+queue-waited = venter
+queue-filter = Filtrér på navn
+queue-choose = Vælg en alarm til venstre.
+queue-none-found = Ingen af det navn venter.
+detail-title = Den valgte alarm
+
+## Handlinger
+act-acknowledge = Tag den
+act-close = Luk…
+act-open-patient = Åbn patient
+act-cancel = Fortryd
+act-close-now = Luk alarmen
+close-title = Luk alarmen
+close-reason = Årsag
+close-note = Notat
+close-note-hint = Hvad der er gjort eller aftalt
+close-advice = Rådgivning
+close-medicine_changed = Medicin ændret
+close-acute_nurse_sent = Akutsygeplejerske sendt
+close-admitted = Indlagt
+close-false_alarm = Falsk alarm
+close-technical = Teknisk
+close-other = Andet
+action-reason = Vælg en årsag, så kan den lukkes.
+action-ended = Ikke gjort: alarmen er allerede slut.
+action-changed = Ikke gjort: alarmen er ændret, siden du så den. Se igen, og handl så.
+action-taken = Ikke gjort: nogen har lige taget den.
+action-note = Ikke gjort: notatet er længere end { $n } tegn.
+action-unknown = Ikke gjort: alarmen er ikke længere åben.
+action-store = Ikke gjort: det kunne ikke gemmes. Prøv igen om lidt.
+ended-eased = Det gik over af sig selv { $when }
+ended-closed = Lukket af { $by } { $when }, { $reason }
+waiting-for = har ventet { $age }
+
+## Forløb
+log-title = Hvad der er sket
+event-by = { $what } af { $by }
+event-raised = Rejst
+event-worsened = Blev værre
+event-repeated = Igen
+event-improved = Bedre, stadig åben
+event-eased = Gik over af sig selv
+event-acknowledged = Taget
+event-closed = Lukket
+
+## Målinger taget sammen
+sittings-title = Seneste målinger
+sittings-when = Hvornår
+sittings-answers = Svar
+sittings-none = Intet målt de sidste 7 dage.
+
+## Patienter
+patients-title = Patienter
+patients-search = Søg på navn
+patients-name = Navn
+patients-state = Tilstand
+patients-none = Ingen fundet.
+patients-waiting = { $n ->
+    [one] 1 alarm åben
+   *[other] { $n } alarmer åbne
+}
+patient-since = fulgt siden { $when }
+patient-limits = Grænser
+patient-own = egen
+patient-curves = Kurver, 28 dage
+patient-alerts = Alarmer
+patient-alerts-none = Ingen alarmer endnu.
+patient-open = Åben
+patient-kit = Kit
+patient-no-data = Intet målt de sidste 28 dage.
+programme-version = { $programme }, version { $version }
+curve-label = { $vital }, de sidste 28 dage, med grænser
+
+## Kit
+kits-title = Kit
+kits-empty = Ingen kit endnu.
+kit-id = Kit
+kit-patient = Patient
+kit-state = Tilstand
+kit-devices = Apparater
+kit-problems = Problemer
+kit-online = Forbundet
+kit-offline = Ikke forbundet
+kit-revoked = Spærret
+kit-heard = hørt { $when }
+kit-never = aldrig hørt
+kit-spooled = { $n ->
+    [one] 1 besked venter i kittet
+   *[other] { $n } beskeder venter i kittet
+}
+kit-dropped = { $n ->
+    [one] 1 besked opgivet
+   *[other] { $n } beskeder opgivet
+}
+kit-version = version
+device-present = nået
+device-absent = ikke nået
+device-unknown = ikke omtalt
+device-heard = hørt { $when }
+
+## Karantæne
+quarantine-title = Karantæne
+quarantine-sub = Hvad der kom ind og ikke kunne bruges. Indholdet er gemt.
+quarantine-total = { $n ->
+    [one] 1 besked
+   *[other] { $n } beskeder
+}
+quarantine-empty = Intet er i karantæne.
+quarantine-when = Hvornår
+quarantine-seq = Nr.
+quarantine-bytes = Byte
+quarantine-reason = Årsag
+
+## Log ind
+sign-in-title = Log ind
+sign-in-user = Brugernavn
+sign-in-password = Adgangskode
+sign-in-do = Log ind
+sign-in-wrong = Brugernavn eller adgangskode er forkert.
+sign-in-form = Formularen var for gammel. Prøv igen.
+sign-in-limited = For mange forsøg. Vent { $n } sekunder, og prøv igen.
+
+## Taster
+keys-title = Taster
+keys-move = næste, forrige
+keys-acknowledge = tag den
+keys-close = luk med en årsag
+keys-search = filtrér på navn
+keys-help = denne liste
+keys-done = Færdig
+sound-red = Lyd ved rød
+
+## Fejl
+error-title = Det lykkedes ikke
+error-not-found = Der er ingen sådan side, patient eller alarm.
+error-store = Lageret svarer ikke i øjeblikket. Intet er ændret. Prøv igen om lidt.
+error-form = Formularen var for gammel eller kom fra en anden side. Intet er ændret. Gå tilbage, indlæs siden igen, og prøv en gang til.
+error-large = Det var for stort. Intet er ændret.
+error-back = Til køen

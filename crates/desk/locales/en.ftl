@@ -1,0 +1,278 @@
+### Every word on the pages, in English. The same keys, in the same order, as da.ftl.
+
+## The head of every page
+app = Vagt
+nav-main = Pages
+nav-queue = Queue
+nav-patients = Patients
+nav-kits = Kits
+nav-quarantine = Quarantine
+skip = Skip to the content
+sign-out = Sign out
+keys = keys
+search = search
+simulated-banner = Simulated: these people do not exist
+people = { $n ->
+    [one] 1 person
+   *[other] { $n } people
+}
+count-red = { $n } red
+count-yellow = { $n } yellow
+count-blue = { $n } missing
+kits-none = no kits
+kits-all = all kits connected
+kits-no-one = no kit connected
+kits-all-but = all kits connected but { $n }
+banner-core = Not live: the core has not taken in readings since { $since } ({ $reason })
+banner-noscript = This page is not live: the browser does not run its scripts. Load it again to see what is new.
+
+## Said by the scripts
+js-now = now
+js-min = %n min
+js-h = %n h
+js-d = %n d
+js-live = Live
+js-not-live = Not live since %time
+js-core = Not live: the core has not taken in readings since %time (%reason)
+js-above = %n new above
+js-above-red = %n new above, red
+js-raised = Red: %name, %what
+js-gone = handled
+js-red = red
+js-changed = This alert has just changed. What you do now is decided on what you see below.
+
+## Colours
+mark-red = Red
+mark-yellow = Yellow
+mark-blue = Missing
+mark-green = Green
+mark-none = Not judged
+
+## Times
+when-today = today { $time }
+when-yesterday = yesterday { $time }
+date = { $day } { $month }
+length-min = { $n } min
+length-h = { $n } h
+length-d = { $n } d
+day-1 = Mon
+day-2 = Tue
+day-3 = Wed
+day-4 = Thu
+day-5 = Fri
+day-6 = Sat
+day-7 = Sun
+month-1 = Jan
+month-2 = Feb
+month-3 = Mar
+month-4 = Apr
+month-5 = May
+month-6 = Jun
+month-7 = Jul
+month-8 = Aug
+month-9 = Sep
+month-10 = Oct
+month-11 = Nov
+month-12 = Dec
+
+## Vitals
+vital-spo2 = SpO₂
+vital-pulse = Pulse
+vital-resp_rate = Respiratory rate
+vital-temperature = Temperature
+vital-systolic = Systolic pressure
+vital-diastolic = Diastolic pressure
+vital-mean_pressure = Mean pressure
+vital-weight = Weight
+vital-fev1 = FEV₁
+vital-fvc = FVC
+vital-fev6 = FEV₆
+vital-pef = PEF
+vital-fev1_fvc = FEV₁/FVC
+vital-perfusion_index = Perfusion index
+vital-oxygen_flow = Oxygen flow
+vital-glucose = Glucose
+
+## Why
+limit-at-most = { $mark } at { $value } or less
+limit-below = { $mark } below { $value }
+limit-from = { $mark } at { $value } or more
+limit-above = { $mark } above { $value }
+limit-none = within the limits
+limit-own = own limit
+missing-expected = expected { $when }
+missing-since = No measurement since { $when }
+missing-ever = No measurement yet
+late-measured = measured { $when }, arrived later
+silent-person = the kit is connected: the person is silent
+silent-kit = the kit has not been connected since { $when }
+silent-never = the kit has never connected
+why-rule = { $programme }, version { $version }, rule { $rule }
+why-reading = { $what }, measured { $when } by { $device }
+why-answer = answered { $when }
+why-late = This was true then and is not news of now.
+spark-label = { $vital }, the last 14 days: { $low } to { $high }
+
+## Marks on a card
+tag-late = late
+tag-simulated = simulated
+tag-now = now { $mark }
+owner = { $by } has it, since { $time }
+flag-suspect = doubtful value
+flag-suspect_step = doubtful step
+flag-clock_not_set = device clock not set
+flag-clock_implausible = device clock wrong
+flag-from_storage = stored by the device
+flag-simulated = simulated
+flag-low_perfusion = weak signal
+flag-irregular_pulse = irregular pulse
+flag-poor_signal = poor signal
+
+## The queue
+queue-title = Waiting for someone
+queue-empty = Nobody is waiting.
+queue-empty-sub = New alerts come in by themselves as long as the page is live.
+queue-more = { $n ->
+    [one] 1 more is waiting below these.
+   *[other] { $n } more are waiting below these.
+}
+queue-list = Alerts, worst first
+queue-waited = waiting
+queue-filter = Filter by name
+queue-choose = Choose an alert on the left.
+queue-none-found = Nobody of that name is waiting.
+detail-title = The chosen alert
+
+## Actions
+act-acknowledge = Acknowledge
+act-close = Close…
+act-open-patient = Open patient
+act-cancel = Cancel
+act-close-now = Close the alert
+close-title = Close the alert
+close-reason = Reason
+close-note = Note
+close-note-hint = What was done or agreed
+close-advice = Advice given
+close-medicine_changed = Medicine changed
+close-acute_nurse_sent = Acute nurse sent
+close-admitted = Admitted
+close-false_alarm = False alarm
+close-technical = Technical
+close-other = Other
+action-reason = Choose a reason, then it can be closed.
+action-ended = Not done: the alert has already ended.
+action-changed = Not done: the alert has changed since you looked. Look again, then act.
+action-taken = Not done: somebody has just taken it.
+action-note = Not done: the note is longer than { $n } characters.
+action-unknown = Not done: this alert is no longer open.
+action-store = Not done: it could not be stored. Try again in a moment.
+ended-eased = It passed by itself { $when }
+ended-closed = Closed by { $by } { $when }, { $reason }
+waiting-for = waiting for { $age }
+
+## History
+log-title = What has happened
+event-by = { $what } by { $by }
+event-raised = Raised
+event-worsened = Became worse
+event-repeated = Again
+event-improved = Better, still open
+event-eased = Passed by itself
+event-acknowledged = Acknowledged
+event-closed = Closed
+
+## Sittings
+sittings-title = Last sittings
+sittings-when = When
+sittings-answers = Answers
+sittings-none = Nothing measured in the last 7 days.
+
+## Patients
+patients-title = Patients
+patients-search = Search by name
+patients-name = Name
+patients-state = State
+patients-none = Nobody found.
+patients-waiting = { $n ->
+    [one] 1 alert open
+   *[other] { $n } alerts open
+}
+patient-since = watched since { $when }
+patient-limits = Limits
+patient-own = own
+patient-curves = Curves, 28 days
+patient-alerts = Alerts
+patient-alerts-none = No alerts yet.
+patient-open = Open
+patient-kit = Kit
+patient-no-data = Nothing measured in the last 28 days.
+programme-version = { $programme }, version { $version }
+curve-label = { $vital }, the last 28 days, with limits
+
+## Kits
+kits-title = Kits
+kits-empty = No kits yet.
+kit-id = Kit
+kit-patient = Patient
+kit-state = State
+kit-devices = Devices
+kit-problems = Problems
+kit-online = Connected
+kit-offline = Not connected
+kit-revoked = Revoked
+kit-heard = heard { $when }
+kit-never = never heard
+kit-spooled = { $n ->
+    [one] 1 message waits in the kit
+   *[other] { $n } messages wait in the kit
+}
+kit-dropped = { $n ->
+    [one] 1 message given up
+   *[other] { $n } messages given up
+}
+kit-version = version
+device-present = reached
+device-absent = not reached
+device-unknown = not told of
+device-heard = heard { $when }
+
+## Quarantine
+quarantine-title = Quarantine
+quarantine-sub = What came in and could not be used. Its bytes are kept.
+quarantine-total = { $n ->
+    [one] 1 payload
+   *[other] { $n } payloads
+}
+quarantine-empty = Nothing is in quarantine.
+quarantine-when = When
+quarantine-seq = Seq
+quarantine-bytes = Bytes
+quarantine-reason = Reason
+
+## Sign-in
+sign-in-title = Sign in
+sign-in-user = User name
+sign-in-password = Password
+sign-in-do = Sign in
+sign-in-wrong = The user name or the password is wrong.
+sign-in-form = The form was too old. Try again.
+sign-in-limited = Too many tries. Wait { $n } seconds and try again.
+
+## Keys
+keys-title = Keys
+keys-move = next, previous
+keys-acknowledge = acknowledge
+keys-close = close with a reason
+keys-search = filter by name
+keys-help = this list
+keys-done = Done
+sound-red = Sound on red
+
+## Errors
+error-title = That did not work
+error-not-found = There is no such page, patient or alert.
+error-store = The store does not answer at the moment. Nothing has been changed. Try again shortly.
+error-form = The form was too old, or came from another page. Nothing has been changed. Go back, load the page again and try once more.
+error-large = That was too large. Nothing has been changed.
+error-back = To the queue

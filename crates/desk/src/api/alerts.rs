@@ -1,0 +1,80 @@
+//! Alerts: the queue, one alert with its history, and what a person does to it.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::{
+        Path, State,
+        rejection::{JsonRejection, PathRejection},
+    },
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use triage::{Action, Alert, AlertChange, AlertEvent, AlertId};
+
+use crate::{
+    action::{Wanted, ask},
+    app::App,
+    pages::detail::patient_of,
+    problem::Problem,
+    session::Session,
+};
+
+/// The queue, and the version of the event stream that it belongs to.
+#[derive(Serialize)]
+pub struct Queue {
+    version: u64,
+    alerts: Vec<Alert>,
+}
+
+/// An alert with its history, oldest first.
+#[derive(Serialize)]
+pub struct WithHistory {
+    #[serde(flatten)]
+    alert: Alert,
+    events: Vec<AlertEvent>,
+}
+
+/// `GET /api/v1/alerts`: open ones, worst first, then longest waiting.
+pub async fn list(State(app): State<Arc<App>>) -> Json<Queue> {
+    let (version, alerts) = app.desk.board.queue();
+    Json(Queue { version, alerts: alerts.iter().map(|alert| (**alert).clone()).collect() })
+}
+
+/// `GET /api/v1/alerts/{id}`.
+pub async fn one(
+    State(app): State<Arc<App>>,
+    id: Result<Path<AlertId>, PathRejection>,
+) -> Result<Json<WithHistory>, Problem> {
+    let id = alert_id(id)?;
+    let (alert, events) = app.desk.store.alert(id).await?.ok_or_else(|| Problem::not_found("such alert"))?;
+    Ok(Json(WithHistory { alert, events }))
+}
+
+/// What to do, and the version of the alert that it was decided on.
+#[derive(Deserialize)]
+pub struct Act {
+    seen_version: u32,
+    #[serde(flatten)]
+    action: Action,
+}
+
+/// `POST /api/v1/alerts/{id}/actions`.
+pub async fn act(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    id: Result<Path<AlertId>, PathRejection>,
+    body: Result<Json<Act>, JsonRejection>,
+) -> Result<Json<AlertChange>, Problem> {
+    let id = alert_id(id)?;
+    let Json(Act { seen_version, action }) =
+        body.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.body_text()))?;
+    let patient = patient_of(&app, id).await?.ok_or_else(|| Problem::not_found("such alert"))?;
+    let wanted = Wanted { alert: id, patient, seen_version, action, by: session.name };
+    Ok(Json(ask(&app.desk.actions, wanted).await?))
+}
+
+fn alert_id(id: Result<Path<AlertId>, PathRejection>) -> Result<AlertId, Problem> {
+    id.map(|Path(id)| id).map_err(|_| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the alert's id is not a UUID"))
+}

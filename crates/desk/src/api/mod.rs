@@ -1,0 +1,79 @@
+//! `/api/v1`: the same as on the pages, as JSON. Every error is problem details.
+
+pub mod alerts;
+pub mod patients;
+
+use std::sync::Arc;
+
+use axum::{Extension, Json, extract::State, http::StatusCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use vitals::{KitId, PatientId};
+
+use crate::{app::App, pages::quarantine::ROWS_MAX, problem::Problem, session::Session};
+
+/// Who is signed in, and the token that a change has to carry in `X-CSRF-Token`.
+#[derive(Serialize)]
+pub struct Me {
+    user: String,
+    name: String,
+    role: String,
+    language: String,
+    csrf: String,
+    expires_at: Timestamp,
+}
+
+/// `GET /api/v1/session`.
+pub async fn session(Extension(session): Extension<Session>) -> Json<Me> {
+    let Session { expires_at, user, name, role, language, csrf, .. } = session;
+    Json(Me { user, name, role, language, csrf, expires_at })
+}
+
+/// One kit. Its password's hash stays inside.
+#[derive(Serialize, Deserialize)]
+pub struct KitView {
+    id: KitId,
+    patient: PatientId,
+    devices: Vec<String>,
+    revoked: bool,
+    online: bool,
+    heard_at: Option<Timestamp>,
+    status: Option<serde_json::Value>,
+}
+
+/// `GET /api/v1/kits`.
+pub async fn kits(State(app): State<Arc<App>>) -> Json<Vec<KitView>> {
+    let view = |state: crate::KitState| KitView {
+        id: state.kit.id.clone(),
+        patient: state.kit.patient.clone(),
+        devices: state.kit.devices.clone(),
+        revoked: state.kit.revoked,
+        online: state.online(),
+        heard_at: state.heard.as_ref().map(|heard| heard.at),
+        status: state.heard.map(|heard| heard.status).filter(|status| !status.is_null()),
+    };
+    Json(app.desk.board.kits().into_iter().map(view).collect())
+}
+
+/// What is in quarantine.
+#[derive(Serialize)]
+pub struct Quarantine {
+    total: u64,
+    newest: Vec<store::QuarantinedEntry>,
+}
+
+/// `GET /api/v1/quarantine`.
+pub async fn quarantine(State(app): State<Arc<App>>) -> Result<Json<Quarantine>, Problem> {
+    let (newest, total) = app.desk.store.quarantine(ROWS_MAX).await?;
+    Ok(Json(Quarantine { total, newest }))
+}
+
+/// No such address.
+pub async fn nowhere() -> Problem {
+    Problem::not_found("such address")
+}
+
+/// The address takes other methods.
+pub async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
+}

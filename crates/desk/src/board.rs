@@ -1,0 +1,334 @@
+//! Step 8. What waits, in memory: open alerts, the roster, the kits, and whether the core takes in readings.
+//!
+//! A read model: the pipeline tells it what it has committed, the pages read it, and nothing flows back. Bounded by what is open and by the
+//! roster. Locks are held for a copy of a few pointers and never across an await.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use store::{Heard, Kit, Patient, Roster};
+use tokio::sync::watch;
+use triage::{Alert, AlertChange, AlertId, AssessmentChange, Mark, Plan};
+use vitals::{Colour, KitId, PatientId};
+
+use crate::{
+    clock,
+    feed::{Feed, Read},
+};
+
+/// An [`Intake`] older than this means that the core no longer takes in readings.
+pub const INTAKE_AGE_MAX: SignedDuration = SignedDuration::from_secs(3);
+
+/// Does the core take in readings? Pushed by the pipeline at least once a second, also when idle.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    /// When the pipeline said so.
+    pub at: Timestamp,
+    /// The store refuses or is slow since then.
+    pub behind_since: Option<Timestamp>,
+    /// Why, in one sentence.
+    pub reason: Option<String>,
+    /// Messages that wait to be stored.
+    pub waiting: usize,
+}
+
+/// What the beat says of the core.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Liveness {
+    /// Readings are being taken in.
+    pub live: bool,
+    /// If not, since when.
+    pub behind_since: Option<Timestamp>,
+    /// And why.
+    pub reason: Option<String>,
+    /// Messages that wait to be stored.
+    pub waiting: usize,
+}
+
+/// How a patient was last judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// The colour.
+    pub colour: Colour,
+    /// Is expected data missing?
+    pub blue: bool,
+    /// When what was judged was measured.
+    pub at: Timestamp,
+}
+
+/// Everything of one patient that the board knows.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// As in the roster.
+    pub patient: Arc<Patient>,
+    /// The programme with the patient's own limits over it.
+    pub plan: Option<Arc<Plan>>,
+    /// The last judgement since the core started.
+    pub standing: Option<Standing>,
+}
+
+/// A kit and what was last heard of it.
+#[derive(Clone, Debug)]
+pub struct KitState {
+    /// As in the roster.
+    pub kit: Arc<Kit>,
+    /// The last heard.
+    pub heard: Option<Heard>,
+}
+
+impl KitState {
+    /// Is it connected?
+    pub fn online(&self) -> bool {
+        self.heard.as_ref().is_some_and(|heard| heard.online)
+    }
+}
+
+/// The numbers in the page's head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the documentation")]
+pub struct Counts {
+    pub red: usize,
+    pub yellow: usize,
+    pub blue: usize,
+    pub kits_online: usize,
+    pub kits_offline: usize,
+    pub quarantined: u64,
+}
+
+/// The read model. Shared as an `Arc`.
+#[derive(Debug)]
+pub struct Board {
+    inner: RwLock<Inner>,
+    version: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    open: HashMap<AlertId, Arc<Alert>>,
+    people: BTreeMap<PatientId, Person>,
+    kits: BTreeMap<KitId, KitState>,
+    intake: Option<Intake>,
+    started_at: Timestamp,
+    quarantined: u64,
+    feed: Feed,
+}
+
+impl Board {
+    /// A board of what the store holds when the core starts.
+    #[must_use]
+    pub fn new(open: Vec<Alert>, roster: Roster, heard: Vec<Heard>, plans: HashMap<PatientId, Arc<Plan>>) -> Arc<Self> {
+        let now = clock::now();
+        let mut inner = Inner {
+            open: open.into_iter().map(|alert| (alert.id, Arc::new(alert))).collect(),
+            people: BTreeMap::new(),
+            kits: BTreeMap::new(),
+            intake: None,
+            started_at: now,
+            quarantined: 0,
+            feed: Feed::new(now),
+        };
+        inner.set_roster(roster, plans);
+        heard.into_iter().for_each(|heard| inner.set_heard(heard));
+        let (version, _) = watch::channel(inner.feed.version());
+        Arc::new(Self { inner: RwLock::new(inner), version })
+    }
+
+    /// Takes in what was committed, in order; one version step per alert change.
+    pub fn apply(&self, changes: &[AlertChange], assessments: &[AssessmentChange], _at: Timestamp) {
+        let version = {
+            let mut inner = self.write();
+            assessments.iter().for_each(|assessment| inner.set_standing(assessment));
+            changes.iter().for_each(|change| inner.set_alert(&change.alert));
+            inner.feed.version()
+        };
+        self.announce(version);
+    }
+
+    /// Replaces the roster.
+    pub fn roster(&self, roster: Roster, plans: HashMap<PatientId, Arc<Plan>>) {
+        self.write().set_roster(roster, plans);
+    }
+
+    /// A kit connected, disconnected or sent its status.
+    pub fn heard(&self, heard: Heard) {
+        self.write().set_heard(heard);
+    }
+
+    /// The pipeline is alive.
+    pub fn intake(&self, intake: Intake) {
+        self.write().intake = Some(intake);
+    }
+
+    /// How many payloads are in quarantine.
+    pub fn quarantined(&self, total: u64) {
+        self.write().quarantined = total;
+    }
+
+    /// Open alerts: worst first, then longest waiting. With the version that they belong to.
+    #[must_use]
+    pub fn queue(&self) -> (u64, Vec<Arc<Alert>>) {
+        let (version, mut open) = {
+            let inner = self.read();
+            (inner.feed.version(), inner.open.values().cloned().collect::<Vec<_>>())
+        };
+        open.sort_by(|a, b| queue_key(a).cmp(&queue_key(b)));
+        (version, open)
+    }
+
+    /// One open alert.
+    #[must_use]
+    pub fn alert(&self, id: AlertId) -> Option<Arc<Alert>> {
+        self.read().open.get(&id).cloned()
+    }
+
+    /// One patient.
+    #[must_use]
+    pub fn person(&self, id: &PatientId) -> Option<Person> {
+        self.read().people.get(id).cloned()
+    }
+
+    /// Everybody, by id.
+    #[must_use]
+    pub fn people(&self) -> Vec<Person> {
+        self.read().people.values().cloned().collect()
+    }
+
+    /// Every kit, by id.
+    #[must_use]
+    pub fn kits(&self) -> Vec<KitState> {
+        self.read().kits.values().cloned().collect()
+    }
+
+    /// The numbers in the page's head.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.read().counts()
+    }
+
+    /// Does the core take in readings, as seen at `now`?
+    #[must_use]
+    pub fn liveness(&self, now: Timestamp) -> Liveness {
+        self.read().liveness(now)
+    }
+
+    /// The version after the last change.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.read().feed.version()
+    }
+
+    /// What came after a page's cursor.
+    pub(crate) fn after(&self, cursor: u64) -> Read {
+        self.read().feed.after(cursor)
+    }
+
+    /// Wakes when the version moves.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Two writers may come here in either order: the version never steps back.
+    fn announce(&self, version: u64) {
+        self.version.send_if_modified(|last| {
+            let moved = version > *last;
+            *last = version.max(*last);
+            moved
+        });
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Worst first; missing data last, since it is no degree of illness; then who has waited longest.
+fn queue_key(alert: &Alert) -> (u8, Timestamp, AlertId) {
+    let rank = match alert.mark {
+        Mark::Red => 0,
+        Mark::Yellow => 1,
+        Mark::Blue => 2,
+        Mark::Green => 3,
+    };
+    (rank, alert.waiting_since, alert.id)
+}
+
+impl Inner {
+    fn set_alert(&mut self, alert: &Alert) {
+        if alert.state.is_open() {
+            self.open.insert(alert.id, Arc::new(alert.clone()));
+        } else {
+            self.open.remove(&alert.id);
+        }
+        self.feed.push(alert);
+    }
+
+    /// A late reading's colour is of then, not of now.
+    fn set_standing(&mut self, change: &AssessmentChange) {
+        if change.late {
+            return;
+        }
+        if let Some(person) = self.people.get_mut(&change.patient) {
+            person.standing = Some(Standing { colour: change.colour, blue: change.blue, at: change.at });
+        }
+    }
+
+    fn set_roster(&mut self, roster: Roster, mut plans: HashMap<PatientId, Arc<Plan>>) {
+        let mut before = std::mem::take(&mut self.people);
+        for patient in roster.patients {
+            let standing = before.remove(&patient.id).and_then(|person| person.standing);
+            let plan = plans.remove(&patient.id);
+            self.people.insert(patient.id.clone(), Person { patient: Arc::new(patient), plan, standing });
+        }
+        let mut before = std::mem::take(&mut self.kits);
+        for kit in roster.kits {
+            let heard = before.remove(&kit.id).and_then(|state| state.heard);
+            self.kits.insert(kit.id.clone(), KitState { kit: Arc::new(kit), heard });
+        }
+    }
+
+    fn set_heard(&mut self, heard: Heard) {
+        if let Some(state) = self.kits.get_mut(&heard.kit) {
+            state.heard = Some(heard);
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let marked = |mark| self.open.values().filter(|alert| alert.mark == mark).count();
+        let (online, offline): (Vec<_>, Vec<_>) =
+            self.kits.values().filter(|state| !state.kit.revoked).partition(|state| state.online());
+        Counts {
+            red: marked(Mark::Red),
+            yellow: marked(Mark::Yellow),
+            blue: marked(Mark::Blue),
+            kits_online: online.len(),
+            kits_offline: offline.len(),
+            quarantined: self.quarantined,
+        }
+    }
+
+    fn liveness(&self, now: Timestamp) -> Liveness {
+        let said_at = self.intake.as_ref().map_or(self.started_at, |intake| intake.at);
+        let silent = self.intake.is_none() || now.duration_since(said_at) > INTAKE_AGE_MAX;
+        let behind_since = self.intake.as_ref().and_then(|intake| intake.behind_since);
+        Liveness {
+            live: !silent && behind_since.is_none(),
+            behind_since: behind_since.or(silent.then_some(said_at)),
+            reason: self.reason(silent),
+            waiting: self.intake.as_ref().map_or(0, |intake| intake.waiting),
+        }
+    }
+
+    fn reason(&self, silent: bool) -> Option<String> {
+        if silent {
+            return Some("the pipeline has not reported".to_owned());
+        }
+        self.intake.as_ref().filter(|intake| intake.behind_since.is_some()).and_then(|intake| intake.reason.clone())
+    }
+}

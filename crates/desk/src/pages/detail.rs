@@ -1,0 +1,364 @@
+//! One alert on the right side: why, the curve, the last sittings, what can be done, and what has happened.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    Extension, Form,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Redirect, Response},
+};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use store::StoreError;
+use triage::{
+    Action, ActionError, Alert, AlertEvent, AlertId, CloseReason, EventKind, Finding, Input, Plan, State as Stage,
+};
+
+use crate::{
+    ActionRefused,
+    action::{Wanted, ask},
+    app::App,
+    pages::{
+        cards::{Owner, Tag, deciding_vital, owner, plan, programme, sub, tags},
+        error::PageError,
+        frame::html,
+        sittings::{Sittings, sittings},
+    },
+    say::{Said, Say, mark_name},
+    session::Session,
+    words::Words,
+};
+
+/// Sittings shown beside an alert.
+const SITTINGS_MAX: usize = 4;
+/// Sittings are looked for so far back.
+pub const SITTINGS_AGE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Everything of one alert.
+#[derive(Template)]
+#[template(path = "detail.html")]
+pub struct Detail {
+    w: &'static Words,
+    csrf: String,
+    id: AlertId,
+    version: u32,
+    patient: String,
+    mark: &'static str,
+    mark_word: String,
+    name: String,
+    sub: String,
+    tags: Vec<Tag>,
+    whys: Vec<Why>,
+    vital: Option<Drawn>,
+    sittings: Sittings,
+    open: bool,
+    acknowledged: Option<Owner>,
+    ended: Option<String>,
+    since: String,
+    waited: String,
+    reasons: Vec<(String, String)>,
+    log: Vec<LogLine>,
+    notice: Option<String>,
+}
+
+/// The vital whose curve is drawn.
+pub struct Drawn {
+    /// Its wire name.
+    pub name: &'static str,
+    /// Its name in words.
+    pub label: String,
+    /// Its unit.
+    pub unit: &'static str,
+}
+
+/// One finding, explained.
+pub struct Why {
+    /// Its colour.
+    pub mark: &'static str,
+    /// Value and limit.
+    pub said: Said,
+    /// What it looked at.
+    pub inputs: Vec<String>,
+    /// Which rule of which version.
+    pub rule: String,
+    /// It was true then, and is not news.
+    pub late: bool,
+}
+
+/// One line of the history.
+pub struct LogLine {
+    /// When, in words.
+    pub when: String,
+    /// What happened, and who did it.
+    pub what: String,
+    /// The words that were stored with it.
+    pub text: String,
+    /// The alert's colour after it.
+    pub mark: &'static str,
+}
+
+/// Gathers one alert; `None` if there is none. `notice` is said on top: why an action was not done.
+pub async fn detail(
+    app: &App,
+    session: &Session,
+    id: AlertId,
+    notice: Option<String>,
+) -> Result<Option<Detail>, StoreError> {
+    let Some((stored, events)) = app.desk.store.alert(id).await? else { return Ok(None) };
+    let alert = app.desk.board.alert(id).map_or(stored, |alert| (*alert).clone());
+    let say = app.say(session);
+    let person = app.desk.board.person(&alert.patient);
+    let plan = plan(person.as_ref());
+    let messages = app.desk.store.messages(&alert.patient, say.now - SITTINGS_AGE_MAX).await?;
+    Ok(Some(Detail {
+        w: say.words,
+        csrf: session.csrf.clone(),
+        id,
+        version: alert.version,
+        patient: alert.patient.to_string(),
+        mark: mark_name(alert.mark),
+        mark_word: say.mark(alert.mark),
+        name: person.as_ref().map_or_else(|| alert.patient.to_string(), |person| person.patient.name.clone()),
+        sub: person.as_ref().map(|person| sub(&say, person)).unwrap_or_default(),
+        tags: tags(&say, &alert, person.as_ref()),
+        whys: alert.findings.iter().map(|finding| why(&say, finding, plan)).collect(),
+        vital: drawn(&say, &alert),
+        sittings: sittings(&say, &messages, plan, SITTINGS_MAX),
+        open: alert.state.is_open(),
+        acknowledged: owner(&say, &alert.state),
+        ended: ended(&say, &alert.state),
+        since: alert.waiting_since.to_string(),
+        waited: say.age(alert.waiting_since),
+        reasons: CloseReason::ALL.iter().map(|reason| (wire_name(*reason), reason_word(&say, *reason))).collect(),
+        log: log(&say, &alert, &events, plan),
+        notice,
+    }))
+}
+
+fn drawn(say: &Say<'_>, alert: &Alert) -> Option<Drawn> {
+    let vital = deciding_vital(alert)?;
+    Some(Drawn { name: vital.name(), label: say.vital(vital), unit: vital.unit().plain() })
+}
+
+/// One finding, explained.
+pub fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>) -> Why {
+    let title = asked.map(|plan| plan.programme()).filter(|programme| programme.id() == finding.programme);
+    let title = title.map_or(finding.programme.as_str(), |programme| say.text(programme.titles()));
+    let args =
+        [("programme", title.into()), ("version", finding.version.into()), ("rule", finding.rule.as_str().into())];
+    Why {
+        mark: mark_name(finding.colour),
+        said: say.finding(finding, asked),
+        inputs: finding.inputs.iter().map(|input| input_line(say, input)).collect(),
+        rule: say.words.with("why-rule", &args),
+        late: finding.late,
+    }
+}
+
+fn input_line(say: &Say<'_>, input: &Input) -> String {
+    match input {
+        Input::Reading { vital, value, unit, measured_at, device, flags } => {
+            let what = format!("{} {}", say.vital(*vital), say.quantity(*value, *unit));
+            let args =
+                [("what", what.into()), ("when", say.when(*measured_at).into()), ("device", device.as_str().into())];
+            let odd: Vec<String> = flags.iter().map(|flag| say.flag(flag)).collect();
+            let line = say.words.with("why-reading", &args);
+            if odd.is_empty() { line } else { format!("{line} ({})", odd.join(", ")) }
+        }
+        Input::Answer { answered_at, .. } => say.words.with("why-answer", &[("when", say.when(*answered_at).into())]),
+    }
+}
+
+/// How it ended, in words.
+pub fn ended(say: &Say<'_>, state: &Stage) -> Option<String> {
+    match state {
+        Stage::Open | Stage::Acknowledged { .. } => None,
+        Stage::Eased { at } => Some(say.words.with("ended-eased", &[("when", say.when(*at).into())])),
+        Stage::Closed { by, at, reason, note } => {
+            let args = [
+                ("by", by.as_str().into()),
+                ("when", say.when(*at).into()),
+                ("reason", reason_word(say, *reason).to_lowercase().into()),
+            ];
+            let line = say.words.with("ended-closed", &args);
+            Some(if note.is_empty() { line } else { format!("{line}: {note}") })
+        }
+    }
+}
+
+/// The history, oldest first.
+pub fn log(say: &Say<'_>, alert: &Alert, events: &[AlertEvent], asked: Option<&Plan>) -> Vec<LogLine> {
+    events.iter().map(|event| log_line(say, alert, event, asked)).collect()
+}
+
+fn log_line(say: &Say<'_>, alert: &Alert, event: &AlertEvent, asked: Option<&Plan>) -> LogLine {
+    let kind = say.words.say(event_key(event.kind));
+    let what = match &event.by {
+        Some(by) => say.words.with("event-by", &[("what", kind.into()), ("by", by.as_str().into())]),
+        None => kind,
+    };
+    LogLine { when: say.when(event.at), what, text: event_text(say, alert, event, asked), mark: mark_name(event.mark) }
+}
+
+/// The stored words are English; where the finding behind them is still at hand, or they are a closing's, they are said in the page's language.
+fn event_text(say: &Say<'_>, alert: &Alert, event: &AlertEvent, asked: Option<&Plan>) -> String {
+    if event.kind == EventKind::Closed {
+        return ended(say, &alert.state).unwrap_or_else(|| event.text.clone());
+    }
+    let finding = alert.findings.iter().find(|finding| finding.why == event.text);
+    finding.map_or_else(|| event.text.clone(), |finding| say.sentence(finding, asked))
+}
+
+fn event_key(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Raised => "event-raised",
+        EventKind::Worsened => "event-worsened",
+        EventKind::Repeated => "event-repeated",
+        EventKind::Improved => "event-improved",
+        EventKind::Eased => "event-eased",
+        EventKind::Acknowledged => "event-acknowledged",
+        EventKind::Closed => "event-closed",
+    }
+}
+
+fn reason_word(say: &Say<'_>, reason: CloseReason) -> String {
+    say.words.say(&format!("close-{}", wire_name(reason)))
+}
+
+fn wire_name(reason: CloseReason) -> String {
+    serde_json::to_value(reason).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// `GET /alerts/{id}`: the right side alone, or the whole queue for a browser without scripts.
+pub async fn pane(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<AlertId>,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    if !headers.contains_key("hx-request") {
+        return Ok(Redirect::to(&format!("/?alert={id}")).into_response());
+    }
+    let found = detail(&app, &session, id, None).await.map_err(PageError::store(&session))?;
+    found.map(|detail| html(&detail)).ok_or_else(|| PageError::not_found(&session))
+}
+
+/// What every action's form sends.
+#[derive(Deserialize)]
+pub struct ActionForm {
+    seen_version: u32,
+    reason: Option<CloseReason>,
+    #[serde(default)]
+    note: String,
+}
+
+/// `POST /alerts/{id}/acknowledge`.
+pub async fn acknowledge(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<AlertId>,
+    headers: HeaderMap,
+    Form(form): Form<ActionForm>,
+) -> Result<Response, PageError> {
+    act(&app, &session, id, form.seen_version, Action::Acknowledge, &headers).await
+}
+
+/// `POST /alerts/{id}/close`.
+pub async fn close(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<AlertId>,
+    headers: HeaderMap,
+    Form(form): Form<ActionForm>,
+) -> Result<Response, PageError> {
+    let Some(reason) = form.reason else {
+        return answer(
+            &app,
+            &session,
+            id,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some(session.words().say("action-reason")),
+            &headers,
+        )
+        .await;
+    };
+    act(&app, &session, id, form.seen_version, Action::Close { reason, note: form.note }, &headers).await
+}
+
+async fn act(
+    app: &App,
+    session: &Session,
+    id: AlertId,
+    seen: u32,
+    action: Action,
+    headers: &HeaderMap,
+) -> Result<Response, PageError> {
+    let Some(patient) = patient_of(app, id).await.map_err(PageError::store(session))? else {
+        return Err(PageError::not_found(session));
+    };
+    let wanted = Wanted { alert: id, patient, seen_version: seen, action, by: session.name.clone() };
+    match ask(&app.desk.actions, wanted).await {
+        Ok(_) => answer(app, session, id, StatusCode::OK, None, headers).await,
+        Err(refused) => {
+            let say = app.say(session);
+            let stands = app.desk.store.alert(id).await.ok().flatten().map(|(alert, _)| alert);
+            let notice = refusal(&say, &refused, stands.as_ref());
+            answer(app, session, id, StatusCode::CONFLICT, Some(notice), headers).await
+        }
+    }
+}
+
+/// Whose alert it is, open or ended.
+pub async fn patient_of(app: &App, id: AlertId) -> Result<Option<vitals::PatientId>, StoreError> {
+    if let Some(alert) = app.desk.board.alert(id) {
+        return Ok(Some(alert.patient.clone()));
+    }
+    Ok(app.desk.store.alert(id).await?.map(|(alert, _)| alert.patient))
+}
+
+/// Why it was not done, and how the alert stands now.
+fn refusal(say: &Say<'_>, refused: &ActionRefused, stands: Option<&Alert>) -> String {
+    let now = stands.map(|alert| &alert.state);
+    let stands = match now {
+        Some(Stage::Acknowledged { .. }) => now.and_then(|state| owner(say, state)).map(|owner| owner.said),
+        Some(state) => ended(say, state),
+        None => None,
+    };
+    let said = match refused {
+        ActionRefused::Illegal(ActionError::AlreadyEnded(_)) => say.words.say("action-ended"),
+        ActionRefused::Illegal(ActionError::Changed { .. }) => say.words.say("action-changed"),
+        ActionRefused::Illegal(ActionError::TakenBy { .. }) => say.words.say("action-taken"),
+        ActionRefused::Illegal(ActionError::NoteTooLong { limit, .. }) => say.words.count("action-note", *limit),
+        ActionRefused::Unknown => say.words.say("action-unknown"),
+        ActionRefused::Store(_) => say.words.say("action-store"),
+    };
+    stands.map_or(said.clone(), |stands| format!("{said} {stands}."))
+}
+
+async fn answer(
+    app: &App,
+    session: &Session,
+    id: AlertId,
+    status: StatusCode,
+    notice: Option<String>,
+    headers: &HeaderMap,
+) -> Result<Response, PageError> {
+    if status == StatusCode::OK && !headers.contains_key("hx-request") {
+        return Ok(Redirect::to(&format!("/?alert={id}")).into_response());
+    }
+    let found = detail(app, session, id, notice).await.map_err(PageError::store(session))?;
+    found.map(|detail| (status, html(&detail)).into_response()).ok_or_else(|| PageError::not_found(session))
+}
+
+/// The programme's line under a patient's name.
+pub fn programme_line(say: &Say<'_>, person: &crate::board::Person) -> String {
+    let title = programme(say, person);
+    match &person.plan {
+        Some(plan) => say
+            .words
+            .with("programme-version", &[("programme", title.into()), ("version", plan.programme().version().into())]),
+        None => title,
+    }
+}

@@ -1,0 +1,81 @@
+//! A page that says what went wrong, in one sentence, and how to go on.
+
+use askama::Template;
+use axum::{
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use store::StoreError;
+
+use crate::{
+    assets,
+    pages::frame::html,
+    problem::Problem,
+    session::Session,
+    words::{Language, Words},
+};
+
+/// What went wrong on a page.
+pub struct PageError {
+    status: StatusCode,
+    key: &'static str,
+    language: Language,
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    w: &'static Words,
+    lang: &'static str,
+    style: String,
+    what: String,
+}
+
+impl PageError {
+    /// There is no such page, patient or alert.
+    pub fn not_found(session: &Session) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            key: "error-not-found",
+            language: Language::of(&session.language).unwrap_or_default(),
+        }
+    }
+
+    /// The store failed; logged here, once.
+    pub fn store(session: &Session) -> impl Fn(StoreError) -> Self {
+        let language = Language::of(&session.language).unwrap_or_default();
+        move |error| {
+            tracing::error!(%error, "the store failed a page");
+            Self { status: StatusCode::SERVICE_UNAVAILABLE, key: "error-store", language }
+        }
+    }
+
+    /// What the guard refused.
+    pub fn of(problem: Problem, headers: &HeaderMap, session: Option<&Session>) -> Self {
+        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let language =
+            session.and_then(|session| Language::of(&session.language)).unwrap_or_else(|| Language::accepted(accepted));
+        let status = problem.into_response().status();
+        let key = match status {
+            StatusCode::FORBIDDEN => "error-form",
+            StatusCode::PAYLOAD_TOO_LARGE => "error-large",
+            _ => "error-store",
+        };
+        Self { status, key, language }
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let w = self.language.words();
+        let page = ErrorPage { w, lang: self.language.code(), style: assets::url("desk.css"), what: w.say(self.key) };
+        (self.status, html(&page)).into_response()
+    }
+}
+
+/// No such page.
+pub async fn nowhere(headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    PageError { status: StatusCode::NOT_FOUND, key: "error-not-found", language: Language::accepted(accepted) }
+        .into_response()
+}

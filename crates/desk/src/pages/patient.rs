@@ -1,0 +1,157 @@
+//! `/patients/{id}`: one person: curves with limits, the last sittings and answers, and every alert with what became of it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    Extension,
+    extract::{Path, State},
+    response::Response,
+};
+use store::StoreError;
+use triage::Alert;
+use vitals::PatientId;
+
+use crate::{
+    app::App,
+    board::Person,
+    pages::{
+        cards::{Tag, plan, sub, tags},
+        detail::{Drawn, LogLine, SITTINGS_AGE_MAX, Why, ended, log, programme_line, why},
+        error::PageError,
+        frame::{Frame, html},
+        sittings::{Sittings, sittings},
+    },
+    say::{Say, mark_name},
+    session::Session,
+};
+
+/// Sittings in the table.
+const SITTINGS_MAX: usize = 12;
+/// Alerts in the history.
+const ALERTS_MAX: u32 = 20;
+
+#[derive(Template)]
+#[template(path = "patient.html")]
+struct PatientPage {
+    f: Frame,
+    id: String,
+    name: String,
+    sub: String,
+    programme: String,
+    since: Option<String>,
+    simulated: bool,
+    limits: Vec<LimitRow>,
+    vitals: Vec<Drawn>,
+    sittings: Sittings,
+    alerts: Vec<Past>,
+    kits: Vec<KitLine>,
+}
+
+/// The limits of one vital.
+struct LimitRow {
+    vital: String,
+    bands: Vec<(&'static str, String, bool)>,
+}
+
+/// One alert of the history.
+struct Past {
+    id: String,
+    open: bool,
+    mark: &'static str,
+    mark_word: String,
+    raised: String,
+    headline: String,
+    ended: String,
+    tags: Vec<Tag>,
+    whys: Vec<Why>,
+    log: Vec<LogLine>,
+}
+
+struct KitLine {
+    id: String,
+    said: String,
+}
+
+/// The page.
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    let id: PatientId = id.parse().map_err(|_| PageError::not_found(&session))?;
+    let person = app.desk.board.person(&id).ok_or_else(|| PageError::not_found(&session))?;
+    let failed = PageError::store(&session);
+    let say = app.say(&session);
+    let messages = app.desk.store.messages(&id, say.now - SITTINGS_AGE_MAX).await.map_err(&failed)?;
+    let alerts = history(&app, &say, &person).await.map_err(&failed)?;
+    Ok(html(&PatientPage {
+        f: Frame::new(&app, &session, "patients", app.desk.board.version()),
+        name: person.patient.name.clone(),
+        sub: sub(&say, &person),
+        programme: programme_line(&say, &person),
+        since: person.patient.since.map(|at| say.words.with("patient-since", &[("when", say.date(at).into())])),
+        simulated: person.patient.simulated,
+        limits: limits(&say, &person),
+        vitals: drawn(&app, &say, &person).await.map_err(&failed)?,
+        sittings: sittings(&say, &messages, plan(Some(&person)), SITTINGS_MAX),
+        alerts,
+        kits: kits(&app, &say, &id),
+        id: id.to_string(),
+    }))
+}
+
+/// Vitals to draw: those with limits, and those measured in the last four weeks.
+async fn drawn(app: &App, say: &Say<'_>, person: &Person) -> Result<Vec<Drawn>, StoreError> {
+    let all: Vec<_> = vitals::VITALS.iter().map(|info| info.vital).collect();
+    let since = say.now - crate::api::patients::CURVE_AGE;
+    let measured = app.desk.store.curves(&person.patient.id, &all, since, 1).await?;
+    let has = |vital| measured.iter().any(|curve| curve.vital == vital && !curve.points.is_empty());
+    let shown = all.into_iter().filter(|vital| has(*vital));
+    Ok(shown.map(|vital| Drawn { name: vital.name(), label: say.vital(vital), unit: vital.unit().plain() }).collect())
+}
+
+fn limits(say: &Say<'_>, person: &Person) -> Vec<LimitRow> {
+    let Some(plan) = plan(Some(person)) else { return Vec::new() };
+    let rows = vitals::VITALS.iter().map(|info| (info.vital, plan.bands_at(info.vital, say.now)));
+    let row = |(vital, bands): (vitals::Vital, Vec<triage::BandView>)| {
+        let said = bands.iter().filter_map(|band| {
+            let limit = band.limit?;
+            Some((mark_name(band.mark), say.limit(band.mark, Some(limit), vital.unit(), band.own), band.own))
+        });
+        LimitRow { vital: say.vital(vital), bands: said.collect() }
+    };
+    rows.filter(|(_, bands)| !bands.is_empty()).map(row).collect()
+}
+
+async fn history(app: &App, say: &Say<'_>, person: &Person) -> Result<Vec<Past>, StoreError> {
+    let alerts = app.desk.store.alerts_of(&person.patient.id, ALERTS_MAX).await?;
+    let mut past = Vec::with_capacity(alerts.len());
+    for alert in alerts {
+        let events = app.desk.store.alert(alert.id).await?.map(|(_, events)| events).unwrap_or_default();
+        past.push(one(say, person, &alert, &events));
+    }
+    Ok(past)
+}
+
+fn one(say: &Say<'_>, person: &Person, alert: &Alert, events: &[triage::AlertEvent]) -> Past {
+    let plan = plan(Some(person));
+    Past {
+        id: alert.id.to_string(),
+        open: alert.state.is_open(),
+        mark: mark_name(alert.mark),
+        mark_word: say.mark(alert.mark),
+        raised: say.when(alert.raised_at),
+        headline: alert.findings.first().map(|finding| say.sentence(finding, plan)).unwrap_or_default(),
+        ended: ended(say, &alert.state).unwrap_or_else(|| say.words.say("patient-open")),
+        tags: tags(say, alert, None),
+        whys: alert.findings.iter().map(|finding| why(say, finding, plan)).collect(),
+        log: log(say, alert, events, plan),
+    }
+}
+
+fn kits(app: &App, say: &Say<'_>, patient: &PatientId) -> Vec<KitLine> {
+    let own = app.desk.board.kits().into_iter().filter(|state| state.kit.patient == *patient);
+    own.map(|state| KitLine { id: state.kit.id.to_string(), said: crate::pages::kits::heard_line(say, &state) })
+        .collect()
+}

@@ -1,0 +1,132 @@
+//! The last sittings as a table: what was measured and answered together, newest first.
+
+use jiff::{SignedDuration, Timestamp};
+use store::StoredMessage;
+use triage::Plan;
+use vitals::{Answer, Reading, Vital};
+
+use crate::{
+    say::{Say, mark_name, question_text},
+    spark::mark_of,
+};
+
+/// Readings further apart than this belong to different sittings.
+const SITTING_GAP_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// The table.
+pub struct Sittings {
+    /// Its columns: name and unit of each vital.
+    pub columns: Vec<(String, &'static str)>,
+    /// Its rows, newest first.
+    pub rows: Vec<Sitting>,
+}
+
+/// One row.
+pub struct Sitting {
+    /// When, in words.
+    pub when: String,
+    /// One for each column.
+    pub cells: Vec<Option<Cell>>,
+    /// What was answered.
+    pub answers: Vec<String>,
+}
+
+/// One value.
+pub struct Cell {
+    /// The value in words.
+    pub value: String,
+    /// Its colour.
+    pub mark: &'static str,
+    /// Its colour's name, for those who don't see colours.
+    pub word: String,
+    /// What was odd about it.
+    pub odd: Option<String>,
+}
+
+enum Item<'a> {
+    Reading(&'a Reading),
+    Answer(&'a Answer),
+}
+
+impl Item<'_> {
+    fn at(&self) -> Timestamp {
+        match self {
+            Self::Reading(reading) => reading.measured_at,
+            Self::Answer(answer) => answer.answered_at,
+        }
+    }
+}
+
+/// The last `most` sittings of these messages.
+pub fn sittings(say: &Say<'_>, messages: &[StoredMessage], plan: Option<&Plan>, most: usize) -> Sittings {
+    let groups = groups(messages, most);
+    let readings = || {
+        groups.iter().flatten().filter_map(|item| match item {
+            Item::Reading(reading) => Some(reading.vital),
+            Item::Answer(_) => None,
+        })
+    };
+    let mut vitals: Vec<Vital> = readings().collect();
+    vitals.sort_unstable();
+    vitals.dedup();
+    Sittings {
+        columns: vitals.iter().map(|vital| (say.vital(*vital), vital.unit().plain())).collect(),
+        rows: groups.iter().map(|group| row(say, group, &vitals, plan)).collect(),
+    }
+}
+
+/// Newest first, each group newest first.
+fn groups(messages: &[StoredMessage], most: usize) -> Vec<Vec<Item<'_>>> {
+    let readings = messages.iter().flat_map(|message| &message.readings).map(Item::Reading);
+    let answers = messages.iter().flat_map(|message| &message.answers).map(Item::Answer);
+    let mut items: Vec<Item<'_>> = readings.chain(answers).collect();
+    items.sort_by_key(|item| std::cmp::Reverse(item.at()));
+    let mut groups: Vec<Vec<Item<'_>>> = Vec::new();
+    for item in items {
+        let near = |last: &Item<'_>| last.at().duration_since(item.at()) <= SITTING_GAP_MAX;
+        let full = groups.len() == most;
+        match groups.last_mut() {
+            Some(group) if group.last().is_some_and(near) => group.push(item),
+            _ if full => break,
+            _ => groups.push(vec![item]),
+        }
+    }
+    groups
+}
+
+fn row(say: &Say<'_>, group: &[Item<'_>], vitals: &[Vital], plan: Option<&Plan>) -> Sitting {
+    let newest = |wanted: Vital| {
+        group.iter().find_map(|item| match item {
+            Item::Reading(reading) if reading.vital == wanted => Some(cell(say, reading, plan)),
+            _ => None,
+        })
+    };
+    let answers = group.iter().rev().filter_map(|item| match item {
+        Item::Answer(answer) => Some(answer_line(answer, say, plan)),
+        Item::Reading(_) => None,
+    });
+    Sitting {
+        when: group.first().map(|item| say.when(item.at())).unwrap_or_default(),
+        cells: vitals.iter().map(|vital| newest(*vital)).collect(),
+        answers: answers.collect(),
+    }
+}
+
+fn answer_line(answer: &Answer, say: &Say<'_>, plan: Option<&Plan>) -> String {
+    let (question, said) =
+        question_text(say.words.language, plan, &answer.questionnaire, &answer.question, &answer.answer);
+    format!("{question} {said}")
+}
+
+fn cell(say: &Say<'_>, reading: &Reading, plan: Option<&Plan>) -> Cell {
+    let bands = plan.map(|plan| plan.bands_at(reading.vital, reading.measured_at)).unwrap_or_default();
+    let mark = mark_of(&bands, reading.value);
+    let odd: Vec<String> =
+        reading.flags.iter().filter(|flag| **flag != vitals::Flag::SIMULATED).map(|flag| say.flag(flag)).collect();
+    Cell {
+        value: say.value(reading.value),
+        mark: mark.map_or("none", mark_name),
+        word: mark.map(|mark| say.mark(mark)).unwrap_or_default(),
+        odd: (!odd.is_empty()).then(|| odd.join(", ")),
+    }
+}

@@ -1,0 +1,89 @@
+//! Every route, in one list for each kind: who may come there is decided by the list that a route stands in.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::StatusCode,
+    middleware::{from_fn, from_fn_with_state},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+
+use crate::{Desk, api, app::App, assets, events, health, openapi, pages, problem::Problem, security, sign_in};
+
+/// A request that takes longer is given up, but for the event stream.
+const REQUEST_SECONDS_MAX: u64 = 20;
+
+/// Pages, `/api/v1`, `/events`, health, metrics and assets.
+pub fn router(desk: Desk) -> Router {
+    let app = App::new(desk);
+    let slow =
+        Router::new().route("/events", get(events::events)).layer(from_fn_with_state(app.clone(), security::guard_api));
+    let quick = Router::new()
+        .merge(public())
+        .merge(page_routes().layer(from_fn_with_state(app.clone(), security::guard_pages)))
+        .nest("/api/v1", api_routes().layer(from_fn_with_state(app.clone(), security::guard_api)))
+        .fallback(pages::error::nowhere)
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Duration::from_secs(REQUEST_SECONDS_MAX),
+        ));
+    quick
+        .merge(slow)
+        .layer(DefaultBodyLimit::max(security::BODY_BYTES_MAX))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(from_fn(security::headers))
+        .with_state(app)
+}
+
+/// For everybody: nothing here is about a person.
+fn public() -> Router<Arc<App>> {
+    Router::new()
+        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(openapi::openapi))
+}
+
+/// For people who have signed in.
+fn page_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(pages::queue::page))
+        .route("/queue/cards", get(pages::queue::cards))
+        .route("/alerts/{id}", get(pages::detail::pane))
+        .route("/alerts/{id}/acknowledge", post(pages::detail::acknowledge))
+        .route("/alerts/{id}/close", post(pages::detail::close))
+        .route("/patients", get(pages::patients::page))
+        .route("/patients/{id}", get(pages::patient::page))
+        .route("/kits", get(pages::kits::page))
+        .route("/quarantine", get(pages::quarantine::page))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/language", post(sign_in::language))
+}
+
+/// For programs, with the same sign-in. Each is described in `openapi.rs`, and a test compares the two.
+fn api_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/session", get(api::session))
+        .route("/alerts", get(api::alerts::list))
+        .route("/alerts/{id}", get(api::alerts::one))
+        .route("/alerts/{id}/actions", post(api::alerts::act))
+        .route("/patients", get(api::patients::list))
+        .route("/patients/{id}", get(api::patients::one))
+        .route("/patients/{id}/alerts", get(api::patients::alerts))
+        .route("/patients/{id}/curves", get(api::patients::curves))
+        .route("/kits", get(api::kits))
+        .route("/quarantine", get(api::quarantine))
+        .fallback(api::nowhere)
+        .method_not_allowed_fallback(api::wrong_method)
+}
+
+fn panicked() -> axum::response::Response {
+    metrics::counter!("vagt_desk_panics_total").increment(1);
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the program has a fault here: tell who runs it").into_response()
+}
