@@ -17,6 +17,8 @@ struct Vagt {
 
 #[derive(Subcommand)]
 enum Command {
+    Config(cli::config::Args),
+    Replay(cli::replay::Args),
     Decode(cli::decode::Args),
     Drivers(cli::drivers::Args),
 }
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Ended> {
     match command {
+        Command::Config(args) => cli::config::run(&args),
+        Command::Replay(args) => cli::replay::run(&args),
         Command::Decode(args) => cli::decode::run(&args),
         Command::Drivers(args) => cli::drivers::run(&args),
     }

@@ -3,10 +3,15 @@
 //! A command is added in two lines of `main.rs`. Results go to standard output, one JSON value a line with `--json`; everything said to a
 //! person on the way goes to standard error.
 
+pub mod account;
 pub mod config;
 pub mod decode;
 pub mod drivers;
 mod ended;
+pub mod replay;
+pub mod roster;
+mod secret;
+pub mod serve;
 
 use std::{
     future::Future,
