@@ -1,0 +1,56 @@
+//! `vagt serve`: the clinic's service.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use super::{Ended, block_on, json_line, out};
+use crate::{
+    config::Config,
+    serve::{Ready, run_telling},
+};
+
+/// The clinic's service: the front door for kits, ingestion, triage and the pages.
+///
+/// Says where it can be reached once it is ready, and stops in order when it is told to (SIGTERM, Ctrl-C): what was taken in is stored and
+/// acknowledged first. Logs go to standard error; RUST_LOG says how much.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration file; a commented one is config/hub.toml.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Say where it can be reached as one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// When the service can't start, or ends by itself.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    let config = Config::load(&args.config).map_err(|e| Ended::Failed(e.to_string()))?;
+    log_to_stderr();
+    block_on(async { Ok(run_telling(config, |ready| tell(ready, args.json)).await?) })
+}
+
+/// Logs to standard error, once for the process.
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,mqtt5=warn,sqlx=warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if log.try_init().is_err() {
+        tracing::debug!("logging is set up already");
+    }
+}
+
+fn tell(ready: Ready, json: bool) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut out = out();
+    if json {
+        json_line(&mut out, &ready).map_err(|_| anyhow::anyhow!("standard output can't be written"))?;
+    } else {
+        writeln!(out, "The pages are at {}. Kits connect to {} (MQTT).", ready.http, ready.mqtt)?;
+    }
+    out.flush().context("standard output")
+}
