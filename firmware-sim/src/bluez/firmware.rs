@@ -178,7 +178,7 @@ impl Firmware {
             Call::Write { live, value, reply } => return self.written(&live, &value, reply).await,
             Call::StartNotify { live, client, reply } => return self.subscribed(&live, client, reply).await,
             Call::StopNotify { live, client, reply } => return self.unsubscribed(&live, &client, reply).await,
-            Call::ClientGone(client) => self.radio.forget(&client),
+            Call::ClientGone(client) => self.lost(&client),
             Call::Order(order) => return self.ordered(order).await,
         }
         Ok(())
@@ -367,6 +367,15 @@ impl Firmware {
         let was = live.unsubscribe(client);
         drop(reply.send(if was { Ok(()) } else { Err(BluezError::Failed("No notify session started".into())) }));
         if was { self.radio.show_notifying(live).await } else { Ok(()) }
+    }
+
+    /// A client died. If it was the one that listened, the link soon ends, and nothing counts as sent.
+    fn lost(&mut self, client: &str) {
+        let listened = self.radio.forget(client);
+        let alone = self.radio.characteristic(self.model.measurement).is_some_and(|live| !live.notifying());
+        if listened && alone && self.radio.connected() {
+            self.go_on(Step::Lingering, self.tuning.linger);
+        }
     }
 
     async fn send_next(&mut self) -> zbus::Result<()> {

@@ -12,7 +12,10 @@ pub mod radio;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use zbus::{Connection, connection, fdo::ObjectManager};
+use zbus::{
+    Connection, connection,
+    fdo::{ObjectManager, RequestNameFlags},
+};
 
 use self::{
     adapter::{Adapter, AdapterState},
@@ -105,10 +108,9 @@ impl Bluez {
 }
 
 async fn serve(address: &str, state: Arc<AdapterState>) -> zbus::Result<Connection> {
-    connection::Builder::address(address)
-        .serve_at("/", ObjectManager)
-        .serve_at(adapter::PATH, Adapter::new(state))
-        .name(BUS_NAME)
-        .build()
-        .await
+    let builder = connection::Builder::address(address);
+    let connection = builder.serve_at("/", ObjectManager).serve_at(adapter::PATH, Adapter::new(state)).build().await?;
+    // whoever comes second must not wait in the bus's queue for the first to end
+    connection.request_name_with_flags(BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await?;
+    Ok(connection)
 }

@@ -193,11 +193,9 @@ impl Radio {
         self.changed(&live.path, "org.bluez.GattCharacteristic1", &[("Notifying", notifying)]).await
     }
 
-    /// A client left the bus.
-    pub fn forget(&self, client: &str) {
-        for live in self.characteristics() {
-            live.unsubscribe(client);
-        }
+    /// A client left the bus. Whether it had subscribed to anything.
+    pub fn forget(&self, client: &str) -> bool {
+        self.characteristics().filter(|live| live.unsubscribe(client)).count() > 0
     }
 
     /// Out of reach for good: BlueZ drops the device and all below it.

@@ -51,6 +51,8 @@ pub struct Heard {
 pub struct Spirometer {
     memory: VecDeque<Record>,
     at: usize,
+    /// How many the host has been told in this transfer.
+    told: usize,
     heard: Vec<u8>,
 }
 
@@ -60,6 +62,7 @@ impl Spirometer {
         if self.memory.len() >= MEMORY_RECORDS_MAX {
             self.memory.pop_front();
             self.at = self.at.saturating_sub(1);
+            self.told = self.told.saturating_sub(1);
         }
         self.memory.push_back(record);
     }
@@ -74,6 +77,7 @@ impl Spirometer {
     pub fn hang_up(&mut self) {
         self.heard.clear();
         self.at = 0;
+        self.told = 0;
     }
 
     /// Bytes from the host. Answers every request that is complete; skips bytes that begin none.
@@ -117,7 +121,7 @@ impl Spirometer {
             [0x92, ..] => self.curve(),
             [0x93, ..] => {
                 self.memory.clear();
-                self.at = 0;
+                (self.at, self.told) = (0, 0);
                 framed(vec![0xe3, 0])
             }
             _ => return,
@@ -125,11 +129,12 @@ impl Spirometer {
         done.answer.extend(answer);
     }
 
+    /// Whether a real one's "delete" also takes what came after the transfer is not known; this one deletes what it has told.
     fn finish(&mut self, end: u8) -> Vec<u8> {
         if end == 0x7f {
-            self.memory.clear();
+            self.memory.drain(..self.told.min(self.memory.len()));
         }
-        self.at = 0;
+        (self.at, self.told) = (0, 0);
         no_record(end)
     }
 
@@ -137,6 +142,7 @@ impl Spirometer {
         self.at = if next { self.at + 1 } else { 0 };
         match self.memory.get(self.at) {
             Some(record) => {
+                self.told = self.told.max(self.at + 1);
                 done.sent.push(record.number);
                 encode(record, self.at + 1)
             }
@@ -307,8 +313,10 @@ mod tests {
         assert_eq!((end.sent.len(), end.answer[1], end.answer.len()), (0, 0x7f, RECORD_BYTES));
         assert_eq!(device.hear(&[0x91, 0x7e, 0x01, 0x10]).answer[1], 0x7e);
         assert!(device.record(11).is_some(), "kept");
+        device.hear(&[0x91, 0x00, 0x01, 0x12]);
         device.hear(&[0x91, 0x7f, 0x01, 0x11]);
         assert!(device.record(11).is_none(), "deleted");
+        assert!(device.record(12).is_some(), "not told in that transfer");
     }
 
     #[test]
@@ -317,7 +325,7 @@ mod tests {
         assert_eq!(device.hear(&[0x00, 0x41, 0x91, 0x00]), Heard::default());
         assert_eq!(device.hear(&[0x01]), Heard::default());
         assert_eq!(device.hear(&[0x12]).answer[..2], [0xe1, 0x7f]);
-        assert_eq!(device.hear(&[0x91, 0x00, 0x01, 0x13]).answer, [], "a wrong sum is not answered");
+        assert!(device.hear(&[0x91, 0x00, 0x01, 0x13]).answer.is_empty(), "a wrong sum is not answered");
     }
 
     #[test]

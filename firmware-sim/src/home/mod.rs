@@ -105,9 +105,11 @@ pub struct Home {
     teller: Teller,
     devices: BTreeMap<Kind, Handle>,
     described: Vec<Value>,
-    /// Kept so that the bus is served as long as the home is there.
-    _bluez: Option<Bluez>,
+    #[allow(dead_code, reason = "kept so that the bus is served as long as the home is there")]
+    bluez: Option<Bluez>,
     records: u64,
+    /// The last finger in the Nonin: when, and on which day of the story.
+    last_finger: Option<(Instant, f64)>,
 }
 
 impl Home {
@@ -120,11 +122,19 @@ impl Home {
             Some(address) => Some(Bluez::start(address).await?),
             None => None,
         };
-        let mut home = Self { options, teller, devices: BTreeMap::new(), described: vec![], _bluez: None, records: 0 };
+        let mut home = Self {
+            options,
+            teller,
+            devices: BTreeMap::new(),
+            described: vec![],
+            bluez: None,
+            records: 0,
+            last_finger: None,
+        };
         for kind in home.options.kinds.clone() {
             home.switch_on(kind, bluez.as_ref())?;
         }
-        home._bluez = bluez;
+        home.bluez = bluez;
         Ok(home)
     }
 
@@ -210,8 +220,23 @@ impl Home {
 
     async fn measure_everywhere(&mut self, body: Body, day: f64) {
         for kind in self.kinds_that_measure(&body) {
-            self.measure(kind, body, Some(day), 0).await;
+            if kind != Kind::Nonin || self.finger_is_free(day) {
+                self.measure(kind, body, Some(day), 0).await;
+            }
         }
+    }
+
+    /// A stream tells two sittings apart by the finger that was out between them, so days that pass too fast for that share one. The second
+    /// try of a cold finger belongs to its first.
+    fn finger_is_free(&mut self, day: f64) -> bool {
+        let now = Instant::now();
+        let same_sitting = |(_, of): (Instant, f64)| (of - day).abs() < f64::EPSILON;
+        let rested = |(since, _): (Instant, f64)| now - since >= serial::nonin::SITTINGS_APART;
+        let free = self.last_finger.is_none_or(|last| same_sitting(last) || rested(last));
+        if free {
+            self.last_finger = Some((now, day));
+        }
+        free
     }
 
     async fn measure(&mut self, kind: Kind, body: Body, story_day: Option<f64>, seconds: u32) {

@@ -22,8 +22,11 @@ use crate::{
 const TICK: Duration = Duration::from_millis(40);
 const FRAMES_A_TICK: usize = 3;
 const DISPLAY_LASTS: Duration = Duration::from_secs(10);
-/// How long the finger stays in when the home does not say.
-const FINGER_SECONDS: u32 = 5;
+/// How long the finger stays in when the home does not say: over four seconds, which is what a running average takes to settle, and short
+/// enough that it is out for three before the next story day of eight.
+const FINGER_IN: Duration = Duration::from_millis(4600);
+/// How soon after a finger another one can be told from it.
+pub const SITTINGS_APART: Duration = Duration::from_millis(7500);
 
 /// The device and its state.
 #[derive(Debug)]
@@ -71,8 +74,8 @@ impl Nonin {
                 let record =
                     Record { number, body, real_time: now, device_time, clock_set: true, stored: false, story_day };
                 self.teller.measured(&self.identity, &record).await;
-                let seconds = if seconds == 0 { FINGER_SECONDS } else { seconds };
-                self.finger = Some((record, Instant::now() + Duration::from_secs(seconds.into())));
+                let finger_in = if seconds == 0 { FINGER_IN } else { Duration::from_secs(seconds.into()) };
+                self.finger = Some((record, Instant::now() + finger_in));
                 self.told = false;
             }
             Order::Remember(_) => {}
