@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use vitals::{Answer, Colour, KitId, Reading};
 
 use crate::{
-    AlertChange, AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan, Reason,
+    AlertChange, AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan,
     chart::Memory,
     episode::{self, Fed, Opening},
     rules::{Rule, Seen},
@@ -138,27 +138,13 @@ fn judge<'p>(
     let fresh = || Memory { newest: Timestamp::MIN, stands: None, remembered: VecDeque::new() };
     let memory = chart.rules.entry(Arc::clone(&rule.id)).or_insert_with(fresh);
     let stale = now.duration_since(newest) > plan.programme().clinic().late_after.0;
-    match newest.cmp(&memory.newest) {
-        Ordering::Less => findings.extend(together),
-        order => {
-            let worst =
-                together.into_iter().max_by(|a, b| a.colour.cmp(&b.colour).then_with(|| by_time_then_badness(a, b)));
-            let news = |worst: &Finding| {
-                order.is_gt() || memory.stands.as_ref().is_none_or(|stands| worst.colour > stands.colour)
-            };
-            if let Some(worst) = worst.filter(news) {
-                let finding = Arc::new(if stale { late(worst) } else { worst });
-                memory.newest = newest;
-                memory.stands = Some(Arc::clone(&finding));
-                if finding.colour > Mark::Green {
-                    memory.remember(&finding);
-                }
-                judged.push(Judged { rule, finding, stands: true });
-            }
-        }
+    if newest < memory.newest {
+        findings.extend(together);
+    } else if let Some(finding) = stand(memory, newest, together, stale) {
+        judged.push(Judged { rule, finding, stands: true });
     }
     for finding in findings.into_iter().filter(|finding| finding.colour > Mark::Green) {
-        if !memory.remembered.iter().any(|known| same(known, &finding)) {
+        if !memory.knows(&finding) {
             let finding = Arc::new(late(finding));
             memory.remember(&finding);
             judged.push(Judged { rule, finding, stands: false });
@@ -166,27 +152,29 @@ fn judge<'p>(
     }
 }
 
+/// Lets the worst of what was taken together stand, where it is news: newer, or worse at the same time. All of it is remembered.
+fn stand(memory: &mut Memory, newest: Timestamp, together: Vec<Finding>, stale: bool) -> Option<Arc<Finding>> {
+    let together: Vec<Arc<Finding>> =
+        together.into_iter().map(|finding| Arc::new(if stale { late(finding) } else { finding })).collect();
+    let worst = together.iter().max_by(|a, b| a.colour.cmp(&b.colour).then_with(|| by_time_then_badness(a, b)))?;
+    let worse = memory.stands.as_ref().is_none_or(|stands| worst.colour > stands.colour);
+    if newest == memory.newest && !worse {
+        return None;
+    }
+    for finding in together.iter().filter(|finding| finding.colour > Mark::Green) {
+        if !memory.knows(finding) {
+            memory.remember(finding);
+        }
+    }
+    memory.newest = newest;
+    memory.stands = Some(Arc::clone(worst));
+    Some(Arc::clone(worst))
+}
+
 fn late(mut finding: Finding) -> Finding {
     finding.late = true;
     finding.why.push_str(", arrived late");
     finding
-}
-
-/// The same value or answer of the same time, from the same device: a repeat, whatever its flags.
-fn same(a: &Finding, b: &Finding) -> bool {
-    let device = |finding: &Finding| match finding.inputs.first() {
-        Some(Input::Reading { device, .. }) => Some(device.clone()),
-        _ => None,
-    };
-    let value = |finding: &Finding| match &finding.reason {
-        Reason::Band { value, .. } => Some(*value),
-        _ => None,
-    };
-    let answer = |finding: &Finding| match &finding.reason {
-        Reason::Answer { answer, .. } => Some(answer.clone()),
-        _ => None,
-    };
-    a.at == b.at && value(a) == value(b) && answer(a) == answer(b) && device(a) == device(b)
 }
 
 /// A total order that does not depend on how the readings came: time, mark, words, device.

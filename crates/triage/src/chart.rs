@@ -10,10 +10,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use vitals::{Colour, Reading, Value, Vital, check_step};
+use vitals::{Colour, DeviceId, Reading, Value, Vital, check_step};
 
 use crate::{
-    Alert, AlertId, Finding, Mark, Plan,
+    Alert, AlertId, Finding, Input, Mark, Plan,
     bounds::{ENDED_MAX, REMEMBERED_MAX},
     rules::Slot,
 };
@@ -53,6 +53,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Has this been found before? The same value or answer of the same time, from the same device, is a repeat, whatever its flags.
+    pub fn knows(&self, finding: &Finding) -> bool {
+        self.remembered.iter().any(|known| key(known) == key(finding))
+    }
+
     pub fn remember(&mut self, finding: &Arc<Finding>) {
         if self.remembered.len() == REMEMBERED_MAX {
             self.remembered.pop_front();
@@ -153,4 +158,13 @@ impl Chart {
 pub fn suspect_step(chart: &Chart, reading: &Reading) -> Option<String> {
     let (at, before) = chart.newest.get(&reading.vital)?;
     check_step(reading.vital, *before, reading.value, reading.measured_at.duration_since(*at))
+}
+
+/// What makes a finding a repeat of another.
+fn key(finding: &Finding) -> (Timestamp, Option<Value>, Option<&str>, Option<&DeviceId>) {
+    match finding.inputs.first() {
+        Some(Input::Reading { value, device, .. }) => (finding.at, Some(*value), None, Some(device)),
+        Some(Input::Answer { answer, .. }) => (finding.at, None, Some(answer.as_str()), None),
+        None => (finding.at, None, None, None),
+    }
 }

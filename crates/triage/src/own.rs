@@ -10,7 +10,7 @@ use vitals::{PatientId, Unit};
 use crate::{
     Number, Problem, Programme, ProgrammeError,
     bands::Rung,
-    bounds::OWN_LIMITS_MAX,
+    bounds::{OWN_LIMITS_MAX, TEXT_CHARS_MAX},
     rules::{BandSpec, Spec},
 };
 
@@ -75,8 +75,13 @@ pub(crate) fn check(own: &Own, programme: &Programme, patient: &PatientId) -> Re
             fault(at, ".unit", format!("found {:?}, want {:?}", limit.unit.ucum(), spec.vital.unit().ucum()));
         }
         for (field, text) in [(".author", &limit.author), (".reason", &limit.reason)] {
-            if text.trim().is_empty() {
-                fault(at, field, "found nothing, want it said".to_owned());
+            let characters = text.chars().count();
+            if text.trim().is_empty() || characters > TEXT_CHARS_MAX {
+                fault(
+                    at,
+                    field,
+                    format!("found {characters} characters, want 1 to {TEXT_CHARS_MAX}, and not only spaces"),
+                );
             }
         }
         if limit.until.is_some_and(|until| until <= limit.from) {

@@ -25,12 +25,12 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The programme and its examples, not yet run. Faults are noted in the document.
 pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<Example>)> {
+    if document.is_faulty() {
+        return None;
+    }
     for key in document.keys() {
         if !KEYS.contains(&key.as_str()) {
-            document.problem(
-                &steps![key.as_str()],
-                format!("found unknown field `{key}`, want one of {}", KEYS.join(", ")),
-            );
+            document.problem_of_key(&key, format!("found unknown field `{key}`, want one of {}", KEYS.join(", ")));
         }
     }
     let id = document.read::<String>(&steps!["id"]);

@@ -12,7 +12,7 @@ use crate::{Chart, Event, Finding, Mark, Own, Plan, Sitting, assess};
 const MONDAY: civil::DateTime = civil::date(2026, 11, 23).at(8, 0, 0, 0);
 
 /// Runs it; a fault says which example it is and what came out.
-pub(super) fn run(programme: &Programme, example: &Example) -> Result<(), String> {
+pub(super) fn run(programme: &Arc<Programme>, example: &Example) -> Result<(), String> {
     let name = &example.name;
     let chart = chart(programme, example).map_err(|fault| format!("example {name:?}: {fault}"))?;
     let found: BTreeMap<&str, Mark> = chart.standing().map(|finding| (finding.rule.as_str(), finding.colour)).collect();
@@ -34,7 +34,7 @@ fn words(marks: &BTreeMap<&str, Mark>) -> String {
     each.join(", ")
 }
 
-fn chart(programme: &Programme, example: &Example) -> Result<Chart, String> {
+fn chart(programme: &Arc<Programme>, example: &Example) -> Result<Chart, String> {
     let local = |at: civil::DateTime| {
         programme.zone.to_timestamp(at).map_err(|_| format!("found time {at}, want one of a calendar"))
     };
@@ -45,7 +45,7 @@ fn chart(programme: &Programme, example: &Example) -> Result<Chart, String> {
         return Err(format!("found now {} before at {taken}, want it at or after", example.now.unwrap_or(taken)));
     }
     let patient: PatientId = "example".parse().expect("an id");
-    let plan = Plan::new(patient, Arc::new(programme.clone()), Own::default(), programme.zone.clone(), since)
+    let plan = Plan::new(patient, Arc::clone(programme), Own::default(), programme.zone.clone(), since)
         .map_err(|fault| fault.to_string())?;
     let (readings, answers) = (readings(example, at)?, answers(programme, example, at)?);
     let kit: KitId = "example".parse().expect("an id");

@@ -5,7 +5,7 @@ mod example;
 mod file;
 mod place;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use jiff::tz::TimeZone;
 
@@ -47,17 +47,16 @@ impl Programme {
             return Err(ProgrammeError::new(vec![problem]));
         }
         let mut document = place::Document::parse(text, file);
-        let programme = check::programme(&mut document);
-        if let Some((programme, examples)) = &programme
-            && !document.is_faulty()
-        {
+        let Some((programme, examples)) = check::programme(&mut document) else { return document.finish(None) };
+        let programme = Arc::new(programme);
+        if !document.is_faulty() {
             for (at, example) in examples.iter().enumerate() {
-                if let Err(fault) = example::run(programme, example) {
+                if let Err(fault) = example::run(&programme, example) {
                     document.problem(&place::steps!["example", at], fault);
                 }
             }
         }
-        document.finish(programme.map(|(programme, _)| programme))
+        document.finish(Some(Arc::unwrap_or_clone(programme)))
     }
 
     /// Its id, e.g. `copd`.

@@ -93,7 +93,7 @@ impl From<usize> for Step {
 
 /// A path from steps: `steps!["rule", 0, "unit"]`.
 macro_rules! steps {
-    ($($step:expr),* $(,)?) => { vec![$($crate::programme::place::Step::from($step)),*] };
+    ($($step:expr),* $(,)?) => { [$($crate::programme::place::Step::from($step)),*] };
 }
 pub(crate) use steps;
 
@@ -224,12 +224,9 @@ impl<'a> Document<'a> {
             place = path.to_vec();
         }
         let message = error.message();
-        if let Some(name) =
-            between(message, "missing field `", "`").or_else(|| between(message, "unknown field `", "`"))
-        {
-            if place.last() != Some(&Step::from(name)) {
-                place.push(name.into());
-            }
+        let named = between(message, "missing field `", "`").or_else(|| between(message, "unknown field `", "`"));
+        if let Some(name) = named.filter(|name| place.last() != Some(&Step::from(*name))) {
+            place.push(name.into());
         }
         self.problem_at(offset, field(&place), plain(message));
     }

@@ -124,13 +124,32 @@ pub(crate) struct Deadline<'a> {
     pub last_at: Option<Timestamp>,
 }
 
-/// Flags that say nothing against the value itself: where its time comes from, how it travelled, and what is true of the body.
-const HARMLESS: [&str; 6] =
-    ["clock_not_set", "clock_implausible", "from_storage", "simulated", "irregular_pulse", "user_unknown"];
+/// Flags that say nothing against the value itself: where its time comes from, how it travelled, that the device is content, and what is
+/// true of the body.
+const HARMLESS: [&str; 13] = [
+    "clock_not_set",
+    "clock_implausible",
+    "from_storage",
+    "simulated",
+    "measurement_ongoing",
+    "validated_data",
+    "fully_qualified_data",
+    "low_battery",
+    "smart_point",
+    "drug",
+    "irregular_pulse",
+    "pulse_above_range",
+    "pulse_below_range",
+];
+/// The same, by their beginning: where on the body, and which user of the device.
+const HARMLESS_STARTS: [&str; 2] = ["site_", "user_"];
+/// So many doubts are told in one sentence.
+const DOUBTS_MAX: usize = 8;
 
 /// What is doubtful about a reading, in words: `, doubtful: low perfusion`, or nothing. A doubtful value is judged all the same.
 pub(crate) fn doubt(flags: &[Flag]) -> String {
-    let mut doubts: Vec<&str> = flags.iter().map(Flag::as_str).filter(|flag| !HARMLESS.contains(flag)).collect();
+    let harmless = |flag: &&str| HARMLESS.contains(flag) || HARMLESS_STARTS.iter().any(|start| flag.starts_with(start));
+    let mut doubts: Vec<&str> = flags.iter().map(Flag::as_str).filter(|flag| !harmless(flag)).collect();
     doubts.sort_unstable();
     doubts.dedup();
     if doubts.is_empty() {
@@ -138,6 +157,7 @@ pub(crate) fn doubt(flags: &[Flag]) -> String {
     }
     let words: Vec<String> = doubts
         .into_iter()
+        .take(DOUBTS_MAX)
         .map(|flag| match flag {
             "suspect" => "hardly believable value".to_owned(),
             "suspect_step" => "large step from the value before".to_owned(),
@@ -165,7 +185,7 @@ mod tests {
     #[test]
     fn doubts_are_told_in_a_fixed_order_and_harmless_flags_are_none() {
         let flags = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Flag>>();
-        assert_eq!(doubt(&flags(&["simulated", "from_storage"])), "");
+        assert_eq!(doubt(&flags(&["simulated", "from_storage", "site_ear", "user_2"])), "");
         assert_eq!(
             doubt(&flags(&["suspect_step", "low_perfusion"])),
             ", doubtful: low perfusion, large step from the value before"

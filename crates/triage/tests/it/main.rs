@@ -1,5 +1,7 @@
 //! The behaviour of triage through its public interface: a person, what comes, and what must come out.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test that panics is a failing test")]
+
 mod alerts;
 mod copd;
 mod files;

@@ -1,6 +1,6 @@
 //! A person on the COPD programme, for tests that are lines: what came when, and what must come out.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::{Timestamp, tz::TimeZone};
 use triage::{
@@ -15,8 +15,11 @@ pub struct Person {
     pub seq: u64,
 }
 
+static PROGRAMME: LazyLock<Arc<Programme>> =
+    LazyLock::new(|| Arc::new(Programme::parse(COPD, "copd.toml").unwrap_or_else(|fault| panic!("{fault}"))));
+
 pub fn copd() -> Arc<Programme> {
-    Arc::new(Programme::parse(COPD, "copd.toml").unwrap_or_else(|fault| panic!("{fault}")))
+    Arc::clone(&PROGRAMME)
 }
 
 pub fn time(text: &str) -> Timestamp {
