@@ -1,1 +1,6 @@
-//! tests
+//! What the whole-system tests share: starting, killing and asking the real programs.
+
+pub mod clinic;
+pub mod home;
+pub mod load;
+pub mod program;

@@ -1,0 +1,71 @@
+# Vagt: two commands do everything. They install what is missing first (see .ci/install).
+#   make demo    the whole clinic on this machine, with simulated homes
+#   make test    everything that continuous integration runs
+#   make bench   the measured figures
+
+.PHONY: demo test bench build assets schemas check unit system browser deny clean-assets install-demo install-test
+.DEFAULT_GOAL := help
+
+DIST := crates/desk/assets/dist
+VENV := target/venv
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: install-demo assets
+	cargo build --release --bins
+	target/release/vagt demo
+
+test: install-test assets check build unit browser deny
+	@echo "make test: all of it passed"
+
+bench: install-demo assets
+	cargo build --release --bins
+	target/release/vagt bench ingest
+	cargo bench -p benches
+
+# --- the parts
+
+install-demo:
+	@.ci/install demo
+
+install-test: $(VENV)/paho
+	@.ci/install test
+
+$(VENV)/paho: tests/requirements.txt
+	@.ci/install test
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	touch $@
+
+assets: $(DIST)/.built
+
+$(DIST)/.built: crates/desk/assets/package.json crates/desk/assets/package-lock.json $(wildcard crates/desk/assets/src/*)
+	cd crates/desk/assets && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	touch $@
+
+build: assets
+	cargo build --workspace --bins
+
+check: assets
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+unit: build
+	cargo nextest run --workspace
+
+browser: build tests/browser/node_modules/.installed
+	node --test tests/browser/
+
+tests/browser/node_modules/.installed: tests/browser/package.json tests/browser/package-lock.json
+	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+# Advisories need the network's advisory database, or a copy of it in ADVISORY_DB; without either it is said, not hidden.
+deny:
+	cargo deny --offline check bans licenses sources
+	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny check advisories; \
+	else echo "make deny: advisories NOT checked: the advisory database can't be reached from here"; fi
+
+schemas: build
+	target/debug/vagt config schema --all docs/schemas

@@ -1,0 +1,2 @@
+//! pure
+fn main() {}

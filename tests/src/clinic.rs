@@ -1,0 +1,229 @@
+//! A clinic: `vagt serve` with its own folder, roster and account, asked as a browser and as the store's reader would.
+
+use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Client;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use store::{Sqlite, Store};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+use vitals::{KitId, PatientId};
+
+use crate::program::{Running, ours};
+
+/// The account that every test clinic has.
+pub const NURSE: (&str, &str) = ("mette", "correct horse battery staple");
+/// How long anything that must happen may take. Generous: a test machine is busy.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// What a kit signs in with, and for whom.
+#[derive(Clone, Debug)]
+pub struct KitLogin {
+    /// The kit: MQTT client id and user name.
+    pub kit: KitId,
+    /// Its patient.
+    pub patient: PatientId,
+    /// Its password.
+    pub secret: String,
+}
+
+impl KitLogin {
+    /// The `number`th simulated kit, given to the `number`th simulated patient.
+    #[must_use]
+    pub fn simulated(number: usize) -> Self {
+        Self {
+            kit: format!("kit-{number}").parse().expect("a kit id"),
+            patient: format!("p-{number}").parse().expect("a patient id"),
+            secret: format!("secret-of-simulated-kit-{number}"),
+        }
+    }
+}
+
+/// A running clinic.
+pub struct Clinic {
+    folder: TempDir,
+    serve: Option<Running>,
+    /// Where the pages are.
+    pub http: String,
+    /// Where kits connect.
+    pub mqtt_port: u16,
+    client: Client,
+}
+
+impl Clinic {
+    /// Starts a clinic with these kits, on free ports.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start(kits: &[KitLogin]) -> Result<Self> {
+        let mut clinic = Self::stopped(kits).await?;
+        clinic.restart().await?;
+        Ok(clinic)
+    }
+
+    /// A clinic with its folder, store and account, but not running.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub async fn stopped(kits: &[KitLogin]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("roster.toml"), roster(kits))?;
+        let client = Client::builder().cookie_store(true).build()?;
+        let clinic = Self { folder, serve: None, http: String::new(), mqtt_port: 0, client };
+        clinic.write_config("127.0.0.1:0", "127.0.0.1:0")?;
+        clinic.add_account().await?;
+        Ok(clinic)
+    }
+
+    /// Starts `vagt serve` (again), on the same ports as before.
+    ///
+    /// # Errors
+    /// When it does not say that it is ready.
+    pub async fn restart(&mut self) -> Result<()> {
+        let config = self.path("hub.toml");
+        let args = ["serve", "--json", "--config", config.to_str().context("UTF-8")?];
+        let mut serve = Running::start(&ours("vagt")?, &args, &[("RUST_LOG", "info")], &self.path("serve.log"))?;
+        let ready = serve.line_where(|line| line["ready"] == true).await.with_context(|| self.log())?;
+        self.http = ready["http"].as_str().context("http")?.to_owned();
+        let mqtt = ready["mqtt"].as_str().context("mqtt")?;
+        self.mqtt_port = mqtt.rsplit(':').next().context("a port")?.parse()?;
+        self.write_config(mqtt, self.http.trim_start_matches("http://"))?;
+        self.serve = Some(serve);
+        Ok(())
+    }
+
+    /// `kill -9` of the hub.
+    ///
+    /// # Errors
+    /// When it was not running.
+    pub async fn kill_9(&mut self) -> Result<()> {
+        self.serve.take().context("it is running")?.kill_9().await
+    }
+
+    /// Stops it gracefully and gives its exit code.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub async fn stop(&mut self) -> Result<i32> {
+        self.serve.take().context("it is running")?.stop().await
+    }
+
+    /// A path in the clinic's folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What the hub has logged, for a failing test's message.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("serve.log")).unwrap_or_default()
+    }
+
+    /// Signs in as the nurse.
+    ///
+    /// # Errors
+    /// When the pages do not let her in.
+    pub async fn sign_in(&self) -> Result<()> {
+        let page = self.client.get(format!("{}/sign-in", self.http)).send().await?.text().await?;
+        let form = [("user", NURSE.0), ("password", NURSE.1), ("csrf", csrf(&page)?)];
+        let answer = self.client.post(format!("{}/sign-in", self.http)).form(&form).send().await?;
+        ensure!(answer.status().is_success(), "sign-in: {}: {}", answer.status(), answer.text().await?);
+        Ok(())
+    }
+
+    /// Asks the API (signed in).
+    ///
+    /// # Errors
+    /// When it answers with an error.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let answer = self.client.get(format!("{}{path}", self.http)).send().await?;
+        ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+        Ok(answer.json().await?)
+    }
+
+    /// Waits until an alert on the queue satisfies `wanted`.
+    ///
+    /// # Errors
+    /// When none does in time.
+    pub async fn alert_where(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let until = Instant::now() + SOON;
+        loop {
+            let alerts = self.get("/api/v1/alerts").await?;
+            let list = alerts.as_array().or_else(|| alerts["alerts"].as_array()).context("a list of alerts")?;
+            if let Some(alert) = list.iter().find(|alert| wanted(alert)) {
+                return Ok(alert.clone());
+            }
+            ensure!(Instant::now() < until, "no such alert; the queue holds {alerts}\n{}", self.log());
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Opens the store beside the running hub, to count what is in it.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub async fn store(&self) -> Result<Sqlite> {
+        Ok(Sqlite::open_read_only(&self.path("data/vagt.db")).await?)
+    }
+
+    /// Waits until the store satisfies `wanted`.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub async fn stored_where(&self, wanted: impl Fn(&store::Stored) -> bool) -> Result<store::Stored> {
+        let store = self.store().await?;
+        let until = Instant::now() + SOON;
+        loop {
+            let stored = store.stored().await?;
+            if wanted(&stored) {
+                return Ok(stored);
+            }
+            ensure!(Instant::now() < until, "the store holds {stored:?}\n{}", self.log());
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn write_config(&self, mqtt: &str, http: &str) -> Result<()> {
+        let text = format!(
+            "clinic = \"Test clinic\"\ndata = \"data\"\nroster = \"roster.toml\"\nsimulated = true\n\
+             [mqtt]\nlisten = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n"
+        );
+        Ok(fs::write(self.path("hub.toml"), text)?)
+    }
+
+    async fn add_account(&self) -> Result<()> {
+        let config = self.path("hub.toml");
+        let args =
+            ["account", "add", NURSE.0, "--name", "Mette L.", "--role", "nurse", "--language", "en", "--json", "--config"];
+        let args = [&args[..], &[config.to_str().context("UTF-8")?]].concat();
+        let mut add = Running::start(&ours("vagt")?, &args, &[], &self.path("account.log"))?;
+        add.tell(NURSE.1).await?;
+        add.line_where(|line| line["user"] == NURSE.0).await?;
+        Ok(())
+    }
+}
+
+/// The form token of a page.
+fn csrf(page: &str) -> Result<&str> {
+    let (_, rest) = page.split_once("name=\"csrf\"").context("a csrf field")?;
+    let (_, rest) = rest.split_once("value=\"").context("its value")?;
+    Ok(rest.split_once('"').context("its end")?.0)
+}
+
+fn roster(kits: &[KitLogin]) -> String {
+    let mut text = String::from("# Simulated people and kits of a test.\n");
+    for KitLogin { kit, patient, secret } in kits {
+        let hash: String = Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
+        let since = "2020-01-01T00:00:00Z";
+        write!(
+            text,
+            "[[patient]]\nid = \"{patient}\"\nname = \"Simulated {patient}\"\nborn = 1948\nprogramme = \"copd\"\nsimulated = true\n\
+             [[kit]]\nid = \"{kit}\"\npatient = \"{patient}\"\nsecret_sha256 = \"{hash}\"\nsince = \"{since}\"\n"
+        )
+        .expect("a string takes all");
+    }
+    text
+}

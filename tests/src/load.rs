@@ -1,0 +1,96 @@
+//! A kit that keeps its promise: it sends its messages in order, keeps each until the core's `acks` covers it, and comes back for ever.
+//!
+//! Written here, not taken from the edge, so that the core is tested by somebody else's idea of the contract.
+
+use std::{collections::VecDeque, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Packet, PublishOptions, mqttbytes::QoS};
+use tokio::time::{sleep, timeout};
+use wire::{Acks, Message, Topic, TopicKind};
+
+use crate::clinic::KitLogin;
+
+/// Messages sent but not acknowledged, at most.
+const WINDOW: usize = 32;
+/// How long a connection may say nothing while something is waited for.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long to wait before connecting again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Sends messages from `next` until it has no more and the core has acknowledged the last.
+///
+/// # Errors
+/// When the core rejects one: the load is made of good messages.
+pub async fn send_all(mqtt_port: u16, login: &KitLogin, mut next: impl FnMut() -> Option<Message>) -> Result<()> {
+    let mut waiting = VecDeque::new();
+    waiting.extend(next());
+    while !waiting.is_empty() {
+        if let Err(cut) = one_connection(mqtt_port, login, &mut waiting, &mut next).await {
+            if cut.is::<Rejected>() {
+                return Err(cut);
+            }
+            sleep(PAUSE).await;
+        }
+        waiting.extend(waiting.is_empty().then(&mut next).flatten());
+    }
+    Ok(())
+}
+
+/// The core put a good message into quarantine.
+#[derive(Debug)]
+struct Rejected(Acks);
+
+impl std::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the core rejected {:?}", self.0.rejected)
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// Sends what waits until it is all acknowledged or the connection is cut.
+async fn one_connection(
+    mqtt_port: u16,
+    login: &KitLogin,
+    waiting: &mut VecDeque<Message>,
+    next: &mut impl FnMut() -> Option<Message>,
+) -> Result<()> {
+    let mut options = MqttOptions::new(login.kit.as_str(), ("127.0.0.1", mqtt_port));
+    options.set_clean_start(true).set_keep_alive(10).set_credentials(login.kit.as_str(), login.secret.clone());
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    let (client, mut events) = AsyncClient::builder(options).capacity(WINDOW * 2).build();
+    let acks = Topic::new(&login.kit, TopicKind::Acks).to_string();
+    let readings = Topic::new(&login.kit, TopicKind::Readings).to_string();
+    let mut sent = 0;
+    while !waiting.is_empty() {
+        match timeout(SILENCE_MAX, events.poll()).await.context("the core says nothing")?? {
+            Event::Incoming(Packet::ConnAck(_)) => client.try_subscribe(&acks, QoS::AtLeastOnce)?,
+            Event::Incoming(Packet::SubAck(_)) => send_more(&client, &readings, waiting, &mut sent)?,
+            Event::Incoming(Packet::Publish(publish)) => {
+                let covered: Acks = serde_json::from_slice(&publish.payload).context("acks")?;
+                if !covered.rejected.is_empty() {
+                    bail!(Rejected(covered));
+                }
+                while waiting.front().is_some_and(|message| message.seq <= covered.through) {
+                    waiting.pop_front();
+                    sent = usize::saturating_sub(sent, 1);
+                }
+                waiting.extend(std::iter::from_fn(&mut *next).take(WINDOW.saturating_sub(waiting.len())));
+                send_more(&client, &readings, waiting, &mut sent)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn send_more(client: &AsyncClient, topic: &str, waiting: &VecDeque<Message>, sent: &mut usize) -> Result<()> {
+    for message in waiting.iter().skip(*sent).take(WINDOW.saturating_sub(*sent)) {
+        client.try_publish(topic, serde_json::to_vec(message)?, PublishOptions::at_least_once())?;
+        *sent += 1;
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Whole systems of real programs: simulated devices, `vagt-edge`, MQTT, `vagt serve`, the store and the pages.
+
+#[path = "system/ble.rs"]
+mod ble;
+#[path = "system/clients.rs"]
+mod clients;
+#[path = "system/faults.rs"]
+mod faults;
+#[path = "system/kill.rs"]
+mod kill;
+#[path = "system/serial.rs"]
+mod serial;

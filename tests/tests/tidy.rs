@@ -1,0 +1,190 @@
+//! The habits of this tree, checked: who may use whom, what the pure crates must not know, that every file opens with its purpose, and
+//! that golden files only grow.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Who may use whom, among our own crates. The folders are the architecture (docs/ARCHITECTURE.md).
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("vitals", &[]),
+    ("drivers", &["vitals"]),
+    ("wire", &["vitals"]),
+    ("triage", &["vitals"]),
+    ("edge", &["vitals", "drivers", "wire"]),
+    ("store", &["vitals", "triage"]),
+    ("desk", &["vitals", "triage", "store"]),
+    ("hub", &["vitals", "drivers", "wire", "triage", "store", "desk"]),
+    ("firmware-sim", &[]),
+    ("tests", &["vitals", "wire", "triage", "store"]),
+    ("benches", &[]),
+];
+
+/// What a pure crate may use besides: numbers, time as data, text formats. No IO, no clock, no async.
+const PURE: &[&str] = &["vitals", "drivers", "wire", "triage"];
+const PURE_MAY_USE: &[&str] =
+    &["jiff", "rust_decimal", "schemars", "serde", "serde_json", "serde_spanned", "thiserror", "toml", "uuid"];
+
+/// What a kit must not carry, however deep: server frameworks and database server clients.
+const KIT_MUST_NOT_CARRY: &[&str] =
+    &["axum", "actix-web", "hyper", "mqtt5", "sqlx-postgres", "sqlx-mysql", "tokio-postgres", "postgres", "askama"];
+
+/// Golden files of the wire with the first 16 hex digits of their SHA-256. Lines are added, never changed.
+const GOLDEN: &[(&str, &str)] = &[
+    ("v1-acks.json", "5adc6aea7a81e30c"),
+    ("v1-commands.json", "6a06e9cb4bfff1c0"),
+    ("v1-readings-precision.json", "9a9b3049a0a7b768"),
+    ("v1-readings.json", "e3b396e0c4b90a54"),
+    ("v1-status.json", "7ca88b122a997bf1"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// Our packages, each with the names of its direct, normal dependencies.
+fn direct(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let members: BTreeSet<&str> =
+        metadata["workspace_members"].as_array().expect("members").iter().filter_map(Value::as_str).collect();
+    metadata["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .filter(|package| members.contains(text(package, "id")))
+        .map(|package| {
+            let normal = package["dependencies"].as_array().expect("dependencies").iter();
+            let names = normal.filter(|d| d["kind"].is_null()).map(|d| text(d, "name").to_owned());
+            (text(package, "name").to_owned(), names.collect())
+        })
+        .collect()
+}
+
+/// Every package that `from` reaches through normal dependencies.
+fn reachable(metadata: &Value, from: &str) -> BTreeSet<String> {
+    let names: BTreeMap<&str, &str> =
+        metadata["packages"].as_array().expect("packages").iter().map(|p| (text(p, "id"), text(p, "name"))).collect();
+    let nodes: BTreeMap<&str, &Value> =
+        metadata["resolve"]["nodes"].as_array().expect("nodes").iter().map(|n| (text(n, "id"), n)).collect();
+    let start = names.iter().find(|(id, name)| **name == from && id.starts_with("path")).expect("our package").0;
+    let mut seen = BTreeSet::new();
+    let mut todo = vec![*start];
+    while let Some(id) = todo.pop() {
+        for dep in nodes[id]["deps"].as_array().expect("deps") {
+            let normal = dep["dep_kinds"].as_array().expect("kinds").iter().any(|kind| kind["kind"].is_null());
+            if normal && seen.insert(names[text(dep, "pkg")].to_owned()) {
+                todo.push(text(dep, "pkg"));
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn crates_use_only_what_the_table_allows() {
+    let direct = direct(&metadata());
+    let ours: BTreeSet<_> = direct.keys().cloned().collect();
+    assert_eq!(ours, MAY_USE.iter().map(|(name, _)| (*name).to_owned()).collect(), "a crate without a line in MAY_USE");
+    for (name, allowed) in MAY_USE {
+        for used in direct[*name].intersection(&ours) {
+            assert!(allowed.contains(&used.as_str()), "{name} uses {used}, which its line in MAY_USE does not allow");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_know_no_io_no_clock_and_no_async() {
+    let direct = direct(&metadata());
+    for name in PURE {
+        for used in &direct[*name] {
+            let ours = MAY_USE.iter().any(|(known, _)| known == used);
+            assert!(ours || PURE_MAY_USE.contains(&used.as_str()), "{name} is pure and may not use {used}");
+        }
+    }
+}
+
+#[test]
+fn a_kit_carries_no_server_framework_and_no_database_server_client() {
+    let carried = reachable(&metadata(), "edge");
+    for name in KIT_MUST_NOT_CARRY {
+        assert!(!carried.contains(*name), "vagt-edge carries {name}");
+    }
+}
+
+/// Every file that git knows, or would.
+fn files() -> Vec<PathBuf> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git runs");
+    assert!(output.status.success(), "git ls-files: {}", String::from_utf8_lossy(&output.stderr));
+    let listed = String::from_utf8(output.stdout).expect("UTF-8 names");
+    let files: Vec<_> = listed.lines().map(|line| root().join(line)).filter(|path| path.is_file()).collect();
+    assert!(files.len() > 50, "found only {} files", files.len());
+    files
+}
+
+/// How a file of this kind begins when it says what it is for; `None` for kinds that can't.
+fn opening(path: &Path) -> Option<&'static [&'static str]> {
+    match path.extension()?.to_str()? {
+        "rs" => Some(&["//!"]),
+        "sql" => Some(&["--"]),
+        "css" => Some(&["/*"]),
+        "js" | "mjs" => Some(&["//", "/*"]),
+        "html" => Some(&["{#", "<!--"]),
+        "ftl" => Some(&["#"]),
+        "py" | "sh" | "yml" | "yaml" | "conf" | "service" => Some(&["#"]),
+        "md" => Some(&["# "]),
+        "toml" if path.file_name() != Some("Cargo.toml".as_ref()) => Some(&["#"]),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_file_opens_with_its_purpose() {
+    let mut without = Vec::new();
+    for path in files() {
+        let Some(openings) = opening(&path) else { continue };
+        let content = fs::read_to_string(&path).expect("readable");
+        if !openings.iter().any(|opening| content.starts_with(opening)) {
+            without.push(path);
+        }
+    }
+    assert!(without.is_empty(), "files that do not open with what they are for: {without:#?}");
+}
+
+#[test]
+fn golden_files_only_grow() {
+    let folder = root().join("crates/wire/tests/golden");
+    let found: BTreeMap<String, String> = fs::read_dir(&folder)
+        .expect("golden folder")
+        .map(|entry| {
+            let entry = entry.expect("entry");
+            let digest = Sha256::digest(fs::read(entry.path()).expect("readable"));
+            let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            (entry.file_name().into_string().expect("UTF-8"), hex)
+        })
+        .collect();
+    let known: BTreeMap<String, String> = GOLDEN.iter().map(|(n, h)| ((*n).to_owned(), (*h).to_owned())).collect();
+    assert_eq!(found, known, "a golden file was changed or has no line in GOLDEN");
+}
