@@ -1,0 +1,108 @@
+//! The roster, what was heard of kits, and signing in.
+
+use serde_json::json;
+
+use super::{
+    Failure, Open, ensure, same,
+    sample::{at, of},
+};
+use crate::{Account, Heard, Kit, Patient, Roster, StoreError, WebSession};
+
+fn patient(id: &str, name: &str) -> Patient {
+    Patient {
+        id: of(id),
+        name: name.to_owned(),
+        born: Some(1948),
+        programme: "copd".to_owned(),
+        own: json!({ "spo2": { "red_below": 85 } }),
+        simulated: true,
+        since: None,
+    }
+}
+
+fn kit(id: &str, patient: &str) -> Kit {
+    let devices = vec!["nonin-3230:501234567".to_owned()];
+    Kit { id: of(id), patient: of(patient), secret_sha256: "5e".repeat(32), since: None, devices, revoked: false }
+}
+
+pub(super) async fn the_roster_is_replaced_by_id(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    let first = Roster {
+        patients: vec![patient("p-2", "Børge Ægir"), patient("p-1", "Ane")],
+        kits: vec![kit("kit-1", "p-1"), kit("kit-2", "p-2")],
+    };
+    store.put_roster(&first, at(1)).await?;
+    let second = Roster {
+        patients: vec![Patient { born: None, own: json!(null), since: Some(at(-9)), ..patient("p-1", "Ane Å.") }],
+        kits: vec![Kit { revoked: true, ..kit("kit-1", "p-1") }, kit("kit-2", "p-1")],
+    };
+    store.put_roster(&second, at(2)).await?;
+
+    let found = store.roster().await?;
+    let wanted = Roster {
+        patients: vec![second.patients[0].clone(), Patient { since: Some(at(1)), ..first.patients[0].clone() }],
+        kits: vec![
+            Kit { since: Some(at(1)), ..second.kits[0].clone() },
+            Kit { since: Some(at(2)), ..second.kits[1].clone() },
+        ],
+    };
+    same("roster", found, wanted.clone())?;
+    store.put_roster(&Roster::default(), at(3)).await?;
+    drop(store);
+    same("roster after opening again", open().await?.roster().await?, wanted)
+}
+
+pub(super) async fn a_kit_needs_its_patient(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    let roster = Roster { patients: vec![patient("p-1", "Ane")], kits: vec![kit("kit-9", "p-9")] };
+    let refused = store.put_roster(&roster, at(0)).await;
+    ensure(matches!(refused, Err(StoreError::UnknownPatient { .. })), "a kit of nobody was not refused as such")?;
+    same("roster", store.roster().await?, Roster::default())
+}
+
+pub(super) async fn the_last_that_was_heard_of_a_kit(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    let heard = |kit: &str, second, online| {
+        let status = json!({ "version": "0.1.0", "spooled": second });
+        Heard { kit: of(kit), at: at(second), online, status }
+    };
+    store.heard(&[]).await?;
+    store.heard(&[heard("kit-2", 1, true), heard("kit-1", 2, true)]).await?;
+    store.heard(&[heard("kit-1", 5, false), heard("kit-2", 0, false)]).await?;
+    same("last heard", store.last_heard().await?, vec![heard("kit-1", 5, false), heard("kit-2", 1, true)])
+}
+
+pub(super) async fn accounts_are_replaced_by_user(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    let account = |user: &str, role: &str| Account {
+        user: user.to_owned(),
+        name: "Ane Ørum".to_owned(),
+        password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA".to_owned(),
+        role: role.to_owned(),
+        language: "da".to_owned(),
+    };
+    store.put_account(&account("ane", "nurse")).await?;
+    store.put_account(&account("bo", "operator")).await?;
+    store.put_account(&account("ane", "admin")).await?;
+    same("ane", store.account("ane").await?, Some(account("ane", "admin")))?;
+    same("bo", store.account("bo").await?, Some(account("bo", "operator")))?;
+    same("nobody", store.account("ANE' OR 1=1 --").await?, None)
+}
+
+pub(super) async fn web_sessions_expire(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    let session =
+        |id: &str, data: &str, second| WebSession { id: id.to_owned(), data: data.to_owned(), expires_at: at(second) };
+    for one in
+        [session("a", "{}", 10), session("b", "{}", 20), session("b", "{\"user\":1}", 30), session("c", "{}", 99)]
+    {
+        store.put_web_session(&one).await?;
+    }
+    same("a in time", store.web_session("a", at(9)).await?, Some(session("a", "{}", 10)))?;
+    same("a expired", store.web_session("a", at(10)).await?, None)?;
+    same("b replaced", store.web_session("b", at(29)).await?, Some(session("b", "{\"user\":1}", 30)))?;
+    store.end_web_session("c", at(15)).await?;
+    same("c ended", store.web_session("c", at(0)).await?, None)?;
+    same("a swept away", store.web_session("a", at(0)).await?, None)?;
+    same("b still there", store.web_session("b", at(16)).await?.is_some(), true)
+}
