@@ -1,3 +1,123 @@
-//! `vagt-edge`, the kit's agent.
+//! `vagt-edge`, the kit's agent: read the configuration, open the spool, start the links and the uplink, wait, stop.
 
-fn main() {}
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use edge::{agent, config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// The kit's agent of Vagt: reads medical devices and sends what they measure to the clinic.
+///
+/// Exit codes: 0 success, 1 failure with one sentence on standard error, 2 bad usage.
+#[derive(Parser)]
+#[command(name = "vagt-edge", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON lines.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the agent until it is told to stop (SIGTERM or Ctrl-C). VAGT_LOG sets what is logged, e.g. "debug".
+    Run {
+        /// The kit's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Check a configuration file, naming line and field of what is wrong.
+    Check {
+        /// The kit's configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+    /// List devices in range and serial ports, with the driver that would take each.
+    Scan {
+        /// How long to listen for Bluetooth devices, in seconds.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+        seconds: u64,
+        /// The Bluetooth adapter, e.g. hci0; the first one if left out.
+        #[arg(long)]
+        adapter: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to(cli.json);
+    let runtime = tokio::runtime::Runtime::new().expect("the system gives a process threads and timers");
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Run { config } => run(&config).await,
+            Command::Check { config } => check(&config, cli.json),
+            Command::Schema => schema(),
+            Command::Scan { seconds, adapter } => edge::scan::run(seconds, adapter, cli.json).await,
+        }
+    });
+    // Threads that wait for a serial port must not hold up the end.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vagt-edge: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(file: &Path) -> anyhow::Result<()> {
+    let settings = config::load(file)?;
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("can't wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for Ctrl-C")?;
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+        }
+    });
+    agent::run(settings, stop).await
+}
+
+fn check(file: &Path, json: bool) -> anyhow::Result<()> {
+    let settings = config::load(file)?;
+    let devices = settings.ble.len() + settings.serial.len();
+    if json {
+        println!("{}", serde_json::json!({ "file": file, "ok": true, "kit": settings.kit, "devices": devices }));
+    } else {
+        println!("{}: good, kit {} with {devices} devices", file.display(), settings.kit);
+    }
+    Ok(())
+}
+
+fn schema() -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(&schemars::schema_for!(config::Config))?);
+    Ok(())
+}
+
+/// Text for people on standard error; JSON lines for programs on standard output.
+fn log_to(json: bool) {
+    let filter = EnvFilter::try_from_env("VAGT_LOG").unwrap_or_else(|_| EnvFilter::new("info,rumqttc=error,rumqttc_v5=error,bluez_async=error"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    if json {
+        builder.json().init();
+    } else {
+        builder.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}

@@ -1,0 +1,146 @@
+//! The agent: opens the spool, starts the links and the uplink, and stops them in order. A part that fails never stops the others.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    board::Board,
+    clock,
+    config::Settings,
+    identity::device_id,
+    keeper::Keeper,
+    link::{self, Links},
+    spool::Spool,
+    uplink::Uplink,
+};
+
+/// The spool is tended this often.
+const TEND_EVERY: Duration = Duration::from_secs(10);
+/// The clock is believed for giving up what is too old only after this: a kit without a battery for its clock starts with a wrong one.
+const CLOCK_SETTLED_AFTER: Duration = Duration::from_secs(3600);
+/// A part that failed inside is started again after this.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+/// For stopping in order, at most.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Runs the kit until `stop`.
+///
+/// # Errors
+/// Only what no waiting would mend: the data folder is in use by another agent, or the spool was written by a newer program.
+pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    let _alone = alone(&settings.data_dir)?;
+    let board = Board::default();
+    let spool = Spool::open(&settings.data_dir, settings.bounds, clock::now(), board.clone()).await;
+    let spool = Arc::new(spool.with_context(|| format!("the spool in {} can't be used", settings.data_dir.display()))?);
+    let keeper = Arc::new(Keeper::new(spool.clone(), settings.zone.clone()));
+    let links = Links { keeper, board: board.clone(), stop: stop.clone() };
+    expect_devices(&settings, &board);
+
+    let mut parts = Parts { set: JoinSet::new(), board: board.clone(), stop: stop.clone() };
+    let (kit, broker) = (settings.kit.clone(), settings.broker.clone());
+    parts.start("uplink", {
+        let (spool, board, stop) = (spool.clone(), board.clone(), stop.clone());
+        move || {
+            let mut uplink = Uplink::new(kit.clone(), broker.clone(), spool.clone(), board.clone());
+            let stop = stop.clone();
+            async move { uplink.run(&stop).await }
+        }
+    });
+    if !settings.ble.is_empty() {
+        let (links, adapter, devices) = (links.clone(), settings.adapter.clone(), settings.ble.clone());
+        parts.start("bluetooth", move || link::ble::run(links.clone(), adapter.clone(), devices.clone()));
+    }
+    for device in settings.serial {
+        let links = links.clone();
+        parts.start("serial", move || link::serial::run(links.clone(), device.clone()));
+    }
+    parts.start("tending", {
+        let (spool, board, stop) = (spool.clone(), board.clone(), stop.clone());
+        move || tend(spool.clone(), board.clone(), stop.clone())
+    });
+    tracing::info!(kit = %settings.kit, devices = settings.ble.len(), "started");
+
+    stop.cancelled().await;
+    let in_order = timeout(STOP_DEADLINE, parts.all_stopped()).await.is_ok();
+    spool.close().await;
+    tracing::info!(in_order, "stopped");
+    Ok(())
+}
+
+/// Two agents on one spool would send each other's messages. The lock goes with the process.
+fn alone(dir: &Path) -> anyhow::Result<Option<File>> {
+    let path = dir.join("lock");
+    let opened = fs::create_dir_all(dir).and_then(|()| File::create(&path));
+    match opened {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => anyhow::bail!("{} is in use by another vagt-edge", dir.display()),
+            Err(TryLockError::Error(error)) => unlocked(&path, &error),
+        },
+        Err(error) => unlocked(&path, &error),
+    }
+}
+
+/// A full or read-only disk must not keep the kit from running.
+fn unlocked(path: &Path, error: &std::io::Error) -> anyhow::Result<Option<File>> {
+    tracing::warn!(path = %path.display(), %error, "can't lock the data folder");
+    Ok(None)
+}
+
+fn expect_devices(settings: &Settings, board: &Board) {
+    for device in &settings.ble {
+        board.expect(device.key(), device_id(device.driver, device.key()));
+    }
+    for device in &settings.serial {
+        board.expect(&device.path.display().to_string(), device_id(device.driver, &device.name));
+    }
+}
+
+async fn tend(spool: Arc<Spool>, board: Board, stop: CancellationToken) {
+    let began = Instant::now();
+    while !stop.is_cancelled() {
+        let now = clock::now();
+        let behind = now < clock::CLOCK_EARLIEST;
+        board.problem("clock", behind.then(|| format!("the kit's clock says {now}; readings are sent with that time")));
+        spool.tend(now, !behind && began.elapsed() > CLOCK_SETTLED_AFTER).await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(TEND_EVERY) => {}
+        }
+    }
+}
+
+/// The agent's tasks.
+struct Parts {
+    set: JoinSet<()>,
+    board: Board,
+    stop: CancellationToken,
+}
+
+impl Parts {
+    /// Starts a part, and again when it has failed inside.
+    fn start<F: Future<Output = ()> + Send + 'static>(&mut self, name: &'static str, make: impl Fn() -> F + Send + 'static) {
+        let (board, stop) = (self.board.clone(), self.stop.clone());
+        self.set.spawn(async move {
+            while !stop.is_cancelled() {
+                if let Err(error) = tokio::spawn(make()).await {
+                    tracing::error!(part = name, %error, "a part failed inside");
+                    board.problem(name, Some("failed inside and was started again".to_owned()));
+                    tokio::time::sleep(RESTART_AFTER).await;
+                }
+            }
+        });
+    }
+
+    async fn all_stopped(&mut self) {
+        while self.set.join_next().await.is_some() {}
+    }
+}

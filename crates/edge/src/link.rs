@@ -1,0 +1,37 @@
+//! Step 1 of a reading's way: radio or port to packets. A link owns the socket and the clock; what the packets mean is the driver's.
+
+pub mod ble;
+pub mod serial;
+mod talk;
+mod turn;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::{board::Board, clock, keeper::Keeper};
+
+/// What every link needs.
+#[derive(Clone)]
+pub struct Links {
+    /// Takes what was measured.
+    pub keeper: Arc<Keeper>,
+    /// Where presence and problems are pinned.
+    pub board: Board,
+    /// The kit stops.
+    pub stop: CancellationToken,
+}
+
+/// Until the wall clock says `at`. Looks again every second, since a wall clock can be set.
+async fn until(at: Option<Timestamp>) {
+    const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+    let Some(at) = at else { return std::future::pending().await };
+    loop {
+        let left = at.duration_since(clock::now());
+        if !left.is_positive() {
+            return;
+        }
+        tokio::time::sleep(left.unsigned_abs().min(LOOK_AGAIN)).await;
+    }
+}
