@@ -1,3 +1,11 @@
 //! The clinic's service (sources -> admit -> assess -> record -> show) and its command line. It wires what the other crates decide.
 
 pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod directory;
+pub mod pipeline;
+pub mod presence;
+pub mod roster;
+pub mod serve;
+pub mod source;

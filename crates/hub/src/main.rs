@@ -17,6 +17,11 @@ struct Vagt {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(cli::serve::Args),
+    Kit(cli::roster::KitArgs),
+    Patient(cli::roster::PatientArgs),
+    Account(cli::account::Args),
+    Doctor(cli::doctor::Args),
     Config(cli::config::Args),
     Replay(cli::replay::Args),
     Decode(cli::decode::Args),
@@ -29,6 +34,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Ended> {
     match command {
+        Command::Serve(args) => cli::serve::run(&args),
+        Command::Kit(args) => cli::roster::kit(&args),
+        Command::Patient(args) => cli::roster::patient(&args),
+        Command::Account(args) => cli::account::run(&args),
+        Command::Doctor(args) => cli::doctor::run(&args),
         Command::Config(args) => cli::config::run(&args),
         Command::Replay(args) => cli::replay::run(&args),
         Command::Decode(args) => cli::decode::run(&args),

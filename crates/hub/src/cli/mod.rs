@@ -6,6 +6,7 @@
 pub mod account;
 pub mod config;
 pub mod decode;
+pub mod doctor;
 pub mod drivers;
 mod ended;
 pub mod replay;

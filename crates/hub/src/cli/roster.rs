@@ -106,7 +106,9 @@ fn make_folder(folder: &Path) -> Result<(), Ended> {
 /// When the store can't be written, or what is asked makes no sense.
 pub fn kit(args: &KitArgs) -> Result<(), Ended> {
     match &args.command {
-        KitCommand::Add { kit, patient, devices, json, place } => block_on(add_kit(kit, patient, devices, *json, place)),
+        KitCommand::Add { kit, patient, devices, json, place } => {
+            block_on(add_kit(kit, patient, devices, *json, place))
+        }
         KitCommand::Revoke { kit, place } => block_on(revoke(kit, place)),
     }
 }
@@ -134,7 +136,9 @@ async fn add_kit(id: &KitId, patient: &PatientId, devices: &[String], json: bool
     let store = Sqlite::open(&path).await.map_err(failed)?;
     let roster = store.roster().await.map_err(failed)?;
     if !roster.patients.iter().any(|known| known.id == *patient) {
-        return Err(Ended::Failed(format!("patient {patient} is not in the roster; `vagt patient add {patient}` first")));
+        return Err(Ended::Failed(format!(
+            "patient {patient} is not in the roster; `vagt patient add {patient}` first"
+        )));
     }
     let secret = secret::new();
     let before = roster.kits.into_iter().find(|known| known.id == *id);

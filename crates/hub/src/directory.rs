@@ -1,0 +1,283 @@
+//! The roster, ready for use: who a kit is, whose it is, and by which plan that patient is judged. Read-only; replaced as a whole.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use jiff::{Timestamp, tz::TimeZone};
+use sha2::{Digest, Sha256};
+use store::{Kit, Patient, Roster};
+use tokio::sync::watch;
+use triage::{Own, Plan, Programme};
+use vitals::{KitId, PatientId};
+
+/// The directory as it is now, and as it will be: shared by the front door and the pipeline.
+#[derive(Clone)]
+pub struct Directories(watch::Receiver<Arc<Directory>>);
+
+/// What a roster says, checked.
+#[derive(Default)]
+pub struct Directory {
+    kits: HashMap<String, KnownKit>,
+    plans: HashMap<PatientId, Arc<Plan>>,
+    roster: Roster,
+}
+
+/// A kit that may bring messages.
+#[derive(Clone, Debug)]
+pub struct KnownKit {
+    /// Whose it is.
+    pub patient: PatientId,
+    /// Handed out at.
+    pub since: Timestamp,
+    secret: [u8; 32],
+    revoked: bool,
+}
+
+/// The programmes in use, by id.
+pub type Programmes = HashMap<String, Arc<Programme>>;
+
+/// A roster that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RosterError {
+    /// A patient can't be judged.
+    #[error("patient {patient}: {what}")]
+    Patient {
+        /// Who.
+        patient: PatientId,
+        /// What was found, what was wanted.
+        what: String,
+    },
+    /// A kit can't be used.
+    #[error("kit {kit}: {what}")]
+    Kit {
+        /// Which.
+        kit: KitId,
+        /// What was found, what was wanted.
+        what: String,
+    },
+}
+
+impl Directories {
+    /// Follows what `sender` publishes.
+    #[must_use]
+    pub fn new(receiver: watch::Receiver<Arc<Directory>>) -> Self {
+        Self(receiver)
+    }
+
+    /// A directory that never changes.
+    #[must_use]
+    pub fn fixed(directory: Directory) -> Self {
+        Self(watch::channel(Arc::new(directory)).1)
+    }
+
+    /// The directory as it is now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Directory> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// Waits for the next; for ever, if there can be none.
+    pub async fn changed(&mut self) -> Arc<Directory> {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Arc::clone(&self.0.borrow_and_update())
+    }
+}
+
+impl Directory {
+    /// Checks a roster against the programmes in use.
+    ///
+    /// # Errors
+    /// [`RosterError`], the first that was found.
+    pub fn new(roster: Roster, programmes: &Programmes, zone: &TimeZone) -> Result<Self, RosterError> {
+        let mut directory = Self::default();
+        for patient in &roster.patients {
+            let plan = plan_of(patient, programmes, zone)?;
+            directory.plans.insert(patient.id.clone(), Arc::new(plan));
+        }
+        for kit in &roster.kits {
+            directory.kits.insert(kit.id.as_str().to_owned(), known(kit, &directory.plans)?);
+        }
+        directory.roster = roster;
+        Ok(directory)
+    }
+
+    /// The kit and its patient, if the roster knows it.
+    #[must_use]
+    pub fn kit(&self, id: &KitId) -> Option<&KnownKit> {
+        self.kits.get(id.as_str())
+    }
+
+    /// Is this the id of a kit?
+    #[must_use]
+    pub fn is_kit(&self, id: &str) -> bool {
+        self.kits.contains_key(id)
+    }
+
+    /// Is it a kit, and not revoked?
+    #[must_use]
+    pub fn may_connect(&self, id: &str) -> bool {
+        self.kits.get(id).is_some_and(|kit| !kit.revoked)
+    }
+
+    /// How a patient is judged.
+    #[must_use]
+    pub fn plan(&self, patient: &PatientId) -> Option<&Arc<Plan>> {
+        self.plans.get(patient)
+    }
+
+    /// Every patient's plan.
+    #[must_use]
+    pub fn plans(&self) -> &HashMap<PatientId, Arc<Plan>> {
+        &self.plans
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Checks a kit's password, in constant time. `Err` says why not, for the log.
+    ///
+    /// # Errors
+    /// The kit is unknown, revoked, or the password is not its own.
+    pub fn check_secret(&self, kit: &KitId, password: &[u8]) -> Result<(), String> {
+        let known = self.kit(kit).ok_or_else(|| format!("{kit} is not in the roster"))?;
+        if known.revoked {
+            return Err(format!("{kit} is revoked"));
+        }
+        let given: [u8; 32] = Sha256::digest(password).into();
+        let differing = given.iter().zip(known.secret).fold(0, |sum, (a, b)| sum | (a ^ b));
+        if std::hint::black_box(differing) == 0 { Ok(()) } else { Err(format!("{kit} came with a wrong password")) }
+    }
+}
+
+/// The programmes of a folder, or those that come with Vagt.
+///
+/// # Errors
+/// The folder can't be read, a programme is wrong, or two have the same id.
+pub fn programmes(folder: Option<&Path>) -> anyhow::Result<Programmes> {
+    let texts = match folder {
+        None => vec![("copd.toml".to_owned(), triage::COPD.to_owned())],
+        Some(folder) => texts_in(folder)?,
+    };
+    let mut programmes = Programmes::new();
+    for (file, text) in texts {
+        let programme = Programme::parse(&text, &file)?;
+        let id = programme.id().to_owned();
+        if programmes.insert(id.clone(), Arc::new(programme)).is_some() {
+            anyhow::bail!("{file}: programme {id:?} is in another file of the folder too");
+        }
+    }
+    Ok(programmes)
+}
+
+fn texts_in(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    use anyhow::Context as _;
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut files: Vec<_> = entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    anyhow::ensure!(!files.is_empty(), "{}: no programme (*.toml) in this folder", folder.display());
+    files
+        .into_iter()
+        .map(|file| {
+            let name = file.display().to_string();
+            Ok((name.clone(), std::fs::read_to_string(file).context(name)?))
+        })
+        .collect()
+}
+
+/// A patient's plan: the programme with the patient's own limits over it.
+///
+/// # Errors
+/// The programme is unknown, or the own limits don't fit it.
+pub fn plan_of(patient: &Patient, programmes: &Programmes, zone: &TimeZone) -> Result<Plan, RosterError> {
+    let wrong = |what: String| RosterError::Patient { patient: patient.id.clone(), what };
+    let programme = programmes.get(&patient.programme).ok_or_else(|| {
+        let mut known: Vec<_> = programmes.keys().map(String::as_str).collect();
+        known.sort_unstable();
+        wrong(format!("found programme {:?}, want one of {}", patient.programme, known.join(", ")))
+    })?;
+    let own = match &patient.own {
+        serde_json::Value::Null => Own::default(),
+        own => serde_json::from_value(own.clone()).map_err(|e| wrong(format!("own limits: {e}")))?,
+    };
+    let since = patient.since.unwrap_or(Timestamp::UNIX_EPOCH);
+    Plan::new(patient.id.clone(), Arc::clone(programme), own, zone.clone(), since).map_err(|e| wrong(e.to_string()))
+}
+
+fn known(kit: &Kit, plans: &HashMap<PatientId, Arc<Plan>>) -> Result<KnownKit, RosterError> {
+    let wrong = |what: String| RosterError::Kit { kit: kit.id.clone(), what };
+    if !plans.contains_key(&kit.patient) {
+        return Err(wrong(format!("is given to patient {}, who is not in the roster", kit.patient)));
+    }
+    let secret = unhex(&kit.secret_sha256)
+        .ok_or_else(|| wrong("secret_sha256: want the SHA-256 of its password as 64 hex digits".to_owned()))?;
+    let since = kit.since.unwrap_or(Timestamp::UNIX_EPOCH);
+    Ok(KnownKit { patient: kit.patient.clone(), since, secret, revoked: kit.revoked })
+}
+
+/// Bytes as lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+        text
+    })
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roster(programme: &str, secret: &str) -> Roster {
+        toml::from_str(&format!(
+            "[[patient]]\nid = \"p-1\"\nname = \"Test Person\"\nprogramme = {programme:?}\n\
+             [[kit]]\nid = \"kit-1\"\npatient = \"p-1\"\nsecret_sha256 = {secret:?}\n"
+        ))
+        .unwrap()
+    }
+
+    fn directory(roster: Roster) -> Result<Directory, RosterError> {
+        Directory::new(roster, &programmes(None).unwrap(), &TimeZone::UTC)
+    }
+
+    #[test]
+    fn a_kit_is_known_by_its_secret() {
+        let mut roster = roster("copd", &hex(&Sha256::digest(b"right")));
+        let known = directory(roster.clone()).unwrap();
+        let kit: KitId = "kit-1".parse().unwrap();
+        assert_eq!(known.check_secret(&kit, b"right"), Ok(()));
+        assert_eq!(known.check_secret(&kit, b"wrong").unwrap_err(), "kit-1 came with a wrong password");
+        assert_eq!(known.check_secret(&"kit-2".parse().unwrap(), b"").unwrap_err(), "kit-2 is not in the roster");
+        roster.kits[0].revoked = true;
+        assert_eq!(directory(roster).unwrap().check_secret(&kit, b"right").unwrap_err(), "kit-1 is revoked");
+    }
+
+    #[test]
+    fn a_roster_that_cannot_be_used_says_why() {
+        let secret = hex(&[0xa5; 32]);
+        let error = |roster| directory(roster).err().expect("refused").to_string();
+        assert_eq!(error(roster("copdd", &secret)), "patient p-1: found programme \"copdd\", want one of copd");
+        assert_eq!(
+            error(roster("copd", "a5")),
+            "kit kit-1: secret_sha256: want the SHA-256 of its password as 64 hex digits"
+        );
+        let mut lonely = roster("copd", &secret);
+        lonely.kits[0].patient = "p-9".parse().unwrap();
+        assert_eq!(error(lonely), "kit kit-1: is given to patient p-9, who is not in the roster");
+    }
+}

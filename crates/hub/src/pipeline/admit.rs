@@ -1,0 +1,246 @@
+//! Step 5. A payload becomes readings of a known patient, plausible and in canonical units. Pure; the first half of admission, which needs no
+//! chart and no memory. Whether it was seen before, and whether it steps too far from the reading before, the pipeline says.
+//!
+//! One bad reading does not cost its neighbours: it goes to quarantine with its reason, and they are admitted. Bounds: `vitals::plausible`;
+//! of pairs: the diastolic pressure is at least 10 mm[Hg] under the systolic, and FEV1 is no more than FVC (the project's clinical
+//! reference, section 2.1).
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use store::{Entry, KitSeq, Quarantined};
+use vitals::{Answer, CLOCK_AHEAD_MAX, Decimal, Flag, KitId, Plausibility, Reading, Vital, check_time, check_value};
+use wire::{Arrived, RefusedPart};
+
+use crate::{directory::Directory, source::Arrival};
+
+/// The most reasons that are spelt out for one message; the rest is counted.
+pub const REASONS_MAX: usize = 16;
+
+/// What admission made of a payload.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The kit whose credentials brought it.
+    pub kit: KitId,
+    /// Its seq, where that could be read.
+    pub seq: Option<u64>,
+    /// SHA-256 of what it says; of its bytes, if it can't be understood.
+    pub hash: [u8; 32],
+    /// What is to be stored as readings and answers.
+    pub entry: Option<Entry>,
+    /// Why it, or part of it, is to be quarantined.
+    pub refused: Option<String>,
+}
+
+impl Admitted {
+    /// The quarantine's row for it, if it needs one.
+    #[must_use]
+    pub fn quarantined(&self, bytes: &[u8]) -> Option<Quarantined> {
+        let reason = self.refused.clone()?;
+        Some(self.in_quarantine(bytes, reason, self.entry.is_none()))
+    }
+
+    /// The quarantine's row for all of it: its seq was used before, for something else.
+    #[must_use]
+    pub fn reused(&self, bytes: &[u8]) -> Quarantined {
+        let seq = self.seq.unwrap_or_default();
+        self.in_quarantine(bytes, format!("seq {seq} was used before with other content"), false)
+    }
+
+    fn in_quarantine(&self, bytes: &[u8], reason: String, whole: bool) -> Quarantined {
+        let (kit, seq, hash) = (self.kit.clone(), self.seq, self.hash);
+        Quarantined { kit, seq, hash, bytes: bytes.to_vec(), reason, whole }
+    }
+}
+
+/// Reads and checks one payload.
+#[must_use]
+pub fn admit(directory: &Directory, arrival: &Arrival) -> Admitted {
+    let kit = &arrival.kit;
+    let refuse = |seq, hash, reason| Admitted { kit: kit.clone(), seq, hash, entry: None, refused: Some(reason) };
+    if let Some(reason) = &arrival.refused {
+        return refuse(None, Sha256::digest(&arrival.payload).into(), reason.clone());
+    }
+    let arrived = match wire::decode(&arrival.payload) {
+        Ok(arrived) => arrived,
+        Err(error) => return refuse(error.seq, Sha256::digest(&arrival.payload).into(), error.reason),
+    };
+    let (seq, hash) = (Some(arrived.message.seq), content_hash(&arrived));
+    let Some(known) = directory.kit(kit) else {
+        return refuse(seq, hash, format!("kit {kit} is not in the roster"));
+    };
+    let said = arrived.message.readings.len() + arrived.message.answers.len() + arrived.refused.len();
+    let (entry, refused) = check(kit, arrived, hash, known, arrival.received_at);
+    let empty = said > 0 && entry.readings.is_empty() && entry.answers.is_empty();
+    Admitted { kit: kit.clone(), seq, hash, entry: (!empty).then_some(entry), refused: sentence(&refused) }
+}
+
+fn check(
+    kit: &KitId,
+    arrived: Arrived,
+    hash: [u8; 32],
+    known: &crate::directory::KnownKit,
+    now: Timestamp,
+) -> (Entry, Vec<RefusedPart>) {
+    let Arrived { message, mut refused } = arrived;
+    let mut readings = Vec::with_capacity(message.readings.len());
+    for (index, reading) in message.readings.into_iter().enumerate() {
+        match check_reading(reading, known.since, now) {
+            Ok(reading) => readings.push((index, reading)),
+            Err(reason) => refused.push(RefusedPart { at: format!("readings[{index}]"), reason }),
+        }
+    }
+    check_pairs(&mut readings, &mut refused);
+    let mut answers = message.answers;
+    check_answers(&mut answers, known.since, now, &mut refused);
+    let entry = Entry {
+        key: KitSeq { kit: kit.clone(), seq: message.seq },
+        hash,
+        patient: known.patient.clone(),
+        session: message.session,
+        sent_at: message.sent_at,
+        readings: readings.into_iter().map(|(_, reading)| reading).collect(),
+        answers,
+    };
+    (entry, refused)
+}
+
+fn check_reading(reading: Reading, since: Timestamp, now: Timestamp) -> Result<Reading, String> {
+    let mut reading = reading.into_canonical().map_err(|e| e.to_string())?;
+    if let Plausibility::Reject(why) = check_time(reading.measured_at, since, now) {
+        return Err(why);
+    }
+    match check_value(reading.vital, reading.value) {
+        Plausibility::Ok => {}
+        Plausibility::Suspect(_) => reading.flag(Flag::SUSPECT),
+        Plausibility::Reject(why) => return Err(why),
+    }
+    Ok(reading)
+}
+
+/// The smallest believable difference between systolic and diastolic pressure, in mm[Hg].
+const PULSE_PRESSURE_MIN: Decimal = Decimal::TEN;
+
+/// What was measured at once by one device must fit together.
+fn check_pairs(readings: &mut Vec<(usize, Reading)>, refused: &mut Vec<RefusedPart>) {
+    let mut impossible = Vec::new();
+    for upper in 0..readings.len() {
+        let (partner, is_pressure) = match readings[upper].1.vital {
+            Vital::Systolic => (Vital::Diastolic, true),
+            Vital::Fvc => (Vital::Fev1, false),
+            _ => continue,
+        };
+        let Some(lower) = readings.iter().position(|(_, other)| fits(&readings[upper].1, other, partner)) else {
+            continue;
+        };
+        let (high, low) = (readings[upper].1.value.decimal(), readings[lower].1.value.decimal());
+        if is_pressure && high - low < PULSE_PRESSURE_MIN {
+            impossible.push((upper, lower));
+        } else if !is_pressure && low > high {
+            readings[upper].1.flag(Flag::SUSPECT);
+            readings[lower].1.flag(Flag::SUSPECT);
+        }
+    }
+    refuse_pairs(readings, &impossible, refused);
+}
+
+fn fits(one: &Reading, other: &Reading, partner: Vital) -> bool {
+    other.vital == partner && other.measured_at == one.measured_at && other.device == one.device
+}
+
+fn refuse_pairs(readings: &mut Vec<(usize, Reading)>, pairs: &[(usize, usize)], refused: &mut Vec<RefusedPart>) {
+    let mut gone: Vec<usize> = Vec::new();
+    for (upper, lower) in pairs {
+        let reason = format!(
+            "systolic {} and diastolic {} mm[Hg] can't belong together: want at least {PULSE_PRESSURE_MIN} between them",
+            readings[*upper].1.value, readings[*lower].1.value
+        );
+        for place in [*upper, *lower] {
+            if !gone.contains(&place) {
+                gone.push(place);
+                refused.push(RefusedPart { at: format!("readings[{}]", readings[place].0), reason: reason.clone() });
+            }
+        }
+    }
+    let mut place = 0;
+    readings.retain(|_| {
+        place += 1;
+        !gone.contains(&(place - 1))
+    });
+}
+
+fn check_answers(answers: &mut Vec<Answer>, since: Timestamp, now: Timestamp, refused: &mut Vec<RefusedPart>) {
+    let mut index = 0;
+    answers.retain(|answer| {
+        let at = format_args!("answers[{index}]").to_string();
+        index += 1;
+        if let Some(reason) = wrong_time(answer.answered_at, since, now) {
+            refused.push(RefusedPart { at, reason });
+            return false;
+        }
+        true
+    });
+}
+
+fn wrong_time(at: Timestamp, since: Timestamp, now: Timestamp) -> Option<String> {
+    if at.duration_since(now) > CLOCK_AHEAD_MAX {
+        return Some(format!("answered_at {at} is in the future: it is {now}"));
+    }
+    (at < since).then(|| format!("answered_at {at} is before the kit was handed out, {since}"))
+}
+
+/// All reasons in one sentence, each with its place.
+fn sentence(refused: &[RefusedPart]) -> Option<String> {
+    let shown: Vec<_> = refused.iter().take(REASONS_MAX).map(|part| format!("{}: {}", part.at, part.reason)).collect();
+    let more = refused.len().saturating_sub(REASONS_MAX);
+    match (shown.is_empty(), more) {
+        (true, _) => None,
+        (_, 0) => Some(shown.join("; ")),
+        _ => Some(format!("{}; and {more} more", shown.join("; "))),
+    }
+}
+
+/// SHA-256 of what a message says: the same however often, and whenever, it is sent.
+fn content_hash(arrived: &Arrived) -> [u8; 32] {
+    let message = &arrived.message;
+    let mut said = Vec::with_capacity(64 + 96 * message.readings.len() + 64 * message.answers.len());
+    said.extend(message.session.as_bytes());
+    for reading in &message.readings {
+        say_reading(&mut said, reading);
+    }
+    for answer in &message.answers {
+        let Answer { questionnaire, version, question, answer, answered_at } = answer;
+        for text in [questionnaire, question, answer] {
+            say(&mut said, text);
+        }
+        said.extend(version.to_be_bytes());
+        said.extend(answered_at.as_nanosecond().to_be_bytes());
+    }
+    for part in &arrived.refused {
+        say(&mut said, &part.at);
+        say(&mut said, &part.reason);
+    }
+    Sha256::digest(&said).into()
+}
+
+fn say_reading(said: &mut Vec<u8>, reading: &Reading) {
+    say(said, reading.vital.name());
+    say(said, reading.unit.ucum());
+    let value = reading.value.decimal();
+    said.extend(value.mantissa().to_be_bytes());
+    said.extend(value.scale().to_be_bytes());
+    said.extend(reading.measured_at.as_nanosecond().to_be_bytes());
+    said.push(reading.clock as u8);
+    say(said, reading.device.as_str());
+    for flag in &reading.flags {
+        say(said, flag.as_str());
+    }
+    said.push(0);
+}
+
+fn say(said: &mut Vec<u8>, text: &str) {
+    said.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    said.extend(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,402 @@
+//! The one owner of the charts: says what was seen before, marks steps that are hard to believe, assesses, and keeps the deadlines of silence.
+//!
+//! Its charts run ahead of the store by the batch in its hand and the one being committed. Neither is ever given up while the process lives,
+//! so they never disagree with what will be stored; a process that ends forgets both, and the kits send again.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use desk::{ActionRefused, ActionRequest};
+use jiff::Timestamp;
+use store::{KitSeq, Store, StoreError};
+use tokio::{sync::mpsc, time::sleep};
+use tokio_util::sync::CancellationToken;
+use triage::{Chart, Event, Plan, Sitting, act, assess, next_tick, suspect_step};
+use vitals::{Flag, KitId, PatientId};
+
+use super::{
+    Incoming, charts,
+    health::{BEAT, Health},
+    timers::Timers,
+    work::{Owed, Work, refuse},
+};
+use crate::{
+    clock,
+    directory::{Directories, Directory},
+};
+
+/// Charts that wait between the loader and the judge.
+const LOADED_MAX: usize = 64;
+/// Deadlines that are judged in one turn, so that readings are not held up by silence.
+const TICKS_MAX: usize = 256;
+/// How long a store that can't be read is left alone.
+const READ_PAUSE: Duration = Duration::from_millis(500);
+
+/// What comes to the judge and goes from it.
+pub(super) struct Channels {
+    pub arrivals: mpsc::Receiver<Incoming>,
+    pub actions: mpsc::Receiver<ActionRequest>,
+    /// Finished batches, one when it is wanted.
+    pub work: mpsc::Sender<Work>,
+    /// The recorder wants a batch.
+    pub wanted: mpsc::Receiver<()>,
+    pub stop: CancellationToken,
+}
+
+/// The hash of each message of one batch that may not be committed yet.
+type Fresh = HashMap<KitSeq, [u8; 32]>;
+
+pub(super) struct Judge {
+    store: Arc<dyn Store>,
+    directories: Directories,
+    directory: Arc<Directory>,
+    health: Arc<Health>,
+    /// Bounded by the roster's patients.
+    charts: HashMap<PatientId, Chart>,
+    timers: Timers,
+    /// The largest seq of each kit, stored or in a batch. Bounded by the roster's kits.
+    last: HashMap<KitId, u64>,
+    /// At most three batches: committed a moment ago, being committed, open.
+    fresh: VecDeque<(u64, Fresh)>,
+    committed: Arc<AtomicU64>,
+    work: Work,
+    latest: Timestamp,
+}
+
+impl Judge {
+    pub fn new(
+        store: Arc<dyn Store>,
+        directories: Directories,
+        health: Arc<Health>,
+        committed: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            store,
+            directory: directories.now(),
+            directories,
+            health,
+            charts: HashMap::new(),
+            timers: Timers::default(),
+            last: HashMap::new(),
+            fresh: VecDeque::from([(1, Fresh::new())]),
+            committed,
+            work: Work::new(1),
+            latest: Timestamp::MIN,
+        }
+    }
+
+    pub async fn run(mut self, channels: Channels) {
+        let Channels { mut arrivals, mut actions, work, mut wanted, stop } = channels;
+        let (loader, mut loaded) = mpsc::channel(LOADED_MAX);
+        self.load_missing(&loader);
+        let mut gathered = Vec::new();
+        let (mut open, mut stopping) = (true, false);
+        while open || !self.work.is_empty() {
+            if !stopping {
+                self.tick();
+            }
+            let room = if open { self.work.room() } else { 0 };
+            let until_tick = self.until_tick();
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    arrivals.close();
+                    actions.close();
+                }
+                Some(()) = wanted.recv(), if !self.work.is_empty() => {
+                    if work.send(self.next_work()).await.is_err() {
+                        break;
+                    }
+                }
+                Some(request) = actions.recv(), if room > 0 => self.act(request).await,
+                directory = self.directories.changed() => {
+                    self.adopt(directory);
+                    self.load_missing(&loader);
+                }
+                Some((patient, chart)) = loaded.recv() => self.chart_loaded(&patient, chart),
+                count = arrivals.recv_many(&mut gathered, room), if room > 0 => {
+                    open = count > 0;
+                    self.take(&mut gathered).await;
+                }
+                () = sleep(until_tick) => {}
+            }
+            self.health.judge_alive();
+        }
+    }
+
+    /// Loads the charts that are not in memory, beside everything else.
+    fn load_missing(&self, loader: &mpsc::Sender<(PatientId, Chart)>) {
+        let plans = self.directory.plans().values();
+        let missing: Vec<_> = plans.filter(|plan| !self.charts.contains_key(plan.patient())).cloned().collect();
+        if !missing.is_empty() {
+            tokio::spawn(load_all(Arc::clone(&self.store), missing, loader.clone()));
+        }
+    }
+
+    /// The time of the open batch. It never steps back, so that charts rebuilt from the store go the same way.
+    fn now(&mut self) -> Timestamp {
+        self.latest = self.latest.max(clock::now());
+        self.work.at(self.latest)
+    }
+
+    /// The open batch; the next is opened.
+    fn next_work(&mut self) -> Work {
+        let number = self.work.number + 1;
+        self.fresh.push_back((number, Fresh::new()));
+        std::mem::replace(&mut self.work, Work::new(number))
+    }
+
+    /// Takes in what has arrived.
+    async fn take(&mut self, gathered: &mut Vec<Incoming>) {
+        let committed = self.committed.load(Ordering::Acquire);
+        while self.fresh.front().is_some_and(|(number, _)| *number <= committed) {
+            self.fresh.pop_front();
+        }
+        self.learn(gathered).await;
+        let stored = self.stored(gathered).await;
+        for incoming in gathered.drain(..) {
+            self.one(incoming, &stored).await;
+        }
+    }
+
+    /// Learns how far kits are that have not been heard since the start.
+    async fn learn(&mut self, gathered: &[Incoming]) {
+        let unknown = |kit: &&KitId| !self.last.contains_key(*kit);
+        let mut kits: Vec<KitId> =
+            gathered.iter().map(|incoming| &incoming.admitted.kit).filter(unknown).cloned().collect();
+        if kits.is_empty() {
+            return;
+        }
+        kits.sort_unstable();
+        kits.dedup();
+        let found = until_read(&self.health, || self.store.last_seqs(&kits)).await;
+        self.last.extend(kits.into_iter().map(|kit| (kit, 0)));
+        self.last.extend(found);
+    }
+
+    /// Which of these the store already has. Only what is not newer than the kit's last needs to be asked.
+    async fn stored(&self, gathered: &[Incoming]) -> Fresh {
+        let doubtful = |incoming: &Incoming| {
+            let seq = incoming.admitted.seq?;
+            let kit = &incoming.admitted.kit;
+            self.last.get(kit).is_some_and(|last| seq <= *last).then(|| KitSeq { kit: kit.clone(), seq })
+        };
+        let asked: Vec<_> = gathered.iter().filter_map(doubtful).collect();
+        if asked.is_empty() {
+            return Fresh::new();
+        }
+        until_read(&self.health, || self.store.seen(&asked)).await.into_iter().collect()
+    }
+
+    /// One message: again, reused, or new.
+    async fn one(&mut self, incoming: Incoming, stored: &Fresh) {
+        let now = self.now();
+        let Incoming { arrival, admitted, ack, _room } = incoming;
+        let bytes = arrival.payload.len();
+        let mut owed = Owed {
+            kit: admitted.kit.clone(),
+            seq: admitted.seq,
+            rejected: admitted.refused.clone(),
+            received_at: arrival.received_at,
+            ack,
+            _room,
+        };
+        let key = admitted.seq.map(|seq| KitSeq { kit: admitted.kit.clone(), seq });
+        match key.as_ref().and_then(|key| self.hash_of(key, stored)) {
+            Some(hash) if hash == admitted.hash => metrics::counter!("vagt_admit_repeated_total").increment(1),
+            Some(_) => {
+                let row = admitted.reused(&arrival.payload);
+                owed.rejected = Some(row.reason.clone());
+                self.work.batch.quarantined.push(row);
+            }
+            None => {
+                if let Some(key) = key {
+                    self.remember(key, admitted.hash);
+                }
+                self.work.batch.quarantined.extend(admitted.quarantined(&arrival.payload));
+                if let Some(entry) = admitted.entry {
+                    self.judge(entry, &arrival.payload, &mut owed, now).await;
+                }
+            }
+        }
+        self.work.owe(owed, bytes);
+    }
+
+    /// What this message said when it was new, if it ever was.
+    fn hash_of(&self, key: &KitSeq, stored: &Fresh) -> Option<[u8; 32]> {
+        if self.last.get(&key.kit).is_none_or(|last| key.seq > *last) {
+            return None;
+        }
+        stored.get(key).or_else(|| self.fresh.iter().find_map(|(_, batch)| batch.get(key))).copied()
+    }
+
+    fn remember(&mut self, key: KitSeq, hash: [u8; 32]) {
+        let last = self.last.entry(key.kit.clone()).or_default();
+        *last = key.seq.max(*last);
+        if let Some((_, open)) = self.fresh.back_mut() {
+            open.insert(key, hash);
+        }
+    }
+
+    async fn judge(&mut self, mut entry: store::Entry, bytes: &[u8], owed: &mut Owed, now: Timestamp) {
+        let Some(plan) = self.directory.plan(&entry.patient).cloned() else {
+            let reason = format!("patient {} is not in the roster", entry.patient);
+            owed.rejected = Some(reason.clone());
+            let (kit, seq, hash) = (entry.key.kit, Some(entry.key.seq), entry.hash);
+            let row = store::Quarantined { kit, seq, hash, bytes: bytes.to_vec(), reason, whole: true };
+            self.work.batch.quarantined.push(row);
+            return;
+        };
+        self.need_chart(&plan).await;
+        let Some(chart) = self.charts.get_mut(&entry.patient) else { return };
+        for reading in &mut entry.readings {
+            if suspect_step(chart, reading).is_some() {
+                reading.flag(Flag::SUSPECT_STEP);
+            }
+        }
+        let sitting =
+            Sitting { kit: &entry.key.kit, seq: entry.key.seq, readings: &entry.readings, answers: &entry.answers };
+        let outcome = assess(chart, &plan, &Event::Sitting(sitting), now);
+        self.work.add(outcome);
+        self.work.batch.entries.push(entry);
+    }
+
+    /// Loads a chart that is not in memory.
+    async fn need_chart(&mut self, plan: &Plan) {
+        if !self.charts.contains_key(plan.patient()) {
+            let now = clock::now();
+            let chart = until_read(&self.health, || charts::load(&*self.store, plan, now)).await;
+            self.chart_loaded(plan.patient(), chart);
+        }
+    }
+
+    /// A chart was loaded; one that is in memory already knows more.
+    fn chart_loaded(&mut self, patient: &PatientId, chart: Chart) {
+        let Some(plan) = self.directory.plan(patient) else { return };
+        if !self.charts.contains_key(patient) {
+            self.timers.set(patient, next_tick(&chart, plan));
+            self.charts.insert(patient.clone(), chart);
+        }
+    }
+
+    /// The roster has changed: plans are followed, those that left are forgotten.
+    fn adopt(&mut self, directory: Arc<Directory>) {
+        self.directory = directory;
+        let plans = self.directory.plans();
+        self.charts.retain(|patient, _| plans.contains_key(patient));
+        for (patient, chart) in &self.charts {
+            self.timers.set(patient, plans.get(patient).and_then(|plan| next_tick(chart, plan)));
+        }
+    }
+
+    async fn act(&mut self, request: ActionRequest) {
+        if request.reply.is_closed() {
+            return;
+        }
+        if let Some(why) = self.health.why() {
+            return refuse(request, ActionRefused::Store(why));
+        }
+        let Some(plan) = self.directory.plan(&request.patient).cloned() else {
+            return refuse(request, ActionRefused::Unknown);
+        };
+        self.need_chart(&plan).await;
+        let now = self.now();
+        let Some(chart) = self.charts.get_mut(&request.patient) else { return };
+        let before = chart.open_alerts().find(|alert| alert.id == request.alert).map(|alert| alert.version);
+        match act(chart, request.alert, request.seen_version, &request.action, &request.by, now) {
+            Err(illegal) => refuse(request, illegal.into()),
+            Ok(change) if Some(change.alert.version) == before => {
+                if request.reply.send(Ok(change)).is_err() {
+                    tracing::debug!("an action changed nothing, and nobody waits for it any more");
+                }
+            }
+            Ok(change) => {
+                self.timers.set(&request.patient, next_tick(chart, &plan));
+                self.work.answer(request.reply, change);
+            }
+        }
+    }
+
+    fn until_tick(&self) -> Duration {
+        let Some(next) = self.timers.next().filter(|_| self.work.room() > 0) else { return BEAT };
+        Duration::try_from(next.duration_since(clock::now())).unwrap_or(Duration::ZERO).min(BEAT)
+    }
+
+    /// Judges the silences that are due. A sitting can only move a deadline to later, so it leaves the timer, and this looks again.
+    fn tick(&mut self) {
+        let now = clock::now();
+        if self.work.room() == 0 {
+            return;
+        }
+        for _ in 0..TICKS_MAX {
+            let Some(patient) = self.timers.pop(now) else { break };
+            let (Some(plan), Some(chart)) = (self.directory.plan(&patient), self.charts.get_mut(&patient)) else {
+                continue;
+            };
+            if next_tick(chart, plan).is_some_and(|due| due <= now) {
+                metrics::counter!("vagt_ticks_total").increment(1);
+                let outcome = assess(chart, plan, &Event::Tick, now);
+                self.latest = self.latest.max(now);
+                self.work.at(self.latest);
+                self.work.add(outcome);
+            }
+            let next = next_tick(chart, plan).map(|next| next.max(now + TICK_PAUSE));
+            self.timers.set(&patient, next);
+        }
+    }
+}
+
+/// The same patient is not judged for silence more often than this.
+const TICK_PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_millis(100);
+
+/// Loads charts one after the other, so that silence is judged of patients too who send nothing.
+async fn load_all(store: Arc<dyn Store>, plans: Vec<Arc<Plan>>, to: mpsc::Sender<(PatientId, Chart)>) {
+    for plan in plans {
+        let chart = loop {
+            match charts::load(&*store, &plan, clock::now()).await {
+                Ok(chart) => break chart,
+                Err(_) if to.is_closed() => return,
+                Err(error) => tracing::warn!("a chart can't be loaded yet: {error}"),
+            }
+            sleep(READ_PAUSE).await;
+        };
+        if to.send((plan.patient().clone(), chart)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads, again and again until it works: nothing can be judged without.
+async fn until_read<T, F, Fut>(health: &Health, read: F) -> T
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, StoreError>>,
+{
+    let mut failed = false;
+    loop {
+        match read().await {
+            Ok(value) => {
+                if failed {
+                    health.well();
+                }
+                return value;
+            }
+            Err(error) => {
+                failed = true;
+                if health.trouble(&error.to_string()) {
+                    tracing::error!("the store can't be read, everything waits: {error}");
+                }
+                health.judge_alive();
+            }
+        }
+        sleep(READ_PAUSE).await;
+    }
+}

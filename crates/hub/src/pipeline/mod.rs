@@ -1,0 +1,162 @@
+//! Steps 5 to 8 as one pipeline over batches.
+//!
+//! ```text
+//! connection tasks          judge (owns the charts)                 record
+//!   admit ──── queue ────▶ seen before? step? assess ── work ───▶ commit, acknowledge in receive order, show
+//!                              ▲        ◀───── ready ────────────────┘
+//!                    actions, ticks
+//! ```
+//!
+//! The judge fills one open batch while the recorder commits the one before, and hands it over when the recorder is ready: an idle service
+//! commits each message at once, a busy one commits as many together as came meanwhile. A batch is bounded by messages and bytes; in time it
+//! is bounded by the commit under way. While the store refuses, the batch is kept and tried again, nothing is acknowledged, and the sources
+//! hold: the queue, the open batch and the batch being tried are all that waits.
+
+pub mod acks;
+pub mod admit;
+pub mod charts;
+pub mod health;
+mod judge;
+mod record;
+mod timers;
+pub mod watermark;
+mod work;
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use desk::{ActionRequest, Board};
+use store::Store;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    directory::Directories,
+    source::{Arrival, NotTaken, Taker},
+};
+use acks::Outbox;
+use admit::{Admitted, admit};
+use health::Health;
+
+/// The most messages that wait between the sources and the judge.
+pub const QUEUE_MESSAGES_MAX: usize = 4096;
+/// The most bytes that wait, or are in a batch: beyond this the sources hold.
+pub const INTAKE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most messages of a batch.
+pub const BATCH_MESSAGES_MAX: usize = 4096;
+/// The most bytes of payload of a batch.
+pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most actions that wait for the judge.
+pub const ACTIONS_MAX: usize = 64;
+
+/// What the pipeline works with.
+pub struct Parts {
+    /// Where it records.
+    pub store: Arc<dyn Store>,
+    /// Where it shows.
+    pub board: Arc<Board>,
+    /// Who is who.
+    pub directories: Directories,
+    /// What nurses do.
+    pub actions: mpsc::Receiver<ActionRequest>,
+    /// Where acknowledgements go.
+    pub outbox: Arc<Outbox>,
+    /// Ends it: what was taken in is finished first.
+    pub stop: CancellationToken,
+}
+
+/// The running pipeline.
+pub struct Pipeline {
+    intake: Arc<Intake>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Pipeline {
+    /// Starts the judge and the recorder.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn start(parts: Parts) -> Result<Self, store::StoreError> {
+        let Parts { store, board, directories, actions, outbox, stop } = parts;
+        let (queue, arrivals) = mpsc::channel(QUEUE_MESSAGES_MAX);
+        let (work, works) = mpsc::channel(1);
+        let (ready, wanted) = mpsc::channel(1);
+        let health = Health::new(Arc::clone(&board), queue.downgrade());
+        let (_, quarantined) = store.quarantine(0).await?;
+        board.quarantined(quarantined);
+        let committed = Arc::default();
+        let recorder = record::Recorder {
+            store: Arc::clone(&store),
+            board,
+            outbox,
+            health: Arc::clone(&health),
+            works,
+            ready,
+            committed: Arc::clone(&committed),
+            marks: HashMap::new(),
+            holes: Default::default(),
+            quarantined,
+        };
+        let judge = judge::Judge::new(store, directories.clone(), health, committed);
+        let channels = judge::Channels { arrivals, actions, work, wanted, stop };
+        let tasks = [tokio::spawn(judge.run(channels)), tokio::spawn(recorder.run())];
+        let bytes = Arc::new(Semaphore::new(INTAKE_BYTES_MAX));
+        Ok(Self { intake: Arc::new(Intake { queue, bytes, directories }), tasks })
+    }
+
+    /// Where messages go in.
+    #[must_use]
+    pub fn taker(&self) -> Arc<dyn Taker> {
+        Arc::clone(&self.intake) as Arc<dyn Taker>
+    }
+
+    /// Waits until a part of it ends.
+    pub async fn ended(&mut self) {
+        let [judge, recorder] = &mut self.tasks;
+        tokio::select! {
+            _ = judge => {}
+            _ = recorder => {}
+        }
+    }
+
+    /// Waits until everything that was taken in is committed and acknowledged, after `stop`.
+    pub async fn finished(self) {
+        for task in self.tasks.into_iter().filter(|task| !task.is_finished()) {
+            if let Err(error) = task.await {
+                tracing::error!("the pipeline has ended: {error}");
+            }
+        }
+    }
+}
+
+/// The way in: admits in the task of the connection, queues, waits for the commit.
+struct Intake {
+    queue: mpsc::Sender<Incoming>,
+    bytes: Arc<Semaphore>,
+    directories: Directories,
+}
+
+/// A message in the queue.
+struct Incoming {
+    arrival: Arrival,
+    admitted: Admitted,
+    ack: Option<oneshot::Sender<()>>,
+    _room: OwnedSemaphorePermit,
+}
+
+#[async_trait]
+impl Taker for Intake {
+    async fn take(&self, arrival: Arrival) -> Result<(), NotTaken> {
+        let room = u32::try_from(arrival.payload.len()).unwrap_or(u32::MAX).min(INTAKE_BYTES_MAX as u32);
+        let room = Arc::clone(&self.bytes).acquire_many_owned(room).await.map_err(|_| NotTaken::Stopping)?;
+        let admitted = admit(&self.directories.now(), &arrival);
+        let (ack, acked) = oneshot::channel();
+        let wants_ack = arrival.wants_ack;
+        let incoming = Incoming { arrival, admitted, ack: wants_ack.then_some(ack), _room: room };
+        self.queue.send(incoming).await.map_err(|_| NotTaken::Stopping)?;
+        if wants_ack { acked.await.map_err(|_| NotTaken::Stopping) } else { Ok(()) }
+    }
+}

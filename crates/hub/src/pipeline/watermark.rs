@@ -1,0 +1,127 @@
+//! How far a kit's messages are all here: the `through` of its acknowledgements. Pure.
+//!
+//! A kit sends in order, so a hole below a message means that a message is still on its way, or was given up. `through` never covers a hole
+//! that may still be filled; after [`HOLE_PATIENCE`] it is passed over and counted.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How long messages above a hole wait for the hole to be filled.
+pub const HOLE_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+/// The most messages above a hole that are remembered; one more and the hole is passed over.
+pub const ABOVE_HOLE_MAX: usize = 4096;
+
+/// One kit's watermark.
+#[derive(Debug, Default)]
+pub struct Watermark {
+    through: Option<u64>,
+    above: BTreeSet<u64>,
+    waiting_since: Option<Timestamp>,
+}
+
+impl Watermark {
+    /// A message was received (stored, in quarantine, or again). Gives how many seqs were passed over because of it.
+    pub fn received(&mut self, seq: u64, now: Timestamp) -> u64 {
+        let through = *self.through.get_or_insert(seq.saturating_sub(1));
+        if seq > through {
+            self.above.insert(seq);
+            let rose = self.rise();
+            let since = self.waiting_since.filter(|_| !rose).unwrap_or(now);
+            self.waiting_since = (!self.above.is_empty()).then_some(since);
+        }
+        if self.above.len() > ABOVE_HOLE_MAX { self.pass_hole(now) } else { 0 }
+    }
+
+    /// Passes over a hole that has been waited for long enough. Gives how many seqs were passed over.
+    pub fn lose_patience(&mut self, now: Timestamp) -> u64 {
+        match self.waiting_since {
+            Some(since) if now.duration_since(since) >= HOLE_PATIENCE => self.pass_hole(now),
+            _ => 0,
+        }
+    }
+
+    /// Everything up to this has been received or given up.
+    #[must_use]
+    pub fn through(&self) -> u64 {
+        self.through.unwrap_or(0)
+    }
+
+    /// Is there a hole?
+    #[must_use]
+    pub fn has_hole(&self) -> bool {
+        self.waiting_since.is_some()
+    }
+
+    fn rise(&mut self) -> bool {
+        let before = self.through;
+        while let Some(next) = self.above.first().copied().filter(|seq| *seq == self.through() + 1) {
+            self.above.pop_first();
+            self.through = Some(next);
+        }
+        self.through != before
+    }
+
+    fn pass_hole(&mut self, now: Timestamp) -> u64 {
+        let Some(first) = self.above.first().copied() else { return 0 };
+        let passed = first - self.through() - 1;
+        self.through = Some(first - 1);
+        self.rise();
+        self.waiting_since = (!self.above.is_empty()).then_some(now);
+        passed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    /// Seqs as they come, a second apart, and `through` after each.
+    #[track_caller]
+    fn check(seqs: &[u64], through: &[u64]) -> Watermark {
+        let mut mark = Watermark::default();
+        let got: Vec<_> = seqs
+            .iter()
+            .zip(0..)
+            .map(|(seq, second)| {
+                mark.received(*seq, at(second));
+                mark.through()
+            })
+            .collect();
+        assert_eq!(got, through);
+        mark
+    }
+
+    #[test]
+    fn never_covers_what_may_still_come() {
+        check(&[1, 2, 3], &[1, 2, 3]);
+        check(&[41, 42, 44, 45, 43, 46], &[41, 42, 42, 42, 45, 46]);
+        check(&[5, 5, 4, 3, 6], &[5, 5, 5, 5, 6]);
+        check(&[7, 9, 11, 10, 8], &[7, 7, 7, 7, 11]);
+    }
+
+    #[test]
+    fn a_hole_is_passed_over_after_a_minute_and_counted() {
+        let mut mark = check(&[1, 4, 5, 9], &[1, 1, 1, 1]);
+        assert!(mark.has_hole());
+        assert_eq!(mark.lose_patience(at(60)), 0, "waiting since second 1");
+        assert_eq!(mark.lose_patience(at(61)), 2);
+        assert_eq!(mark.through(), 5);
+        assert_eq!(mark.lose_patience(at(62)), 0, "the next hole gets its own minute");
+        assert_eq!(mark.lose_patience(at(121)), 3);
+        assert_eq!((mark.through(), mark.has_hole()), (9, false));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut mark = Watermark::default();
+        mark.received(1, at(0));
+        let passed: u64 = (0..=ABOVE_HOLE_MAX as u64).map(|n| mark.received(10 + n, at(1))).sum();
+        assert_eq!(passed, 8);
+        assert_eq!(mark.through(), 10 + ABOVE_HOLE_MAX as u64);
+    }
+}

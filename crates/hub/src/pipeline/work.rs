@@ -1,0 +1,104 @@
+//! One batch on its way: what is to be committed, and what is owed to whom once it is.
+
+use desk::{ActionRefused, ActionRequest};
+use jiff::Timestamp;
+use store::Batch;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use triage::{AlertChange, Outcome};
+use vitals::KitId;
+
+use super::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
+
+/// One batch.
+pub(super) struct Work {
+    /// Counts up from 1.
+    pub number: u64,
+    /// What is committed.
+    pub batch: Batch,
+    /// The messages, in receive order.
+    pub owed: Vec<Owed>,
+    /// The nurses that wait.
+    pub replies: Vec<(Reply, AlertChange)>,
+    bytes: usize,
+}
+
+/// Where an action's outcome goes.
+pub(super) type Reply = oneshot::Sender<Result<AlertChange, ActionRefused>>;
+
+/// What is owed for one message.
+pub(super) struct Owed {
+    /// To whom.
+    pub kit: KitId,
+    /// For which message, if that could be read.
+    pub seq: Option<u64>,
+    /// What of it could not be used.
+    pub rejected: Option<String>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The one that waits.
+    pub ack: Option<oneshot::Sender<()>>,
+    /// Its room in the intake, given back when this is dropped.
+    pub _room: OwnedSemaphorePermit,
+}
+
+impl Work {
+    /// An empty batch.
+    pub fn new(number: u64) -> Self {
+        Self { number, batch: Batch::default(), owed: Vec::new(), replies: Vec::new(), bytes: 0 }
+    }
+
+    /// Everything in a batch happens at one time, which is stored with it: so a chart that is rebuilt from the store judges alike.
+    pub fn at(&mut self, now: Timestamp) -> Timestamp {
+        if self.is_empty() {
+            self.batch.recorded_at = now;
+        }
+        self.batch.recorded_at
+    }
+
+    /// Is there anything to commit, or anybody to answer?
+    pub fn is_empty(&self) -> bool {
+        let Batch { entries, quarantined, assessments, alerts, .. } = &self.batch;
+        self.owed.is_empty()
+            && self.replies.is_empty()
+            && entries.is_empty()
+            && quarantined.is_empty()
+            && assessments.is_empty()
+            && alerts.is_empty()
+    }
+
+    /// Is there anything to commit?
+    pub fn has_content(&self) -> bool {
+        let Batch { entries, quarantined, assessments, alerts, .. } = &self.batch;
+        !(entries.is_empty() && quarantined.is_empty() && assessments.is_empty() && alerts.is_empty())
+    }
+
+    /// How many more messages it takes.
+    pub fn room(&self) -> usize {
+        if self.bytes >= BATCH_BYTES_MAX { 0 } else { BATCH_MESSAGES_MAX.saturating_sub(self.owed.len()) }
+    }
+
+    /// One more message.
+    pub fn owe(&mut self, owed: Owed, bytes: usize) {
+        self.bytes += bytes;
+        self.owed.push(owed);
+    }
+
+    /// What one event changed.
+    pub fn add(&mut self, outcome: Outcome) {
+        self.batch.assessments.extend(outcome.assessment);
+        self.batch.alerts.extend(outcome.alerts);
+    }
+
+    /// A nurse's change.
+    pub fn answer(&mut self, reply: Reply, change: AlertChange) {
+        self.batch.alerts.push(change.clone());
+        self.replies.push((reply, change));
+    }
+}
+
+/// Tells a nurse that it was not done; nobody may be waiting any more.
+pub(super) fn refuse(request: ActionRequest, why: ActionRefused) {
+    if request.reply.send(Err(why)).is_err() {
+        tracing::debug!("an action was refused, and nobody waits for it any more");
+    }
+}

@@ -1,0 +1,266 @@
+//! `vagt serve`: the story of the service. Read, open, start the named tasks, wait, stop.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use desk::{Board, Desk};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+use store::{Heard, Sqlite, Store};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    directory::{Directories, Directory, programmes},
+    pipeline::{ACTIONS_MAX, Parts, Pipeline, acks::Outbox},
+    presence::Presence,
+    roster::{self, Keeper},
+    source::front_door::{Behind, FrontDoor},
+};
+
+/// How long what was taken in may take to be finished at the end.
+const FINISH_MAX: Duration = Duration::from_secs(15);
+/// How long pages may take to let go.
+const PAGES_CLOSE_MAX: Duration = Duration::from_secs(2);
+/// How often the metrics tidy up behind themselves.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Where a running service can be reached.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Ready {
+    /// Always true: the line is printed when it is.
+    pub ready: bool,
+    /// The pages.
+    pub http: Http,
+    /// The front door.
+    pub mqtt: SocketAddr,
+}
+
+/// An address, written as `http://...`.
+#[derive(Clone, Copy, Debug)]
+pub struct Http(pub SocketAddr);
+
+impl Serialize for Http {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl std::fmt::Display for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}", self.0)
+    }
+}
+
+/// The running service.
+pub struct Service {
+    ready: Ready,
+    store: Arc<dyn Store>,
+    pipeline: Pipeline,
+    front_door: FrontDoor,
+    presence: Arc<Presence>,
+    outbox: Arc<Outbox>,
+    pages: JoinHandle<()>,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    close_pages: CancellationToken,
+}
+
+/// Runs the service until it is told to stop (SIGTERM, SIGINT).
+///
+/// # Errors
+/// It can't be started, or a part of it has ended by itself.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    run_telling(config, |_| Ok(())).await
+}
+
+/// The same; `tell` hears where it can be reached once it is ready.
+///
+/// # Errors
+/// As [`run`], and what `tell` can't do.
+pub async fn run_telling(config: Config, tell: impl FnOnce(Ready) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let told_to_stop = stop_signal()?;
+    let mut service = Service::start(config).await?;
+    tell(service.ready)?;
+    let ended = tokio::select! {
+        () = told_to_stop => Ok(()),
+        what = service.ended() => Err(anyhow::anyhow!("{what} has ended by itself")),
+    };
+    service.stop().await;
+    ended
+}
+
+impl Service {
+    /// Opens everything and starts the tasks.
+    ///
+    /// # Errors
+    /// Any part that can't be opened, in a sentence.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let metrics = metrics_recorder()?;
+        let store = open_store(&config).await?;
+        let programmes = programmes(config.programmes.as_deref())?;
+        let roster = roster::bring_in(&*store, &config, &programmes).await?;
+        let directory = Directory::new(roster.clone(), &programmes, &config.zone)?;
+        let heard = store.last_heard().await?;
+        let presence_board =
+            Board::new(store.open_alerts(None).await?, roster, offline(&heard), directory.plans().clone());
+        let board = Arc::clone(&presence_board);
+        let presence = Presence::new(presence_board, heard);
+        let (directory, followed) = watch::channel(Arc::new(directory));
+        let directories = Directories::new(followed);
+        let (stop, close_pages) = (CancellationToken::new(), CancellationToken::new());
+        let outbox = Arc::new(Outbox::default());
+        let (actions, acted) = mpsc::channel(ACTIONS_MAX);
+
+        let pages = TcpListener::bind(config.http.listen)
+            .await
+            .with_context(|| format!("http.listen {}", config.http.listen))?;
+        let pipeline = Pipeline::start(Parts {
+            store: Arc::clone(&store),
+            board: Arc::clone(&board),
+            directories: directories.clone(),
+            actions: acted,
+            outbox: Arc::clone(&outbox),
+            stop: stop.clone(),
+        })
+        .await?;
+        let behind = Behind {
+            directories,
+            taker: pipeline.taker(),
+            presence: Arc::clone(&presence),
+            outbox: Arc::clone(&outbox),
+        };
+        let front_door = FrontDoor::open(&config.mqtt, behind).await?;
+        let ready = Ready { ready: true, http: Http(pages.local_addr()?), mqtt: front_door.addr() };
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&presence).keep(Arc::clone(&store)));
+        tasks.spawn(Arc::clone(&outbox).keep(front_door.to_kits()));
+        let keeper = Keeper::new(&config, programmes, Arc::clone(&store), Arc::clone(&board), directory);
+        tasks.spawn(keeper.keep());
+        tasks.spawn(upkeep(metrics.clone()));
+        let desk = Desk {
+            store: Arc::clone(&store),
+            board,
+            actions,
+            metrics,
+            zone: config.zone.clone(),
+            clinic: config.clinic.clone(),
+            secure_cookies: config.secure_cookies(),
+            simulated: config.simulated,
+        };
+        let pages = tokio::spawn(serve_pages(pages, desk, close_pages.clone()));
+        Ok(Self { ready, store, pipeline, front_door, presence, outbox, pages, tasks, stop, close_pages })
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub fn ready(&self) -> Ready {
+        self.ready
+    }
+
+    /// The store, e.g. for accounts.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Waits until a part ends that should not; gives its name.
+    pub async fn ended(&mut self) -> &'static str {
+        tokio::select! {
+            () = self.pipeline.ended() => "the pipeline",
+            () = self.front_door.ended() => "the front door",
+            _ = &mut self.pages => "the web server",
+            Some(_) = self.tasks.join_next() => "a task of the service",
+        }
+    }
+
+    /// Stops: takes nothing more in, finishes and acknowledges what it has, tells the kits, closes the store.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping");
+        self.stop.cancel();
+        if timeout(FINISH_MAX, self.pipeline.finished()).await.is_err() {
+            let seconds = FINISH_MAX.as_secs();
+            tracing::warn!(
+                "what was taken in could not be stored in {seconds} s: it is not acknowledged, the kits send it again"
+            );
+        }
+        self.tasks.shutdown().await;
+        self.outbox.flush(&*self.front_door.to_kits()).await;
+        self.front_door.close().await;
+        self.presence.flush(&*self.store).await;
+        self.close_pages.cancel();
+        if timeout(PAGES_CLOSE_MAX, &mut self.pages).await.is_err() {
+            self.pages.abort();
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    std::fs::create_dir_all(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
+    Ok(Arc::new(Sqlite::open(&config.store()).await?))
+}
+
+/// Nobody is connected when the service starts.
+fn offline(heard: &[Heard]) -> Vec<Heard> {
+    heard.iter().map(|heard| Heard { online: false, ..heard.clone() }).collect()
+}
+
+async fn serve_pages(listener: TcpListener, desk: Desk, close: CancellationToken) {
+    let app = desk::router(desk).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(close.cancelled_owned());
+    if let Err(error) = serving.await {
+        tracing::error!("the web server has ended: {error}");
+    }
+}
+
+/// The process's one recorder of metrics.
+///
+/// # Errors
+/// Another part of the process has installed its own.
+pub fn metrics_recorder() -> anyhow::Result<PrometheusHandle> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+    let messages = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
+        .set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), &messages)?
+        .install_recorder()?;
+    Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+async fn upkeep(metrics: PrometheusHandle) {
+    metrics::gauge!("vagt_intake_queue_messages_max").set(crate::pipeline::QUEUE_MESSAGES_MAX as f64);
+    loop {
+        tokio::time::sleep(METRICS_UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Resolves when the process is asked to stop.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,261 @@
+//! The front door: an MQTT broker inside the hub that withholds the PUBACK until the message is stored.
+//!
+//! The broker awaits [`Hook::on_client_publish`] before it answers a publish, one message of a connection at a time. Nothing is ever routed
+//! from kit to kit; only the hub's own acknowledgements and commands go out. Every connection's own task decodes and admits, so that this
+//! work is spread over the processors before the one pipeline sees it.
+
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use mqtt5::{
+    QoS,
+    broker::{
+        BrokerConfig, BrokerEventHandler, BrokerShutdownHandle, ClientConnectEvent, ClientDisconnectEvent,
+        ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, StorageConfig,
+        config::{ChangeOnlyDeliveryConfig, TlsConfig},
+        router::MessageRouter,
+    },
+    packet::publish::PublishPacket,
+};
+use tokio::{sync::OnceCell, task::JoinHandle, time::timeout};
+use vitals::KitId;
+use wire::{Status, Topic, TopicKind};
+
+use super::{
+    Arrival, Taker, ToKits,
+    gate::{Gate, own_topic, wrong_topic},
+};
+use crate::{clock, config::Mqtt, directory::Directories, pipeline::acks::Outbox, presence::Presence};
+
+/// How long a message is held back for a store that does not take it; then the connection is closed without acknowledgement.
+pub const HOLD_MAX: Duration = Duration::from_secs(10);
+/// The largest packet that is read. What is above the contract's 256 KiB but below this goes to quarantine; above, the connection is closed.
+pub const PACKET_BYTES_MAX: usize = 4 * wire::MESSAGE_BYTES_MAX;
+/// The largest status payload, in bytes.
+pub const STATUS_BYTES_MAX: usize = 64 * 1024;
+/// The most messages to a kit that wait for it to read.
+const TO_KIT_MESSAGES_MAX: usize = 256;
+
+/// A running front door.
+pub struct FrontDoor {
+    addr: SocketAddr,
+    router: Arc<MessageRouter>,
+    shutdown: BrokerShutdownHandle,
+    broker: JoinHandle<()>,
+}
+
+/// What the front door works with.
+pub struct Behind {
+    /// Who may come in.
+    pub directories: Directories,
+    /// Takes the messages.
+    pub taker: Arc<dyn Taker>,
+    /// Hears who is connected.
+    pub presence: Arc<Presence>,
+    /// Told when a kit begins to listen for acknowledgements.
+    pub outbox: Arc<Outbox>,
+}
+
+impl FrontDoor {
+    /// Opens the door.
+    ///
+    /// # Errors
+    /// The address can't be listened on, or the certificate can't be read.
+    pub async fn open(config: &Mqtt, behind: Behind) -> anyhow::Result<Self> {
+        let gate = Gate::new(behind.directories.clone());
+        let hook = Arc::new(Hook { gate: Arc::clone(&gate), behind, router: OnceCell::new() });
+        let what = || format!("mqtt.listen {}", config.listen);
+        let mut broker = MqttBroker::with_config(broker_config(config, Arc::clone(&hook)))
+            .await
+            .with_context(what)?
+            .with_auth_provider(gate);
+        let addr = if config.tls.is_some() { broker.tls_local_addr() } else { broker.local_addr() };
+        let addr = addr.with_context(what)?;
+        let (router, shutdown) = (broker.router(), broker.shutdown_handle());
+        hook.router.set(Arc::clone(&router)).ok();
+        let broker = tokio::spawn(async move {
+            if let Err(error) = broker.run().await {
+                tracing::error!("the front door has ended: {error}");
+            }
+        });
+        Ok(Self { addr, router, shutdown, broker })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A way to the kits that are connected here.
+    #[must_use]
+    pub fn to_kits(&self) -> Arc<dyn ToKits> {
+        Arc::new(Router(Arc::clone(&self.router)))
+    }
+
+    /// Waits until it ends.
+    pub async fn ended(&mut self) {
+        if let Err(error) = (&mut self.broker).await {
+            tracing::error!("the front door has ended: {error}");
+        }
+    }
+
+    /// Tells the kits and closes.
+    pub async fn close(self) {
+        self.shutdown.shutdown();
+        if self.broker.is_finished() {
+            return;
+        }
+        if let Err(error) = self.broker.await {
+            tracing::error!("the front door has ended: {error}");
+        }
+    }
+}
+
+fn broker_config(config: &Mqtt, hook: Arc<Hook>) -> BrokerConfig {
+    let storage = StorageConfig::new().with_persistence(false).with_max_queued_messages_per_client(TO_KIT_MESSAGES_MAX);
+    let mut broker = BrokerConfig::new()
+        .with_bind_addresses(vec![config.listen])
+        .with_max_clients(config.connections_max)
+        .with_max_packet_size(PACKET_BYTES_MAX)
+        .with_max_subscriptions_per_client(4)
+        .with_max_retained_messages(config.connections_max)
+        .with_max_retained_message_size(STATUS_BYTES_MAX)
+        .with_client_channel_capacity(TO_KIT_MESSAGES_MAX)
+        .with_sys_topics_enabled(false)
+        .with_storage(storage)
+        .with_change_only_delivery(ChangeOnlyDeliveryConfig::default())
+        .with_event_handler(hook);
+    broker.wildcard_subscription_available = false;
+    broker.shared_subscription_available = false;
+    broker.session_expiry_interval = Duration::ZERO;
+    if let Some(tls) = &config.tls {
+        broker.bind_addresses = Vec::new();
+        let tls = TlsConfig::new(tls.cert.clone(), tls.key.clone()).with_bind_addresses(vec![config.listen]);
+        broker = broker.with_tls(tls);
+    }
+    broker
+}
+
+/// What the broker calls.
+struct Hook {
+    gate: Arc<Gate>,
+    behind: Behind,
+    router: OnceCell<Arc<MessageRouter>>,
+}
+
+type Event<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl BrokerEventHandler for Hook {
+    fn on_client_connect<'a>(&'a self, event: ClientConnectEvent) -> Event<'a, ()> {
+        Box::pin(async move {
+            if let Some(kit) = kit_of(event.user_id.as_deref()) {
+                self.gate.came(&event.client_id, &kit);
+                self.behind.presence.connected(&kit, clock::now());
+                metrics::gauge!("vagt_front_door_connections").increment(1);
+            }
+        })
+    }
+
+    fn on_client_disconnect<'a>(&'a self, event: ClientDisconnectEvent) -> Event<'a, ()> {
+        Box::pin(async move {
+            if let Some(kit) = kit_of(event.user_id.as_deref()) {
+                self.gate.went(&event.client_id);
+                self.behind.presence.disconnected(&kit, clock::now());
+                metrics::gauge!("vagt_front_door_connections").decrement(1);
+            }
+        })
+    }
+
+    fn on_client_subscribe<'a>(&'a self, event: ClientSubscribeEvent) -> Event<'a, ()> {
+        Box::pin(async move {
+            let topics = event.subscriptions.iter().filter_map(|one| Topic::parse(&one.topic_filter));
+            for topic in topics.filter(|topic| topic.kind == TopicKind::Acks) {
+                self.behind.outbox.again(&topic.kit);
+            }
+        })
+    }
+
+    fn on_client_publish<'a>(&'a self, event: ClientPublishEvent) -> Event<'a, PublishAction> {
+        Box::pin(async move {
+            let Some(kit) = kit_of(event.user_id.as_deref()) else { return self.turn_away(&event).await };
+            match own_topic(kit.as_str(), &event.topic) {
+                Some(TopicKind::Status) => self.status(&kit, &event),
+                Some(TopicKind::Readings) => self.message(kit, event, None).await,
+                _ => {
+                    let refused = wrong_topic(kit.as_str(), &event.topic);
+                    self.message(kit, event, Some(refused)).await
+                }
+            }
+        })
+    }
+}
+
+impl Hook {
+    /// The PUBACK goes out when this returns `Handled`.
+    async fn message(&self, kit: KitId, event: ClientPublishEvent, refused: Option<String>) -> PublishAction {
+        let arrival = Arrival {
+            kit,
+            payload: event.payload.clone(),
+            refused,
+            received_at: clock::now(),
+            wants_ack: event.qos != QoS::AtMostOnce,
+        };
+        match timeout(HOLD_MAX, self.behind.taker.take(arrival)).await {
+            Ok(Ok(())) => PublishAction::Handled,
+            Ok(Err(why)) => {
+                tracing::warn!(client = &*event.client_id, "not acknowledged, connection closed: {why}");
+                self.turn_away(&event).await
+            }
+            Err(_) => {
+                let seconds = HOLD_MAX.as_secs();
+                tracing::warn!(
+                    client = &*event.client_id,
+                    "not acknowledged, connection closed: not stored in {seconds} s"
+                );
+                self.turn_away(&event).await
+            }
+        }
+    }
+
+    fn status(&self, kit: &KitId, event: &ClientPublishEvent) -> PublishAction {
+        let bytes = event.payload.len();
+        let read = if bytes > STATUS_BYTES_MAX {
+            Err(format!("status has {bytes} bytes, at most {STATUS_BYTES_MAX} are taken"))
+        } else {
+            serde_json::from_slice::<Status>(&event.payload).map_err(|e| format!("status: {e}"))
+        };
+        match read.and_then(|status| serde_json::to_value(status).map_err(|e| e.to_string())) {
+            Ok(status) => self.behind.presence.status(kit, status, clock::now()),
+            Err(why) => {
+                metrics::counter!("vagt_front_door_status_refused_total").increment(1);
+                tracing::warn!(%kit, "{why}");
+            }
+        }
+        PublishAction::Handled
+    }
+
+    /// No acknowledgement, and the connection ends: MQTT has no other way to say "send it again later". The broker answers neither a
+    /// QoS 0 publish nor one to a topic that nobody can subscribe to.
+    async fn turn_away(&self, event: &ClientPublishEvent) -> PublishAction {
+        metrics::counter!("vagt_front_door_turned_away_total").increment(1);
+        if let Some(router) = self.router.get() {
+            router.disconnect_client(&event.client_id).await;
+        }
+        PublishAction::Transform(PublishPacket::new("vagt/nowhere", Vec::new(), QoS::AtMostOnce))
+    }
+}
+
+fn kit_of(user: Option<&str>) -> Option<KitId> {
+    user?.parse().ok()
+}
+
+struct Router(Arc<MessageRouter>);
+
+#[async_trait]
+impl ToKits for Router {
+    async fn send(&self, topic: &Topic, payload: Vec<u8>) {
+        self.0.route_message(&PublishPacket::new(topic.to_string(), payload, QoS::AtLeastOnce), None).await;
+    }
+}

@@ -1,0 +1,331 @@
+//! The pipeline over a real SQLite file, with arrivals in place of a source and a store that can be told to fail at its border.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use desk::{ActionRequest, Board};
+use hub::{
+    clock,
+    directory::{Directories, Directory, hex, programmes},
+    pipeline::{Parts, Pipeline, acks::Outbox},
+    source::{Arrival, NotTaken, Taker, ToKits},
+};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use store::{
+    Account, Batch, Curve, Heard, KitSeq, QuarantinedEntry, Roster, Sqlite, Store, StoreError, Stored, StoredMessage,
+    WebSession,
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use triage::{Action, Alert, AlertEvent, AlertId, CloseReason, Mark};
+use vitals::{KitId, PatientId, Vital};
+use wire::{Acks, Topic};
+
+/// A store whose commits can be made to fail. Everything else is the real one.
+struct Border {
+    inner: Sqlite,
+    refuses: AtomicBool,
+}
+
+#[async_trait]
+#[rustfmt::skip]
+impl Store for Border {
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        if self.refuses.load(Ordering::SeqCst) {
+            let what = "no space left on device".to_owned();
+            return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what });
+        }
+        self.inner.commit(batch).await
+    }
+    async fn seen(&self, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> { self.inner.seen(messages).await }
+    async fn last_seqs(&self, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError> { self.inner.last_seqs(kits).await }
+    async fn messages(&self, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError> { self.inner.messages(patient, since).await }
+    async fn open_alerts(&self, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError> { self.inner.open_alerts(patient).await }
+    async fn alert(&self, id: AlertId) -> Result<Option<(Alert, Vec<AlertEvent>)>, StoreError> { self.inner.alert(id).await }
+    async fn alerts_of(&self, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError> { self.inner.alerts_of(patient, limit).await }
+    async fn curves(&self, patient: &PatientId, vitals: &[Vital], since: Timestamp, limit: u32) -> Result<Vec<Curve>, StoreError> { self.inner.curves(patient, vitals, since, limit).await }
+    async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError> { self.inner.quarantine(limit).await }
+    async fn put_roster(&self, roster: &Roster, now: Timestamp) -> Result<(), StoreError> { self.inner.put_roster(roster, now).await }
+    async fn roster(&self) -> Result<Roster, StoreError> { self.inner.roster().await }
+    async fn heard(&self, heard: &[Heard]) -> Result<(), StoreError> { self.inner.heard(heard).await }
+    async fn last_heard(&self) -> Result<Vec<Heard>, StoreError> { self.inner.last_heard().await }
+    async fn put_account(&self, account: &Account) -> Result<(), StoreError> { self.inner.put_account(account).await }
+    async fn account(&self, user: &str) -> Result<Option<Account>, StoreError> { self.inner.account(user).await }
+    async fn put_web_session(&self, session: &WebSession) -> Result<(), StoreError> { self.inner.put_web_session(session).await }
+    async fn web_session(&self, id: &str, now: Timestamp) -> Result<Option<WebSession>, StoreError> { self.inner.web_session(id, now).await }
+    async fn end_web_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError> { self.inner.end_web_session(id, now).await }
+    async fn ping(&self) -> Result<(), StoreError> { self.inner.ping().await }
+    async fn stored(&self) -> Result<Stored, StoreError> { self.inner.stored().await }
+    async fn close(&self) { self.inner.close().await; }
+}
+
+#[derive(Default)]
+struct Heardings(std::sync::Mutex<Vec<(String, Acks)>>);
+
+#[async_trait]
+impl ToKits for Heardings {
+    async fn send(&self, topic: &Topic, payload: Vec<u8>) {
+        let acks = serde_json::from_slice(&payload).unwrap();
+        self.0.lock().unwrap().push((topic.to_string(), acks));
+    }
+}
+
+struct Clinic {
+    store: Arc<Border>,
+    board: Arc<Board>,
+    outbox: Arc<Outbox>,
+    actions: mpsc::Sender<ActionRequest>,
+    pipeline: Pipeline,
+    taker: Arc<dyn Taker>,
+    stop: CancellationToken,
+}
+
+/// A clinic with one patient and one kit, watched since `days` ago.
+async fn open(folder: &TempDir, days: i64) -> Clinic {
+    let inner = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+    let store = Arc::new(Border { inner, refuses: AtomicBool::new(false) });
+    let since = (clock::now() - SignedDuration::from_hours(24 * days)).to_string();
+    let roster = format!(
+        "[[patient]]\nid = \"p-1\"\nname = \"Test Person\"\nprogramme = \"copd\"\nsince = {since:?}\n\
+         [[kit]]\nid = \"kit-1\"\npatient = \"p-1\"\nsecret_sha256 = \"{}\"\nsince = {since:?}\n",
+        hex(&[7; 32])
+    );
+    store.put_roster(&toml::from_str(&roster).unwrap(), clock::now()).await.unwrap();
+    let roster = store.roster().await.unwrap();
+    let directory = Directory::new(roster.clone(), &programmes(None).unwrap(), &TimeZone::UTC).unwrap();
+    let alerts = store.open_alerts(None).await.unwrap();
+    let board = Board::new(alerts, roster, Vec::new(), directory.plans().clone());
+    let (actions, acted) = mpsc::channel(8);
+    let (outbox, stop) = (Arc::new(Outbox::default()), CancellationToken::new());
+    let parts = Parts {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        board: Arc::clone(&board),
+        directories: Directories::fixed(directory),
+        actions: acted,
+        outbox: Arc::clone(&outbox),
+        stop: stop.clone(),
+    };
+    let pipeline = Pipeline::start(parts).await.unwrap();
+    let taker = pipeline.taker();
+    Clinic { store, board, outbox, actions, pipeline, taker, stop }
+}
+
+impl Clinic {
+    async fn takes(&self, payload: &str) -> Result<(), NotTaken> {
+        self.taker.take(arrival(payload)).await
+    }
+
+    /// What is told to the kit. Whoever waits for a PUBACK has it a moment before.
+    async fn told(&self) -> Vec<Acks> {
+        let heard = Heardings::default();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.outbox.flush(&heard).await;
+        heard.0.into_inner().unwrap().into_iter().map(|(_, acks)| acks).collect()
+    }
+
+    /// The one alert that waits, with this version at least.
+    async fn waits(&self, version: u32) -> Alert {
+        let seen = || self.board.queue().1.first().filter(|alert| alert.version >= version).cloned();
+        let shown = async {
+            loop {
+                if let Some(alert) = seen() {
+                    return Alert::clone(&alert);
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(5), shown).await.expect("an alert is shown")
+    }
+
+    async fn close(self) {
+        self.stop.cancel();
+        timeout(Duration::from_secs(10), self.pipeline.finished()).await.unwrap();
+        self.store.close().await;
+    }
+
+    async fn asks(&self, alert: &Alert, action: Action) -> Result<triage::AlertChange, desk::ActionRefused> {
+        let (reply, answer) = oneshot::channel();
+        let request = ActionRequest {
+            alert: alert.id,
+            patient: alert.patient.clone(),
+            seen_version: alert.version,
+            action,
+            by: "Nurse".to_owned(),
+            reply,
+        };
+        self.actions.send(request).await.unwrap();
+        answer.await.unwrap()
+    }
+}
+
+fn arrival(payload: &str) -> Arrival {
+    Arrival {
+        kit: "kit-1".parse().unwrap(),
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        refused: None,
+        received_at: clock::now(),
+        wants_ack: true,
+    }
+}
+
+fn message(seq: u64, spo2: &str, measured_at: Timestamp) -> String {
+    format!(
+        r#"{{"seq":{seq},"sent_at":"{}","session":"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f","readings":[
+            {{"vital":"spo2","value":{spo2},"unit":"%","measured_at":"{measured_at}","clock":"device","device":"sim:1"}},
+            {{"vital":"pulse","value":75,"unit":"/min","measured_at":"{measured_at}","clock":"device","device":"sim:1"}}]}}"#,
+        clock::now()
+    )
+}
+
+fn now() -> Timestamp {
+    clock::now()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_before_it_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 1).await;
+    clinic.takes(&message(1, "95", now())).await.unwrap();
+    assert_eq!(clinic.store.stored().await.unwrap().readings, 2);
+
+    clinic.store.refuses.store(true, Ordering::SeqCst);
+    let (taker, payload) = (Arc::clone(&clinic.taker), message(2, "84", now()));
+    let waits = tokio::spawn(async move { taker.take(arrival(&payload)).await });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(!waits.is_finished(), "acknowledged, and not stored");
+    assert!(clinic.board.queue().1.is_empty(), "shown, and not stored");
+    let live = clinic.board.liveness(now());
+    assert!(!live.live && live.behind_since.is_some());
+    assert!(live.reason.unwrap().contains("no space left"));
+
+    clinic.store.refuses.store(false, Ordering::SeqCst);
+    timeout(Duration::from_secs(5), waits).await.unwrap().unwrap().unwrap();
+    assert_eq!(clinic.store.stored().await.unwrap().messages, 2);
+    assert_eq!(clinic.waits(1).await.mark, Mark::Red);
+    assert!(clinic.board.liveness(now()).live);
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn again_is_acknowledged_again_and_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = now();
+    let clinic = open(&folder, 1).await;
+    for (seq, spo2) in [(1, "95"), (2, "94"), (1, "95"), (4, "93"), (4, "93"), (2, "94")] {
+        clinic.takes(&message(seq, spo2, at)).await.unwrap();
+    }
+    let acks = clinic.told().await;
+    assert_eq!(acks, [Acks { through: 2, rejected: Vec::new() }], "3 may still come");
+    clinic.takes(&message(3, "94", at)).await.unwrap();
+    assert_eq!(clinic.told().await[0].through, 4);
+    clinic.takes(&message(2, "50", at)).await.unwrap();
+    let rejected = &clinic.told().await[0].rejected;
+    assert_eq!((rejected[0].seq, &*rejected[0].reason), (2, "seq 2 was used before with other content"));
+    let stored = clinic.store.stored().await.unwrap();
+    assert_eq!((stored.messages, stored.readings, stored.quarantined), (4, 8, 1));
+    clinic.close().await;
+
+    let clinic = open(&folder, 1).await;
+    clinic.takes(&message(3, "94", at)).await.unwrap();
+    clinic.takes(&message(5, "94", at)).await.unwrap();
+    assert_eq!(clinic.store.stored().await.unwrap().messages, 5, "known after a restart too");
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_is_kept_told_and_blocks_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 1).await;
+    for payload in ["", "not json", "{\"seq\":1}"] {
+        clinic.takes(payload).await.unwrap();
+    }
+    clinic.takes(&message(2, "930", now())).await.unwrap();
+    clinic.takes(&message(3, "95", now())).await.unwrap();
+    let acks = &clinic.told().await[0];
+    assert_eq!(acks.through, 3);
+    let reasons: Vec<_> = acks.rejected.iter().map(|one| (one.seq, one.reason.as_str())).collect();
+    assert_eq!(reasons[0], (1, "message: missing field `sent_at` at line 1 column 9"));
+    assert_eq!(reasons[1], (2, "readings[0]: spo2 930 % is impossible: want 50 to 100 %"));
+    let (rows, total) = clinic.store.quarantine(10).await.unwrap();
+    assert_eq!((rows.len(), total), (4, 4));
+    let stored = clinic.store.stored().await.unwrap();
+    assert_eq!((stored.messages, stored.readings), (2, 3), "the pulse beside the impossible SpO2 is kept");
+    clinic.takes("{\"seq\":1}").await.unwrap();
+    assert_eq!(clinic.store.quarantine(10).await.unwrap().1, 4, "the same poison again is the same");
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_red_reading_is_an_alert_a_nurse_acts_and_a_restart_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 1).await;
+    clinic.takes(&message(1, "84", now())).await.unwrap();
+    let alert = clinic.waits(1).await;
+    assert_eq!(alert.mark, Mark::Red);
+    let change = clinic.asks(&alert, Action::Acknowledge).await.unwrap();
+    let stale = clinic.asks(&alert, Action::Close { reason: CloseReason::Advice, note: String::new() }).await;
+    assert!(stale.is_err(), "it was decided on an older version");
+    assert_eq!(clinic.store.open_alerts(None).await.unwrap(), [change.alert.clone()]);
+    clinic.close().await;
+
+    let clinic = open(&folder, 1).await;
+    clinic.takes(&message(2, "83", now())).await.unwrap();
+    let again = clinic.waits(change.alert.version + 1).await;
+    assert_eq!((again.id, again.count), (alert.id, 2), "the same episode goes on");
+    let close = Action::Close { reason: CloseReason::Advice, note: "called".to_owned() };
+    clinic.asks(&again, close.clone()).await.unwrap();
+    assert!(clinic.board.queue().1.is_empty(), "shown before the nurse is told that it is done");
+    assert!(clinic.asks(&again, close).await.is_err(), "it is done once");
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_told_once_also_across_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 15).await;
+    let missing = clinic.waits(1).await;
+    assert_eq!(missing.mark, Mark::Blue);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let missing =
+        clinic.store.open_alerts(None).await.unwrap().into_iter().find(|alert| alert.id == missing.id).unwrap();
+    clinic.asks(&missing, Action::Close { reason: CloseReason::Technical, note: String::new() }).await.unwrap();
+    clinic.close().await;
+
+    let clinic = open(&folder, 15).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert!(clinic.board.queue().1.is_empty(), "what was told and closed is not told again");
+    assert_eq!(clinic.store.alerts_of(&missing.patient, 10).await.unwrap().len(), 1);
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_in_is_finished_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 1).await;
+    let waiting: Vec<_> = (1..=50)
+        .map(|seq| {
+            let (taker, payload) = (Arc::clone(&clinic.taker), message(seq, "95", now()));
+            tokio::spawn(async move { taker.take(arrival(&payload)).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let store = Arc::clone(&clinic.store);
+    clinic.stop.cancel();
+    timeout(Duration::from_secs(10), clinic.pipeline.finished()).await.unwrap();
+    let mut acknowledged = 0;
+    for one in waiting {
+        acknowledged += u64::from(one.await.unwrap().is_ok());
+    }
+    assert_eq!(store.stored().await.unwrap().messages, acknowledged, "acknowledged is stored, and nothing else");
+}
