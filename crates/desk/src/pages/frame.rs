@@ -39,6 +39,8 @@ pub struct Frame {
     pub people: String,
     /// The board's version that the page was drawn from.
     pub version: u64,
+    /// The clinic's time zone.
+    pub zone: String,
     /// The time that the page was drawn at.
     pub now: String,
     /// The words of the scripts, as JSON.
@@ -65,6 +67,7 @@ impl Frame {
             counts,
             live,
             version,
+            zone: app.desk.zone.iana_name().unwrap_or_default().to_owned(),
             now: now.to_string(),
             js: js_words(w),
         }
