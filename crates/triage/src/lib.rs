@@ -1,7 +1,16 @@
 //! Reading + chart + programme + now -> findings -> assessment -> alert changes. One file for each kind of rule, and one table.
 //!
-//! Four semantics, from the first day: judge the reading that arrived, not the newest on the chart; alerts latch; repeats are harmless;
-//! silence is a rule. Pure: no IO, no clock, no environment, no async.
+//! Pure: no IO, no clock, no environment, no async. The same events in the same order give the same bytes. Four semantics:
+//!
+//! 1. **Judge the reading that arrived**, not the newest on the chart (`assess.rs`). What is older than what its rule has judged, or than the
+//!    programme's `late_after`, is judged as what it was and marked late; it changes the colour of now only where nothing newer is known.
+//! 2. **Alerts latch** (`episode.rs`). Red stays until a person closes it; yellow eases after enough normal sittings, blue when data comes.
+//!    A worse finding raises the mark, un-acknowledges and makes somebody wait anew; the same again counts.
+//! 3. **Repeats are harmless.** The same finding of the same time never counts twice (`chart.rs`), an action never happens twice (`act.rs`).
+//! 4. **Silence is a rule** (`silence.rs`). A deadline that passes without the expected data is a finding at its own time, however late the
+//!    tick comes.
+//!
+//! An assessment is the worst of the findings that stand: the latest of each rule. Everything is bounded: see [`bounds`].
 
 mod act;
 mod alert;
