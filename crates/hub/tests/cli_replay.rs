@@ -48,7 +48,9 @@ fn message(seq: u64, received: &str, reading: &str) -> String {
 }
 
 fn spo2(value: &str, unit: &str, at: &str) -> String {
-    format!(r#"{{"vital":"spo2","value":{value},"unit":"{unit}","measured_at":"{at}","clock":"device","device":"sim:1"}}"#)
+    format!(
+        r#"{{"vital":"spo2","value":{value},"unit":"{unit}","measured_at":"{at}","clock":"device","device":"sim:1"}}"#
+    )
 }
 
 /// The story of the recording is told in its lines: red, a duplicate, out of order, an answer, silence, late, a clock that steps back, own
@@ -94,12 +96,13 @@ fn own_limits_hold_for_their_patient_or_for_everybody() {
 
 #[test]
 fn silence_is_told_until_the_end_that_is_asked_for() {
-    let input = message(1, "2026-11-23T07:05:10Z", &spo2("93", "%", "2026-11-23T07:05:00Z"));
+    let input = message(1, "2026-11-23T06:55:10Z", &spo2("93", "%", "2026-11-23T06:55:00Z"));
     let changes = lines(&replay(&["--until", "2026-11-23T12:59:59Z"], input.as_bytes()));
     assert_eq!(changes.len(), 0);
     let changes = lines(&replay(&["--until", "2026-11-26T00:00:00Z", "--alerts"], input.as_bytes()));
     assert_eq!(changes[0]["at"], "2026-11-23T13:00:00Z");
     assert_eq!(changes[0]["blue"], true);
+    assert!(changes[0]["findings"][0]["why"].as_str().unwrap().starts_with("no pulse for 2026-11-23 08:00"));
     assert_eq!(changes[1]["event"]["kind"], "raised");
 }
 

@@ -76,7 +76,9 @@ fn channel(driver: &Driver, characteristic: Option<&str>) -> Result<Option<Chann
 fn parse_uuid(text: &str) -> Result<Uuid, Ended> {
     let short = (text.len() == 4).then(|| u16::from_str_radix(text, 16).ok()).flatten();
     let uuid = short.map(drivers::gatt::uuid16).or_else(|| Uuid::parse_str(text).ok());
-    uuid.ok_or_else(|| Ended::Usage(format!("characteristic is {text:?}, want 4 hexadecimal digits as 2A5F, or a whole UUID")))
+    uuid.ok_or_else(|| {
+        Ended::Usage(format!("characteristic is {text:?}, want 4 hexadecimal digits as 2A5F, or a whole UUID"))
+    })
 }
 
 impl Frame {

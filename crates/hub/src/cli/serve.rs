@@ -1,6 +1,6 @@
 //! `vagt serve`: the clinic's service.
 
-use std::path::PathBuf;
+use std::{io::IsTerminal as _, path::PathBuf};
 
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
@@ -35,10 +35,18 @@ pub fn run(args: &Args) -> Result<(), Ended> {
     block_on(async { Ok(run_telling(config, |ready| tell(ready, args.json)).await?) })
 }
 
+/// Without RUST_LOG. Of the broker's own words only those that ours do not say.
+const LOG_DEFAULT: &str = "info,mqtt5=error,mqtt5::broker::server=warn,sqlx=warn";
+
 /// Logs to standard error, once for the process.
 pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,mqtt5=warn,sqlx=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     if log.try_init().is_err() {
         tracing::debug!("logging is set up already");
     }

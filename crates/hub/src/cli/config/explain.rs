@@ -50,7 +50,9 @@ fn in_words(kind: Kind, file: &Text) -> Result<String, Ended> {
         Kind::Programme => triage::Programme::parse(&file.text, &file.name)
             .map(|programme| programme.explain())
             .map_err(|error| failed(error.to_string())),
-        Kind::Hub => Config::parse(&file.text, &file.name).map(|config| hub(&config)).map_err(|e| failed(e.to_string())),
+        Kind::Hub => {
+            Config::parse(&file.text, &file.name).map(|config| hub(&config)).map_err(|e| failed(e.to_string()))
+        }
         Kind::Roster => toml::from_str(&file.text).map(|r| roster(&r)).map_err(|e| failed(e.to_string())),
         Kind::Edge => Err(Ended::Usage("a kit's configuration is explained by `vagt-edge`".into())),
     }
@@ -80,7 +82,8 @@ fn hub(config: &Config) -> String {
 fn roster(roster: &Roster) -> String {
     let mut text = format!("{} patients, {} kits.\n", roster.patients.len(), roster.kits.len());
     for patient in &roster.patients {
-        let kits: Vec<_> = roster.kits.iter().filter(|kit| kit.patient == patient.id).map(|kit| kit.id.as_str()).collect();
+        let kits: Vec<_> =
+            roster.kits.iter().filter(|kit| kit.patient == patient.id).map(|kit| kit.id.as_str()).collect();
         let kits = if kits.is_empty() { "no kit".to_owned() } else { kits.join(", ") };
         let own = super::roster::own(&patient.own).map_or(0, |own| own.limits.len());
         text.push_str(&format!("{}: programme {}, {own} own limits, {kits}\n", patient.id, patient.programme));

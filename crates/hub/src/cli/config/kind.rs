@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::ValueEnum;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::{
     problem::{self, Problem},
@@ -22,6 +22,24 @@ pub enum Kind {
     Roster,
     /// A kit's edge.toml, which the kit's own program reads.
     Edge,
+}
+
+/// What stands at a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Value,
+    Table,
+    List,
+}
+
+impl Shape {
+    fn of(value: &DeValue<'_>) -> Self {
+        match value {
+            DeValue::Table(_) => Self::Table,
+            DeValue::Array(_) => Self::List,
+            _ => Self::Value,
+        }
+    }
 }
 
 /// A file that has been read.
@@ -86,15 +104,42 @@ impl Kind {
         }
     }
 
-    /// The keys at the top of such a file.
-    fn keys(self) -> &'static [&'static str] {
+    /// The keys at the top of such a file, each with what stands there.
+    fn keys(self) -> &'static [(&'static str, Shape)] {
+        use Shape::{List, Table, Value};
         match self {
-            Self::Programme => {
-                &["id", "version", "title", "zone", "source", "clinic", "questionnaire", "schedule", "rule", "example"]
-            }
-            Self::Hub => &["clinic", "zone", "data", "roster", "programmes", "simulated", "mqtt", "http"],
-            Self::Roster => &["patient", "kit"],
-            Self::Edge => &["kit", "hub", "device", "spool", "kiosk", "link", "uplink"],
+            Self::Programme => &[
+                ("id", Value),
+                ("version", Value),
+                ("title", Table),
+                ("zone", Value),
+                ("source", Value),
+                ("clinic", Table),
+                ("questionnaire", List),
+                ("schedule", List),
+                ("rule", List),
+                ("example", List),
+            ],
+            Self::Hub => &[
+                ("clinic", Value),
+                ("zone", Value),
+                ("data", Value),
+                ("roster", Value),
+                ("programmes", Value),
+                ("simulated", Value),
+                ("mqtt", Table),
+                ("http", Table),
+            ],
+            Self::Roster => &[("patient", List), ("kit", List)],
+            Self::Edge => &[
+                ("kit", Value),
+                ("zone", Value),
+                ("data_dir", Value),
+                ("adapter", Value),
+                ("broker", Table),
+                ("spool", Table),
+                ("device", List),
+            ],
         }
     }
 
@@ -108,7 +153,9 @@ impl Kind {
         }
         match self {
             Self::Programme => programme_problems(text, name),
-            Self::Hub => toml::from_str::<Config>(text).err().map(|e| Problem::from_toml(text, &e)).into_iter().collect(),
+            Self::Hub => {
+                toml::from_str::<Config>(text).err().map(|e| Problem::from_toml(text, &e)).into_iter().collect()
+            }
             Self::Roster => roster::check(text),
             Self::Edge => Vec::new(),
         }
@@ -126,10 +173,12 @@ fn programme_problems(text: &str, name: &str) -> Vec<Problem> {
     error.problems().iter().map(ours).collect()
 }
 
-/// The kind that knows the most of the keys at the file's top.
+/// The kind that knows the most of what stands at the file's top.
 fn by_keys(text: &str) -> Option<Kind> {
     let (table, _) = DeTable::parse_recoverable(text);
-    let known = |kind: Kind| table.get_ref().keys().filter(|key| kind.keys().contains(&key.get_ref().as_ref())).count();
+    let found: Vec<_> =
+        table.get_ref().iter().map(|(key, value)| (key.get_ref().as_ref(), Shape::of(value.get_ref()))).collect();
+    let known = |kind: Kind| found.iter().filter(|pair| kind.keys().contains(pair)).count();
     let best = Kind::value_variants().iter().copied().rev().max_by_key(|kind| known(*kind))?;
     (known(best) > 0).then_some(best)
 }
@@ -148,9 +197,9 @@ mod tests {
         for (text, wanted) in [
             ("id = \"copd\"\nversion = 1\n[[rule]]\n", Some(Kind::Programme)),
             ("zone = \"x\"\n[clinic]\n[[rule]]\n", Some(Kind::Programme)),
-            ("clinic = \"x\"\nzoen = \"y\"\n[mqtt]\n", Some(Kind::Hub)),
+            ("clinic = \"x\"\nzoen = \"y\"\n", Some(Kind::Hub)),
             ("[[patient]]\nid = \"p-1\"\n[[kit]]\n", Some(Kind::Roster)),
-            ("[kit]\nid = \"kit-1\"\n[hub]\n[[device]]\n", Some(Kind::Edge)),
+            ("kit = \"kit-1\"\nzone = \"UTC\"\n[broker]\n[[device]]\n", Some(Kind::Edge)),
             ("", None),
             ("colour = 1\n", None),
         ] {

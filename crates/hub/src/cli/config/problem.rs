@@ -26,9 +26,7 @@ impl Problem {
     /// A problem at a byte of `text`.
     #[must_use]
     pub fn at_byte(text: &str, byte: usize, message: impl Into<String>) -> Self {
-        let before = &text[..floor_char(text, byte)];
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        let (line, column) = line_and_column(text, byte);
         Self { line, column, field: field_at(text, byte), message: message.into() }
     }
 
@@ -55,13 +53,32 @@ impl Problem {
     }
 }
 
-/// Everything that is not TOML at all, in the order of the file.
+/// So many lines that are no TOML are told of one file: after the first, most are its echo.
+const SYNTAX_LINES_MAX: usize = 10;
+
+/// What is not TOML at all, one problem a line, in the order of the file.
 #[must_use]
 pub fn syntax(text: &str) -> Vec<Problem> {
     let (_, errors) = DeTable::parse_recoverable(text);
-    let mut problems: Vec<_> = errors.iter().map(|error| Problem::from_toml(text, error)).collect();
-    problems.sort_by_key(|problem| (problem.line, problem.column));
+    let mut places: Vec<_> = errors.iter().map(|error| (error.span().map_or(0, |span| span.start), error)).collect();
+    places.sort_by_key(|(byte, _)| *byte);
+    let mut problems: Vec<Problem> = Vec::new();
+    for (byte, error) in places {
+        let (line, column) = line_and_column(text, byte);
+        if problems.last().is_none_or(|last| last.line != line) {
+            problems.push(Problem { line, column, field: String::new(), message: error.message().to_owned() });
+        }
+        if problems.len() == SYNTAX_LINES_MAX {
+            break;
+        }
+    }
     problems
+}
+
+fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
+    let before = &text[..floor_char(text, byte)];
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    (before.matches('\n').count() + 1, column)
 }
 
 fn byte_of(text: &str, list: &str, index: usize, field: &str) -> Option<usize> {

@@ -114,7 +114,8 @@ fn kits(text: &str, roster: &Roster) -> Vec<Problem> {
         }
         if kit.secret_sha256.len() != SHA256_HEX_LEN || !kit.secret_sha256.chars().all(|c| c.is_ascii_hexdigit()) {
             let found = kit.secret_sha256.chars().count();
-            let message = format!("found {found} characters, want {SHA256_HEX_LEN} hexadecimal digits: see `vagt kit add`");
+            let message =
+                format!("found {found} characters, want {SHA256_HEX_LEN} hexadecimal digits: see `vagt kit add`");
             problems.push(Problem::at_field(text, "kit", index, "secret_sha256", message));
         }
     }

@@ -143,7 +143,13 @@ impl Fold {
 
 impl Person {
     /// Admits and judges a message that is new.
-    fn take(&mut self, kit: &KitId, line: &[u8], programmes: &Programmes, changes: &mut Changes) -> Result<Read, String> {
+    fn take(
+        &mut self,
+        kit: &KitId,
+        line: &[u8],
+        programmes: &Programmes,
+        changes: &mut Changes,
+    ) -> Result<Read, String> {
         let arrival = Arrival {
             kit: kit.clone(),
             payload: Bytes::copy_from_slice(line),

@@ -74,7 +74,9 @@ impl<R: BufRead> Lines<R> {
             self.bytes += taken as u64;
             if self.buffer.last() != Some(&b'\n') && self.buffer.len() > LINE_BYTES_MAX {
                 self.bytes += self.input.skip_until(b'\n')? as u64;
-                return Ok(Some(Err(format!("line has more than {LINE_BYTES_MAX} bytes, want a message of at most that"))));
+                return Ok(Some(Err(format!(
+                    "line has more than {LINE_BYTES_MAX} bytes, want a message of at most that"
+                ))));
             }
             if !self.buffer.trim_ascii().is_empty() {
                 return Ok(Some(Ok(self.buffer.trim_ascii())));

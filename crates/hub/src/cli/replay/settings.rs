@@ -61,7 +61,10 @@ impl Settings {
         } else {
             toml::from_str(text).map_err(|error| Problem::from_toml(text, &error).sentence(name))?
         };
-        let zone = file.zone.map(|zone| TimeZone::get(&zone).map_err(|_| format!("{name}: zone: found {zone:?}, want one such as \"Europe/Copenhagen\"")));
+        let zone = file.zone.map(|zone| {
+            TimeZone::get(&zone)
+                .map_err(|_| format!("{name}: zone: found {zone:?}, want one such as \"Europe/Copenhagen\""))
+        });
         let mut own = file.own;
         own.limits.extend(file.limits);
         Ok(Self { id: file.id, own, zone: zone.transpose()?, since: file.since })
@@ -84,7 +87,9 @@ from = "2026-01-01T00:00:00Z"
     #[test]
     fn a_patient_or_limits_alone_in_toml_or_json() {
         let bare = Settings::parse(&format!("[[limits]]\n{LIMIT}"), "own.toml").unwrap();
-        let patient = format!("id = \"p-1\"\nname = \"Test\"\nprogramme = \"copd\"\nzone = \"Europe/Oslo\"\n[[own.limits]]\n{LIMIT}");
+        let patient = format!(
+            "id = \"p-1\"\nname = \"Test\"\nprogramme = \"copd\"\nzone = \"Europe/Oslo\"\n[[own.limits]]\n{LIMIT}"
+        );
         let patient = Settings::parse(&patient, "p.toml").unwrap();
         assert_eq!(bare.own, patient.own);
         assert_eq!((bare.id, patient.id.unwrap().as_str()), (None, "p-1"));
@@ -95,7 +100,10 @@ from = "2026-01-01T00:00:00Z"
     #[test]
     fn a_typo_has_its_place() {
         let error = Settings::parse("id = \"p-1\"\nlimit = 1\n", "p.toml").unwrap_err();
-        assert!(error.starts_with("p.toml:2:1: limit: unknown field `limit`, expected one of `id`, `own`, `limits`"), "{error}");
+        assert!(
+            error.starts_with("p.toml:2:1: limit: unknown field `limit`, expected one of `id`, `own`, `limits`"),
+            "{error}"
+        );
         let error = Settings::parse("zone = \"Mars\"\n", "p.toml").unwrap_err();
         assert_eq!(error, "p.toml: zone: found \"Mars\", want one such as \"Europe/Copenhagen\"");
     }

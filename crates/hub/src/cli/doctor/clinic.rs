@@ -1,0 +1,263 @@
+//! The clinic: store, programmes, roster, kits.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use store::{Heard, Roster, Sqlite, Store, StoreError, Stored};
+
+use super::check::Check;
+use crate::{
+    cli::config::problem::Problem,
+    config::Config,
+    directory::{Directory, Programmes},
+};
+
+/// A kit that has not been heard for longer than this is told.
+const HEARD_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// So many ids are spelt out; the rest is counted.
+const IDS_SHOWN_MAX: usize = 5;
+
+/// What the store says.
+#[derive(Default)]
+pub struct InStore {
+    /// Patients and kits.
+    pub roster: Roster,
+    /// What was last heard of each kit.
+    pub heard: Vec<Heard>,
+}
+
+/// Opens the store as it is, changing nothing.
+pub async fn store(path: &Path) -> (Check, InStore) {
+    if !path.exists() {
+        return (Check::ok("store", format!("{} will be made at the first start", path.display())), InStore::default());
+    }
+    match look(path).await {
+        Ok((stored, inside)) => (told(path, &stored), inside),
+        Err(error @ StoreError::NewerSchema { .. }) => {
+            (Check::fail("store", error.to_string(), "nothing was changed in it"), InStore::default())
+        }
+        Err(StoreError::Unusable { what, .. }) if what.starts_with("schema version") => {
+            let todo = "keep a copy of the file before you start this vagt: the upgrade can't be taken back";
+            (Check::warn("store", format!("{}: {what}", path.display()), todo), InStore::default())
+        }
+        Err(error) => {
+            (Check::fail("store", error.to_string(), "until then no reading is taken in"), InStore::default())
+        }
+    }
+}
+
+async fn look(path: &Path) -> Result<(Stored, InStore), StoreError> {
+    let store = Sqlite::open_read_only(path).await?;
+    let looked = async {
+        let inside = InStore { roster: store.roster().await?, heard: store.last_heard().await? };
+        Ok((store.stored().await?, inside))
+    };
+    let looked = looked.await;
+    store.close().await;
+    looked
+}
+
+fn told(path: &Path, stored: &Stored) -> Check {
+    let Stored { messages, quarantined, schema, .. } = stored;
+    let open: u64 = stored.open.values().sum();
+    let found = format!("schema {schema}, {messages} messages, {open} alerts open, {quarantined} in quarantine");
+    match std::fs::OpenOptions::new().append(true).open(path) {
+        Ok(_) => Check::ok("store", found),
+        Err(error) => {
+            let todo = "make the file writable for the account that runs vagt";
+            Check::fail("store", format!("{} can't be written: {error}", path.display()), todo)
+        }
+    }
+}
+
+/// Every programme is read, and its examples are run.
+pub fn programmes(config: &Config) -> (Check, Programmes) {
+    match crate::directory::programmes(config.programmes.as_deref()) {
+        Ok(programmes) => {
+            let mut words: Vec<_> = programmes
+                .values()
+                .map(|programme| {
+                    format!("{} version {} ({} examples)", programme.id(), programme.version(), programme.examples())
+                })
+                .collect();
+            words.sort_unstable();
+            (Check::ok("programmes", words.join(", ")), programmes)
+        }
+        Err(error) => {
+            let todo = "see `vagt config check FILE` for every problem of a file";
+            (Check::fail("programmes", format!("{error:#}"), todo), Programmes::new())
+        }
+    }
+}
+
+/// The roster as it will be: the store's, with the file's over it.
+pub fn roster(config: &Config, stored: Roster, programmes: &Programmes) -> (Vec<Check>, Roster) {
+    let file = match config.roster.as_ref().map(read).transpose() {
+        Ok(file) => file.unwrap_or_default(),
+        Err(error) => return (vec![Check::fail("roster", error, "see `vagt config check FILE`")], stored),
+    };
+    let roster = over(stored, file);
+    if !programmes.is_empty()
+        && let Err(error) = Directory::new(roster.clone(), programmes, &config.zone)
+    {
+        let todo = "mend it in the roster file, or with `vagt patient add` and `vagt kit add`";
+        return (vec![Check::fail("roster", error.to_string(), todo)], roster);
+    }
+    (people(config, &roster), roster)
+}
+
+fn read(path: &PathBuf) -> Result<Roster, String> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+    toml::from_str(&text).map_err(|error| Problem::from_toml(&text, &error).sentence(&file))
+}
+
+fn over(mut stored: Roster, file: Roster) -> Roster {
+    stored.patients.retain(|patient| file.patients.iter().all(|other| other.id != patient.id));
+    stored.kits.retain(|kit| file.kits.iter().all(|other| other.id != kit.id));
+    stored.patients.extend(file.patients);
+    stored.kits.extend(file.kits);
+    stored
+}
+
+fn people(config: &Config, roster: &Roster) -> Vec<Check> {
+    let found = format!("{} patients, {} kits", roster.patients.len(), roster.kits.len());
+    if roster.patients.is_empty() {
+        return vec![Check::warn("roster", found, "add people with a roster file or `vagt patient add`")];
+    }
+    let mut checks = vec![Check::ok("roster", found)];
+    let with_kit: HashSet<_> = roster.kits.iter().filter(|kit| !kit.revoked).map(|kit| &kit.patient).collect();
+    let without = roster.patients.iter().filter(|patient| !with_kit.contains(&patient.id));
+    if let Some(ids) = ids(without.map(|patient| patient.id.as_str())) {
+        checks.push(Check::warn("roster", format!("without a kit: {ids}"), "give each a kit with `vagt kit add`"));
+    }
+    let odd = roster.patients.iter().filter(|patient| patient.simulated != config.simulated);
+    if let Some(ids) = ids(odd.map(|patient| patient.id.as_str())) {
+        let (found, todo) = if config.simulated {
+            (
+                format!("not simulated, in a clinic that says it is: {ids}"),
+                "set `simulated = false`, or take real people out",
+            )
+        } else {
+            (format!("simulated, among real people: {ids}"), "take them out of the roster of a real clinic")
+        };
+        checks.push(Check::warn("roster", found, todo));
+    }
+    let strange = roster.kits.iter().flat_map(|kit| &kit.devices).filter(|device| {
+        let driver = device.split_once(':').map_or(device.as_str(), |(driver, _)| driver);
+        drivers::find(driver).is_none()
+    });
+    if let Some(ids) = ids(strange.map(String::as_str)) {
+        checks.push(Check::warn(
+            "roster",
+            format!("devices without a driver: {ids}"),
+            "see `vagt drivers` for the names",
+        ));
+    }
+    checks
+}
+
+/// Which kits are silent?
+pub fn kits(now: Timestamp, roster: &Roster, heard: &[Heard]) -> Vec<Check> {
+    let active: Vec<_> = roster.kits.iter().filter(|kit| !kit.revoked).collect();
+    let last = |kit: &store::Kit| heard.iter().find(|heard| heard.kit == kit.id);
+    let never = active.iter().filter(|kit| last(kit).is_none());
+    let silent = active
+        .iter()
+        .filter(|kit| last(kit).is_some_and(|heard| now.duration_since(heard.at) > HEARD_MAX && !heard.online));
+    let mut checks = Vec::new();
+    if let Some(ids) = ids(never.map(|kit| kit.id.as_str())) {
+        checks.push(Check::warn(
+            "kits",
+            format!("never heard of: {ids}"),
+            "is the kit switched on, with the right address and secret?",
+        ));
+    }
+    if let Some(ids) = ids(silent.map(|kit| kit.id.as_str())) {
+        checks.push(Check::warn(
+            "kits",
+            format!("silent for more than a day: {ids}"),
+            "call, or see the kit's last status on the pages",
+        ));
+    }
+    if checks.is_empty() && !active.is_empty() {
+        checks.push(Check::ok("kits", format!("{} heard of within a day", active.len())));
+    }
+    checks
+}
+
+fn ids<'a>(ids: impl Iterator<Item = &'a str>) -> Option<String> {
+    let ids: Vec<_> = ids.collect();
+    let more = ids.len().saturating_sub(IDS_SHOWN_MAX);
+    let shown = ids[..ids.len() - more].join(", ");
+    match (ids.is_empty(), more) {
+        (true, _) => None,
+        (_, 0) => Some(shown),
+        _ => Some(format!("{shown} and {more} more")),
+    }
+}
+
+/// When the newest of what was heard was heard.
+pub fn newest(heard: &[Heard]) -> Option<Timestamp> {
+    heard.iter().map(|heard| heard.at).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::State;
+    use super::*;
+
+    fn roster_of(text: &str) -> Roster {
+        toml::from_str(text).unwrap()
+    }
+
+    fn states(checks: &[Check]) -> Vec<(State, &str)> {
+        checks.iter().map(|check| (check.state, check.found.as_str())).collect()
+    }
+
+    const PEOPLE: &str = r#"
+patient = [
+  { id = "p-1", name = "A", programme = "copd" },
+  { id = "p-2", name = "B", programme = "copd", simulated = true },
+]
+[[kit]]
+id = "kit-1"
+patient = "p-1"
+secret_sha256 = "a5"
+devices = ["gatt-plx:AA:BB", "crystal-ball:1"]
+"#;
+
+    #[test]
+    fn people_without_kits_strange_devices_and_simulated_ones_are_told() {
+        let config = Config::parse("", "hub.toml").unwrap();
+        assert_eq!(
+            states(&people(&config, &roster_of(PEOPLE))),
+            [
+                (State::Ok, "2 patients, 1 kits"),
+                (State::Warn, "without a kit: p-2"),
+                (State::Warn, "simulated, among real people: p-2"),
+                (State::Warn, "devices without a driver: crystal-ball:1"),
+            ]
+        );
+    }
+
+    #[test]
+    fn silent_kits_are_told_apart_from_those_never_heard_of() {
+        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        let roster = roster_of(PEOPLE);
+        let heard = |hours: i64, online| {
+            let at = now - SignedDuration::from_hours(hours);
+            vec![Heard { kit: "kit-1".parse().unwrap(), at, online, status: serde_json::Value::Null }]
+        };
+        assert_eq!(states(&kits(now, &roster, &[])), [(State::Warn, "never heard of: kit-1")]);
+        assert_eq!(
+            states(&kits(now, &roster, &heard(25, false))),
+            [(State::Warn, "silent for more than a day: kit-1")]
+        );
+        assert_eq!(states(&kits(now, &roster, &heard(25, true))), [(State::Ok, "1 heard of within a day")]);
+        assert_eq!(states(&kits(now, &roster, &heard(1, false))), [(State::Ok, "1 heard of within a day")]);
+    }
+}

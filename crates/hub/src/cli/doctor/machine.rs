@@ -1,0 +1,139 @@
+//! The machine: disk, clock, ports, certificates.
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::check::Check;
+use crate::config::Config;
+
+/// Under this much free space somebody should look, in bytes.
+const FREE_BYTES_WANTED: u64 = 1024 * 1024 * 1024;
+/// Under this much the store may stop any moment, in bytes.
+const FREE_BYTES_MIN: u64 = 100 * 1024 * 1024;
+/// A clock before this has not been set: this program did not exist then.
+const CLOCK_EARLIEST: Timestamp = Timestamp::constant(1_767_225_600, 0); // 2026-01-01T00:00:00Z
+/// How long a service on this machine may take to answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// Can files be written where the data is?
+pub fn folder(data: &Path) -> Check {
+    let folder = nearest(data);
+    let probe = folder.join(format!(".vagt-doctor-{}", std::process::id()));
+    let written =
+        OpenOptions::new().write(true).create_new(true).open(&probe).and_then(|mut file| file.write_all(b"x"));
+    let removed = std::fs::remove_file(&probe);
+    let shown = folder.display();
+    match written.and(removed) {
+        Ok(()) if folder == data => Check::ok("folder", format!("{shown} can be written")),
+        Ok(()) => Check::ok("folder", format!("{} will be made at the first start", data.display())),
+        Err(error) => Check::fail(
+            "folder",
+            format!("{shown} can't be written: {error}"),
+            "let the account that runs vagt write there, or name another folder as `data`",
+        ),
+    }
+}
+
+/// Is there room?
+pub fn disk(data: &Path) -> Check {
+    let folder = nearest(data);
+    let free = match rustix::fs::statvfs(&folder) {
+        Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
+        Err(error) => return Check::warn("disk", format!("{}: {error}", folder.display()), "look at the disk by hand"),
+    };
+    let found = format!("{} MiB free", free / (1024 * 1024));
+    match free {
+        ..FREE_BYTES_MIN => Check::fail("disk", found, "make room: when the disk is full, no reading is taken in"),
+        FREE_BYTES_MIN..FREE_BYTES_WANTED => Check::warn("disk", found, "make room soon"),
+        _ => Check::ok("disk", found),
+    }
+}
+
+/// Is the clock set, and has it not gone back? `heard` is when the store last heard of a kit.
+pub fn clock(now: Timestamp, heard: Option<Timestamp>, config: &Config) -> Check {
+    let zone = config.zone.iana_name().unwrap_or("UTC");
+    let local = now.to_zoned(config.zone.clone()).strftime("%Y-%m-%d %H:%M");
+    if now < CLOCK_EARLIEST {
+        return Check::fail("clock", format!("it is {now}"), "set the clock, and let it be kept by NTP");
+    }
+    if let Some(heard) = heard.filter(|heard| *heard > now) {
+        let found = format!("it is {now}, but the store heard of a kit at {heard}");
+        return Check::fail("clock", found, "the clock has gone back: set it, and let it be kept by NTP");
+    }
+    Check::ok("clock", format!("{local} in {zone}"))
+}
+
+/// Can the two ports be taken, or are they the running service's?
+pub fn ports(config: &Config) -> Vec<Check> {
+    let running = answers(config.http.listen);
+    vec![port("mqtt port", config.mqtt.listen, running), port("http port", config.http.listen, running)]
+}
+
+fn port(name: &'static str, listen: SocketAddr, running: bool) -> Check {
+    match TcpListener::bind(listen) {
+        Ok(_) => Check::ok(name, format!("{listen} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse && running => {
+            Check::ok(name, format!("{listen} is taken, and a running vagt answers"))
+        }
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Check::fail(
+            name,
+            format!("{listen} is taken by another program"),
+            "stop that one, or name another port in `listen`",
+        ),
+        Err(error) => Check::fail(name, format!("{listen}: {error}"), "name an address of this machine in `listen`"),
+    }
+}
+
+/// Does a running service answer at its pages' address?
+fn answers(listen: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&listen, ANSWER_WAIT)?;
+        stream.set_read_timeout(Some(ANSWER_WAIT))?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(4096).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    listen.port() != 0 && ask().is_ok_and(|answer| answer.starts_with("HTTP/1.") && answer.trim_end().ends_with("ok"))
+}
+
+/// What is open to a network must be encrypted.
+pub fn certificates(config: &Config) -> Vec<Check> {
+    let mqtt = match &config.mqtt.tls {
+        Some(tls) => [&tls.cert, &tls.key].into_iter().find_map(|path| unreadable(path)),
+        None if config.mqtt.listen.ip().is_loopback() => None,
+        None => Some(Check::fail(
+            "mqtt tls",
+            format!("{} is open to a network without TLS", config.mqtt.listen),
+            "give [mqtt] a certificate and its key in `tls`, or listen on loopback",
+        )),
+    };
+    let http = (!config.http.listen.ip().is_loopback()).then(|| {
+        let found = format!("{} is open to a network over plain HTTP", config.http.listen);
+        Check::warn("http tls", found, "put a reverse proxy with TLS before it, and let vagt listen on loopback")
+    });
+    let mqtt_words =
+        if config.mqtt.tls.is_some() { "certificate and key are there" } else { "none needed on loopback" };
+    vec![
+        mqtt.unwrap_or_else(|| Check::ok("mqtt tls", mqtt_words)),
+        http.unwrap_or_else(|| Check::ok("http tls", "none needed on loopback")),
+    ]
+}
+
+fn unreadable(path: &PathBuf) -> Option<Check> {
+    let error = std::fs::File::open(path).err()?;
+    Some(Check::fail("mqtt tls", format!("{}: {error}", path.display()), "name PEM files that vagt's account may read"))
+}
+
+/// The folder itself, or the nearest one above that is there.
+fn nearest(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find(|path| path.is_dir());
+    there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}

@@ -1,0 +1,64 @@
+//! `vagt doctor`: what is wrong with this set-up, and what to do about it. It changes nothing.
+
+mod check;
+mod clinic;
+mod machine;
+
+use std::{io::Write, path::PathBuf};
+
+use check::{Check, State};
+
+use super::{Ended, block_on, out};
+use crate::{clock, config::Config};
+
+/// Check the set-up, and say what to do about what is wrong: store, disk, clock, programmes, roster, kits, ports, certificates.
+///
+/// Each line is ok, warn (the service runs, but somebody should look) or FAIL. It changes nothing, and may be run beside the service.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  vagt doctor --config config/hub.toml
+  vagt doctor --config config/hub.toml --json | grep -v '\"ok\"'
+
+Exit codes: 0 nothing fails, 1 something does.")]
+pub struct Args {
+    /// The service's configuration file; without it, the defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One line of JSON for each check: {"check","state","found","todo"}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Ended::Said`] when something fails.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    block_on(async {
+        let checks = examine(args.config.as_ref()).await;
+        let mut out = out();
+        checks.iter().try_for_each(|check| check.print(&mut out, args.json))?;
+        out.flush()?;
+        if checks.iter().any(|check| check.state == State::Fail) { Err(Ended::Said) } else { Ok(()) }
+    })
+}
+
+async fn examine(file: Option<&PathBuf>) -> Vec<Check> {
+    let loaded = file.map_or_else(|| Config::parse("", "the defaults"), |file| Config::load(file));
+    let config = match loaded {
+        Ok(config) => config,
+        Err(error) => return vec![Check::fail("config", error.to_string(), "mend it, and ask again")],
+    };
+    let now = clock::now();
+    let name = file.map_or_else(|| "the defaults".to_owned(), |file| file.display().to_string());
+    let mut checks = vec![Check::ok("config", name), machine::folder(&config.data), machine::disk(&config.data)];
+    let (store, inside) = clinic::store(&config.store()).await;
+    let (programmes_check, programmes) = clinic::programmes(&config);
+    let (roster_checks, roster) = clinic::roster(&config, inside.roster, &programmes);
+    checks.extend([store, machine::clock(now, clinic::newest(&inside.heard), &config), programmes_check]);
+    checks.extend(roster_checks);
+    checks.extend(clinic::kits(now, &roster, &inside.heard));
+    checks.extend(machine::ports(&config));
+    checks.extend(machine::certificates(&config));
+    checks
+}

@@ -1,0 +1,191 @@
+//! `vagt config` and `vagt doctor`, as programs: each problem with file, line, column and field.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn vagt(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vagt")).args(args).output().expect("the program starts")
+}
+
+/// The repository's file.
+fn file(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const PROGRAMME: &str = "config/programmes/copd.toml";
+
+/// The shipped programme with a piece of its text replaced: what the check says of it, and its exit code.
+#[track_caller]
+fn check_programme(from: &str, to: &str, wanted: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("changed.toml");
+    let text = std::fs::read_to_string(file(PROGRAMME)).unwrap();
+    assert!(text.contains(from), "{from:?} is not in the shipped programme");
+    let line = |piece: &str| (text[..text.find(piece).unwrap()].matches('\n').count() + 1).to_string();
+    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    let output = vagt(&["config", "check", path.to_str().unwrap()]);
+    let said = shown(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for wanted in wanted {
+        let wanted = wanted.replace("LINE", &line(from)).replace("RULE", &line("[[rule]]"));
+        assert!(said.contains(&format!("changed.toml:{wanted}")), "{wanted:?} in\n{said}");
+    }
+}
+
+#[test]
+fn what_is_shipped_is_good() {
+    for path in [PROGRAMME, "config/hub.toml"] {
+        let output = vagt(&["config", "check", file(path).to_str().unwrap()]);
+        assert!(output.status.success(), "{}", shown(&output.stdout));
+        assert!(shown(&output.stdout).contains(": ok ("));
+    }
+}
+
+#[test]
+fn a_typo_overlapping_bands_and_a_missing_unit_have_their_places() {
+    check_programme(
+        "family = \"copd\"\nvital",
+        "famly = \"copd\"\nvital",
+        &["LINE:1: rule[0].famly: found unknown field `famly`"],
+    );
+    check_programme("above = 85, at_most = 88", "above = 84, at_most = 88", &["LINE:3: rule[0].bands[1]: found bands"]);
+    check_programme("unit = \"%\"\n", "", &["RULE:1: rule[0].unit: found nothing, want it"]);
+    check_programme("version = 1", "version = [", &["LINE:"]);
+}
+
+#[test]
+fn an_example_that_does_not_come_out_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("copd.toml");
+    let text = std::fs::read_to_string(file(PROGRAMME)).unwrap();
+    let moved = text.replacen("at_most = 85", "at_most = 84", 1).replacen("above = 85", "above = 84", 1);
+    std::fs::write(&path, moved).unwrap();
+    let output = vagt(&["config", "check", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(shown(&output.stdout).contains(": example["), "{}", shown(&output.stdout));
+}
+
+#[test]
+fn the_services_file_and_a_roster_are_known_by_what_is_in_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, code, wanted) in [
+        ("clinic = \"x\"\nzoen = \"UTC\"\n", 1, "a.toml:2:1: zoen: unknown field `zoen`"),
+        ("[mqtt]\nlisten = 1883\n", 1, "a.toml:2:10: mqtt.listen: "),
+        ("[[patient]]\nid = \"p-1\"\nname = \"X\"\nprogramme = \"copd\"\n", 0, "ok (a roster)"),
+        (
+            "[[kit]]\nid = \"k\"\npatient = \"p-1\"\nsecret_sha256 = \"a5\"\n",
+            1,
+            "a.toml:3:11: kit[0].patient: found \"p-1\"",
+        ),
+        ("colour = \"red\"\n", 2, "say what it is with --kind"),
+        ("kit = \"kit-1\"\n[broker]\n[[device]]\n", 2, "check it with `vagt-edge config check"),
+    ] {
+        let path = folder.path().join("a.toml");
+        std::fs::write(&path, text).unwrap();
+        let output = vagt(&["config", "check", path.to_str().unwrap()]);
+        let said = shown(&output.stdout) + &shown(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{text}: {said}");
+        assert!(said.contains(wanted), "{text}: {said}");
+    }
+    let output = vagt(&["config", "check", "--json", "--kind", "hub", folder.path().join("a.toml").to_str().unwrap()]);
+    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&line["line"], &line["field"]), (&1.into(), &"kit".into()));
+    assert_eq!(vagt(&["config", "check", "/nowhere.toml"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_programme_is_explained_with_its_limits_and_sources() {
+    let output = vagt(&["config", "explain", file(PROGRAMME).to_str().unwrap()]);
+    let said = shown(&output.stdout);
+    for wanted in ["copd", "85", "88", "130", "Monday, Wednesday, Friday", "Source: ", "Chosen by the clinic itself"] {
+        assert!(said.contains(wanted), "{wanted} in\n{said}");
+    }
+    let hub = shown(&vagt(&["config", "explain", file("config/hub.toml").to_str().unwrap()]).stdout);
+    assert!(hub.contains("127.0.0.1:1883") && hub.contains("Europe/Copenhagen"), "{hub}");
+}
+
+#[test]
+fn every_schema_is_printed_by_kind_and_by_file_and_written_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(vagt(&["config", "schema", "--all", folder.path().to_str().unwrap()]).status.success());
+    for kind in ["programme", "hub", "roster", "own", "readings", "status", "acks", "commands"] {
+        let printed = vagt(&["config", "schema", kind]).stdout;
+        let schema: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+        assert!(schema["properties"].is_object(), "{kind}");
+        assert_eq!(std::fs::read(folder.path().join(format!("{kind}.json"))).unwrap(), printed);
+    }
+    let by_file = vagt(&["config", "schema", file(PROGRAMME).to_str().unwrap()]);
+    assert_eq!(by_file.stdout, vagt(&["config", "schema", "programme"]).stdout);
+    assert_eq!(vagt(&["config", "schema", "nothing"]).status.code(), Some(2));
+}
+
+/// A clinic's folder with a configuration on free ports.
+fn clinic(folder: &Path, more: &str) -> String {
+    let path = folder.join("hub.toml");
+    let text = format!("{more}\n[mqtt]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n");
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// The state of each check, by name; of several, the worst.
+fn doctor(config: &str) -> (Option<i32>, std::collections::BTreeMap<String, (String, String)>) {
+    let output = vagt(&["doctor", "--json", "--config", config]);
+    let mut checks = std::collections::BTreeMap::new();
+    for line in shown(&output.stdout).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let entry = (text("state"), format!("{} {}", text("found"), text("todo")));
+        let worse = checks.get(&text("check")).is_none_or(|(state, _): &(String, String)| state == "ok");
+        if worse {
+            checks.insert(text("check"), entry);
+        }
+    }
+    (output.status.code(), checks)
+}
+
+#[test]
+fn the_doctor_finds_a_new_clinic_well_and_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, checks) = doctor(&clinic(folder.path(), ""));
+    assert_eq!(code, Some(0), "{checks:?}");
+    assert_eq!(checks["roster"].0, "warn", "nobody is in it: {checks:?}");
+    for name in ["config", "folder", "store", "clock", "programmes", "mqtt port", "http port", "mqtt tls", "http tls"] {
+        assert_eq!(checks[name].0, "ok", "{name}: {checks:?}");
+    }
+    assert!(!folder.path().join("data").exists(), "it changes nothing");
+}
+
+#[test]
+fn the_doctor_tells_a_taken_port_a_wrong_store_and_a_wrong_roster() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = folder.path().join("hub.toml");
+    let listen = taken.local_addr().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/vagt.db"), "a letter, not a database. ".repeat(100)).unwrap();
+    std::fs::write(
+        folder.path().join("roster.toml"),
+        "[[patient]]\nid = \"p-1\"\nname = \"X\"\nprogramme = \"copdd\"\n",
+    )
+    .unwrap();
+    let text = format!("roster = \"roster.toml\"\n[mqtt]\nlisten = \"{listen}\"\n[http]\nlisten = \"192.0.2.1:0\"\n");
+    std::fs::write(&config, text).unwrap();
+    let (code, checks) = doctor(config.to_str().unwrap());
+    assert_eq!(code, Some(1));
+    for (name, state, wanted) in [
+        ("store", "fail", "not a database"),
+        ("roster", "fail", "found programme \"copdd\", want one of copd"),
+        ("mqtt port", "fail", "taken by another program"),
+        ("http port", "fail", "192.0.2.1:0"),
+        ("http tls", "warn", "reverse proxy"),
+    ] {
+        assert_eq!(checks[name].0, state, "{checks:?}");
+        assert!(checks[name].1.contains(wanted), "{name}: {checks:?}");
+    }
+}
