@@ -46,7 +46,7 @@ pub enum BusError {
     #[error("could not start dbus-daemon")]
     Start(#[source] io::Error),
     /// It started and went away, or never opened its socket.
-    #[error("dbus-daemon did not open {path} within {} seconds", START_MAX.as_secs())]
+    #[error("dbus-daemon did not open {path} within {} seconds; what it said is in {path}.log", START_MAX.as_secs())]
     NoSocket {
         /// The socket.
         path: PathBuf,
@@ -74,7 +74,8 @@ impl PrivateBus {
         // a socket left by a killed bus would look like a running one
         let _ = tokio::fs::remove_file(&socket).await;
         let address = format!("unix:path={}", escaped(&socket));
-        let child = spawn(&config, &address)?;
+        let log = std::fs::File::create(dir.join("bus.log")).map_err(unusable)?;
+        let child = spawn(&config, &address, log)?;
         let mut bus = Self { address, child };
         bus.wait_for(&socket).await?;
         Ok(bus)
@@ -125,7 +126,7 @@ fn escaped(path: &Path) -> String {
 }
 
 /// Through util-linux's `setpriv`, where it is, so that the bus ends even when we are killed.
-fn spawn(config: &Path, address: &str) -> Result<Child, BusError> {
+fn spawn(config: &Path, address: &str, log: std::fs::File) -> Result<Child, BusError> {
     let arguments = [format!("--config-file={}", config.display()), format!("--address={address}")];
     let fixed = ["--nofork", "--nopidfile", "--nosyslog"];
     if on_path("dbus-daemon").is_none() {
@@ -139,7 +140,7 @@ fn spawn(config: &Path, address: &str) -> Result<Child, BusError> {
         }
         None => Command::new("dbus-daemon"),
     };
-    command.args(fixed).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    command.args(fixed).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
     command.spawn().map_err(BusError::Start)
 }
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::{
-    bluez::firmware::Tuning,
+    bluez::call::Tuning,
     devices::Kind,
     home::Options,
     people::{self, PEOPLE, Story},

@@ -1,4 +1,5 @@
 //! A home on a real D-Bus, read with plain D-Bus calls as a BlueZ client makes them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::{collections::HashMap, path::Path, process::Stdio, time::Duration};
 

@@ -1,4 +1,5 @@
 //! A home on serial lines, read as a host reads them: the Nonin's stream and the spirometer's answers.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::{
     fs::{File, OpenOptions},

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::WeakSender;
 use uuid::Uuid;
 use zbus::{Connection, ObjectPath, OwnedVariant, fdo::DBusProxy, interface, message::Header};
 
-use super::{BluezError, firmware::Call};
+use super::{BluezError, call::Call};
 
 /// Where the adapter is.
 pub const PATH: &str = "/org/bluez/hci0";

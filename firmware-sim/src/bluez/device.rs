@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc::WeakSender, oneshot};
 use zbus::{ObjectPath, OwnedObjectPath, interface};
 
-use super::{BluezError, adapter, firmware::Call, radio::Shown};
+use super::{BluezError, adapter, call::Call, radio::Shown};
 
 /// The D-Bus object.
 #[derive(Debug)]

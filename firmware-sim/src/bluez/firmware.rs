@@ -7,19 +7,24 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Instant, sleep_until},
 };
 
-use super::{BluezError, gatt::Live, radio::Radio};
+use super::{
+    BluezError,
+    call::{Call, Reply, Tuning},
+    gatt::Live,
+    radio::Radio,
+};
 use crate::{
     clock::{self, DeviceClock},
-    devices::{
-        BleModel, Body, Identity, Record, datetime, information,
-        oximeter::{self, RecordRequest},
-    },
+    devices::{BleModel, Body, Identity, Record, oximeter},
     home::{Order, fault::Fault, truth::Teller},
 };
+
+/// Calls to connect that wait for the device to be heard, at most.
+const CONNECTS_MAX: usize = 8;
 
 /// Records that a device's memory holds; the oldest goes when it is full.
 pub const MEMORY_RECORDS_MAX: usize = 250;
@@ -34,57 +39,15 @@ const IDLE_HANG_UP_AFTER: Duration = Duration::from_secs(20);
 const CONNECT_GIVEN_UP_AFTER: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_secs(86_400);
 
-/// How the devices behave.
-#[derive(Clone, Copy, Debug)]
-pub struct Tuning {
-    /// How long a device advertises after a measurement.
-    pub advertise_for: Duration,
-    /// How long it sleeps before it tries again with what it still holds.
-    pub rest_for: Duration,
-    /// How long it stays connected after its last value.
-    pub linger: Duration,
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self { advertise_for: seconds(60), rest_for: seconds(15), linger: Duration::from_millis(800) }
-    }
-}
-
-type Reply<T> = oneshot::Sender<Result<T, BluezError>>;
-
-/// What reaches a device: from the bus, or from its home.
 #[derive(Debug)]
-#[allow(missing_docs, reason = "the fields are BlueZ's own words")]
-pub enum Call {
-    /// Device1.Connect.
-    Connect { reply: Reply<()> },
-    /// Device1.Disconnect.
-    Disconnect { reply: Reply<()> },
-    /// ReadValue.
-    Read { live: Arc<Live>, reply: Reply<Vec<u8>> },
-    /// WriteValue.
-    Write { live: Arc<Live>, value: Vec<u8>, reply: Reply<()> },
-    /// StartNotify.
-    StartNotify { live: Arc<Live>, client: String, reply: Reply<()> },
-    /// StopNotify.
-    StopNotify { live: Arc<Live>, client: String, reply: Reply<()> },
-    /// A client of the bus is gone.
-    ClientGone(String),
-    /// The home wants something of it.
-    Order(Order),
-}
-
-#[derive(Debug)]
-enum State {
+pub(super) enum State {
     Asleep,
     Advertising { until: Instant },
     Connected(Step),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Resolving,
     Idle,
     Sending,
@@ -93,14 +56,14 @@ enum Step {
 
 /// What is to go wrong with the next values.
 #[derive(Debug, Default)]
-struct Armed {
-    garbage: bool,
-    truncate: bool,
-    cut_after_value: bool,
-    cut_in_value: bool,
-    never_resolve: bool,
-    refuse_writes: bool,
-    vanished: bool,
+pub(super) struct Armed {
+    pub(super) garbage: bool,
+    pub(super) truncate: bool,
+    pub(super) cut_after_value: bool,
+    pub(super) cut_in_value: bool,
+    pub(super) never_resolve: bool,
+    pub(super) refuse_writes: bool,
+    pub(super) vanished: bool,
 }
 
 /// One device.
@@ -108,18 +71,18 @@ struct Armed {
 pub struct Firmware {
     model: &'static BleModel,
     identity: Identity,
-    clock: DeviceClock,
-    tuning: Tuning,
-    radio: Radio,
+    pub(super) clock: DeviceClock,
+    pub(super) tuning: Tuning,
+    pub(super) radio: Radio,
     teller: Teller,
-    memory: VecDeque<Record>,
-    sent: usize,
+    pub(super) memory: VecDeque<Record>,
+    pub(super) sent: usize,
     attempts: u32,
     live_body: Option<(Body, u32)>,
-    state: State,
-    next: Instant,
+    pub(super) state: State,
+    pub(super) next: Instant,
     connecting: Vec<(Instant, Reply<()>)>,
-    armed: Armed,
+    pub(super) armed: Armed,
     advertisements: u32,
 }
 
@@ -259,6 +222,10 @@ impl Firmware {
             drop(reply.send(Ok(())));
             return Ok(());
         }
+        if self.connecting.len() >= CONNECTS_MAX {
+            drop(reply.send(Err(BluezError::InProgress("Operation already in progress".into()))));
+            return Ok(());
+        }
         let deadline = Instant::now() + CONNECT_GIVEN_UP_AFTER;
         self.connecting.push((deadline, reply));
         if matches!(self.state, State::Advertising { .. }) {
@@ -378,7 +345,7 @@ impl Firmware {
         }
     }
 
-    async fn send_next(&mut self) -> zbus::Result<()> {
+    pub(super) async fn send_next(&mut self) -> zbus::Result<()> {
         if self.send_continuous().await? {
             return Ok(());
         }
@@ -435,79 +402,6 @@ impl Firmware {
             return Ok(true);
         }
         Ok(false)
-    }
-
-    fn read(&mut self, live: &Live) -> Result<Vec<u8>, BluezError> {
-        if !self.radio.connected() {
-            return Err(BluezError::NotConnected("Not Connected".into()));
-        }
-        if !live.can(&["read"]) {
-            return Err(BluezError::NotPermitted("Read not permitted".into()));
-        }
-        let shows = self.clock.shows(clock::now());
-        match live.described.uuid {
-            information::DATE_TIME => live.keep(&datetime::date_time(shows)),
-            information::CURRENT_TIME => live.keep(&datetime::current_time(shows)),
-            _ => {}
-        }
-        Ok(live.value())
-    }
-
-    async fn written(&mut self, live: &Arc<Live>, value: &[u8], reply: Reply<()>) -> zbus::Result<()> {
-        let refused = if !self.radio.connected() {
-            Some(BluezError::NotConnected("Not Connected".into()))
-        } else if self.armed.refuse_writes || !live.can(&["write"]) {
-            Some(BluezError::NotPermitted("Write not permitted".into()))
-        } else {
-            None
-        };
-        if let Some(error) = refused {
-            drop(reply.send(Err(error)));
-            return Ok(());
-        }
-        match live.described.uuid {
-            information::DATE_TIME | information::CURRENT_TIME => drop(reply.send(self.set_clock(value))),
-            oximeter::RACP => return self.racp(live, value, reply).await,
-            _ => drop(reply.send(Ok(()))),
-        }
-        Ok(())
-    }
-
-    fn set_clock(&mut self, value: &[u8]) -> Result<(), BluezError> {
-        let time = datetime::read_date_time(value)
-            .ok_or_else(|| BluezError::Failed("Operation failed with ATT error: 0x80 (out of range)".into()))?;
-        self.clock.set(time, clock::now());
-        Ok(())
-    }
-
-    async fn racp(&mut self, live: &Arc<Live>, value: &[u8], reply: Reply<()>) -> zbus::Result<()> {
-        if !live.notifying() {
-            let error = "Operation failed with ATT error: 0xfd (CCC improperly configured)";
-            drop(reply.send(Err(BluezError::Failed(error.into()))));
-            return Ok(());
-        }
-        drop(reply.send(Ok(())));
-        let request = oximeter::read_racp(value);
-        let records = self.memory.len();
-        match request {
-            RecordRequest::Report => {
-                self.sent = 0;
-                while self.sent < self.memory.len() && matches!(self.state, State::Connected(_)) {
-                    self.send_next().await?;
-                    if matches!(self.state, State::Connected(Step::Idle)) {
-                        break;
-                    }
-                }
-            }
-            RecordRequest::Delete => {
-                self.memory.clear();
-                self.sent = 0;
-            }
-            RecordRequest::Count | RecordRequest::Refused { .. } => {}
-        }
-        self.radio.send(live, &oximeter::racp_answer(request, records)).await?;
-        self.next = self.next.max(Instant::now() + self.tuning.linger);
-        Ok(())
     }
 
     // measuring

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc::WeakSender, oneshot};
 use uuid::Uuid;
 use zbus::{OwnedObjectPath, OwnedVariant, interface, message::Header};
 
-use super::{BluezError, adapter::caller, device::ask, firmware::Call};
+use super::{BluezError, adapter::caller, call::Call, device::ask};
 
 /// The ATT MTU of every link here.
 const MTU: u16 = 185;

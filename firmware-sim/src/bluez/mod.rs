@@ -1,13 +1,15 @@
 //! Plays `org.bluez` on a private D-Bus: an adapter, devices and their GATT tree, so that a BlueZ client runs here unmodified.
 //!
-//! `adapter` is Adapter1, `device` Device1, `gatt` the service tree; `radio` is what a device's firmware can do to the bus, and
-//! `firmware` the device itself: when it advertises, what it sends and when it hangs up.
+//! `adapter` is Adapter1, `device` Device1, `gatt` the service tree; `radio` is what a device's firmware can do to the bus, `firmware`
+//! the device itself (when it advertises, what it sends and when it hangs up), and `requests` what it answers.
 
 pub mod adapter;
+pub mod call;
 pub mod device;
 pub mod firmware;
 pub mod gatt;
 pub mod radio;
+mod requests;
 
 use std::sync::Arc;
 
@@ -19,7 +21,8 @@ use zbus::{
 
 use self::{
     adapter::{Adapter, AdapterState},
-    firmware::{Firmware, Tuning},
+    call::{Call, Tuning},
+    firmware::Firmware,
     radio::Radio,
 };
 use crate::{
@@ -98,7 +101,7 @@ impl Bluez {
         clock: DeviceClock,
         tuning: Tuning,
         teller: Teller,
-    ) -> mpsc::Sender<firmware::Call> {
+    ) -> mpsc::Sender<Call> {
         let (calls, inbox) = mpsc::channel(CALLS_MAX);
         let radio = Radio::new(self.connection.clone(), Arc::clone(&self.adapter), model, &identity, calls.downgrade());
         self.adapter.join(calls.downgrade());

@@ -14,8 +14,8 @@ use zbus::{Connection, OwnedObjectPath, Variant, names::BusName};
 
 use super::{
     adapter::{self, AdapterState},
+    call::Call,
     device::Device,
-    firmware::Call,
     gatt::{CharacteristicObject, Live, Service, ServiceObject},
 };
 use crate::devices::{BleModel, Identity, information};

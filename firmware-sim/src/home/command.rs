@@ -104,6 +104,7 @@ enum PlainFault {
     NeverResolve,
     RefuseWrites,
     ClockLost,
+    #[serde(alias = "vanish")]
     Unplug,
     Replug,
     Clear,

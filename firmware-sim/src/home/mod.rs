@@ -24,7 +24,7 @@ use self::{
 use crate::{
     bluez::{
         Bluez,
-        firmware::{Call, Tuning},
+        call::{Call, Tuning},
     },
     clock::{self, DeviceClock},
     devices::{Body, Identity, Kind, Record},

@@ -138,7 +138,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::{bluez::firmware::Tuning, people::person};
+    use crate::{bluez::call::Tuning, people::person};
 
     fn options(name: &str) -> Options {
         Options {
