@@ -58,6 +58,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         let (links, adapter, devices) = (links.clone(), settings.adapter.clone(), settings.ble.clone());
         parts.start("bluetooth", move || link::ble::run(links.clone(), adapter.clone(), devices.clone()));
     }
+    let devices = settings.ble.len() + settings.serial.len();
     for device in settings.serial {
         let links = links.clone();
         parts.start("serial", move || link::serial::run(links.clone(), device.clone()));
@@ -66,7 +67,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         let (spool, board, stop) = (spool.clone(), board.clone(), stop.clone());
         move || tend(spool.clone(), board.clone(), stop.clone())
     });
-    tracing::info!(kit = %settings.kit, devices = settings.ble.len(), "started");
+    tracing::info!(kit = %settings.kit, devices, "started");
 
     stop.cancelled().await;
     let in_order = timeout(STOP_DEADLINE, parts.all_stopped()).await.is_ok();
@@ -127,7 +128,11 @@ struct Parts {
 
 impl Parts {
     /// Starts a part, and again when it has failed inside.
-    fn start<F: Future<Output = ()> + Send + 'static>(&mut self, name: &'static str, make: impl Fn() -> F + Send + 'static) {
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        name: &'static str,
+        make: impl Fn() -> F + Send + 'static,
+    ) {
         let (board, stop) = (self.board.clone(), self.stop.clone());
         self.set.spawn(async move {
             while !stop.is_cancelled() {

@@ -250,7 +250,8 @@ struct Source<'a> {
 impl Source<'_> {
     fn settings(&self, config: Config) -> Result<Settings, ConfigError> {
         let zone = TimeZone::get(config.zone.get_ref()).map_err(|_| {
-            let reason = format!("found {:?}, want an IANA time zone such as \"Europe/Copenhagen\"", config.zone.get_ref());
+            let reason =
+                format!("found {:?}, want an IANA time zone such as \"Europe/Copenhagen\"", config.zone.get_ref());
             self.error(config.zone.span().start, "zone", reason)
         })?;
         if config.devices.len() > DEVICES_MAX {
@@ -267,7 +268,12 @@ impl Source<'_> {
         Ok(Settings { kit, zone, data_dir: self.beside(&data_dir), adapter, broker, bounds, ble, serial })
     }
 
-    fn device(&self, device: &Spanned<DeviceConfig>, ble: &mut Vec<BleDevice>, serial: &mut Vec<SerialDevice>) -> Result<(), ConfigError> {
+    fn device(
+        &self,
+        device: &Spanned<DeviceConfig>,
+        ble: &mut Vec<BleDevice>,
+        serial: &mut Vec<SerialDevice>,
+    ) -> Result<(), ConfigError> {
         let at = device.span().start;
         let DeviceConfig { driver: driver_name, address, name, path } = device.get_ref();
         let driver = self.driver(driver_name)?;
@@ -286,10 +292,18 @@ impl Source<'_> {
                 serial.push(SerialDevice { driver, path: path.clone(), name });
             }
             (Transport::Ble { .. }, Some(_)) => {
-                return Err(self.error(at, "device.path", format!("{} is a Bluetooth driver: want address or name, found path", driver.name)));
+                return Err(self.error(
+                    at,
+                    "device.path",
+                    format!("{} is a Bluetooth driver: want address or name, found path", driver.name),
+                ));
             }
             (Transport::Serial { .. }, _) => {
-                return Err(self.error(at, "device", format!("{} is a serial driver: want path and no address", driver.name)));
+                return Err(self.error(
+                    at,
+                    "device",
+                    format!("{} is a serial driver: want path and no address", driver.name),
+                ));
             }
         }
         Ok(())
@@ -317,7 +331,11 @@ impl Source<'_> {
             return Err(self.error(spool.bytes_max.span().start, "spool.bytes_max", reason));
         }
         if days < 7 {
-            return Err(self.error(spool.age_max_days.span().start, "spool.age_max_days", format!("found {days}, want at least 7")));
+            return Err(self.error(
+                spool.age_max_days.span().start,
+                "spool.age_max_days",
+                format!("found {days}, want at least 7"),
+            ));
         }
         Ok(Bounds { bytes_max, age_max: SignedDuration::from_hours(24 * i64::from(days)) })
     }
@@ -333,7 +351,9 @@ impl Source<'_> {
         }
         let ca = broker.ca_file.as_ref().map(|ca| {
             let read = fs::read(self.beside(ca.get_ref()));
-            read.map_err(|error| self.error(ca.span().start, "broker.ca_file", format!("{}: {error}", ca.get_ref().display())))
+            read.map_err(|error| {
+                self.error(ca.span().start, "broker.ca_file", format!("{}: {error}", ca.get_ref().display()))
+            })
         });
         let ca = ca.transpose()?;
         let tls = (broker.tls || ca.is_some()).then_some(ca);
@@ -349,7 +369,13 @@ impl Source<'_> {
                 let reason = "found beside broker.secret, want only one of the two";
                 return Err(self.error(file.span().start, "broker.secret_file", reason));
             }
-            (None, None) => return Err(self.error(self.text.find("[broker]").unwrap_or(0), "broker", "want secret_file (or secret), found neither")),
+            (None, None) => {
+                return Err(self.error(
+                    self.text.find("[broker]").unwrap_or(0),
+                    "broker",
+                    "want secret_file (or secret), found neither",
+                ));
+            }
         };
         let refused = |reason: String| self.error(at, "broker.secret_file", format!("{}: {reason}", path.display()));
         let mode = fs::metadata(&path).map_err(|error| refused(error.to_string()))?.permissions().mode() & 0o777;
@@ -358,7 +384,11 @@ impl Source<'_> {
         }
         let secret = fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
         let secret = secret.trim();
-        if secret.is_empty() { Err(refused("is empty, want the kit's secret".to_owned())) } else { Ok(secret.to_owned()) }
+        if secret.is_empty() {
+            Err(refused("is empty, want the kit's secret".to_owned()))
+        } else {
+            Ok(secret.to_owned())
+        }
     }
 
     /// Paths in the file are relative to it.
@@ -444,11 +474,19 @@ path = "/dev/serial/by-id/usb-nonin"
         check("Europe/Copenhagen", "Europe/Kopenhagen", "2:8: zone: found \"Europe/Kopenhagen\", want an IANA");
         check("gatt-plx", "gatt-plz", "11:10: device.driver: found \"gatt-plz\", want one of ");
         check("c0:ff:ee:00:00:01", "c0:ff", "12:11: device.address: found \"c0:ff\", want six bytes");
-        check("address = \"c0:ff:ee:00:00:01\"", "", "10:1: device: gatt-plx is a Bluetooth driver: want address or name");
+        check(
+            "address = \"c0:ff:ee:00:00:01\"",
+            "",
+            "10:1: device: gatt-plx is a Bluetooth driver: want address or name",
+        );
         check("path =", "name =", "14:1: device: nonin-df2 is a serial driver: want path");
         check("secret = \"s\"", "", "5:1: broker: want secret_file (or secret), found neither");
         check("secret = \"s\"", "secret_file = \"none\"", "8:15: broker.secret_file: /etc/vagt/none: No such file");
-        check("secret = \"s\"", "secret = \"s\"\nkeep_alive_seconds = 1", "9:22: broker.keep_alive_seconds: found 1, want at least 5");
+        check(
+            "secret = \"s\"",
+            "secret = \"s\"\nkeep_alive_seconds = 1",
+            "9:22: broker.keep_alive_seconds: found 1, want at least 5",
+        );
         check("[broker]", "[spool]\nbytes_max = 1\n[broker]", "6:13: spool.bytes_max: found 1, want at least 65536");
         check("zone = \"Europe/Copenhagen\"", "", "1:1: kit: missing field `zone`");
         check("port = 1883", "port = ", "7:8: broker.port: ");
@@ -462,7 +500,12 @@ path = "/dev/serial/by-id/usb-nonin"
         let text = GOOD.replace("secret = \"s\"", "secret_file = \"secret\"");
         let mode = |mode| fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
         mode(0o644);
-        assert!(parse(&file, &text).unwrap_err().to_string().contains("has mode 0644, so that others can read it; want 0600"));
+        assert!(
+            parse(&file, &text)
+                .unwrap_err()
+                .to_string()
+                .contains("has mode 0644, so that others can read it; want 0600")
+        );
         mode(0o600);
         assert_eq!(parse(&file, &text).unwrap().broker.secret, "hush");
     }
@@ -471,7 +514,8 @@ path = "/dev/serial/by-id/usb-nonin"
     fn the_example_is_good() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/edge.toml");
         let text = fs::read_to_string(&file).unwrap();
-        let text = text.replace("secret_file = \"/etc/vagt/edge.secret\"", "secret = \"s\"").replace("ca_file", "# ca_file");
+        let text =
+            text.replace("secret_file = \"/etc/vagt/edge.secret\"", "secret = \"s\"").replace("ca_file", "# ca_file");
         let settings = parse(&file, &text).unwrap();
         assert!(!settings.ble.is_empty() && !settings.serial.is_empty());
     }

@@ -11,9 +11,12 @@ const SERIAL_LEN_MAX: usize = 60;
 /// What a device id may not contain becomes `-`.
 #[must_use]
 pub fn device_id(driver: &Driver, serial: &str) -> DeviceId {
-    let kept: String = serial.chars().map(|c| if c.is_ascii_graphic() && c != ':' { c } else { '-' }).take(SERIAL_LEN_MAX).collect();
+    let kept: String =
+        serial.chars().map(|c| if c.is_ascii_graphic() && c != ':' { c } else { '-' }).take(SERIAL_LEN_MAX).collect();
     let serial = if kept.is_empty() { "unnamed" } else { kept.as_str() };
-    format!("{}:{serial}", driver.name).parse().expect("a driver's name, a colon and 1 to 60 graphic characters are a device id")
+    format!("{}:{serial}", driver.name)
+        .parse()
+        .expect("a driver's name, a colon and 1 to 60 graphic characters are a device id")
 }
 
 /// The serial number in the Serial Number String characteristic (0x2A25), unless it is one that the maker never filled in.

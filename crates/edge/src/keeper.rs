@@ -8,14 +8,14 @@ use vitals::{Bounds, Clock, DeviceId, Flag, Reading};
 
 use crate::{
     placing::place,
-    sitting::Sitting,
+    sitting::Sittings,
     spool::{Draft, Priority, Receipt, SeenKey, Spool},
 };
 
 /// Takes measurements in. One for the kit.
 pub struct Keeper {
     spool: std::sync::Arc<Spool>,
-    sitting: Mutex<Sitting>,
+    sittings: Mutex<Sittings>,
     zone: TimeZone,
 }
 
@@ -23,7 +23,7 @@ impl Keeper {
     /// A keeper for a kit whose devices' clocks are in `zone`.
     #[must_use]
     pub fn new(spool: std::sync::Arc<Spool>, zone: TimeZone) -> Self {
-        Self { spool, sitting: Mutex::default(), zone }
+        Self { spool, sittings: Mutex::default(), zone }
     }
 
     /// The zone of the devices' clocks.
@@ -40,39 +40,63 @@ impl Keeper {
 
     /// Spools what `device` measured. Records that the device has sent before are passed over. The receipt covers both; when the core
     /// has acknowledged it, the device may forget.
-    pub async fn keep(&self, device: &DeviceId, simulated: bool, measured: Vec<Measured>, now: Timestamp) -> Option<Receipt> {
-        let (mut readings, mut seen, mut receipt) = (Vec::new(), Vec::new(), None::<Receipt>);
+    pub async fn keep(
+        &self,
+        device: &DeviceId,
+        simulated: bool,
+        measured: Vec<Measured>,
+        now: Timestamp,
+    ) -> Option<Receipt> {
+        let (mut drafts, mut receipt) = (Vec::new(), None);
         for one in measured {
             let (reading, key) = self.reading(device, simulated, one, now);
-            let before = match &key {
-                Some(key) if !seen.contains(key) => self.spool.seen(key).await,
-                _ => None,
-            };
-            match before {
-                Some(before) => receipt = Some(receipt.map_or(before, |r| r.max(before))),
-                None if key.as_ref().is_some_and(|key| seen.contains(key)) => {}
-                None => {
-                    seen.extend(key);
-                    readings.push(reading);
+            if let Some(key) = &key {
+                if drafts.iter().any(|draft: &Draft| draft.seen.contains(key)) {
+                    continue;
+                }
+                if let Some(before) = self.spool.seen(key).await {
+                    receipt = later(receipt, before);
+                    continue;
                 }
             }
+            self.add(&mut drafts, reading, key, now).await;
         }
-        if readings.is_empty() {
-            return receipt;
+        for draft in drafts {
+            tracing::info!(readings = draft.readings.len(), %device, session = %draft.session, "spooled");
+            receipt = later(receipt, self.spool.put(draft, now).await);
         }
-        let spooled = self.put(readings, seen, now).await;
-        Some(receipt.map_or(spooled, |r| r.max(spooled)))
+        receipt
     }
 
-    async fn put(&self, readings: Vec<Reading>, seen: Vec<SeenKey>, now: Timestamp) -> Receipt {
-        let session = self.sitting.lock().await.join(now, || session_id(now));
-        let priority = if readings.iter().any(looks_urgent) { Priority::Urgent } else { Priority::Routine };
-        tracing::info!(readings = readings.len(), device = %readings[0].device, %session, "spooled");
-        self.spool.put(Draft { session, readings, answers: Vec::new(), priority, seen }, now).await
+    /// Into the message of its sitting.
+    async fn add(&self, drafts: &mut Vec<Draft>, reading: Reading, key: Option<SeenKey>, now: Timestamp) {
+        let session = self.sittings.lock().await.join(reading.measured_at, || session_id(now));
+        let index = drafts.iter().position(|draft| draft.session == session).unwrap_or_else(|| {
+            drafts.push(Draft {
+                session,
+                readings: vec![],
+                answers: vec![],
+                priority: Priority::Routine,
+                seen: vec![],
+            });
+            drafts.len() - 1
+        });
+        let draft = &mut drafts[index];
+        if looks_urgent(&reading) {
+            draft.priority = Priority::Urgent;
+        }
+        draft.readings.push(reading);
+        draft.seen.extend(key);
     }
 
     /// A record can be told from a new reading only by a clock that is believed: an unset one gives every reading the same time.
-    fn reading(&self, device: &DeviceId, simulated: bool, measured: Measured, now: Timestamp) -> (Reading, Option<SeenKey>) {
+    fn reading(
+        &self,
+        device: &DeviceId,
+        simulated: bool,
+        measured: Measured,
+        now: Timestamp,
+    ) -> (Reading, Option<SeenKey>) {
         let Measured { vital, value, unit, device_time, flags } = measured;
         let placed = place(device_time, &flags, now, &self.zone);
         let key = device_time.filter(|_| placed.clock == Clock::Device);
@@ -85,6 +109,10 @@ impl Keeper {
         }
         (reading, key)
     }
+}
+
+fn later(receipt: Option<Receipt>, other: Receipt) -> Option<Receipt> {
+    Some(receipt.map_or(other, |receipt| receipt.max(other)))
 }
 
 /// Outside what is believable for a body: the last to be given up when the spool is over its bound. The kit knows no patient's limits.

@@ -113,7 +113,8 @@ fn schema() -> anyhow::Result<()> {
 
 /// Text for people on standard error; JSON lines for programs on standard output.
 fn log_to(json: bool) {
-    let filter = EnvFilter::try_from_env("VAGT_LOG").unwrap_or_else(|_| EnvFilter::new("info,rumqttc=error,rumqttc_v5=error,bluez_async=error"));
+    let filter = EnvFilter::try_from_env("VAGT_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,rumqttc=error,rumqttc_v5=error,bluez_async=error"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     if json {
         builder.json().init();

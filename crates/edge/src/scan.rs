@@ -32,10 +32,13 @@ pub async fn run(seconds: u64, adapter: Option<String>, json: bool) -> anyhow::R
         seen.insert(device.address.clone(), device);
     }
     for (at, device) in seen {
-        let drivers = drivers::DRIVERS.iter().filter(|driver| {
-            matches!(driver.transport, Transport::Ble { service, .. } if device.services.contains(&service))
-        });
-        print(&Found { link: "ble", at, name: device.name, drivers: drivers.map(|driver| driver.name).collect() }, json);
+        let drivers = drivers::DRIVERS.iter().filter(
+            |driver| matches!(driver.transport, Transport::Ble { service, .. } if device.services.contains(&service)),
+        );
+        print(
+            &Found { link: "ble", at, name: device.name, drivers: drivers.map(|driver| driver.name).collect() },
+            json,
+        );
     }
     Ok(())
 }

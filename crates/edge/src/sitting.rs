@@ -1,45 +1,60 @@
 //! Which readings were taken together: one sitting, one session id.
 //!
 //! A device's readings are sent at once, each in a message of their own, because a red value must not wait for the blood pressure cuff;
-//! what was taken within the gap shares the session id. Pure: the time and the fresh id go in.
+//! what was taken within the gap shares the session id. Taken, not received: what a device had stored belongs to the sitting of that day.
+//! Pure: the times and the fresh id go in.
+
+use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 use vitals::SessionId;
 
-/// A sitting is over when nothing was measured for this long.
+/// What was taken within this of a sitting belongs to it.
 pub const GAP: SignedDuration = SignedDuration::from_secs(90);
 /// A sitting never lasts longer than this (an oximeter that is worn all day).
 pub const LENGTH_MAX: SignedDuration = SignedDuration::from_mins(30);
+/// Sittings that may still get a reading: today's, and those of the days that devices have stored.
+pub const SITTINGS_MAX: usize = 256;
 
-/// The kit's current sitting.
+/// The kit's sittings.
 #[derive(Debug, Default)]
-pub struct Sitting {
-    open: Option<Open>,
+pub struct Sittings {
+    /// The one that got a reading last is last.
+    open: VecDeque<Open>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Open {
     id: SessionId,
-    began: Timestamp,
+    first: Timestamp,
     last: Timestamp,
 }
 
-impl Sitting {
-    /// The session id of what was measured `now`. `fresh` makes an id when a new sitting begins.
-    pub fn join(&mut self, now: Timestamp, fresh: impl FnOnce() -> SessionId) -> SessionId {
-        let open = match self.open {
-            Some(open) if open.takes(now) => Open { last: now, ..open },
-            _ => Open { id: fresh(), began: now, last: now },
+impl Sittings {
+    /// The session id of what was taken `at` that time. `fresh` makes an id when it begins a new sitting.
+    pub fn join(&mut self, at: Timestamp, fresh: impl FnOnce() -> SessionId) -> SessionId {
+        let joined = self.open.iter().rev().enumerate().find_map(|(index, open)| Some((index, open.with(at)?)));
+        let open = match joined {
+            Some((from_end, open)) => {
+                self.open.remove(self.open.len() - 1 - from_end);
+                open
+            }
+            None => Open { id: fresh(), first: at, last: at },
         };
-        self.open = Some(open);
+        if self.open.len() >= SITTINGS_MAX {
+            self.open.pop_front();
+        }
+        self.open.push_back(open);
         open.id
     }
 }
 
 impl Open {
-    /// Also not when the kit's clock has been set back in between.
-    fn takes(&self, now: Timestamp) -> bool {
-        now >= self.last && now.duration_since(self.last) <= GAP && now.duration_since(self.began) <= LENGTH_MAX
+    /// The sitting with what was taken then, if it belongs to it.
+    fn with(self, at: Timestamp) -> Option<Self> {
+        let near = at >= self.first - GAP && at <= self.last + GAP;
+        let with = Self { first: self.first.min(at), last: self.last.max(at), ..self };
+        (near && with.last.duration_since(with.first) <= LENGTH_MAX).then_some(with)
     }
 }
 
@@ -47,27 +62,28 @@ impl Open {
 mod tests {
     use super::*;
 
-    /// Seconds at which something is measured -> which sitting each belongs to.
+    /// Seconds at which something is taken -> which sitting each belongs to.
     #[track_caller]
     fn check(seconds: &[i64], wanted: &[u128]) {
-        let (mut sitting, mut made) = (Sitting::default(), 0);
+        let (mut sittings, mut made) = (Sittings::default(), 0);
         let got: Vec<u128> = seconds
             .iter()
             .map(|&second| {
-                let now = Timestamp::from_second(1_790_000_000 + second).unwrap();
+                let at = Timestamp::from_second(1_790_000_000 + second).unwrap();
                 let fresh = || {
                     made += 1;
                     SessionId::from_u128(made)
                 };
-                sitting.join(now, fresh).as_u128()
+                sittings.join(at, fresh).as_u128()
             })
             .collect();
         assert_eq!(got, wanted);
+        assert!(sittings.open.len() <= SITTINGS_MAX);
     }
 
     #[test]
     fn devices_taken_one_after_the_other_share_a_sitting() {
-        check(&[0, 30, 100, 190], &[1, 1, 1, 1]);
+        check(&[0, 30, 100, 190, 185], &[1, 1, 1, 1, 1]);
     }
 
     #[test]
@@ -83,7 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_begins_a_new_one() {
-        check(&[1000, 10, 20], &[1, 2, 2]);
+    fn stored_records_join_the_sitting_of_their_day() {
+        let day = 86_400;
+        check(&[0, -day, -2 * day, -day + 70, 40, -2 * day - 60], &[1, 2, 3, 2, 1, 3]);
+    }
+
+    #[test]
+    fn sittings_are_forgotten_in_the_end() {
+        let days: Vec<i64> = (0..1000).map(|day| day * 86_400).chain([0]).collect();
+        let wanted: Vec<u128> = (1..=1001).collect();
+        check(&days, &wanted);
     }
 }

@@ -225,7 +225,8 @@ impl Spool {
         self.board.spool(rows + inner.memory.len() as u64, dropped);
         let newest = Timestamp::from_millisecond(dropped_newest).unwrap_or(Timestamp::UNIX_EPOCH);
         let recent = dropped > 0 && now.duration_since(newest) < GAP_REPORTED;
-        let gap = || format!("{dropped} messages were given up unacknowledged, the newest of {newest}; nobody has seen them");
+        let gap =
+            || format!("{dropped} messages were given up unacknowledged, the newest of {newest}; nobody has seen them");
         self.board.problem("spool gap", recent.then(gap));
     }
 }
@@ -304,14 +305,19 @@ impl Inner {
             }
         }
         self.totals.next_seq = self.memory.renumber(self.totals.next_seq);
-        tracing::warn!(next_seq = self.totals.next_seq, "spool: the core knows higher numbers than this kit; all waiting messages were renumbered");
+        tracing::warn!(
+            next_seq = self.totals.next_seq,
+            "spool: the core knows higher numbers than this kit; all waiting messages were renumbered"
+        );
     }
 
     async fn tidy(&mut self, now: Timestamp, settled: bool, board: &Board) {
         let Some(disk) = self.disk.as_mut() else { return };
         let mut outcome = disk.forget().await.map(|()| self.totals);
         if settled && outcome.is_ok() {
-            outcome = disk.drop_older(now.saturating_sub(self.bounds.age_max).expect("a duration has no calendar"), self.totals).await;
+            outcome = disk
+                .drop_older(now.saturating_sub(self.bounds.age_max).expect("a duration has no calendar"), self.totals)
+                .await;
         }
         match outcome {
             Ok(totals) => self.totals = totals,
@@ -335,13 +341,20 @@ impl Inner {
     /// Moves a damaged file out of the way. It is not deleted: somebody may be able to read it.
     fn set_aside(&mut self, now: Timestamp, why: &str, board: &Board) {
         let aside = self.path.with_file_name(format!("spool.db.damaged-{}", now.as_millisecond()));
-        let sentence = format!("{} was damaged ({why}) and set aside as {}; what it held is not sent", self.path.display(), aside.display());
+        let sentence = format!(
+            "{} was damaged ({why}) and set aside as {}; what it held is not sent",
+            self.path.display(),
+            aside.display()
+        );
         board.problem("spool file", Some(sentence));
         for suffix in ["-wal", "-shm"] {
             remove(&with_suffix(&self.path, suffix));
         }
         if let Err(error) = fs::rename(&self.path, &aside) {
-            board.problem("spool file", Some(format!("{} is damaged and can't be set aside: {error}", self.path.display())));
+            board.problem(
+                "spool file",
+                Some(format!("{} is damaged and can't be set aside: {error}", self.path.display())),
+            );
         }
         for old in self.aside_files().iter().rev().skip(ASIDE_FILES_MAX) {
             remove(old);
@@ -352,7 +365,9 @@ impl Inner {
     fn aside_files(&self) -> Vec<PathBuf> {
         let dir = self.path.parent().and_then(|dir| fs::read_dir(dir).ok());
         let mut files: Vec<PathBuf> = dir.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("spool.db.damaged-")));
+        files.retain(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("spool.db.damaged-"))
+        });
         files.sort();
         files
     }

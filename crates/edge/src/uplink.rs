@@ -86,7 +86,8 @@ impl Uplink {
                 End::Renumbered => tracing::info!("uplink: connecting again, with new numbers"),
                 End::Unacked => {
                     self.silent = self.silent.saturating_add(1);
-                    let sentence = "connected, but the core acknowledges nothing; everything unacknowledged is sent again";
+                    let sentence =
+                        "connected, but the core acknowledges nothing; everything unacknowledged is sent again";
                     self.board.problem("acks", Some(sentence.to_owned()));
                 }
             }
@@ -94,7 +95,11 @@ impl Uplink {
                 backoff.reset();
             }
             let wait = backoff.failed(rand::random());
-            tracing::debug!(failures = backoff.failures(), wait_ms = wait.as_millis() as u64, "uplink: waiting to connect");
+            tracing::debug!(
+                failures = backoff.failures(),
+                wait_ms = wait.as_millis() as u64,
+                "uplink: waiting to connect"
+            );
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sleep(wait) => {}

@@ -156,7 +156,11 @@ impl Supervisor {
         self.devices.iter().filter_map(service).collect()
     }
 
-    async fn hear(&mut self, radio: &Arc<Radio>, events: &mut (impl Stream<Item = CentralEvent> + Unpin)) -> Result<(), String> {
+    async fn hear(
+        &mut self,
+        radio: &Arc<Radio>,
+        events: &mut (impl Stream<Item = CentralEvent> + Unpin),
+    ) -> Result<(), String> {
         let mut rescan_at = Instant::now() + RESCAN_EVERY;
         loop {
             let wake = self.turns.iter().filter_map(Turn::wakes_at).min().unwrap_or(rescan_at);
@@ -305,7 +309,11 @@ async fn call<T>(what: &str, future: impl Future<Output = btleplug::Result<T>>) 
 }
 
 /// The outcome of a call, or a sentence that says what could not be done and why.
-async fn within<T>(deadline: Duration, what: &str, future: impl Future<Output = btleplug::Result<T>>) -> Result<T, String> {
+async fn within<T>(
+    deadline: Duration,
+    what: &str,
+    future: impl Future<Output = btleplug::Result<T>>,
+) -> Result<T, String> {
     match timeout(deadline, future).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(format!("{what}: {error}")),

@@ -152,7 +152,8 @@ fn read(mut port: Port, reads: &mpsc::Sender<Vec<u8>>) -> String {
                     break;
                 }
             }
-            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             Err(error) => return format!("unplugged: {error}"),
         }
     }

@@ -125,9 +125,8 @@ impl Disk {
         let sums = sqlx::query("SELECT count(*), coalesce(sum(bytes), 0), coalesce(max(seq), 0) FROM spool");
         let sums = sums.fetch_one(&mut self.conn).await?;
         let meta = sqlx::query("SELECT name, value FROM meta").fetch_all(&mut self.conn).await?;
-        let named = |name: &str| {
-            meta.iter().find(|row| row.get::<&str, _>(0) == name).map_or(0, |row| row.get::<i64, _>(1))
-        };
+        let named =
+            |name: &str| meta.iter().find(|row| row.get::<&str, _>(0) == name).map_or(0, |row| row.get::<i64, _>(1));
         let after_last = sums.get::<i64, _>(2) + 1;
         let next_seq = if after_last > 1 { named("next_seq").max(after_last) } else { named("next_seq") };
         Ok(Totals {
@@ -148,7 +147,8 @@ impl Disk {
 
     /// Gives up what is older than `oldest`.
     pub async fn drop_older(&mut self, oldest: Timestamp, totals: Totals) -> Result<Totals, DiskError> {
-        let old = sqlx::query("SELECT seq, bytes, created_at FROM spool WHERE created_at < ?").bind(oldest.as_millisecond());
+        let old =
+            sqlx::query("SELECT seq, bytes, created_at FROM spool WHERE created_at < ?").bind(oldest.as_millisecond());
         let old = old.fetch_all(&mut self.conn).await?;
         if old.is_empty() {
             return Ok(totals);
@@ -181,9 +181,11 @@ impl Disk {
 
     /// In which message this record of a device went, if it was seen before.
     pub async fn seen(&mut self, key: &SeenKey) -> Result<Option<u64>, DiskError> {
-        let found = sqlx::query_scalar("SELECT seq FROM seen WHERE device = ? AND device_time = ? AND vital = ? AND value = ?");
+        let found =
+            sqlx::query_scalar("SELECT seq FROM seen WHERE device = ? AND device_time = ? AND vital = ? AND value = ?");
         let [device, time, vital, value] = columns(key);
-        let found: Option<i64> = found.bind(device).bind(time).bind(vital).bind(value).fetch_optional(&mut self.conn).await?;
+        let found: Option<i64> =
+            found.bind(device).bind(time).bind(vital).bind(value).fetch_optional(&mut self.conn).await?;
         Ok(found.map(unsigned))
     }
 
@@ -205,7 +207,9 @@ impl Disk {
 
     async fn end(&mut self, outcome: Result<Totals, DiskError>) -> Result<Totals, DiskError> {
         let outcome = match outcome {
-            Ok(totals) => sqlx::raw_sql("COMMIT").execute(&mut self.conn).await.map(|_| totals).map_err(DiskError::from),
+            Ok(totals) => {
+                sqlx::raw_sql("COMMIT").execute(&mut self.conn).await.map(|_| totals).map_err(DiskError::from)
+            }
             failed => failed,
         };
         match outcome {
@@ -232,11 +236,19 @@ impl Disk {
     #[cfg(test)]
     pub(crate) async fn pages_max(&mut self, pages: Option<i64>) {
         let pages = pages.unwrap_or(1_000_000);
-        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut self.conn).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
+            .execute(&mut self.conn)
+            .await
+            .unwrap();
     }
 }
 
-async fn insert_rows(conn: &mut SqliteConnection, rows: &[Row], mut totals: Totals, bytes_max: u64) -> Result<Totals, DiskError> {
+async fn insert_rows(
+    conn: &mut SqliteConnection,
+    rows: &[Row],
+    mut totals: Totals,
+    bytes_max: u64,
+) -> Result<Totals, DiskError> {
     for row in rows {
         if insert_row(conn, row).await? {
             totals.rows += 1;
@@ -245,7 +257,8 @@ async fn insert_rows(conn: &mut SqliteConnection, rows: &[Row], mut totals: Tota
         totals.next_seq = totals.next_seq.max(row.seq + 1);
     }
     while totals.bytes > bytes_max && totals.rows > 0 {
-        let worst = sqlx::query("SELECT seq, bytes, created_at FROM spool ORDER BY priority, seq LIMIT ?").bind(EVICT_ROWS_STEP);
+        let worst = sqlx::query("SELECT seq, bytes, created_at FROM spool ORDER BY priority, seq LIMIT ?")
+            .bind(EVICT_ROWS_STEP);
         let worst = worst.fetch_all(&mut *conn).await?;
         totals = evict(conn, &worst, totals, bytes_max).await?;
     }
@@ -255,17 +268,19 @@ async fn insert_rows(conn: &mut SqliteConnection, rows: &[Row], mut totals: Tota
 
 /// Is it new? A commit that reported an error may still have happened, and the same message comes again.
 async fn insert_row(conn: &mut SqliteConnection, row: &Row) -> Result<bool, DiskError> {
-    let inserted = sqlx::query("INSERT OR IGNORE INTO spool (seq, body, created_at, bytes, priority) VALUES (?, ?, ?, ?, ?)")
-        .bind(signed(row.seq))
-        .bind(&row.body)
-        .bind(row.created_at.as_millisecond())
-        .bind(signed(row.bytes()))
-        .bind(row.priority as i64)
-        .execute(&mut *conn)
-        .await?;
+    let inserted =
+        sqlx::query("INSERT OR IGNORE INTO spool (seq, body, created_at, bytes, priority) VALUES (?, ?, ?, ?, ?)")
+            .bind(signed(row.seq))
+            .bind(&row.body)
+            .bind(row.created_at.as_millisecond())
+            .bind(signed(row.bytes()))
+            .bind(row.priority as i64)
+            .execute(&mut *conn)
+            .await?;
     for key in &row.seen {
         let [device, time, vital, value] = columns(key);
-        let remember = sqlx::query("INSERT OR IGNORE INTO seen (device, device_time, vital, value, seq) VALUES (?, ?, ?, ?, ?)");
+        let remember =
+            sqlx::query("INSERT OR IGNORE INTO seen (device, device_time, vital, value, seq) VALUES (?, ?, ?, ?, ?)");
         remember.bind(device).bind(time).bind(vital).bind(value).bind(signed(row.seq)).execute(&mut *conn).await?;
     }
     Ok(inserted.rows_affected() == 1)
@@ -325,7 +340,9 @@ async fn write_meta(conn: &mut SqliteConnection, totals: &Totals) -> Result<(), 
         ("dropped_newest", totals.dropped_newest),
     ];
     for (name, value) in values {
-        let write = sqlx::query("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+        let write = sqlx::query(
+            "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        );
         write.bind(name).bind(value).execute(&mut *conn).await?;
     }
     Ok(())

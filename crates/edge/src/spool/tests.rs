@@ -43,7 +43,11 @@ async fn what_was_put_is_there_after_a_kill_and_leaves_only_when_acknowledged() 
     let kit = Kit::new(BOUNDS);
     let spool = kit.open(at(0)).await;
     let start = start_seq(at(0));
-    let seqs = [put(&spool, Priority::Routine, 0).await, put(&spool, Priority::Urgent, 1).await, put(&spool, Priority::Routine, 2).await];
+    let seqs = [
+        put(&spool, Priority::Routine, 0).await,
+        put(&spool, Priority::Urgent, 1).await,
+        put(&spool, Priority::Routine, 2).await,
+    ];
     assert_eq!(seqs, [start, start + 1, start + 2]);
     drop(spool); // as a kill: nothing is closed in order
 
@@ -59,7 +63,11 @@ async fn what_was_put_is_there_after_a_kill_and_leaves_only_when_acknowledged() 
     drop(spool);
 
     let spool = kit.open(at(0)).await;
-    assert_eq!(put(&spool, Priority::Routine, 4).await, start + 3, "numbers grow even when nothing is left to count from");
+    assert_eq!(
+        put(&spool, Priority::Routine, 4).await,
+        start + 3,
+        "numbers grow even when nothing is left to count from"
+    );
 }
 
 #[tokio::test]

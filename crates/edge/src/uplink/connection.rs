@@ -5,14 +5,11 @@
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, Broker as Address, ConnectionError, Event, EventLoop, Incoming, LastWill, MqttOptions, NetworkOptions, PublishNotice,
-    PublishOptions, PublishResult, QoS, StateError, SubscribeFilterInput, SubscribeReasonCode, Transport,
+    AsyncClient, Broker as Address, ConnectionError, Event, EventLoop, Incoming, LastWill, MqttOptions, NetworkOptions,
+    PublishNotice, PublishOptions, PublishResult, QoS, StateError, SubscribeFilterInput, SubscribeReasonCode,
+    Transport,
 };
-use tokio::{
-    sync::mpsc,
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use vitals::KitId;
 use wire::{Status, Topic, TopicKind};
 
@@ -57,7 +54,9 @@ impl Connection {
         let options = options(kit, broker, will)?;
         let builder = AsyncClient::builder(options).capacity(IN_FLIGHT_MAX + 16);
         let (client, mut eventloop) = builder.try_build().map_err(|error| error.to_string())?;
-        timeout(CONNECT_DEADLINE, connected(&mut eventloop)).await.map_err(|_| "the broker does not answer".to_owned())??;
+        timeout(CONNECT_DEADLINE, connected(&mut eventloop))
+            .await
+            .map_err(|_| "the broker does not answer".to_owned())??;
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
         let deadline = broker.keep_alive * 2 + Duration::from_secs(5);
         let poll = tokio::spawn(poll(eventloop, sender, deadline));
@@ -71,7 +70,9 @@ impl Connection {
         let filters = [filter(TopicKind::Acks), filter(TopicKind::Commands)];
         let notice = self.client.subscribe_many_tracked(filters).await.map_err(|error| error.to_string())?;
         let answer = timeout(SUBSCRIBE_DEADLINE, notice.wait_async()).await;
-        let answer = answer.map_err(|_| "the broker does not answer a subscription".to_owned())?.map_err(|error| error.to_string())?;
+        let answer = answer
+            .map_err(|_| "the broker does not answer a subscription".to_owned())?
+            .map_err(|error| error.to_string())?;
         match answer.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_))) {
             Some(refused) => Err(format!("the broker refuses the subscription to this kit's topics: {refused:?}")),
             None => Ok(()),
@@ -123,7 +124,9 @@ impl Drop for Connection {
 pub fn refusal(result: &PublishResult) -> Option<String> {
     use rumqttc::PubAckReason::{NoMatchingSubscribers, Success};
     match result {
-        PublishResult::Qos1(ack) if !matches!(ack.reason, Success | NoMatchingSubscribers) => Some(format!("{:?}", ack.reason)),
+        PublishResult::Qos1(ack) if !matches!(ack.reason, Success | NoMatchingSubscribers) => {
+            Some(format!("{:?}", ack.reason))
+        }
         _ => None,
     }
 }
@@ -185,8 +188,12 @@ async fn poll(mut eventloop: EventLoop, inbox: mpsc::Sender<FromCore>, deadline:
 fn sentence(error: &ConnectionError) -> String {
     match error {
         ConnectionError::ConnectionRefused(code) => format!("the broker refuses this kit: {code:?}"),
-        ConnectionError::MqttState(StateError::ConnFail { reason }) => format!("the broker refuses this kit: {reason:?}"),
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => format!("the broker ended the connection: {reason_code:?}"),
+        ConnectionError::MqttState(StateError::ConnFail { reason }) => {
+            format!("the broker refuses this kit: {reason:?}")
+        }
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
+            format!("the broker ended the connection: {reason_code:?}")
+        }
         ConnectionError::MqttState(StateError::AwaitPingResp) => "the broker stopped answering".to_owned(),
         ConnectionError::RequestsDone => "closed".to_owned(),
         ConnectionError::Timeout(_) => "the broker does not answer".to_owned(),

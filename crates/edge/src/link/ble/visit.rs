@@ -64,24 +64,32 @@ pub async fn visit(
     visited
 }
 
-async fn talk(links: &Links, device: &BleDevice, peripheral: &Peripheral, hung_up: &CancellationToken) -> Result<Visited, String> {
+async fn talk(
+    links: &Links,
+    device: &BleDevice,
+    peripheral: &Peripheral,
+    hung_up: &CancellationToken,
+) -> Result<Visited, String> {
     let Transport::Ble { subscribe, read, .. } = device.driver.transport else {
         return Err(format!("{} is no Bluetooth driver", device.driver.name));
     };
-    let characteristics: Vec<Characteristic> = peripheral.services().into_iter().flat_map(|service| service.characteristics).collect();
+    let characteristics: Vec<Characteristic> =
+        peripheral.services().into_iter().flat_map(|service| service.characteristics).collect();
     let find = |uuid: Uuid| characteristics.iter().find(|characteristic| characteristic.uuid == uuid);
     if subscribe.first().is_some_and(|main| find(*main).is_none()) {
         return Err(format!("the device has no characteristic {}, which {} needs", subscribe[0], device.driver.name));
     }
     let mut values = call("can't listen to the device", peripheral.notifications()).await?;
     let serial = read_text(peripheral, find(SERIAL_NUMBER)).await;
-    let simulated = read_text(peripheral, find(MANUFACTURER)).await.is_some_and(|maker| maker.starts_with(MANUFACTURER_SIMULATED));
+    let simulated =
+        read_text(peripheral, find(MANUFACTURER)).await.is_some_and(|maker| maker.starts_with(MANUFACTURER_SIMULATED));
     for characteristic in subscribe.iter().filter_map(|uuid| find(*uuid)) {
         if characteristic.properties.intersects(CharPropFlags::NOTIFY | CharPropFlags::INDICATE) {
             call("can't subscribe", peripheral.subscribe(characteristic)).await?;
         }
     }
-    let serial = serial.as_deref().and_then(identity::serial_number).unwrap_or_else(|| peripheral.address().to_string());
+    let serial =
+        serial.as_deref().and_then(identity::serial_number).unwrap_or_else(|| peripheral.address().to_string());
     let id = identity::device_id(device.driver, &serial);
     let mut talk = Talk::new(links, device.driver, device.key(), id, simulated);
     let mut writes = talk.connected().await;

@@ -31,8 +31,13 @@ impl Mosquitto {
 
     pub fn go_on(&mut self) {
         let conf = self.dir.path().join("mosquitto.conf");
-        std::fs::write(&conf, format!("listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n", self.port)).unwrap();
-        let spawned = Command::new("mosquitto").arg("-c").arg(&conf).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        std::fs::write(
+            &conf,
+            format!("listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n", self.port),
+        )
+        .unwrap();
+        let spawned =
+            Command::new("mosquitto").arg("-c").arg(&conf).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.child = Some(spawned.expect("the program mosquitto is needed: apt-get install mosquitto"));
         let began = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
@@ -82,7 +87,9 @@ impl Core {
             async move {
                 loop {
                     match eventloop.poll().await {
-                        Ok(Event::Incoming(Incoming::ConnAck(_))) => client.try_subscribe("vagt/v1/#", QoS::AtLeastOnce).unwrap(),
+                        Ok(Event::Incoming(Incoming::ConnAck(_))) => {
+                            client.try_subscribe("vagt/v1/#", QoS::AtLeastOnce).unwrap()
+                        }
                         Ok(Event::Incoming(Incoming::Publish(publish))) => take(&publish, &heard, &client),
                         Ok(_) => {}
                         Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

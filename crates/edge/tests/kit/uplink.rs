@@ -1,11 +1,8 @@
 //! The uplink against a real Mosquitto: nothing leaves the spool before the core has acknowledged it, whatever is killed.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
-
-mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{Core, Mosquitto};
+use crate::common::{Core, Mosquitto};
 use edge::{
     board::Board,
     clock,
@@ -44,7 +41,13 @@ impl Kit {
                 r#"{{"vital":"spo2","value":93,"unit":"%","measured_at":"{now}","clock":"kit","device":"nonin-df2:1"}}"#
             );
             let readings = vec![serde_json::from_str(&reading).unwrap()];
-            let draft = Draft { session: uuid::Uuid::nil(), readings, answers: vec![], priority: Priority::Routine, seen: vec![] };
+            let draft = Draft {
+                session: uuid::Uuid::nil(),
+                readings,
+                answers: vec![],
+                priority: Priority::Routine,
+                seen: vec![],
+            };
             self.spool.put(draft, now).await;
             seqs.push(*self.spool.newest().borrow());
         }
@@ -53,7 +56,8 @@ impl Kit {
 
     fn connect(&self) -> (CancellationToken, JoinHandle<()>) {
         let stop = CancellationToken::new();
-        let mut uplink = Uplink::new("kit-1".parse().unwrap(), self.broker.clone(), self.spool.clone(), self.board.clone());
+        let mut uplink =
+            Uplink::new("kit-1".parse().unwrap(), self.broker.clone(), self.spool.clone(), self.board.clone());
         let task = tokio::spawn({
             let stop = stop.clone();
             async move { uplink.run(&stop).await }
@@ -91,7 +95,10 @@ async fn messages_come_in_order_and_leave_when_the_core_says_so() {
     assert_eq!(kit.waiting().await, seqs, "the broker's PUBACK promises nothing");
 
     core.ack("kit-1", seqs[199]);
-    core.until("a status with 100 waiting", |heard| heard.statuses.last().is_some_and(|s| s.online && s.spooled == 100)).await;
+    core.until("a status with 100 waiting", |heard| {
+        heard.statuses.last().is_some_and(|s| s.online && s.spooled == 100)
+    })
+    .await;
     assert_eq!(kit.waiting().await, seqs[200..]);
     core.ack("kit-1", seqs[299]);
     kit.until_empty().await;
@@ -132,7 +139,8 @@ async fn a_broker_that_is_killed_again_and_again_loses_nothing() {
         broker.kill();
         sent.extend(kit.measure(10).await);
         broker.go_on();
-        core.until("a message after the restart", |heard| heard.messages.iter().any(|m| sent.last() == Some(&m.seq))).await;
+        core.until("a message after the restart", |heard| heard.messages.iter().any(|m| sent.last() == Some(&m.seq)))
+            .await;
     }
     kit.until_empty().await;
     let counts = core.counts();

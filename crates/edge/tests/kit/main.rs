@@ -1,0 +1,6 @@
+//! The kit's agent against real peers: Mosquitto, and devices on pseudo-terminals.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod common;
+mod serial;
+mod uplink;
