@@ -168,3 +168,32 @@ fn key(finding: &Finding) -> (Timestamp, Option<Value>, Option<&str>, Option<&De
         None => (finding.at, None, None, None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut memory = Memory { newest: Timestamp::MIN, stands: None, remembered: VecDeque::new() };
+        let mut chart = Chart::new();
+        for at in 0..100 {
+            let at = Timestamp::from_second(at).expect("a time");
+            let reason = crate::Reason::Missing {
+                schedule: "s".into(),
+                vitals: vec![],
+                expected_at: at,
+                overdue_at: at,
+                last_at: None,
+            };
+            let (rule, programme, why) = ("r".to_owned(), "p".to_owned(), String::new());
+            let (colour, inputs) = (Mark::Red, vec![]);
+            let finding = Finding { rule, version: 1, programme, colour, why, reason, inputs, at, late: false };
+            assert!(!memory.knows(&finding));
+            memory.remember(&Arc::new(finding.clone()));
+            assert!(memory.knows(&finding));
+            chart.end(AlertId::nil(), "closed");
+        }
+        assert_eq!((memory.remembered.len(), chart.ended.len()), (REMEMBERED_MAX, ENDED_MAX));
+    }
+}

@@ -66,7 +66,7 @@ pub(crate) fn feed(
     let change = match (chart.alerts.get(family).cloned(), bad.first()) {
         (None, None) => return None,
         (None, Some(worst)) => raise(chart, plan, family, &bad, worst, opening.id(plan, family), at),
-        (Some(alert), Some(worst)) => again(chart, (*alert).clone(), fed, &bad, worst, at),
+        (Some(alert), Some(worst)) => again(chart, plan, (*alert).clone(), fed, &bad, worst, at),
         (Some(alert), None) => calm(chart, plan, (*alert).clone(), fed, at)?,
     };
     if change.alert.state.is_open() {
@@ -105,13 +105,14 @@ fn raise(
         must_have_seen: 1,
     };
     bad.iter().for_each(|finding| keep(&mut alert.findings, finding));
-    alert.now_mark = now_mark(chart, &alert);
+    alert.now_mark = now_mark(chart, plan, &alert);
     step(alert, EventKind::Raised, at, worst.why.clone())
 }
 
 /// Another finding above green on an open alert.
 fn again(
     chart: &Chart,
+    plan: &Plan,
     mut alert: Alert,
     fed: &[Fed],
     bad: &[&Arc<Finding>],
@@ -119,7 +120,7 @@ fn again(
     at: Timestamp,
 ) -> AlertChange {
     fed.iter().for_each(|fed| take_in(&mut alert, fed));
-    alert.now_mark = now_mark(chart, &alert);
+    alert.now_mark = now_mark(chart, plan, &alert);
     alert.count = alert.count.saturating_add(count(bad));
     alert.late &= bad.iter().all(|finding| finding.late);
     if bad.iter().any(|finding| !finding.late) {
@@ -141,7 +142,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     let text =
         ours.first()?.finding.as_ref().map_or_else(|| "data has come again".to_owned(), |finding| finding.why.clone());
     ours.iter().for_each(|fed| take_in(&mut alert, fed));
-    alert.now_mark = now_mark(chart, &alert);
+    alert.now_mark = now_mark(chart, plan, &alert);
     if ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
     }
@@ -194,8 +195,9 @@ fn keep(findings: &mut Vec<Finding>, new: &Finding) {
     findings.sort_by_key(|finding| Reverse(finding.colour));
 }
 
-/// The worst of what each rule that fed the alert found last.
-fn now_mark(chart: &Chart, alert: &Alert) -> Mark {
-    let now = alert.findings.iter().map(|finding| chart.mark_of(&finding.rule).unwrap_or(finding.colour));
-    now.max().unwrap_or(Mark::Green)
+/// The worst of what each rule that fed the alert found last. A rule that the programme no longer has finds nothing.
+fn now_mark(chart: &Chart, plan: &Plan, alert: &Alert) -> Mark {
+    let rules = plan.programme().rules();
+    let known = alert.findings.iter().filter(|finding| rules.iter().any(|rule| *rule.id == *finding.rule));
+    known.map(|finding| chart.mark_of(&finding.rule).unwrap_or(finding.colour)).max().unwrap_or(Mark::Green)
 }

@@ -153,3 +153,26 @@ fn clinical_and_missing_alerts_are_apart() {
     assert_eq!(families, ["copd", "missing"]);
     assert!(bytes(&person.ticks(MONDAY)).starts_with("null"));
 }
+
+/// The second version of the programme, in which the pulse has another rule.
+fn changed(person: &mut Person) {
+    let text = triage::COPD.replacen("version = 1", "version = 2", 1).replace("id = \"pulse\"", "id = \"heart\"");
+    let text = &text[..text.find("[[example]]").expect("examples")];
+    let programme = triage::Programme::parse(text, "copd.toml").unwrap_or_else(|fault| panic!("{fault}"));
+    let (patient, zone) = (person.plan.patient().clone(), person.plan.zone().clone());
+    let own = triage::Own::default();
+    person.plan = triage::Plan::new(patient, programme.into(), own, zone, person.plan.since()).unwrap();
+}
+
+#[test]
+fn another_version_of_the_programme_keeps_what_it_still_knows() {
+    let mut person = Person::new();
+    person.measures("2026-11-23T07:00:00Z", &["87 spo2", "112 pulse"]);
+    changed(&mut person);
+    let outcome = person.ticks(MONDAY);
+    assert!(outcome.alerts.is_empty(), "Monday was met under the version before");
+    assert_eq!(person.stands(), [("spo2".to_owned(), Mark::Yellow)], "a rule that is gone stands no more");
+    person.measures("2026-11-23T14:00:00Z", &["93 spo2"]);
+    let eased = person.measures("2026-11-23T15:00:00Z", &["93 spo2"]);
+    assert_eq!(events(&eased), [EventKind::Eased], "a rule that is gone holds no alert open");
+}
