@@ -5,7 +5,7 @@
 mod alerts;
 mod messages;
 mod people;
-mod sample;
+pub(crate) mod sample;
 
 use std::{fmt::Debug, pin::Pin};
 

@@ -109,3 +109,100 @@ impl Write<'_> {
         done.map(|_| ()).map_err(|error| trouble::of(self.path, error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{
+        Sqlite, Store, StoreError,
+        conformance::sample::{batch, plain},
+    };
+
+    fn of_100(first: u64) -> crate::Batch {
+        batch(0, (first..first + 100).map(|seq| plain("kit-1", seq, "p-1")).collect())
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error_and_the_store_goes_on_when_there_is_space_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+        store.commit(&of_100(1)).await.unwrap();
+        for first in [1_001, 2_001] {
+            // The limit belongs to the connection, which a failed write throws away: the next one has space again.
+            let mut write = store.writer.begin().await.unwrap();
+            sqlx::raw_sql("PRAGMA max_page_count = 1").execute(write.conn()).await.unwrap();
+            write.commit().await.unwrap();
+
+            let large = (0..20).flat_map(|n| of_100(first + n * 100).entries).collect();
+            let error = store.commit(&batch(0, large)).await.unwrap_err();
+            assert!(matches!(error, StoreError::Unusable { .. }), "{error:?}");
+            assert!(error.to_string().contains("vagt.db: the disk is full: free some space"), "{error}");
+            assert_eq!(store.stored().await.unwrap().messages % 100, 0);
+            assert_eq!(
+                store.last_seqs(&["kit-1".parse().unwrap()]).await.unwrap()[0].1 % 1_000,
+                100,
+                "nothing of it is there"
+            );
+
+            store.ping().await.unwrap();
+            store.commit(&of_100(first)).await.unwrap();
+        }
+        assert_eq!(store.stored().await.unwrap().messages, 300);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_nobody_waits_for_is_whole_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+        let mut cut = 0;
+        for round in 0..40 {
+            let given_up = Duration::from_micros(round * 100);
+            let done = tokio::time::timeout(given_up, store.commit(&of_100(1 + round * 100))).await;
+            cut += u32::from(done.is_err());
+            assert_eq!(store.stored().await.unwrap().messages % 100, 0, "round {round}");
+        }
+        assert!(cut > 0, "no round was cut off: the test has lost its teeth");
+        store.commit(&of_100(1_000_001)).await.unwrap();
+        let patient = "p-1".parse().unwrap();
+        let found = store.messages(&patient, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+        assert_eq!(found.len() as u64, store.stored().await.unwrap().messages);
+        assert!(found.iter().all(|message| message.readings.len() == 1), "keys of a cut-off transaction were used");
+    }
+
+    #[tokio::test]
+    async fn another_process_writing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vagt.db");
+        let (one, two) = (Sqlite::open(&path).await.unwrap(), Sqlite::open(&path).await.unwrap());
+        let write = one.writer.begin().await.unwrap();
+        let batch = of_100(1);
+        let second = two.commit(&batch);
+        let release = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            write.commit().await
+        };
+        let (second, first) = tokio::join!(second, release);
+        first.unwrap();
+        second.unwrap();
+        assert_eq!(one.stored().await.unwrap().messages, 100);
+    }
+
+    #[tokio::test]
+    async fn a_store_opened_for_reading_reads_beside_the_writer_and_refuses_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vagt.db");
+        assert!(Sqlite::open_read_only(&path).await.is_err(), "there is nothing to read");
+        let store = Sqlite::open(&path).await.unwrap();
+        let reader = Sqlite::open_read_only(&path).await.unwrap();
+        store.commit(&of_100(1)).await.unwrap();
+        assert_eq!(reader.stored().await.unwrap().messages, 100);
+        assert!(matches!(reader.commit(&of_100(101)).await, Err(StoreError::ReadOnly)));
+        assert!(matches!(reader.ping().await, Err(StoreError::ReadOnly)));
+        store.close().await;
+        assert_eq!(store.commit(&of_100(101)).await.unwrap_err().to_string(), "the store is closed");
+        drop(reader);
+        let alone = Sqlite::open_read_only(&path).await.unwrap();
+        assert_eq!(alone.stored().await.unwrap().messages, 100);
+    }
+}
