@@ -38,7 +38,7 @@ async fn listen(peripheral: &Peripheral) -> Result<(), Box<dyn Error>> {
     let mut values = peripheral.notifications().await?;
     for characteristic in peripheral.characteristics() {
         if characteristic.properties.contains(CharPropFlags::READ) {
-            println!("  {} reads {:02x?}", characteristic.uuid, peripheral.read(&characteristic).await?);
+            println!("{} {}", characteristic.uuid, hex(&peripheral.read(&characteristic).await?));
         }
     }
     for characteristic in peripheral.characteristics() {
@@ -47,8 +47,12 @@ async fn listen(peripheral: &Peripheral) -> Result<(), Box<dyn Error>> {
         }
     }
     while let Ok(Some(value)) = tokio::time::timeout(Duration::from_secs(2), values.next()).await {
-        println!("  {} sends {:02x?}", value.uuid, value.value);
+        println!("{} {}", value.uuid, hex(&value.value));
     }
-    println!("  connected: {}", peripheral.is_connected().await?);
+    println!("{}: connected is {}", peripheral.id(), peripheral.is_connected().await?);
     Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

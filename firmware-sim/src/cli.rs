@@ -34,10 +34,36 @@ and what reads the devices runs with DBUS_SYSTEM_BUS_ADDRESS=unix:path=/tmp/home
 
 Exit codes: 0 done, 1 failed (one sentence on standard error), 2 bad usage.";
 
+const HOME_HELP: &str = r#"On the first connection each device sends what it has stored (--history-days), oldest first; then one story day passes every
+--day-seconds. Time stamps of live measurements are the real local time: only the values move fast.
+
+Commands on standard input, one JSON object a line:
+  {"measure":"oximeter","spo2":82,"pulse":118}       one measurement now; values left out are the story's
+  {"measure":"oximeter","spo2":90,"seconds":10}      also as a continuous measurement, to whoever subscribes to it
+  {"measure":"cuff","systolic":150,"diastolic":90,"pulse":80}  also thermometer: temperature; scale: weight; nonin: spo2, pulse;
+                                                      spirometer: fev1, fvc, fev6 (L), pef (L/s); oximeters: "low_perfusion":true
+  {"fault":"disconnect","device":"oximeter"}          the link is lost, now or after the next value
+  {"fault":"disconnect_mid_frame","device":"cuff"}    half a frame, then the link is lost
+  {"fault":"garbage","device":"nonin"}                bytes that mean nothing
+  {"fault":"truncate","device":"scale"}               the next frame cut short, then whole
+  {"fault":"never_resolve","device":"scale"}          Bluetooth services never resolve (until clear)
+  {"fault":"refuse_writes","device":"cuff"}           Bluetooth writes are refused (until clear)
+  {"fault":"clock","device":"cuff","offset_seconds":-3600}   the device's clock is wrong
+  {"fault":"clock_lost","device":"oximeter"}          the clock starts at 2017-01-01, "not set", until the host sets it
+  {"fault":"unplug","device":"nonin"}                 out of reach; then {"fault":"replug",...} or {"fault":"clear",...}
+  {"quit":true}
+
+With --json, standard output has one JSON object a line with "event": "ready" (devices with address, serial number, port),
+"measured" (what truly was measured: record, values, units, flags, device_time, real_time, story_day), "sent" (the same with the
+bytes), "connected", "hung_up" and other ends of links, "fault", "refused" (a command, and why), "end". A record
+is "sent" again, with a higher "attempt", when the link or the host was lost before the device hung up. The Nonin sends for some
+seconds: its "sent" has the first packet."#;
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Plays one home: a simulated person and the devices.
+    #[command(after_help = HOME_HELP)]
     Home(HomeArgs),
     /// Runs a private D-Bus on DIR/bus with Debian's dbus-daemon; ends with its parent.
     Bus(BusArgs),
@@ -96,32 +122,7 @@ enum Live {
 }
 
 /// `firmware-sim home`.
-///
-/// On the first connection each device sends what it has stored (--history-days), oldest first; then one story day passes every
-/// --day-seconds. Time stamps of live measurements are the real local time: only the values move fast.
-///
-/// Commands on standard input, one JSON object a line:
-///   {"measure":"oximeter","spo2":82,"pulse":118}       one measurement now; values left out are the story's
-///   {"measure":"oximeter","spo2":90,"seconds":10}      also as a continuous measurement, to whoever subscribes to it
-///   {"measure":"cuff","systolic":150,"diastolic":90,"pulse":80}  also thermometer: temperature; scale: weight; nonin: spo2, pulse;
-///                                                       spirometer: fev1, fvc, fev6 (L), pef (L/s); oximeters: "low_perfusion":true
-///   {"fault":"disconnect","device":"oximeter"}          the link is lost, now or after the next value
-///   {"fault":"disconnect_mid_frame","device":"cuff"}    half a frame, then the link is lost
-///   {"fault":"garbage","device":"nonin"}                bytes that mean nothing
-///   {"fault":"truncate","device":"scale"}               the next frame cut short, then whole
-///   {"fault":"never_resolve","device":"scale"}          Bluetooth services never resolve (until clear)
-///   {"fault":"refuse_writes","device":"cuff"}           Bluetooth writes are refused (until clear)
-///   {"fault":"clock","device":"cuff","offset_seconds":-3600}   the device's clock is wrong
-///   {"fault":"clock_lost","device":"oximeter"}          the clock starts at 2017-01-01, "not set", until the host sets it
-///   {"fault":"unplug","device":"nonin"}                 out of reach; then {"fault":"replug",...} or {"fault":"clear",...}
-///   {"quit":true}
-///
-/// With --json, standard output has one JSON object a line with "event": "ready" (devices with address, serial number, port),
-/// "measured" (what truly was measured: record, values, units, flags, device_time, real_time, story_day), "sent" (the same with the
-/// bytes), "connected", "hung_up" and other ends of links, "fault", "refused" (a command, and why), "end". With history, "measured"
-/// lines of stored records come before "ready".
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct HomeArgs {
     #[command(flatten)]
     who: Who,

@@ -42,8 +42,17 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("firmware-sim: {error:#}");
+    eprintln!("firmware-sim: {}", sentence(error));
     ExitCode::FAILURE
+}
+
+/// The error and its causes, without those that a library has already put into its own text.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        so_far if so_far.contains(&cause) => told,
+        so_far => format!("{so_far}: {cause}"),
+    })
 }
 
 async fn home(args: &HomeArgs) -> anyhow::Result<()> {

@@ -324,3 +324,25 @@ async fn a_home_ends_with_its_input_and_refuses_a_second_one_on_the_bus() {
     drop(orders);
     assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
 }
+
+/// The same through btleplug's own code, unchanged, as the kit links it: the example `listen` beside this test.
+#[tokio::test]
+async fn btleplug_finds_connects_and_hears_every_device() {
+    let mut home = Played::start("--seed 7 --live off --history-days 1").await;
+    let listen = Path::new(env!("CARGO_BIN_EXE_firmware-sim")).with_file_name("examples").join("listen");
+    let mut command = Command::new(listen);
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", home.dir.path().join("bus").display()));
+    let mut client = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut heard = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut waiting: Vec<String> = vec![];
+    for _ in 0..4 {
+        waiting.push(home.event("sent").await["bytes"].as_str().unwrap().to_owned());
+    }
+    let all = async {
+        while !waiting.is_empty() {
+            let line = heard.next_line().await.unwrap().expect("the listener goes on");
+            waiting.retain(|bytes| !line.ends_with(bytes.as_str()));
+        }
+    };
+    timeout(PATIENCE, all).await.expect("every device is heard");
+}
