@@ -9,7 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clinic::{Clinic, PASSWORD, Sat, person};
 use desk::Intake;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use serde_json::json;
 use tokio::net::TcpListener;
 use vitals::{Flag, Vital};
@@ -37,7 +37,7 @@ const LIVES: &[Life] = &[
     Life { id: "p-inger", name: "Inger Madsen", born: 1948, spo2: (91.0, 1.6), pulse: (84.0, 4.0), until: 0, answers: &[("breathless", "somewhat"), ("cough", "not_at_all")] },
     Life { id: "p-poul", name: "Poul Andersen", born: 1955, spo2: (92.0, 0.2), pulse: (88.0, 7.5), until: 0, answers: &[("breathless", "not_at_all")] },
     Life { id: "p-kirsten", name: "Kirsten Bech", born: 1960, spo2: (93.0, 0.1), pulse: (86.0, 5.0), until: 0, answers: &[("breathless", "a_little"), ("cough", "a_little")] },
-    Life { id: "p-jens-ole", name: "Jens-Ole Rasmussen", born: 1946, spo2: (90.5, 0.65), pulse: (78.0, 0.5), until: 1, answers: &[] },
+    Life { id: "p-jens-ole", name: "Jens-Ole Rasmussen", born: 1946, spo2: (91.0, 2.2), pulse: (78.0, 0.5), until: 2, answers: &[] },
     Life { id: "p-anna", name: "Anna Sørensen", born: 1942, spo2: (91.5, 0.0), pulse: (74.0, 0.0), until: 6, answers: &[] },
     Life { id: "p-verner", name: "Verner Kjær", born: 1953, spo2: (94.0, 0.0), pulse: (68.0, 0.0), until: 0, answers: &[("breathless", "not_at_all")] },
     Life { id: "p-bodil", name: "Bodil Friis", born: 1958, spo2: (93.5, 0.0), pulse: (72.0, 0.0), until: 0, answers: &[] },
@@ -58,7 +58,10 @@ async fn main() {
     clinic.tick(now).await;
     kits(&clinic, now).await;
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.expect("the port is free");
-    println!("http://{}  sign in as karen or mette, password {PASSWORD:?}", listener.local_addr().expect("it is bound"));
+    println!(
+        "http://{}  sign in as karen or mette, password {PASSWORD:?}",
+        listener.local_addr().expect("it is bound")
+    );
     let app = desk::router(clinic.desk()).into_make_service_with_connect_info::<SocketAddr>();
     let (stalled, still) = (says("--stalled"), says("--still"));
     tokio::spawn(async move { run(&clinic, stalled, still).await });
@@ -67,17 +70,29 @@ async fn main() {
 
 /// One morning of one life.
 async fn live(clinic: &Clinic, life: &Life, day: i64, now: Timestamp) {
-    let ill = (6 - day).max(0) as f64;
+    let ill = ((6 - day).max(0) as f64).powi(3) / 36.0;
     let noise = |salt: i64| ((day * 7919 + salt * 104_729 + life.born as i64 * 31) % 17) as f64 / 17.0 - 0.5;
     let spo2 = format!("{:.0}", life.spo2.0 - life.spo2.1 * ill + noise(1) * 2.0);
     let pulse = format!("{:.0}", life.pulse.0 + life.pulse.1 * ill + noise(2) * 6.0);
-    let at = now - SignedDuration::from_hours(24 * day) - SignedDuration::from_mins(4 + life.born as i64 % 37);
-    let late = day == 1 && life.id == "p-jens-ole";
-    let after = if late { now.duration_since(at) - SignedDuration::from_mins(23) } else { SignedDuration::from_secs(2) };
+    let minutes = i64::from(life.born % 37);
+    let at = if day == 0 { now - SignedDuration::from_mins(4 + minutes) } else { morning(now, day, minutes) };
+    let late = day == 2 && life.id == "p-jens-ole";
+    let after =
+        if late { now.duration_since(at) - SignedDuration::from_mins(23) } else { SignedDuration::from_secs(2) };
     let answers = if day == 0 { life.answers } else { &[] };
     let doubtful = &[Flag::SIMULATED, Flag::SUSPECT_STEP];
     let flags = if day == 0 && life.id == "p-poul" { doubtful } else { SIMULATED };
-    clinic.sit(life.id, at, after, Sat { readings: &[(Vital::Spo2, &spo2), (Vital::Pulse, &pulse)], answers, flags }).await;
+    clinic
+        .sit(life.id, at, after, Sat { readings: &[(Vital::Spo2, &spo2), (Vital::Pulse, &pulse)], answers, flags })
+        .await;
+}
+
+/// Some minutes past eight, so many days ago.
+fn morning(now: Timestamp, day: i64, minutes: i64) -> Timestamp {
+    let copenhagen = TimeZone::get("Europe/Copenhagen").expect("a zone of the bundled database");
+    let then = now.to_zoned(copenhagen.clone()).date() - Span::new().days(day);
+    let eight = then.at(8, 0, 0, 0).to_zoned(copenhagen).expect("eight o'clock exists");
+    eight.timestamp() + SignedDuration::from_mins(minutes)
 }
 
 async fn kits(clinic: &Clinic, now: Timestamp) {
@@ -103,7 +118,14 @@ async fn run(clinic: &Clinic, stalled: bool, still: bool) {
         clinic.board.intake(Intake { at: now, behind_since, reason, waiting: if stalled { 212 } else { 0 } });
         if !still && !stalled && count % 20 == 0 {
             let (life, low) = if count % 40 == 0 { ("p-bodil", "83") } else { ("p-verner", "87") };
-            clinic.sit(life, now, SignedDuration::from_secs(1), Sat { readings: &[(Vital::Spo2, low)], answers: &[], flags: SIMULATED }).await;
+            clinic
+                .sit(
+                    life,
+                    now,
+                    SignedDuration::from_secs(1),
+                    Sat { readings: &[(Vital::Spo2, low)], answers: &[], flags: SIMULATED },
+                )
+                .await;
         }
     }
 }

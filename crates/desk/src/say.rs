@@ -21,6 +21,8 @@ pub struct Say<'a> {
 /// A finding in words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Said {
+    /// What was asked, before what was answered; else empty.
+    pub lead: String,
     /// The value: "SpO₂ 82 %".
     pub headline: String,
     /// The limit beside it: "red at 85 % or less".
@@ -114,27 +116,27 @@ impl Say<'_> {
     pub fn finding(&self, finding: &Finding, asked: Asked<'_>) -> Said {
         match &finding.reason {
             Reason::Band { vital, value, unit, limit, own, .. } => Said {
+                lead: String::new(),
                 headline: format!("{} {}", self.vital(*vital), self.quantity(*value, *unit)),
                 limit: self.limit(finding.colour, *limit, *unit, *own),
             },
             Reason::Answer { questionnaire, question, answer, .. } => {
                 let (question, answer) = question_text(self.words.language, asked, questionnaire, question, answer);
-                Said { headline: answer, limit: question }
+                Said { lead: question, headline: answer, limit: String::new() }
             }
-            Reason::Missing { expected_at, last_at, vitals, .. } => {
-                Said { headline: self.silence(*last_at), limit: self.expected(*expected_at, vitals) }
-            }
+            Reason::Missing { expected_at, last_at, vitals, .. } => Said {
+                lead: String::new(),
+                headline: self.silence(*last_at),
+                limit: self.expected(*expected_at, vitals),
+            },
         }
     }
 
     /// A finding in one line.
     pub fn sentence(&self, finding: &Finding, asked: Asked<'_>) -> String {
-        let Said { headline, limit } = self.finding(finding, asked);
-        match &finding.reason {
-            Reason::Answer { .. } => format!("{limit} {headline}"),
-            _ if limit.is_empty() => headline,
-            _ => format!("{headline}, {limit}"),
-        }
+        let Said { lead, headline, limit } = self.finding(finding, asked);
+        let limit = if limit.is_empty() { limit } else { format!(", {limit}") };
+        format!("{lead} {headline}{limit}").trim_start().to_owned()
     }
 
     fn expected(&self, at: Timestamp, vitals: &[Vital]) -> String {

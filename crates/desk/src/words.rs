@@ -127,7 +127,7 @@ mod tests {
     fn every_key_that_a_page_or_the_program_says_exists() {
         let mut missing = BTreeSet::new();
         for (name, text) in crate::tests::sources() {
-            for call in ["say(\"", "count(\"", "with(\""] {
+            for call in [".say(\"", ".count(\"", ".with(\""] {
                 for rest in text.split(call).skip(1) {
                     let key = rest.split('"').next().unwrap_or_default();
                     if !key.is_empty() && !key.contains('{') && !DANISH.knows(key) {

@@ -2,7 +2,7 @@
 'use strict';
 (() => {
   const { zone } = window.vagt;
-  const lang = document.documentElement.lang;
+  const lang = { da: 'da-DK', en: 'en-GB' }[document.documentElement.lang];
   const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const day = new Intl.DateTimeFormat(lang, { day: 'numeric', month: 'short', timeZone: zone });
   const moment = new Intl.DateTimeFormat(lang, { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hour12: false, timeZone: zone });
@@ -93,13 +93,13 @@
       tzDate: (seconds) => (zone ? uPlot.tzDate(new Date(seconds * 1000), zone) : new Date(seconds * 1000)),
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 9, fill: ink('accent'), stroke: ink('card') } },
-      scales: { x: { min: Date.parse(curve.since) / 1000, max: Date.parse(curve.until) / 1000 + 43200, range: (_, low, high) => [low, high] }, y: { range: range(curve) } },
+      scales: { x: { range: [Date.parse(curve.since) / 1000, Date.parse(curve.until) / 1000 + 43200] }, y: { range: range(curve) } },
       axes: [
-        { ...axis, grid: { show: false }, space: 70, values: (_, ticks) => ticks.map((tick) => day.format(tick * 1000)) },
+        { ...axis, grid: { show: false }, space: 70, size: 26, values: (_, ticks) => ticks.map((tick) => day.format(tick * 1000)) },
         { ...axis, size: 44, values: (_, ticks) => ticks.map(number) },
       ],
       series: [{}, { stroke: ink('ink'), width: 1.5, points: { show: false }, spanGaps: true }],
-      hooks: { drawAxes: [], drawClear: [zones(curve)], draw: [dots(curve)], setCursor: [tip(curve, curve.unit_plain)] },
+      hooks: { drawClear: [zones(curve)], draw: [dots(curve)], setCursor: [tip(curve, curve.unit_plain)] },
     };
   };
 
@@ -109,9 +109,7 @@
     drawn.get(figure)?.destroy();
     if (!curve || !place.clientWidth) return;
     const data = [curve.points.map((point) => Date.parse(point.at) / 1000), curve.points.map((point) => point.value)];
-    const set = options(curve, place);
-    set.scales.x.range = () => [Date.parse(curve.since) / 1000, Date.parse(curve.until) / 1000 + 43200];
-    drawn.set(figure, new uPlot(set, data, place));
+    drawn.set(figure, new uPlot(options(curve, place), data, place));
     figure.curve = curve;
     resize.observe(place);
   };

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -21,6 +21,9 @@ use vitals::{Answer, Clock, DeviceId, Flag, KitId, PatientId, Reading, Vital};
 
 /// The password of every account.
 pub const PASSWORD: &str = "correct horse battery";
+
+/// Hashing is slow by design: once is enough.
+static HASH: LazyLock<String> = LazyLock::new(|| desk::password_hash(PASSWORD));
 
 /// The clinic.
 pub struct Clinic {
@@ -66,17 +69,30 @@ impl Clinic {
     pub async fn open(people: Vec<Patient>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(&folder.path().join("desk.db")).await.unwrap());
-        let plans: HashMap<PatientId, Arc<Plan>> = people.iter().map(|patient| (patient.id.clone(), plan(patient))).collect();
+        let plans: HashMap<PatientId, Arc<Plan>> =
+            people.iter().map(|patient| (patient.id.clone(), plan(patient))).collect();
         let kits = people.iter().map(kit).collect();
         let roster = Roster { patients: people, kits };
         store.put_roster(&roster, Timestamp::now()).await.unwrap();
         for (user, name, language) in [("mette", "Mette Lund", "da"), ("karen", "Karen Smith", "en")] {
-            let password_hash = desk::password_hash(PASSWORD);
-            let account = Account { user: user.into(), name: name.into(), password_hash, role: "nurse".into(), language: language.into() };
+            let password_hash = HASH.clone();
+            let account = Account {
+                user: user.into(),
+                name: name.into(),
+                password_hash,
+                role: "nurse".into(),
+                language: language.into(),
+            };
             store.put_account(&account).await.unwrap();
         }
         let board = Board::new(Vec::new(), store.roster().await.unwrap(), Vec::new(), plans.clone());
-        let core = Core { store: store.clone(), board: board.clone(), charts: Mutex::default(), plans, seq: AtomicU64::new(1) };
+        let core = Core {
+            store: store.clone(),
+            board: board.clone(),
+            charts: Mutex::default(),
+            plans,
+            seq: AtomicU64::new(1),
+        };
         let (core, (actions, asked)) = (Arc::new(core), mpsc::channel(16));
         tokio::spawn(core.clone().answer(asked));
         let clinic = Self { store, board, core, actions, folder };
@@ -135,7 +151,12 @@ impl Core {
         let outcome = {
             let mut charts = self.charts.lock().await;
             let sitting = Sitting { kit: &kit, seq, readings: &readings, answers: &answers };
-            assess(charts.entry(patient.clone()).or_default(), &self.plans[patient], &Event::Sitting(sitting), recorded_at)
+            assess(
+                charts.entry(patient.clone()).or_default(),
+                &self.plans[patient],
+                &Event::Sitting(sitting),
+                recorded_at,
+            )
         };
         let entry = Entry {
             key: KitSeq { kit, seq },
@@ -179,7 +200,8 @@ impl Core {
 
 fn plan(patient: &Patient) -> Arc<Plan> {
     let programme = Arc::new(Programme::parse(COPD, "copd.toml").unwrap());
-    let own: Own = if patient.own.is_null() { Own::default() } else { serde_json::from_value(patient.own.clone()).unwrap() };
+    let own: Own =
+        if patient.own.is_null() { Own::default() } else { serde_json::from_value(patient.own.clone()).unwrap() };
     let zone = TimeZone::get("Europe/Copenhagen").unwrap();
     Arc::new(Plan::new(patient.id.clone(), programme, own, zone, patient.since.unwrap()).unwrap())
 }

@@ -91,7 +91,7 @@ pub async fn cards(
 
 fn card(app: &App, say: &Say<'_>, alert: &Alert, person: Option<&Person>, spark: Option<Spark>) -> Card {
     let plan = plan(person);
-    let nothing = || Said { headline: alert.family.clone(), limit: String::new() };
+    let nothing = || Said { lead: String::new(), headline: alert.family.clone(), limit: String::new() };
     Card {
         id: alert.id,
         version: alert.version,
@@ -115,14 +115,16 @@ pub fn plan(person: Option<&Person>) -> Option<&Plan> {
     person.and_then(|person| person.plan.as_deref())
 }
 
-/// "78 · COPD".
+/// "78 · COPD": of the programme's title, what stands before the first comma.
 pub fn sub(say: &Say<'_>, person: &Person) -> String {
-    let age = person.patient.born.map(|born| age(say, born).to_string());
-    age.into_iter().chain([programme(say, person)]).collect::<Vec<_>>().join(" · ")
+    let title = programme(say, person);
+    let short = title.split(',').next().unwrap_or_default().to_owned();
+    age(say, person).into_iter().chain([short]).collect::<Vec<_>>().join(" · ")
 }
 
-fn age(say: &Say<'_>, born: i16) -> i16 {
-    say.now.to_zoned(say.zone.clone()).year() - born
+/// The age that the person reaches this year.
+pub fn age(say: &Say<'_>, person: &Person) -> Option<String> {
+    person.patient.born.map(|born| (say.now.to_zoned(say.zone.clone()).year() - born).to_string())
 }
 
 /// The programme's title in the page's language, or its id.
@@ -132,8 +134,10 @@ pub fn programme(say: &Say<'_>, person: &Person) -> String {
 }
 
 fn context(app: &App, say: &Say<'_>, alert: &Alert, asked: Option<&Plan>) -> Vec<String> {
+    let first = alert.findings.first().map(|finding| say.sentence(finding, asked));
     let others = alert.findings.iter().skip(1).filter(|finding| finding.colour != Mark::Green);
-    let mut lines: Vec<String> = others.take(OTHERS_MAX).map(|finding| say.sentence(finding, asked)).collect();
+    let others = others.map(|finding| say.sentence(finding, asked)).filter(|line| Some(line) != first.as_ref());
+    let mut lines: Vec<String> = others.take(OTHERS_MAX).collect();
     if let Some(finding) = alert.findings.first() {
         lines.extend(late_line(say, finding));
         lines.extend(silence_line(app, say, alert, finding));
@@ -169,7 +173,7 @@ pub fn tags(say: &Say<'_>, alert: &Alert, person: Option<&Person>) -> Vec<Tag> {
     if let Some(flag) = doubts(alert).first() {
         tags.push(Tag { kind: "doubt", word: say.flag(flag) });
     }
-    if alert.now_mark < alert.mark {
+    if alert.state.is_open() && alert.now_mark < alert.mark {
         tags.push(Tag {
             kind: "now",
             word: say.words.with("tag-now", &[("mark", say.mark(alert.now_mark).to_lowercase().into())]),

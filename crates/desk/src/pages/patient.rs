@@ -16,7 +16,7 @@ use crate::{
     app::App,
     board::Person,
     pages::{
-        cards::{Tag, plan, sub, tags},
+        cards::{Tag, age, plan, tags},
         detail::{Drawn, LogLine, SITTINGS_AGE_MAX, Why, ended, log, programme_line, why},
         error::PageError,
         frame::{Frame, html},
@@ -38,7 +38,6 @@ struct PatientPage {
     id: String,
     name: String,
     sub: String,
-    programme: String,
     since: Option<String>,
     simulated: bool,
     limits: Vec<LimitRow>,
@@ -88,8 +87,7 @@ pub async fn page(
     Ok(html(&PatientPage {
         f: Frame::new(&app, &session, "patients", app.desk.board.version()),
         name: person.patient.name.clone(),
-        sub: sub(&say, &person),
-        programme: programme_line(&say, &person),
+        sub: age(&say, &person).into_iter().chain([programme_line(&say, &person)]).collect::<Vec<_>>().join(" · "),
         since: person.patient.since.map(|at| say.words.with("patient-since", &[("when", say.date(at).into())])),
         simulated: person.patient.simulated,
         limits: limits(&say, &person),
@@ -125,7 +123,8 @@ fn limits(say: &Say<'_>, person: &Person) -> Vec<LimitRow> {
 }
 
 async fn history(app: &App, say: &Say<'_>, person: &Person) -> Result<Vec<Past>, StoreError> {
-    let alerts = app.desk.store.alerts_of(&person.patient.id, ALERTS_MAX).await?;
+    let mut alerts = app.desk.store.alerts_of(&person.patient.id, ALERTS_MAX).await?;
+    alerts.sort_by_key(|alert| !alert.state.is_open());
     let mut past = Vec::with_capacity(alerts.len());
     for alert in alerts {
         let events = app.desk.store.alert(alert.id).await?.map(|(_, events)| events).unwrap_or_default();

@@ -1,0 +1,497 @@
+//! Whole requests through the router, over a real SQLite store and a pipeline that decides with `triage`.
+
+#[path = "../examples/clinic/mod.rs"]
+mod clinic;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response, StatusCode, header},
+};
+use clinic::{Clinic, PASSWORD, Sat, person};
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use vitals::{Flag, Vital};
+
+const BODY_BYTES_MAX: usize = 1 << 20;
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A browser: a router, and the cookies that it has been given.
+struct Browser {
+    router: Router,
+    session: Option<String>,
+    form: Option<String>,
+    csrf: String,
+}
+
+struct Answer {
+    status: StatusCode,
+    head: axum::http::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    async fn of(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap();
+        Self { status: parts.status, head: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    fn head(&self, name: &str) -> &str {
+        self.head.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn cookie(&self, name: &str) -> Option<String> {
+        let lines = self.head.get_all(header::SET_COOKIE).iter().map(|line| line.to_str().unwrap());
+        let value = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')?.split(';').next()).next()?;
+        Some(value.to_owned())
+    }
+
+    /// It is a problem of this status, in its media type.
+    #[track_caller]
+    fn is_problem(&self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.head("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], status.as_u16());
+        assert!(problem["title"].is_string() && problem["detail"].is_string() && problem["type"].is_string());
+        problem
+    }
+}
+
+impl Browser {
+    fn new(clinic: &Clinic) -> Self {
+        Self { router: desk::router(clinic.desk()), session: None, form: None, csrf: String::new() }
+    }
+
+    async fn signed_in(clinic: &Clinic, user: &str) -> Self {
+        let mut browser = Self::new(clinic);
+        let answer = browser.sign_in(user, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        browser.csrf = browser.get("/api/v1/session").await.json()["csrf"].as_str().unwrap().to_owned();
+        browser
+    }
+
+    async fn sign_in(&mut self, user: &str, password: &str) -> Answer {
+        let page = self.get("/sign-in").await;
+        self.form = page.cookie("vagt_form").or(self.form.take());
+        let csrf = between(&page.text, "name=\"csrf\" value=\"", "\"").to_owned();
+        let body = format!("user={user}&password={}&csrf={csrf}", password.replace(' ', "+"));
+        let answer = self.send(self.post("/sign-in", FORM).body(Body::from(body)).unwrap()).await;
+        self.session = answer.cookie("vagt_session").or(self.session.take());
+        answer
+    }
+
+    fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
+        let cookies = [("vagt_session", &self.session), ("vagt_form", &self.form)];
+        let cookies = cookies.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+        let cookies = cookies.collect::<Vec<_>>().join("; ");
+        Request::builder().method(method).uri(path).header("host", "desk.example").header("cookie", cookies)
+    }
+
+    fn post(&self, path: &str, media: &str) -> axum::http::request::Builder {
+        self.request("POST", path).header("content-type", media).header("origin", "http://desk.example")
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(self.request("GET", path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn form(&self, path: &str, fields: &str) -> Answer {
+        let body = format!("{fields}&csrf={}", self.csrf);
+        self.send(self.post(path, FORM).header("hx-request", "true").body(Body::from(body)).unwrap()).await
+    }
+
+    async fn act(&self, alert: &str, action: Value) -> Answer {
+        let request = self
+            .post(&format!("/api/v1/alerts/{alert}/actions"), "application/json")
+            .header("x-csrf-token", &self.csrf);
+        self.send(request.body(Body::from(action.to_string())).unwrap()).await
+    }
+
+    /// The first events of the stream that begins after `cursor`, as (event, id, data).
+    async fn events(&self, cursor: &str, count: usize) -> Vec<(String, String, Value)> {
+        let request = self.request("GET", "/events").header("last-event-id", cursor).body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let (mut body, mut text) = (response.into_body().into_data_stream(), String::new());
+        while text.matches("\n\n").count() < count {
+            text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
+        }
+        text.split("\n\n").take(count).map(event).collect()
+    }
+}
+
+fn event(text: &str) -> (String, String, Value) {
+    let field =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+    (field("event:"), field("id:"), serde_json::from_str(&field("data:")).unwrap())
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let rest = text.split_once(start).unwrap_or_else(|| panic!("no {start:?} in {text}")).1;
+    rest.split_once(end).unwrap().0
+}
+
+fn now() -> Timestamp {
+    #[allow(clippy::disallowed_methods, reason = "the test plays the outside world, which has a clock")]
+    Timestamp::now()
+}
+
+fn ago(minutes: i64) -> Timestamp {
+    now() - SignedDuration::from_mins(minutes)
+}
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// Somebody measures one value now.
+async fn spo2(clinic: &Clinic, patient: &str, at: Timestamp, value: &str) {
+    clinic.sit(patient, at, SECOND, Sat { readings: &[(Vital::Spo2, value)], ..Sat::default() }).await;
+}
+
+fn people(since: Timestamp) -> Vec<store::Patient> {
+    let people = [("p-anna", "Anna S.", 1942), ("p-inger", "Inger M.", 1948), ("p-poul", "Poul A.", 1955)];
+    people.into_iter().map(|(id, name, born)| store::Patient { since: Some(since), ..person(id, name, born) }).collect()
+}
+
+/// Three people who are watched since a minute ago, so that nothing is missing yet.
+async fn three() -> Clinic {
+    Clinic::open(people(ago(1))).await
+}
+
+#[tokio::test]
+async fn signing_in_gives_a_new_locked_down_session_and_signing_out_ends_it() {
+    let clinic = three().await;
+    let mut browser = Browser::new(&clinic);
+    assert_eq!(browser.get("/").await.head("location"), "/sign-in");
+    let answer = browser.sign_in("karen", PASSWORD).await;
+    assert_eq!((answer.status, answer.head("location")), (StatusCode::SEE_OTHER, "/"));
+    let cookie = answer
+        .head
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .map(|line| line.to_str().unwrap())
+        .find(|line| line.contains("session"));
+    assert!(cookie.unwrap().contains("; HttpOnly; SameSite=Strict; Max-Age=43200"));
+    let first = browser.session.clone();
+    browser.sign_in("karen", PASSWORD).await;
+    assert_ne!(browser.session, first, "signing in renews the id");
+    let old = Browser { session: first, ..Browser::new(&clinic) };
+    old.get("/api/v1/alerts").await.is_problem(StatusCode::UNAUTHORIZED);
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    browser.csrf = browser.get("/api/v1/session").await.json()["csrf"].as_str().unwrap().to_owned();
+    assert_eq!(browser.form("/sign-out", "x=1").await.status, StatusCode::SEE_OTHER);
+    browser.get("/api/v1/alerts").await.is_problem(StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_sign_in_the_answer_is_the_same_and_tries_are_limited() {
+    let clinic = three().await;
+    let mut browser = Browser::new(&clinic);
+    let wrong = browser.sign_in("karen", "guess").await;
+    let nobody = browser.sign_in("nobody", "guess").await;
+    assert_eq!((wrong.status, nobody.status), (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED));
+    let said = |answer: &Answer| between(&answer.text, "class=\"notice\" role=\"alert\">", "<").to_owned();
+    assert_eq!(said(&wrong), said(&nobody));
+    for _ in 0..4 {
+        browser.sign_in("karen", "guess").await;
+    }
+    let limited = browser.sign_in("karen", PASSWORD).await;
+    assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(limited.head("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(browser.sign_in("mette", PASSWORD).await.status, StatusCode::SEE_OTHER, "another name is not limited");
+}
+
+#[tokio::test]
+async fn a_sign_in_form_of_another_browser_is_refused() {
+    let clinic = three().await;
+    let browser = Browser::new(&clinic);
+    let csrf = between(&browser.get("/sign-in").await.text, "name=\"csrf\" value=\"", "\"").to_owned();
+    let body = format!("user=karen&password={PASSWORD}&csrf={csrf}");
+    let request = browser.post("/sign-in", FORM).header("accept", "application/json").body(Body::from(body)).unwrap();
+    browser.send(request).await.is_problem(StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_change_needs_the_token_and_our_own_origin() {
+    let clinic = three().await;
+    spo2(&clinic, "p-inger", ago(1), "82").await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let id = first_id(&browser).await;
+    let path = format!("/alerts/{id}/acknowledge");
+    let bare = browser.post(&path, FORM).body(Body::from("seen_version=1")).unwrap();
+    assert_eq!(browser.send(bare).await.status, StatusCode::FORBIDDEN);
+    let body = Body::from(format!("seen_version=1&csrf={}", browser.csrf));
+    let foreign = browser
+        .request("POST", &path)
+        .header("content-type", FORM)
+        .header("origin", "http://evil.example")
+        .body(body)
+        .unwrap();
+    assert_eq!(browser.send(foreign).await.status, StatusCode::FORBIDDEN);
+    let action = Body::from(json!({ "seen_version": 1, "action": "acknowledge" }).to_string());
+    let api = browser.post(&format!("/api/v1/alerts/{id}/actions"), "application/json").body(action).unwrap();
+    browser.send(api).await.is_problem(StatusCode::FORBIDDEN);
+    assert_eq!(browser.get("/api/v1/alerts").await.json()["alerts"][0]["state"]["state"], "open");
+}
+
+async fn first_id(browser: &Browser) -> String {
+    browser.get("/api/v1/alerts").await.json()["alerts"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_queue_is_worst_first_then_longest_waiting_and_says_why_in_words() {
+    let clinic = three().await;
+    spo2(&clinic, "p-poul", ago(30), "87").await;
+    spo2(&clinic, "p-inger", ago(20), "82").await;
+    spo2(&clinic, "p-anna", ago(25), "84").await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let page = browser.get("/").await;
+    let place = |name: &str| page.text.find(&format!("data-name=\"{name}\"")).unwrap();
+    assert!(place("Anna S.") < place("Inger M.") && place("Inger M.") < place("Poul A."), "{}", page.text);
+    for words in [
+        "SpO₂ 82\u{a0}%",
+        "red at 85\u{a0}% or less",
+        "yellow at 88\u{a0}% or less",
+        "simulated",
+        "2 red · 1 yellow",
+        "Waiting for someone",
+    ] {
+        assert!(page.text.contains(words), "{words:?} in {}", page.text);
+    }
+    let danish = Browser::signed_in(&clinic, "mette").await.get("/").await.text;
+    for words in ["rød ved 85\u{a0}% eller derunder", "2 røde · 1 gul", "Venter på nogen", "<html lang=\"da\">"] {
+        assert!(danish.contains(words), "{words:?} in {danish}");
+    }
+}
+
+#[tokio::test]
+async fn late_and_doubtful_readings_are_marked_on_the_card() {
+    let clinic = three().await;
+    let low = Sat { readings: &[(Vital::Spo2, "84")], flags: &[Flag::SUSPECT_STEP], ..Sat::default() };
+    clinic.sit("p-inger", ago(60 * 30), SignedDuration::from_hours(29), low).await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let card = browser.get("/queue/cards").await.text;
+    assert!(card.contains("<span class=\"tag late\">late</span>"), "{card}");
+    assert!(card.contains("<span class=\"tag doubt\">doubtful step</span>"), "{card}");
+    assert!(card.contains("arrived later"), "{card}");
+}
+
+#[tokio::test]
+async fn the_language_is_the_accounts_and_can_be_switched() {
+    let clinic = three().await;
+    let browser = Browser::signed_in(&clinic, "mette").await;
+    assert!(browser.get("/kits").await.text.contains("Ikke forbundet"));
+    assert_eq!(browser.form("/language", "language=en").await.status, StatusCode::SEE_OTHER);
+    assert!(browser.get("/kits").await.text.contains("Not connected"));
+    let again = Browser::signed_in(&clinic, "mette").await;
+    assert!(again.get("/kits").await.text.contains("Not connected"), "the account keeps it");
+}
+
+#[tokio::test]
+async fn a_name_is_shown_as_a_name_whatever_is_in_it() {
+    let clinic = Clinic::open(vec![person("p-1", "<script>alert(1)</script>\" onload=\"x", 1950)]).await;
+    spo2(&clinic, "p-1", ago(1), "82").await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    for path in ["/", "/queue/cards", "/patients", "/patients/p-1", "/kits"] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        assert!(!page.text.contains("<script>alert"), "{path}");
+        assert!(!page.text.contains("\" onload=\""), "{path}");
+        assert!(page.head("content-security-policy").starts_with("default-src 'none'"));
+        assert!(!page.text.contains("style=\"") && !page.text.contains("<style"), "{path}: nothing inline");
+    }
+}
+
+#[tokio::test]
+async fn two_nurses_act_and_it_is_done_once() {
+    let clinic = three().await;
+    spo2(&clinic, "p-inger", ago(3), "82").await;
+    let (karen, mette) = (Browser::signed_in(&clinic, "karen").await, Browser::signed_in(&clinic, "mette").await);
+    let id = first_id(&karen).await;
+    let taken = karen.form(&format!("/alerts/{id}/acknowledge"), "seen_version=1").await;
+    assert_eq!(taken.status, StatusCode::OK);
+    assert!(taken.text.contains("Karen Smith has it"), "{}", taken.text);
+    let second = mette.form(&format!("/alerts/{id}/acknowledge"), "seen_version=1").await;
+    assert_eq!(second.status, StatusCode::CONFLICT);
+    assert!(
+        second.text.contains("nogen har lige taget den") && second.text.contains("Karen Smith har den"),
+        "{}",
+        second.text
+    );
+    let no_reason = karen.form(&format!("/alerts/{id}/close"), "seen_version=2").await;
+    assert_eq!(no_reason.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let closed = karen.form(&format!("/alerts/{id}/close"), "seen_version=2&reason=advice&note=warm+%3Chands%3E").await;
+    assert!(
+        closed.text.contains("Closed by Karen Smith") && closed.text.contains("warm &#60;hands&#62;"),
+        "{}",
+        closed.text
+    );
+    assert_eq!(karen.get("/api/v1/alerts").await.json()["alerts"], json!([]));
+    let history = karen.get(&format!("/api/v1/alerts/{id}")).await.json();
+    assert_eq!(history["state"]["reason"], "advice");
+    let kinds: Vec<&str> =
+        history["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["raised", "acknowledged", "closed"]);
+    let again = mette.act(&id, json!({ "seen_version": 2, "action": "close", "reason": "other" })).await;
+    again.is_problem(StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn an_alert_that_became_worse_must_be_seen_again() {
+    let clinic = three().await;
+    spo2(&clinic, "p-inger", ago(30), "87").await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let id = first_id(&browser).await;
+    spo2(&clinic, "p-inger", ago(1), "80").await;
+    let old = browser.act(&id, json!({ "seen_version": 1, "action": "acknowledge" })).await;
+    let problem = old.is_problem(StatusCode::CONFLICT);
+    assert!(problem["detail"].as_str().unwrap().contains("changed since you looked"), "{problem}");
+    let done = browser.act(&id, json!({ "seen_version": 2, "action": "acknowledge" })).await;
+    assert_eq!(done.json()["alert"]["state"]["by"], "Karen Smith");
+}
+
+#[tokio::test]
+async fn the_stream_resumes_where_a_page_was_and_tells_one_that_is_too_old_to_load_again() {
+    let clinic = three().await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let start = clinic.board.version();
+    for (patient, value) in [("p-inger", "82"), ("p-poul", "87"), ("p-anna", "84")] {
+        spo2(&clinic, patient, ago(1), value).await;
+    }
+    let events = browser.events(&start.to_string(), 4).await;
+    let kinds: Vec<_> = events.iter().map(|(kind, id, _)| (kind.as_str(), id.clone())).collect();
+    let id = |step: u64| (start + step).to_string();
+    assert_eq!(kinds, [("alert", id(1)), ("alert", id(2)), ("alert", id(3)), ("beat", String::new())]);
+    assert_eq!(events[0].2["patient"], "p-inger");
+    assert_eq!(
+        (&events[0].2["mark"], &events[0].2["state"], &events[0].2["version"]),
+        (&json!("red"), &json!("open"), &json!(1))
+    );
+    assert!(events[0].2.get("name").is_none() && !events[0].2.to_string().contains("82"), "no names, no values");
+    assert_eq!(browser.events(&id(2), 2).await[0].1, id(3), "only what is new");
+    let (kind, at, _) = &browser.events("17", 2).await[0];
+    assert_eq!((kind.as_str(), at), ("resync", &id(3)));
+}
+
+#[tokio::test]
+async fn the_beat_says_when_the_core_takes_in_nothing() {
+    let clinic = three().await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    clinic.heard("p-inger", now(), true, Value::Null).await;
+    let beat = |browser: &Browser| {
+        let version = clinic.board.version().to_string();
+        let events = Browser {
+            router: browser.router.clone(),
+            session: browser.session.clone(),
+            form: None,
+            csrf: String::new(),
+        };
+        async move { events.events(&version, 1).await.remove(0).2 }
+    };
+    clinic.alive(now());
+    let good = beat(&browser).await;
+    assert_eq!((&good["live"], &good["kits_online"], &good["kits_offline"]), (&json!(true), &json!(1), &json!(2)));
+    let silent_since = now() - SignedDuration::from_secs(5);
+    clinic.alive(silent_since);
+    let silent = beat(&browser).await;
+    assert_eq!((&silent["live"], &silent["behind_since"]), (&json!(false), &json!(silent_since.to_string())));
+    browser.get("/readyz").await.is_problem(StatusCode::SERVICE_UNAVAILABLE);
+    let full = Some("the disk is full".to_owned());
+    clinic.board.intake(desk::Intake { at: now(), behind_since: Some(silent_since), reason: full, waiting: 7 });
+    let behind = beat(&browser).await;
+    assert_eq!(
+        (&behind["live"], &behind["reason"], &behind["waiting"]),
+        (&json!(false), &json!("the disk is full"), &json!(7))
+    );
+    assert!(browser.get("/").await.text.contains("has not taken in readings since"), "drawn in the head at once");
+}
+
+#[tokio::test]
+async fn the_api_gives_curves_with_limits_and_says_what_is_wrong() {
+    let clinic = three().await;
+    for (day, value) in [(3, "91"), (2, "87"), (1, "84")] {
+        spo2(&clinic, "p-inger", ago(day * 1440), value).await;
+    }
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let curves = browser.get("/api/v1/patients/p-inger/curves?vitals=spo2&days=14").await.json();
+    let marks: Vec<_> = curves[0]["points"].as_array().unwrap().iter().map(|point| point["mark"].clone()).collect();
+    assert_eq!(marks, [json!("green"), json!("yellow"), json!("red")]);
+    assert_eq!(curves[0]["zones"].as_array().unwrap().len(), 2);
+    for (path, status) in [
+        ("/api/v1/patients/p-nobody", StatusCode::NOT_FOUND),
+        ("/api/v1/patients/p-inger/curves?days=0", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/api/v1/patients/p-inger/curves?vitals=mood", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/api/v1/alerts/not-an-id", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/api/v1/alerts/00000000-0000-0000-0000-000000000000", StatusCode::NOT_FOUND),
+        ("/api/v1/nothing", StatusCode::NOT_FOUND),
+    ] {
+        browser.get(path).await.is_problem(status);
+    }
+    let broken = browser.act("00000000-0000-0000-0000-000000000000", json!({ "action": "dance" })).await;
+    broken.is_problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let large = browser.act("00000000-0000-0000-0000-000000000000", json!({ "note": "x".repeat(70_000) })).await;
+    large.is_problem(StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn silence_tells_a_silent_person_from_a_dead_kit() {
+    let clinic = Clinic::open(people(ago(60 * 24 * 20))).await;
+    clinic.heard("p-inger", ago(2), true, Value::Null).await;
+    clinic.heard("p-poul", ago(200), false, Value::Null).await;
+    clinic.tick(now()).await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let cards = browser.get("/queue/cards").await.text;
+    for words in [
+        "the person is silent",
+        "the kit has not been connected since",
+        "the kit has never connected",
+        "No measurement yet",
+    ] {
+        assert!(cards.contains(words), "{words:?} in {cards}");
+    }
+    assert_eq!(cards.matches("data-mark=\"blue\"").count(), 3);
+}
+
+#[tokio::test]
+async fn every_page_opens_and_what_is_nowhere_says_so() {
+    let clinic = three().await;
+    let sat = Sat {
+        readings: &[(Vital::Spo2, "84"), (Vital::Pulse, "96")],
+        answers: &[("breathless", "a_lot")],
+        ..Sat::default()
+    };
+    clinic.sit("p-inger", ago(1), SECOND, sat).await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let id = first_id(&browser).await;
+    let patient = browser.get("/patients/p-inger").await.text;
+    for words in [
+        "data-curve=\"/api/v1/patients/p-inger/curves?vitals=spo2\"",
+        "short of breath",
+        "A lot",
+        "yellow at 110",
+        "watched since",
+    ] {
+        assert!(patient.contains(words), "{words:?} in {patient}");
+    }
+    assert!(browser.get("/patients?q=ing").await.text.contains("1 person"));
+    for path in ["/quarantine", "/kits", "/patients", &format!("/?alert={id}")] {
+        assert_eq!(browser.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    for path in ["/patients/p-nobody", "/nowhere"] {
+        assert_eq!(browser.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json"] {
+        assert_eq!(Browser::new(&clinic).get(path).await.status, StatusCode::OK, "{path}: without a session");
+    }
+}
