@@ -4,6 +4,7 @@
 //! person on the way goes to standard error.
 
 pub mod account;
+pub mod bench;
 pub mod config;
 pub mod decode;
 pub mod doctor;

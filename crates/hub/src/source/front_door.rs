@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use mqtt5::{
     QoS,
     broker::{
-        BrokerConfig, BrokerEventHandler, BrokerShutdownHandle, ClientConnectEvent, ClientDisconnectEvent,
-        ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, StorageConfig,
+        AuthProvider, BrokerConfig, BrokerEventHandler, BrokerShutdownHandle, ClientConnectEvent,
+        ClientDisconnectEvent, ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, StorageConfig,
         config::{ChangeOnlyDeliveryConfig, TlsConfig},
         router::MessageRouter,
     },
@@ -43,6 +43,7 @@ pub struct FrontDoor {
     router: Arc<MessageRouter>,
     shutdown: BrokerShutdownHandle,
     broker: JoinHandle<()>,
+    revoked: JoinHandle<()>,
 }
 
 /// What the front door works with.
@@ -64,22 +65,24 @@ impl FrontDoor {
     /// The address can't be listened on, or the certificate can't be read.
     pub async fn open(config: &Mqtt, behind: Behind) -> anyhow::Result<Self> {
         let gate = Gate::new(behind.directories.clone());
+        let directories = behind.directories.clone();
         let hook = Arc::new(Hook { gate: Arc::clone(&gate), behind, router: OnceCell::new() });
         let what = || format!("mqtt.listen {}", config.listen);
         let mut broker = MqttBroker::with_config(broker_config(config, Arc::clone(&hook)))
             .await
             .with_context(what)?
-            .with_auth_provider(gate);
+            .with_auth_provider(Arc::clone(&gate) as Arc<dyn AuthProvider>);
         let addr = if config.tls.is_some() { broker.tls_local_addr() } else { broker.local_addr() };
         let addr = addr.with_context(what)?;
         let (router, shutdown) = (broker.router(), broker.shutdown_handle());
         hook.router.set(Arc::clone(&router)).ok();
+        let revoked = tokio::spawn(show_out(gate, directories, Arc::clone(&router)));
         let broker = tokio::spawn(async move {
             if let Err(error) = broker.run().await {
                 tracing::error!("the front door has ended: {error}");
             }
         });
-        Ok(Self { addr, router, shutdown, broker })
+        Ok(Self { addr, router, shutdown, broker, revoked })
     }
 
     /// Where it listens.
@@ -103,12 +106,24 @@ impl FrontDoor {
 
     /// Tells the kits and closes.
     pub async fn close(self) {
+        self.revoked.abort();
         self.shutdown.shutdown();
         if self.broker.is_finished() {
             return;
         }
         if let Err(error) = self.broker.await {
             tracing::error!("the front door has ended: {error}");
+        }
+    }
+}
+
+/// Ends the connections of kits that were revoked.
+async fn show_out(gate: Arc<Gate>, mut directories: Directories, router: Arc<MessageRouter>) {
+    loop {
+        directories.changed().await;
+        for client in gate.unwelcome() {
+            tracing::warn!(client, "connection closed: its kit is revoked");
+            router.disconnect_client(&client).await;
         }
     }
 }
@@ -179,7 +194,8 @@ impl BrokerEventHandler for Hook {
 
     fn on_client_publish<'a>(&'a self, event: ClientPublishEvent) -> Event<'a, PublishAction> {
         Box::pin(async move {
-            let Some(kit) = kit_of(event.user_id.as_deref()) else { return self.turn_away(&event).await };
+            let kit = kit_of(event.user_id.as_deref()).filter(|kit| self.gate.may_connect(kit.as_str()));
+            let Some(kit) = kit else { return self.turn_away(&event).await };
             match own_topic(kit.as_str(), &event.topic) {
                 Some(TopicKind::Status) => self.status(&kit, &event),
                 Some(TopicKind::Readings) => self.message(kit, event, None).await,

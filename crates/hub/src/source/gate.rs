@@ -61,6 +61,21 @@ impl Gate {
         }
     }
 
+    /// Is this a kit of the roster, and not revoked?
+    #[must_use]
+    pub fn may_connect(&self, kit: &str) -> bool {
+        self.directories.now().may_connect(kit)
+    }
+
+    /// Clients whose kit may connect no longer.
+    #[must_use]
+    pub fn unwelcome(&self) -> Vec<String> {
+        let directory = self.directories.now();
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = connections.iter().filter(|(_, connection)| !directory.may_connect(connection.kit.as_str()));
+        gone.map(|(client, _)| client.clone()).collect()
+    }
+
     /// Can this client be told why a publish is refused? MQTT 3.1.1 has no word for it: there, a PUBACK means "stored".
     fn hears_reasons(&self, client: &str) -> bool {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,6 +91,11 @@ impl Gate {
         directory.check_secret(&kit, password)?;
         if connect.client_id != kit.as_str() && directory.is_kit(&connect.client_id) {
             return Err(format!("{kit} came with the client id of another kit, {}", connect.client_id));
+        }
+        if let Some(will) =
+            connect.will.as_ref().filter(|will| own_topic(kit.as_str(), &will.topic) != Some(TopicKind::Status))
+        {
+            return Err(format!("the last will of {kit} is for another topic than its status: {:?}", will.topic));
         }
         self.note(connect, &kit)?;
         Ok(kit)
@@ -123,8 +143,8 @@ impl AuthProvider for Gate {
 
     fn authorize_publish<'a>(&'a self, client: &str, user: Option<&'a str>, topic: &'a str) -> Answer<'a, bool> {
         let kit = user.unwrap_or_default();
-        let known = self.directories.now().may_connect(kit);
-        let allowed = known && (own_topic(kit, topic).is_some_and(TopicKind::from_kit) || !self.hears_reasons(client));
+        let own = own_topic(kit, topic).is_some_and(TopicKind::from_kit);
+        let allowed = !self.hears_reasons(client) || (own && self.may_connect(kit));
         if !allowed {
             metrics::counter!("vagt_front_door_not_authorised_total").increment(1);
             tracing::warn!(kit, "publish refused: {}", wrong_topic(kit, topic));

@@ -1,0 +1,159 @@
+//! `vagt bench`: what this machine can take in, measured on real programs over real connections.
+//!
+//! The service runs as a process of its own, and so does its floor, the bare front door (no decoding, no triage, one synced append a batch);
+//! both get the same load in the same run, so that their ratio is worth something though rates swing. After the load the service is killed
+//! and its store counted: what was acknowledged must be there.
+
+mod bare;
+mod child;
+mod kit;
+mod load;
+mod message;
+mod report;
+mod visible;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Subcommand;
+
+use super::{Ended, json_line, out};
+use child::{Child, Stand};
+use load::{Load, Pace};
+use report::{Phase, Summary};
+
+/// Measure what this machine can take in.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Messages durably stored and triaged a second, CPU time, latency, memory; beside the bare front door.
+    Ingest(Ingest),
+    /// The bare front door: appends and syncs, nothing else.
+    #[command(hide = true)]
+    Bare {
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+/// What `ingest` is told.
+#[derive(clap::Args)]
+pub struct Ingest {
+    /// How many kits send.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=5000))]
+    kits: u16,
+    /// How many messages of a kit are on their way at the same time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
+    inflight: u16,
+    /// How many readings a message has.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    readings: u16,
+    /// How long each phase is measured.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Messages a second of the paced phase; without it half of what was measured.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Where the temporary files go; put it on the disk that is to be measured.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Print JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long the load runs before it is measured.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// Runs the command.
+///
+/// # Errors
+/// When a program can't be started, or what was acknowledged is not stored.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    match &args.command {
+        Command::Bare { config } => bare::run(config),
+        Command::Ingest(ingest) => one_thread(self::ingest(ingest)),
+    }
+}
+
+/// The load and its clock share one thread, so that it takes no more of the machine than it must.
+fn one_thread(command: impl Future<Output = anyhow::Result<()>>) -> Result<(), Ended> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(tokio::task::LocalSet::new().block_on(&runtime, command)?)
+}
+
+async fn ingest(args: &Ingest) -> anyhow::Result<()> {
+    let stand = Stand::set_up(args.dir.as_deref(), args.kits).await?;
+    let measured = Duration::from_secs(args.seconds.max(1));
+    let bare = bare_phase(args, &stand, measured).await?;
+    print(args, &bare)?;
+
+    let server = stand.start(&["serve", "--json"]).await?;
+    let mut load = connect(args, &stand, &server).await?;
+    load.run(WARM_UP, Pace::Saturate).await?;
+    let full = phase("pipeline", args, &server, &mut load, measured, Pace::Saturate).await?;
+    print(args, &full)?;
+
+    let rate = args.rate.unwrap_or(full.messages_per_second / 2.0);
+    let watching = visible::watch(&server, stand.password(), load.watched()).await?;
+    load.run(WARM_UP, Pace::Rate(rate)).await?;
+    load.watched().reset();
+    let mut half = phase("paced", args, &server, &mut load, measured, Pace::Rate(rate)).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    half.publish_to_visible_ms = Some(load.watched().latency());
+    watching.abort();
+    print(args, &half)?;
+
+    let acknowledged = load.acknowledged();
+    drop(load);
+    server.kill().await?;
+    let summary = Summary::new(&bare, &full, &half, acknowledged, stand.stored().await?);
+    print(args, &summary)?;
+    anyhow::ensure!(summary.lost == 0, "{} of {acknowledged} acknowledged messages are not stored", summary.lost);
+    Ok(())
+}
+
+async fn bare_phase(args: &Ingest, stand: &Stand, measured: Duration) -> anyhow::Result<Phase> {
+    let server = stand.start(&["bench", "bare"]).await?;
+    let mut load = connect(args, stand, &server).await?;
+    load.run(WARM_UP, Pace::Saturate).await?;
+    let bare = phase("bare", args, &server, &mut load, measured, Pace::Saturate).await?;
+    drop(load);
+    server.kill().await?;
+    Ok(bare)
+}
+
+async fn connect(args: &Ingest, stand: &Stand, server: &Child) -> anyhow::Result<Load> {
+    Load::connect(server.mqtt(), stand.kits(), args.inflight, args.readings).await
+}
+
+async fn phase(
+    name: &'static str,
+    args: &Ingest,
+    server: &Child,
+    load: &mut Load,
+    measured: Duration,
+    pace: Pace,
+) -> anyhow::Result<Phase> {
+    eprintln!("{name}: {} kits, {} in flight, {} s", args.kits, args.inflight, measured.as_secs());
+    let before = server.used()?;
+    let memory = server.watch_memory(measured);
+    let ran = load.run(measured, pace).await?;
+    let used = server.used()? - before;
+    Ok(Phase::new(name, &ran, args.readings, used, memory.finish()))
+}
+
+fn print(args: &Ingest, line: &(impl serde::Serialize + std::fmt::Display)) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut out = out();
+    if args.json {
+        json_line(&mut out, line).map_err(|_| anyhow::anyhow!("standard output can't be written"))?;
+    } else {
+        writeln!(out, "{line}")?;
+    }
+    Ok(out.flush()?)
+}
