@@ -204,7 +204,15 @@ pub(super) async fn curves_are_by_time_of_measurement(open: Open<'_>) -> Result<
         curves[0].points.iter().map(|point| (point.value.to_string(), point.at, point.flagged)).collect();
     let wanted = vec![("82".to_owned(), at(2), false), ("84".to_owned(), at(3), true), ("85".to_owned(), at(5), false)];
     same("points", points, wanted)?;
-    same("no points", curves[1].points.len(), 0)
+    same("no points", curves[1].points.len(), 0)?;
+
+    store.commit(&batch(13, vec![entry("kit-1", 3, "p-1", vec![pulse("90", 500)])])).await?;
+    let ahead = store.curves(&of("p-1"), &[Vital::Pulse], at(400), 100).await?;
+    same(
+        "a point of a clock that is ahead",
+        written(ahead[0].points.iter().map(|point| point.value)),
+        vec!["90".to_owned()],
+    )
 }
 
 pub(super) async fn curves_keep_the_newest(open: Open<'_>) -> Result<(), Failure> {
