@@ -2,6 +2,8 @@
 //!
 //! Permissions don't bind root, so the opening is done by this same test in a process of its own, as nobody where the tests run as root.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
 use std::{
     env, fs,
     os::unix::{

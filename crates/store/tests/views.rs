@@ -1,5 +1,7 @@
 //! The published views: what dashboards read, with the names and units that they rely on, found by index.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use store::{Batch, Entry, Heard, Kit, KitSeq, Patient, Roster, Sqlite, Store};
