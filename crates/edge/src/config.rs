@@ -209,11 +209,11 @@ impl BleDevice {
 
 /// Something in the file that can't be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{}:{line}:{column}: {field}: {reason}", file.display())]
+#[error("{}{}: {reason}", file.display(), self.place())]
 pub struct ConfigError {
     /// Which file.
     pub file: PathBuf,
-    /// Its line, from 1.
+    /// Its line, from 1; 0 if the file can't be read at all.
     pub line: usize,
     /// Its column, from 1.
     pub column: usize,
@@ -223,12 +223,21 @@ pub struct ConfigError {
     pub reason: String,
 }
 
+impl ConfigError {
+    fn place(&self) -> String {
+        if self.line == 0 { String::new() } else { format!(":{}:{}: {}", self.line, self.column, self.field) }
+    }
+}
+
 /// Reads and checks a configuration file.
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that can't be used.
 pub fn load(file: &Path) -> Result<Settings, ConfigError> {
-    let text = fs::read_to_string(file).map_err(|error| Source { file, text: "" }.error(0, "file", error))?;
+    let text = fs::read_to_string(file).map_err(|error| {
+        let (field, reason) = ("file".to_owned(), format!("the configuration can't be read: {error}"));
+        ConfigError { file: file.to_owned(), line: 0, column: 0, field, reason }
+    })?;
     parse(file, &text)
 }
 
@@ -422,101 +431,4 @@ impl Source<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"kit = "kit-1"
-zone = "Europe/Copenhagen"
-data_dir = "data"
-
-[broker]
-host = "127.0.0.1"
-port = 1883
-secret = "s"
-
-[[device]]
-driver = "gatt-plx"
-address = "c0:ff:ee:00:00:01"
-
-[[device]]
-driver = "nonin-df2"
-path = "/dev/serial/by-id/usb-nonin"
-"#;
-
-    fn edit(from: &str, to: &str) -> Result<Settings, ConfigError> {
-        assert!(GOOD.contains(from), "{from:?} is in the good file");
-        parse(Path::new("/etc/vagt/edge.toml"), &GOOD.replacen(from, to, 1))
-    }
-
-    #[track_caller]
-    fn check(from: &str, to: &str, wanted: &str) {
-        let error = edit(from, to).unwrap_err().to_string();
-        let wanted = format!("/etc/vagt/edge.toml:{wanted}");
-        assert!(error.starts_with(&wanted), "\n  {error}\n  want {wanted}");
-    }
-
-    #[test]
-    fn a_good_file_means_what_it_says() {
-        let settings = edit("kit-1", "kit-1").unwrap();
-        assert_eq!(settings.data_dir, Path::new("/etc/vagt/data"));
-        assert_eq!(settings.ble[0].address.as_deref(), Some("C0:FF:EE:00:00:01"));
-        assert_eq!(settings.serial[0].name, "usb-nonin");
-        assert_eq!((settings.broker.keep_alive.as_secs(), settings.broker.tls.is_some()), (30, false));
-        assert_eq!(settings.bounds.bytes_max, SPOOL_BYTES_MAX);
-    }
-
-    #[test]
-    fn errors_name_line_column_field_found_and_wanted() {
-        check("host =", "hots =", "6:1: broker.hots: unknown field `hots`, expected one of `host`");
-        check("kit-1", "Kit/1", "1:7: kit: found \"Kit/1\", want a kit");
-        check("1883", "0", "7:8: broker.port: found 0, want 1 to 65535");
-        check("1883", "\"1883\"", "7:8: broker.port: invalid type: string \"1883\", expected u16");
-        check("Europe/Copenhagen", "Europe/Kopenhagen", "2:8: zone: found \"Europe/Kopenhagen\", want an IANA");
-        check("gatt-plx", "gatt-plz", "11:10: device.driver: found \"gatt-plz\", want one of ");
-        check("c0:ff:ee:00:00:01", "c0:ff", "12:11: device.address: found \"c0:ff\", want six bytes");
-        check(
-            "address = \"c0:ff:ee:00:00:01\"",
-            "",
-            "10:1: device: gatt-plx is a Bluetooth driver: want address or name",
-        );
-        check("path =", "name =", "14:1: device: nonin-df2 is a serial driver: want path");
-        check("secret = \"s\"", "", "5:1: broker: want secret_file (or secret), found neither");
-        check("secret = \"s\"", "secret_file = \"none\"", "8:15: broker.secret_file: /etc/vagt/none: No such file");
-        check(
-            "secret = \"s\"",
-            "secret = \"s\"\nkeep_alive_seconds = 1",
-            "9:22: broker.keep_alive_seconds: found 1, want at least 5",
-        );
-        check("[broker]", "[spool]\nbytes_max = 1\n[broker]", "6:13: spool.bytes_max: found 1, want at least 65536");
-        check("zone = \"Europe/Copenhagen\"", "", "1:1: kit: missing field `zone`");
-        check("port = 1883", "port = ", "7:8: broker.port: ");
-    }
-
-    #[test]
-    fn a_secret_that_others_can_read_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let (file, secret) = (dir.path().join("edge.toml"), dir.path().join("secret"));
-        fs::write(&secret, "hush\n").unwrap();
-        let text = GOOD.replace("secret = \"s\"", "secret_file = \"secret\"");
-        let mode = |mode| fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
-        mode(0o644);
-        assert!(
-            parse(&file, &text)
-                .unwrap_err()
-                .to_string()
-                .contains("has mode 0644, so that others can read it; want 0600")
-        );
-        mode(0o600);
-        assert_eq!(parse(&file, &text).unwrap().broker.secret, "hush");
-    }
-
-    #[test]
-    fn the_example_is_good() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/edge.toml");
-        let text = fs::read_to_string(&file).unwrap();
-        let text =
-            text.replace("secret_file = \"/etc/vagt/edge.secret\"", "secret = \"s\"").replace("ca_file", "# ca_file");
-        let settings = parse(&file, &text).unwrap();
-        assert!(!settings.ble.is_empty() && !settings.serial.is_empty());
-    }
-}
+mod tests;

@@ -30,8 +30,8 @@ use visit::Visited;
 
 /// For one call to BlueZ.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// From connecting to known services; the devices wait for nobody.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
+/// From connected to known services.
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(15);
 /// Discovery is started anew this often: BlueZ may have been restarted, the adapter may have been plugged in again.
 const RESCAN_EVERY: Duration = Duration::from_secs(60);
 /// Between attempts to reach BlueZ, at first and in the end, at most.
@@ -291,11 +291,7 @@ impl Radio {
         let _busy = self.busy.lock().await;
         let stopped = timeout(CALL_DEADLINE, self.adapter.stop_scan()).await;
         tracing::debug!(stopped = matches!(stopped, Ok(Ok(()))), "bluetooth: connecting");
-        let connected = within(CONNECT_DEADLINE, "can't connect", async {
-            peripheral.connect().await?;
-            peripheral.discover_services().await
-        });
-        let connected = connected.await;
+        let connected = call("can't connect", peripheral.connect()).await;
         if let Err(problem) = call("can't listen for devices", self.adapter.start_scan(self.filter.clone())).await {
             tracing::warn!(%problem, "bluetooth: deaf");
             self.deaf.notify_one();

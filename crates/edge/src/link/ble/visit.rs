@@ -12,7 +12,7 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{CALL_DEADLINE, Radio, call};
+use super::{CALL_DEADLINE, RESOLVE_DEADLINE, Radio, call, within};
 use crate::{
     config::BleDevice,
     identity,
@@ -56,8 +56,11 @@ pub async fn visit(
     peripheral: Peripheral,
     hung_up: &CancellationToken,
 ) -> Result<Visited, String> {
-    radio.connect(&peripheral).await?;
-    let visited = talk(links, device, &peripheral, hung_up).await;
+    let visited = match radio.connect(&peripheral).await {
+        Ok(()) => talk(links, device, &peripheral, hung_up).await,
+        Err(problem) => Err(problem),
+    };
+    // Also after a failed attempt, which BlueZ would go on with.
     let hung_up_first = hung_up.is_cancelled();
     let disconnected = timeout(CALL_DEADLINE, peripheral.disconnect()).await;
     tracing::debug!(hung_up_first, ok = matches!(disconnected, Ok(Ok(()))), "bluetooth: disconnected");
@@ -73,6 +76,7 @@ async fn talk(
     let Transport::Ble { subscribe, read, .. } = device.driver.transport else {
         return Err(format!("{} is no Bluetooth driver", device.driver.name));
     };
+    within(RESOLVE_DEADLINE, "the device does not tell its services", peripheral.discover_services()).await?;
     let characteristics: Vec<Characteristic> =
         peripheral.services().into_iter().flat_map(|service| service.characteristics).collect();
     let find = |uuid: Uuid| characteristics.iter().find(|characteristic| characteristic.uuid == uuid);
