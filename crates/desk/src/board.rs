@@ -174,7 +174,7 @@ impl Board {
             let inner = self.read();
             (inner.feed.version(), inner.open.values().cloned().collect::<Vec<_>>())
         };
-        open.sort_by(|a, b| queue_key(a).cmp(&queue_key(b)));
+        open.sort_by_key(|alert| queue_key(alert));
         (version, open)
     }
 

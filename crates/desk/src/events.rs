@@ -7,7 +7,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Extension,
-    extract::{Query, State},
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
     response::{
         IntoResponse, Response,
@@ -68,9 +68,10 @@ struct Beat {
 pub async fn events(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
-    Query(from): Query<From>,
+    from: Result<Query<From>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let Query(from) = from.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.body_text()))?;
     let full = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{EVENT_PAGES_MAX} pages are open already"));
     let place = app.pages.clone().try_acquire_owned().map_err(|_| full())?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
@@ -109,7 +110,7 @@ async fn pump(
         }
         if beating {
             beats = beats.wrapping_add(1);
-            let checked = beats % SESSION_BEATS != 0 || lasts(&app, &session).await;
+            let checked = !beats.is_multiple_of(SESSION_BEATS) || lasts(&app, &session).await;
             if !checked || !send(&page, beat_event(&app.desk.board)).await {
                 break;
             }

@@ -90,7 +90,7 @@ const ROWS: &[Row] = &[
     page("/kits", "Every kit."),
     page("/quarantine", "What could not be used."),
     Row { query: &[("after", "integer", "the version to begin after, if there is no Last-Event-ID")], answer: (200, "text/event-stream", "Text"),
-        ..api("get", "/events", "What changed, and a beat every second. Resumes with Last-Event-ID.", "Text", &[401, 503]) },
+        ..api("get", "/events", "What changed, and a beat every second. Resumes with Last-Event-ID.", "Text", &[401, 422, 503]) },
     api("get", "/api/v1/session", "Who is signed in, and the token that a change has to carry.", "Session", &[401, 503]),
     api("get", "/api/v1/alerts", "Open alerts, worst first, then longest waiting.", "Queue", &[401, 503]),
     api("get", "/api/v1/alerts/{id}", "One alert with its history.", "Alert", &[401, 404, 422, 503]),

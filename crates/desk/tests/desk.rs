@@ -1,5 +1,7 @@
 //! Whole requests through the router, over a real SQLite store and a pipeline that decides with `triage`.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 #[path = "../examples/clinic/mod.rs"]
 mod clinic;
 
@@ -435,6 +437,7 @@ async fn the_api_gives_curves_with_limits_and_says_what_is_wrong() {
         ("/api/v1/alerts/not-an-id", StatusCode::UNPROCESSABLE_ENTITY),
         ("/api/v1/alerts/00000000-0000-0000-0000-000000000000", StatusCode::NOT_FOUND),
         ("/api/v1/nothing", StatusCode::NOT_FOUND),
+        ("/events?after=yesterday", StatusCode::UNPROCESSABLE_ENTITY),
     ] {
         browser.get(path).await.is_problem(status);
     }
@@ -485,10 +488,11 @@ async fn every_page_opens_and_what_is_nowhere_says_so() {
         assert!(patient.contains(words), "{words:?} in {patient}");
     }
     assert!(browser.get("/patients?q=ing").await.text.contains("1 person"));
-    for path in ["/quarantine", "/kits", "/patients", &format!("/?alert={id}")] {
+    for path in ["/quarantine", "/kits", "/patients", "/?alert=garbage", &format!("/?alert={id}")] {
         assert_eq!(browser.get(path).await.status, StatusCode::OK, "{path}");
     }
-    for path in ["/patients/p-nobody", "/nowhere"] {
+    for path in ["/patients/p-nobody", "/patients/%C3%98", "/alerts/00000000-0000-0000-0000-000000000000x", "/nowhere"]
+    {
         assert_eq!(browser.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json"] {

@@ -34,7 +34,6 @@
   const tick = () => {
     document.querySelectorAll('[data-since]').forEach((element) => put(element, age(now() - Date.parse(element.dataset.since))));
     put(document.getElementById('clock'), time(now()));
-    judge();
   };
 
   // --- live or not
@@ -153,4 +152,5 @@
   connect();
   tick();
   setInterval(tick, 1000);
+  setInterval(judge, 250);
 })();

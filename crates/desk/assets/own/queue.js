@@ -18,7 +18,7 @@
   let pointer = null;
   let movedAt = 0;
   list.addEventListener('pointermove', (event) => { pointer = { x: event.clientX, y: event.clientY }; movedAt = Date.now(); });
-  list.addEventListener('pointerleave', () => { pointer = null; sweep(); if (!above.hidden && !list.matches(':focus-within')) toTop(); });
+  list.addEventListener('pointerleave', () => { pointer = null; sweep(); if ((held || !above.hidden) && !list.matches(':focus-within')) toTop(); });
   list.addEventListener('focusin', () => { movedAt = Date.now(); });
   const still = () => Date.now() - movedAt > STILL_MS;
 
@@ -31,7 +31,8 @@
     return scroller().scrollTop > 8 ? cards().find((each) => each.getBoundingClientRect().bottom > list.getBoundingClientRect().top) : null;
   };
 
-  const toTop = () => { scroller().scrollTo({ top: 0 }); list.style.paddingBottom = ''; above.hidden = true; fresh.clear(); };
+  let held = false; // the list was scrolled by us, from its top, to keep a card where it was
+  const toTop = () => { scroller().scrollTo({ top: 0 }); list.style.paddingBottom = ''; above.hidden = true; held = false; fresh.clear(); };
   above.addEventListener('click', toTop);
   const fresh = new Map();
   const showAbove = () => {
@@ -46,7 +47,7 @@
     above.textContent = say(red ? 'above-red' : 'above', { n: fresh.size });
   };
   scroller().addEventListener('scroll', showAbove, { passive: true });
-  setInterval(() => { if (!above.hidden && still()) toTop(); }, 1000);
+  setInterval(() => { if ((held || !above.hidden) && still()) toTop(); }, 1000);
 
   // --- taking in a fresh list
   const sweep = () => list.querySelectorAll('.card.gone').forEach((each) => each.remove());
@@ -105,6 +106,7 @@
     const moved = keep.getBoundingClientRect().top - before;
     if (!moved) return;
     const box = scroller();
+    held ||= box.scrollTop < 1;
     const short = box.scrollTop + moved - (box.scrollHeight - box.clientHeight);
     if (short > 0) list.style.paddingBottom = `${parseFloat(getComputedStyle(list).paddingBottom) + short}px`;
     box.scrollTop += moved;

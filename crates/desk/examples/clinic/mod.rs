@@ -1,6 +1,7 @@
 //! A small simulated clinic: people who do not exist, a real store in a temporary folder, and a pipeline that judges with `triage` and
 //! answers actions, so that the desk can be tried and tested by itself.
 #![allow(dead_code, reason = "the example and each test use their own part of it")]
+#![allow(clippy::unwrap_used, reason = "a part of tests")]
 #![allow(clippy::disallowed_methods, reason = "it plays the outside world, which has a clock")]
 
 use std::{

@@ -235,14 +235,19 @@ fn wire_name(reason: CloseReason) -> String {
 pub async fn pane(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
-    Path(id): Path<AlertId>,
+    Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
+    let id = alert_id(&session, &id)?;
     if !headers.contains_key("hx-request") {
         return Ok(Redirect::to(&format!("/?alert={id}")).into_response());
     }
     let found = detail(&app, &session, id, None).await.map_err(PageError::store(&session))?;
     found.map(|detail| html(&detail)).ok_or_else(|| PageError::not_found(&session))
+}
+
+fn alert_id(session: &Session, text: &str) -> Result<AlertId, PageError> {
+    text.parse().map_err(|_| PageError::not_found(session))
 }
 
 /// What every action's form sends.
@@ -258,10 +263,11 @@ pub struct ActionForm {
 pub async fn acknowledge(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
-    Path(id): Path<AlertId>,
+    Path(id): Path<String>,
     headers: HeaderMap,
     Form(form): Form<ActionForm>,
 ) -> Result<Response, PageError> {
+    let id = alert_id(&session, &id)?;
     act(&app, &session, id, form.seen_version, Action::Acknowledge, &headers).await
 }
 
@@ -269,10 +275,11 @@ pub async fn acknowledge(
 pub async fn close(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
-    Path(id): Path<AlertId>,
+    Path(id): Path<String>,
     headers: HeaderMap,
     Form(form): Form<ActionForm>,
 ) -> Result<Response, PageError> {
+    let id = alert_id(&session, &id)?;
     let Some(reason) = form.reason else {
         return answer(
             &app,

@@ -26,7 +26,13 @@ use crate::{
 /// Which alert is open on the right.
 #[derive(Deserialize)]
 pub struct Chosen {
-    alert: Option<AlertId>,
+    alert: Option<String>,
+}
+
+impl Chosen {
+    fn id(&self) -> Option<AlertId> {
+        self.alert.as_ref()?.parse().ok()
+    }
 }
 
 #[derive(Template)]
@@ -57,7 +63,7 @@ pub async fn page(
 ) -> Result<Response, PageError> {
     let failed = PageError::store(&session);
     let (version, open) = app.desk.board.queue();
-    let selected = chosen.alert.or_else(|| open.first().map(|alert| alert.id));
+    let selected = chosen.id().or_else(|| open.first().map(|alert| alert.id));
     let cards = draw_cards(&app, &session, &open, selected).await.map_err(&failed)?;
     let d = match selected {
         Some(id) => detail(&app, &session, id, None).await.map_err(&failed)?,
@@ -73,7 +79,7 @@ pub async fn cards(
     Query(chosen): Query<Chosen>,
 ) -> Result<Response, PageError> {
     let (version, open) = app.desk.board.queue();
-    let cards = draw_cards(&app, &session, &open, chosen.alert).await.map_err(PageError::store(&session))?;
+    let cards = draw_cards(&app, &session, &open, chosen.id()).await.map_err(PageError::store(&session))?;
     let frame = Frame::new(&app, &session, "queue", version);
     let (counted, kits) = (frame.counted(), frame.kits());
     Ok(html(&Cards { w: session.words(), version, counted, kits, cards, more: more(&session, open.len()) }))
