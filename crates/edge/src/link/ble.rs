@@ -188,7 +188,9 @@ impl Supervisor {
                     hung_up.cancel();
                 }
             }
-            CentralEvent::DeviceDiscovered(id)
+            // One that is connected already is left from an agent that was killed.
+            CentralEvent::DeviceConnected(id)
+            | CentralEvent::DeviceDiscovered(id)
             | CentralEvent::DeviceUpdated(id)
             | CentralEvent::RssiUpdate { id, .. }
             | CentralEvent::ManufacturerDataAdvertisement { id, .. }
@@ -215,7 +217,9 @@ impl Supervisor {
     async fn look_at(&mut self, radio: &Arc<Radio>, id: &PeripheralId) -> Option<usize> {
         let peripheral = timeout(CALL_DEADLINE, radio.adapter.peripheral(id)).await.ok()?.ok()?;
         let properties = timeout(CALL_DEADLINE, peripheral.properties()).await.ok()?.ok()??;
-        properties.rssi?;
+        if properties.rssi.is_none() && !timeout(CALL_DEADLINE, peripheral.is_connected()).await.ok()?.ok()? {
+            return None;
+        }
         let address = properties.address.to_string();
         let names = [properties.advertisement_name, properties.local_name];
         let index = self.devices.iter().position(|device| match &device.address {

@@ -19,23 +19,25 @@ pub struct Mosquitto {
     pub port: u16,
     dir: TempDir,
     child: Option<Child>,
+    rules: &'static str,
 }
 
 impl Mosquitto {
     pub fn start() -> Self {
+        Self::with("allow_anonymous true")
+    }
+
+    pub fn with(rules: &'static str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut broker = Self { port, dir: tempfile::tempdir().unwrap(), child: None };
+        let mut broker = Self { port, dir: tempfile::tempdir().unwrap(), child: None, rules };
         broker.go_on();
         broker
     }
 
     pub fn go_on(&mut self) {
         let conf = self.dir.path().join("mosquitto.conf");
-        std::fs::write(
-            &conf,
-            format!("listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n", self.port),
-        )
-        .unwrap();
+        std::fs::write(&conf, format!("listener {} 127.0.0.1\n{}\nset_tcp_nodelay true\n", self.port, self.rules))
+            .unwrap();
         let spawned =
             Command::new("mosquitto").arg("-c").arg(&conf).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.child = Some(spawned.expect("the program mosquitto is needed: apt-get install mosquitto"));
@@ -44,6 +46,13 @@ impl Mosquitto {
             assert!(began.elapsed() < SOON, "mosquitto does not listen");
             std::thread::park_timeout(Duration::from_millis(20));
         }
+    }
+
+    /// Stops it without closing anything, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// As a power cut would.

@@ -69,6 +69,18 @@ impl Kit {
         self.spool.after(0, 10_000).await.iter().map(|row| row.seq).collect()
     }
 
+    async fn until_problem(&self, wanted: &str) {
+        let mut problems = String::new();
+        for _ in 0..4000 {
+            problems = self.board.status(true, clock::now()).problems.join("; ");
+            if problems.starts_with(wanted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("found {problems:?}, want {wanted:?}");
+    }
+
     async fn until_empty(&self) {
         let mut left = self.waiting().await.len();
         for _ in 0..2000 {
@@ -156,18 +168,40 @@ async fn a_broker_that_is_away_is_said_and_tried_again() {
     let kit = Kit::new(broker.port).await;
     kit.measure(3).await;
     let (_stop, task) = kit.connect();
-    for _ in 0..500 {
-        if !kit.board.status(true, clock::now()).problems.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let problems = kit.board.status(true, clock::now()).problems.join("; ");
-    assert!(problems.starts_with("broker: no connection to the broker"), "{problems}");
+    kit.until_problem("broker: no connection to the broker").await;
     broker.go_on();
     let core = Core::start(&broker, true).await;
     core.until("3 messages", |heard| heard.messages.len() >= 3).await;
     kit.until_empty().await;
     assert!(kit.board.status(true, clock::now()).problems.is_empty());
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_broker_that_freezes_is_noticed_and_nothing_is_lost() {
+    let broker = Mosquitto::start();
+    let core = Core::start(&broker, true).await;
+    let kit = Kit::new(broker.port).await;
+    let (_stop, task) = kit.connect();
+    kit.measure(1).await;
+    kit.until_empty().await;
+    broker.freeze(true);
+    let seqs = kit.measure(200).await;
+    kit.until_problem("broker: ").await;
+    broker.freeze(false);
+    kit.until_empty().await;
+    let counts = core.counts();
+    assert!(seqs.iter().all(|seq| counts.contains_key(seq)));
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_said() {
+    let broker = Mosquitto::with("allow_anonymous false");
+    let kit = Kit::new(broker.port).await;
+    kit.measure(1).await;
+    let (_stop, task) = kit.connect();
+    kit.until_problem("broker: the broker refuses this kit: ").await;
+    assert_eq!(kit.waiting().await.len(), 1);
     task.abort();
 }
