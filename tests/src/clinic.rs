@@ -201,6 +201,7 @@ impl Clinic {
         let args = [&args[..], &[config.to_str().context("UTF-8")?]].concat();
         let mut add = Running::start(&ours("vagt")?, &args, &[], &self.path("account.log"))?;
         add.tell(NURSE.1).await?;
+        add.close_input();
         add.line_where(|line| line["user"] == NURSE.0).await?;
         Ok(())
     }

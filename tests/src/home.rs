@@ -95,7 +95,11 @@ impl Home {
     /// When the home no longer listens, or refuses.
     pub async fn tell(&mut self, command: &Value) -> Result<Value> {
         self.sim.tell(&command.to_string()).await?;
-        let line = self.sim.line_where(|line| ["measured", "fault", "refused"].iter().any(|event| line["event"] == *event)).await?;
+        let answers = |line: &Value| match line["event"].as_str() {
+            Some("measured") => line["story_day"].is_null(),
+            event => matches!(event, Some("fault" | "refused")),
+        };
+        let line = self.sim.line_where(answers).await?;
         if line["event"] == "refused" {
             bail!("the home refuses: {line}");
         }

@@ -130,6 +130,11 @@ impl Running {
         Ok(stdin.flush().await?)
     }
 
+    /// Closes its standard input.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// `kill -9`, as by a power cut, and waits until it is gone.
     ///
     /// # Errors

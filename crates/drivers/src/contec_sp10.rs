@@ -49,7 +49,7 @@ pub const CURVE_QUIET: SignedDuration = SignedDuration::from_millis(300);
 /// How long the device is kept waiting for the core to acknowledge, before it is told to keep its records.
 pub const KEPT_WAIT: SignedDuration = SignedDuration::from_secs(60);
 /// How often a device on the line is asked for new records.
-pub const POLL_EVERY: SignedDuration = SignedDuration::from_secs(30);
+pub const POLL_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// Bytes that were not understood, kept for one refusal.
 const NOISE_BYTES_MAX: usize = 64;
 

@@ -32,7 +32,7 @@ const KILLS_EACH: usize = 50;
 /// Kits that send as fast as they are acknowledged, beside the home.
 const LOAD_KITS: usize = 4;
 /// Of so many readings one is red.
-const RED_EVERY: u64 = 200;
+const RED_EVERY: u64 = 500;
 /// The longest that a program lives between two kills, in milliseconds.
 const LIFE_MS_MAX: u64 = 600;
 /// A repeatable run: print it, set it, run again.
@@ -69,7 +69,7 @@ async fn kill_at_random(clinic: &mut Clinic, home: &mut Home) -> Result<Vec<Stri
     let mut blown = Vec::new();
     for kill in 0..KILLS_EACH {
         let fev1 = format!("1.{:02}", kill + 10);
-        home.tell(&json!({"measure": "spirometer", "fev1": fev1.parse::<f64>()?, "fvc": 2.9, "pef": 301})).await?;
+        home.tell(&json!({"measure": "spirometer", "fev1": fev1.parse::<f64>()?, "fvc": 2.9, "pef": 5.1})).await?;
         blown.push(fev1);
         sleep(Duration::from_millis(random.random_range(0..LIFE_MS_MAX))).await;
         clinic.kill_9().await?;
