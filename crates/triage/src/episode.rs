@@ -136,15 +136,22 @@ fn again(
     step(alert, EventKind::Worsened, at, worst.why.clone())
 }
 
-/// Only green: towards easing, where it comes from rules that fed the alert.
+/// Only green: towards easing, where it comes from rules that fed the alert. Nothing where that changes nothing: a red that waits for a
+/// person does not grow by a line of history with every normal reading.
 fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp) -> Option<AlertChange> {
     let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.stands && fed_it(&alert, &fed.rule)).collect();
+    let marks =
+        |alert: &Alert| alert.findings.iter().map(|finding| (finding.rule.clone(), finding.colour)).collect::<Vec<_>>();
+    let before = (marks(&alert), alert.now_mark, alert.normal_in_row);
     let text =
         ours.first()?.finding.as_ref().map_or_else(|| "data has come again".to_owned(), |finding| finding.why.clone());
     ours.iter().for_each(|fed| take_in(&mut alert, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
-    if ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
+    if alert.mark < Mark::Red && ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
+    }
+    if before == (marks(&alert), alert.now_mark, alert.normal_in_row) {
+        return None;
     }
     let enough = match alert.mark {
         Mark::Red => u32::MAX,

@@ -32,7 +32,7 @@ const KILLS_EACH: usize = 50;
 /// Kits that send as fast as they are acknowledged, beside the home.
 const LOAD_KITS: usize = 4;
 /// Of so many readings one is red.
-const RED_EVERY: u64 = 500;
+const RED_EVERY: u64 = 200;
 /// The longest that a program lives between two kills, in milliseconds.
 const LIFE_MS_MAX: u64 = 600;
 /// A repeatable run: print it, set it, run again.
@@ -125,7 +125,7 @@ async fn every_due_alert_once(store: &impl Store, login: &KitLogin, sent: &BTree
     ensure!(alert.mark == Mark::Red && alert.state.is_open(), "{alert:?}");
     let (_, events) = store.alert(alert.id).await?.context("its history")?;
     let raised = events.iter().filter(|event| event.kind == EventKind::Raised).count();
-    ensure!(raised == 1, "{}: raised {raised} times", login.patient);
+    ensure!(raised == 1, "{}: raised {raised} times: {events:#?}", login.patient);
     let fed = alert.count as usize;
     ensure!(fed == reds, "{}: {reds} red readings, fed {fed} times", login.patient);
     Ok(())
