@@ -332,3 +332,112 @@ impl Inner {
         self.intake.as_ref().filter(|intake| intake.behind_since.is_some()).and_then(|intake| intake.reason.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::alert;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn board(open: Vec<Alert>) -> Arc<Board> {
+        let roster: Roster = serde_json::from_value(serde_json::json!({
+            "patient": [{ "id": "p-1", "name": "One", "programme": "copd" }, { "id": "p-2", "name": "Two", "programme": "copd" }],
+            "kit": [
+                { "id": "kit-1", "patient": "p-1", "secret_sha256": "" },
+                { "id": "kit-2", "patient": "p-2", "secret_sha256": "" },
+                { "id": "kit-3", "patient": "p-2", "secret_sha256": "", "revoked": true },
+            ],
+        }))
+        .unwrap();
+        Board::new(open, roster, Vec::new(), HashMap::new())
+    }
+
+    fn heard(kit: &str, online: bool) -> Heard {
+        Heard { kit: kit.parse().unwrap(), at: at(1), online, status: serde_json::Value::Null }
+    }
+
+    #[test]
+    fn worst_first_then_longest_waiting_and_missing_last() {
+        let waiting = [(Mark::Blue, 1), (Mark::Yellow, 2), (Mark::Red, 9), (Mark::Yellow, 1), (Mark::Red, 3)];
+        let board = board(
+            waiting
+                .iter()
+                .map(|(mark, minute)| Alert { id: uuid::Uuid::new_v4(), ..alert("p-1", *mark, *minute) })
+                .collect(),
+        );
+        let order: Vec<_> =
+            board.queue().1.iter().map(|alert| (alert.mark, alert.waiting_since.as_second() / 60)).collect();
+        assert_eq!(order, [(Mark::Red, 3), (Mark::Red, 9), (Mark::Yellow, 1), (Mark::Yellow, 2), (Mark::Blue, 1)]);
+    }
+
+    #[test]
+    fn an_ended_alert_leaves_and_every_change_is_one_version() {
+        let board = board(Vec::new());
+        let start = board.version();
+        let open = alert("p-1", Mark::Red, 1);
+        let closed = Alert { state: triage::State::Eased { at: at(5) }, version: 2, ..open.clone() };
+        let change = |alert: &Alert| AlertChange {
+            alert: alert.clone(),
+            event: serde_json::from_value(
+                serde_json::json!({ "kind": "raised", "at": at(1), "mark": "red", "text": "" }),
+            )
+            .unwrap(),
+        };
+        let woken = board.watch();
+        board.apply(&[change(&open)], &[], at(1));
+        assert_eq!((board.version(), board.counts().red), (start + 1, 1));
+        board.apply(&[change(&closed)], &[], at(5));
+        assert_eq!((board.version(), board.counts().red), (start + 2, 0));
+        assert_eq!(*woken.borrow(), start + 2);
+    }
+
+    #[test]
+    fn a_late_judgement_is_not_how_somebody_is_now() {
+        let board = board(Vec::new());
+        let judged = |colour, late| AssessmentChange {
+            at: at(60),
+            patient: "p-1".parse().unwrap(),
+            was: Colour::Green,
+            colour,
+            blue: false,
+            late,
+            findings: Vec::new(),
+        };
+        board.apply(&[], &[judged(Colour::Yellow, false), judged(Colour::Red, true)], at(60));
+        let standing = board.person(&"p-1".parse().unwrap()).unwrap().standing.unwrap();
+        assert_eq!(standing.colour, Colour::Yellow);
+    }
+
+    #[test]
+    fn a_new_roster_keeps_what_was_heard_and_revoked_kits_do_not_count() {
+        let one = board(Vec::new());
+        one.heard(heard("kit-1", true));
+        one.heard(heard("kit-of-nobody", true));
+        let roster =
+            Roster { patients: Vec::new(), kits: one.kits().iter().map(|state| (*state.kit).clone()).collect() };
+        one.roster(roster, HashMap::new());
+        assert_eq!((one.counts().kits_online, one.counts().kits_offline), (1, 1));
+    }
+
+    #[test]
+    fn live_is_a_claim_that_runs_out() {
+        let board = board(Vec::new());
+        assert!(!board.liveness(clock::now()).live, "nothing was reported yet");
+        let intake = |behind_since: Option<Timestamp>| Intake {
+            at: at(100),
+            behind_since,
+            reason: Some("slow".to_owned()),
+            waiting: 4,
+        };
+        board.intake(intake(None));
+        assert_eq!(board.liveness(at(103)), Liveness { live: true, behind_since: None, reason: None, waiting: 4 });
+        let late = board.liveness(at(104));
+        assert_eq!((late.live, late.behind_since), (false, Some(at(100))));
+        board.intake(intake(Some(at(90))));
+        let behind = board.liveness(at(101));
+        assert_eq!((behind.live, behind.behind_since, behind.reason.as_deref()), (false, Some(at(90)), Some("slow")));
+    }
+}

@@ -86,7 +86,7 @@ pub async fn events(
         .into_response())
 }
 
-/// Feeds one page until it goes away, stalls, or its session ends.
+/// Feeds one page until it goes away, stalls, its session ends, or the core stops (so that a server can stop with pages open).
 async fn pump(
     app: Arc<App>,
     session: Session,
@@ -111,7 +111,8 @@ async fn pump(
         if beating {
             beats = beats.wrapping_add(1);
             let checked = !beats.is_multiple_of(SESSION_BEATS) || lasts(&app, &session).await;
-            if !checked || !send(&page, beat_event(&app.desk.board)).await {
+            let stopping = app.desk.actions.is_closed();
+            if !checked || !send(&page, beat_event(&app.desk.board)).await || stopping {
                 break;
             }
         }

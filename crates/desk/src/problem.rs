@@ -10,6 +10,9 @@ use triage::ActionError;
 
 use crate::ActionRefused;
 
+/// The media type of problem details.
+pub const PROBLEM: &str = "application/problem+json";
+
 /// What went wrong, for a program and for a person.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Problem {
@@ -49,7 +52,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).expect("plain texts are JSON");
-        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response = (status, [(header::CONTENT_TYPE, PROBLEM)], body).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::StatusCode,
-    middleware::{from_fn, from_fn_with_state},
-    response::IntoResponse,
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{Desk, api, app::App, assets, events, health, openapi, pages, problem::Problem, security, sign_in};
 
@@ -25,12 +25,12 @@ pub fn router(desk: Desk) -> Router {
     let quick = Router::new()
         .merge(public())
         .merge(page_routes().layer(from_fn_with_state(app.clone(), security::guard_pages)))
-        .nest("/api/v1", api_routes().layer(from_fn_with_state(app.clone(), security::guard_api)))
+        .nest(
+            "/api/v1",
+            api_routes().layer(from_fn(api::problems)).layer(from_fn_with_state(app.clone(), security::guard_api)),
+        )
         .fallback(pages::error::nowhere)
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Duration::from_secs(REQUEST_SECONDS_MAX),
-        ));
+        .layer(from_fn(in_time));
     quick
         .merge(slow)
         .layer(DefaultBodyLimit::max(security::BODY_BYTES_MAX))
@@ -83,7 +83,15 @@ fn api_routes() -> Router<Arc<App>> {
         .method_not_allowed_fallback(api::wrong_method)
 }
 
-fn panicked() -> axum::response::Response {
+async fn in_time(request: Request, next: Next) -> Response {
+    let late = |_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("no answer within {REQUEST_SECONDS_MAX} s"))
+            .into_response()
+    };
+    tokio::time::timeout(Duration::from_secs(REQUEST_SECONDS_MAX), next.run(request)).await.unwrap_or_else(late)
+}
+
+fn panicked() -> Response {
     metrics::counter!("vagt_desk_panics_total").increment(1);
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the program has a fault here: tell who runs it").into_response()
 }

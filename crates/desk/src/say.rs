@@ -231,3 +231,77 @@ fn in_language(language: Language, text: &Text) -> &str {
         Language::En => &text.en,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say(language: Language, zone: &TimeZone) -> Say<'_> {
+        Say { words: language.words(), zone, now: "2026-11-22T03:14:00Z".parse().unwrap() }
+    }
+
+    #[track_caller]
+    fn when(at: &str, danish: &str, english: &str) {
+        let zone = TimeZone::get("Europe/Copenhagen").unwrap();
+        let at = at.parse().unwrap();
+        assert_eq!(
+            (say(Language::Da, &zone).when(at).as_str(), say(Language::En, &zone).when(at).as_str()),
+            (danish, english)
+        );
+    }
+
+    #[test]
+    fn times_are_said_as_people_say_them_in_the_clinics_zone() {
+        when("2026-11-22T02:10:00Z", "i dag 03:10", "today 03:10");
+        when("2026-11-21T23:30:00Z", "i dag 00:30", "today 00:30");
+        when("2026-11-21T22:30:00Z", "i går 23:30", "yesterday 23:30");
+        when("2026-11-18T07:00:00Z", "ons 08:00", "Wed 08:00");
+        when("2026-11-15T07:00:00Z", "15. nov 08:00", "15 Nov 08:00");
+        when("2025-05-01T06:00:00Z", "1. maj 2025 08:00", "1 May 2025 08:00");
+    }
+
+    #[test]
+    fn lengths_have_one_part_or_two() {
+        let zone = TimeZone::UTC;
+        for (minutes, danish, english) in [
+            (0, "nu", "now"),
+            (4, "4 min", "4 min"),
+            (60, "1 t", "1 h"),
+            (125, "2 t 5 min", "2 h 5 min"),
+            (1500, "1 d 1 t", "1 d 1 h"),
+        ] {
+            let length = SignedDuration::from_mins(minutes);
+            assert_eq!(say(Language::Da, &zone).length(length), danish);
+            assert_eq!(say(Language::En, &zone).length(length), english);
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_danish_has_a_comma() {
+        let zone = TimeZone::UTC;
+        let value: Value = "36.70".parse().unwrap();
+        assert_eq!(say(Language::Da, &zone).quantity(value, Unit::Celsius), "36,70\u{a0}°C");
+        assert_eq!(say(Language::En, &zone).quantity(value, Unit::Celsius), "36.70\u{a0}°C");
+        assert_eq!(say(Language::En, &zone).quantity(Value::new(71, 2), Unit::Ratio), "0.71");
+    }
+
+    #[test]
+    fn a_limit_says_which_side_of_it_counts() {
+        let zone = TimeZone::UTC;
+        let limit = |kind| Some(Limit { kind, value: Value::new(85, 0) });
+        let english = |kind| say(Language::En, &zone).limit(Mark::Red, limit(kind), Unit::Percent, false);
+        assert_eq!(english(LimitKind::AtMost), "red at 85\u{a0}% or less");
+        assert_eq!(english(LimitKind::Below), "red below 85\u{a0}%");
+        assert_eq!(english(LimitKind::From), "red at 85\u{a0}% or more");
+        assert_eq!(english(LimitKind::Above), "red above 85\u{a0}%");
+        let own = say(Language::Da, &zone).limit(Mark::Yellow, limit(LimitKind::Above), Unit::Percent, true);
+        assert_eq!(own, "gul over 85\u{a0}%, egen grænse");
+    }
+
+    #[test]
+    fn a_flag_of_a_newer_kit_is_said_as_it_came() {
+        let zone = TimeZone::UTC;
+        assert_eq!(say(Language::Da, &zone).flag(&"low_perfusion".parse().unwrap()), "svagt signal");
+        assert_eq!(say(Language::Da, &zone).flag(&"left_hand".parse().unwrap()), "left hand");
+    }
+}

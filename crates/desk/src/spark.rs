@@ -143,3 +143,69 @@ impl Scale {
 fn seconds(length: SignedDuration) -> f64 {
     length.as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests {
+    use triage::Limit;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn bands() -> Vec<BandView> {
+        let limit = |kind, value: i64| Some(Limit { kind, value: Value::new(value, 0) });
+        let band = |from: Option<i64>, below: Option<i64>, mark, limit| {
+            let end = |end: Option<i64>| end.map(|end| Value::new(end, 0));
+            BandView { from: end(from), below: end(below), mark, limit, own: false }
+        };
+        vec![
+            band(None, Some(85), Mark::Red, limit(LimitKind::AtMost, 85)),
+            band(Some(85), Some(88), Mark::Yellow, limit(LimitKind::AtMost, 88)),
+            band(Some(88), None, Mark::Green, None),
+        ]
+    }
+
+    fn points(values: &[i64]) -> Vec<CurvePoint> {
+        let point = |(hour, value): (usize, &i64)| CurvePoint {
+            at: at(hour as i64 * 3600),
+            value: Value::new(*value, 0),
+            flagged: false,
+        };
+        values.iter().enumerate().map(point).collect()
+    }
+
+    #[test]
+    fn a_value_on_a_limit_belongs_where_the_programme_says() {
+        for (value, mark) in [("85", Mark::Red), ("85.1", Mark::Yellow), ("88", Mark::Yellow), ("88.5", Mark::Green)] {
+            assert_eq!(mark_of(&bands(), value.parse().unwrap()), Some(mark), "{value}");
+        }
+        assert_eq!(mark_of(&[], Value::new(85, 0)), None);
+    }
+
+    #[test]
+    fn a_curve_keeps_its_last_point_and_stays_inside_its_picture() {
+        let values: Vec<i64> = (0..1000).map(|n| 82 + n % 12).collect();
+        let drawn = spark(&points(&values), &bands(), at(0), at(1000 * 3600), String::new()).unwrap();
+        let count = drawn.line.split(' ').count();
+        assert!((POINTS_MAX / 2..=POINTS_MAX).contains(&count), "{count}");
+        for pair in drawn.line.split(' ') {
+            let (x, y) = pair.split_once(',').unwrap();
+            let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
+            assert!((0.0..=WIDTH).contains(&x) && (0.0..=HEIGHT).contains(&y), "{pair}");
+        }
+        assert!(drawn.line.ends_with(&format!("{},{}", drawn.x, drawn.y)));
+        assert_eq!((drawn.mark, drawn.zones.len()), ("red", 2));
+    }
+
+    #[test]
+    fn one_point_can_be_drawn_and_none_can_not() {
+        assert!(spark(&points(&[91]), &bands(), at(0), at(3600), String::new()).is_some());
+        assert!(
+            spark(&points(&[91]), &bands(), at(10), at(3600), String::new()).is_none(),
+            "it is older than the picture"
+        );
+        assert!(spark(&[], &bands(), at(0), at(3600), String::new()).is_none());
+    }
+}

@@ -387,6 +387,30 @@ async fn the_stream_resumes_where_a_page_was_and_tells_one_that_is_too_old_to_lo
 }
 
 #[tokio::test]
+async fn a_page_that_does_not_read_is_told_to_load_again_and_nothing_piles_up_for_it() {
+    let clinic = three().await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let change = clinic
+        .sit("p-inger", ago(1), SECOND, Sat { readings: &[(Vital::Spo2, "82")], ..Sat::default() })
+        .await
+        .alerts
+        .remove(0);
+    let request = browser.request("GET", "/events").body(Body::empty()).unwrap();
+    let mut body = browser.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
+    for _ in 0..desk::FEED_CHANGES_MAX + 1000 {
+        clinic.board.apply(std::slice::from_ref(&change), &[], now());
+        tokio::task::yield_now().await;
+    }
+    let (mut text, mut events) = (String::new(), 0);
+    while !text.contains("event: resync") {
+        text = String::from_utf8(body.next().await.unwrap().unwrap().to_vec()).unwrap();
+        events += 1;
+        assert!(events < 1000, "it was sent what it should have been spared");
+    }
+    assert!(text.contains(&format!("id: {}", clinic.board.version())), "{text}");
+}
+
+#[tokio::test]
 async fn the_beat_says_when_the_core_takes_in_nothing() {
     let clinic = three().await;
     let browser = Browser::signed_in(&clinic, "karen").await;
@@ -438,6 +462,8 @@ async fn the_api_gives_curves_with_limits_and_says_what_is_wrong() {
         ("/api/v1/alerts/00000000-0000-0000-0000-000000000000", StatusCode::NOT_FOUND),
         ("/api/v1/nothing", StatusCode::NOT_FOUND),
         ("/events?after=yesterday", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/api/v1/patients/%FF", StatusCode::BAD_REQUEST),
+        ("/api/v1/alerts/00000000-0000-0000-0000-000000000000/actions", StatusCode::METHOD_NOT_ALLOWED),
     ] {
         browser.get(path).await.is_problem(status);
     }

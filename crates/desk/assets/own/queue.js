@@ -141,9 +141,15 @@
   // --- the right side
   const open = () => detail.querySelector('dialog[open]');
   let stale = false;
+  let shownAt = 0;
   const show = (id) => {
     stale = false;
+    shownAt = Date.now();
     htmx.ajax('GET', `/alerts/${id}`, { target: '#detail', swap: 'innerHTML' });
+  };
+  let soon = null; // an alert that changes all the time is drawn at most once a second
+  const showSoon = (id) => {
+    soon ??= setTimeout(() => { soon = null; if (selected === id && !open()) show(id); }, shownAt + 1000 > Date.now() ? 1000 : 50);
   };
   const mark = () => cards().forEach((each) => {
     const mine = each.dataset.alert === selected;
@@ -170,7 +176,7 @@
     refresh();
     const shown = detail.querySelector('article');
     if (shown?.dataset.alert !== change.id || Number(shown.dataset.version) >= change.version) return;
-    if (!open()) { show(change.id); return; }
+    if (!open()) { showSoon(change.id); return; }
     stale = true;
     if (!open().querySelector('.notice')) {
       const notice = document.createElement('p');

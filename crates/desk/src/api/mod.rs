@@ -5,12 +5,23 @@ pub mod patients;
 
 use std::sync::Arc;
 
-use axum::{Extension, Json, extract::State, http::StatusCode};
+use axum::{
+    Extension, Json,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vitals::{KitId, PatientId};
 
-use crate::{app::App, pages::quarantine::ROWS_MAX, problem::Problem, session::Session};
+use crate::{
+    app::App,
+    pages::quarantine::ROWS_MAX,
+    problem::{PROBLEM, Problem},
+    session::Session,
+};
 
 /// Who is signed in, and the token that a change has to carry in `X-CSRF-Token`.
 #[derive(Serialize)]
@@ -66,6 +77,17 @@ pub struct Quarantine {
 pub async fn quarantine(State(app): State<Arc<App>>) -> Result<Json<Quarantine>, Problem> {
     let (newest, total) = app.desk.store.quarantine(ROWS_MAX).await?;
     Ok(Json(Quarantine { total, newest }))
+}
+
+/// What the framework refuses by itself (a path that is not text, a method, a media type) becomes a problem too.
+pub async fn problems(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let said = response.headers().get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes() == PROBLEM.as_bytes());
+    if said || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    Problem::new(status, "the request can't be understood").into_response()
 }
 
 /// No such address.
