@@ -17,6 +17,7 @@ struct Vagt {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(cli::demo::Args),
     Serve(cli::serve::Args),
     Kit(cli::roster::KitArgs),
     Patient(cli::roster::PatientArgs),
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Ended> {
     match command {
+        Command::Demo(args) => cli::demo::run(&args),
         Command::Serve(args) => cli::serve::run(&args),
         Command::Kit(args) => cli::roster::kit(&args),
         Command::Patient(args) => cli::roster::patient(&args),

@@ -56,7 +56,7 @@ fn a_typo_overlapping_bands_and_a_missing_unit_have_their_places() {
     );
     check_programme("above = 85, at_most = 88", "above = 84, at_most = 88", &["LINE:3: rule[0].bands[1]: found bands"]);
     check_programme("unit = \"%\"\n", "", &["RULE:1: rule[0].unit: found nothing, want it"]);
-    check_programme("version = 1", "version = [", &["LINE:"]);
+    check_programme("version = 1", "version =", &["LINE:"]);
 }
 
 #[test]

@@ -59,7 +59,8 @@ async fn open(permits: usize) -> House {
              [[kit]]\nid = \"{kit}\"\npatient = \"{patient}\"\nsecret_sha256 = \"{hash}\"\n"
         );
     }
-    let directory = Directory::new(toml::from_str(&roster).unwrap(), &programmes(None).unwrap(), &TimeZone::UTC).unwrap();
+    let directory =
+        Directory::new(toml::from_str(&roster).unwrap(), &programmes(None).unwrap(), &TimeZone::UTC).unwrap();
     let board = Board::new(Vec::new(), directory.roster().clone(), Vec::new(), HashMap::new());
     let taker = Arc::new(Doubt { taken: Mutex::default(), permits: Semaphore::new(permits) });
     let behind = Behind {
@@ -128,7 +129,8 @@ async fn every_quality_of_service_is_taken() {
     let house = open(10).await;
     for qos in ["0", "1", "2"] {
         for version in ["5", "311"] {
-            let sent = house.publishes("kit-1", &["-P", "kit-1", "-V", version, "-q", qos, "-t", READINGS, "-m", qos]).await;
+            let sent =
+                house.publishes("kit-1", &["-P", "kit-1", "-V", version, "-q", qos, "-t", READINGS, "-m", qos]).await;
             assert!(sent.status.success(), "{}", words(&sent));
         }
     }
@@ -149,10 +151,13 @@ async fn strangers_and_wrong_secrets_stay_outside() {
         .args(["-p", &house.door.addr().port().to_string(), "-V", "311", "-q", "1", "-t", READINGS, "-m", "x"])
         .output();
     assert!(!anonymous.await.unwrap().status.success());
-    let thief = house.publishes("kit-2", &["-P", "kit-2", "-i", "kit-1", "-V", "311", "-q", "1", "-t", READINGS, "-m", "x"]).await;
+    let thief = house
+        .publishes("kit-2", &["-P", "kit-2", "-i", "kit-1", "-V", "311", "-q", "1", "-t", READINGS, "-m", "x"])
+        .await;
     assert!(!thief.status.success(), "came with another kit's client id");
     let will = ["-P", "kit-2", "--will-topic", "vagt/v1/kit-1/commands", "--will-payload", "x"];
-    let will = house.publishes("kit-2", &[&will[..], &["-q", "1", "-t", "vagt/v1/kit-2/readings", "-m", "x"]].concat()).await;
+    let will =
+        house.publishes("kit-2", &[&will[..], &["-q", "1", "-t", "vagt/v1/kit-2/readings", "-m", "x"]].concat()).await;
     assert!(!will.status.success(), "a last will for another kit");
     assert!(house.taken().await.is_empty());
 }
@@ -170,7 +175,9 @@ async fn a_kit_has_its_own_topics_alone() {
     let taken = house.taken().await;
     let sentence = "published to \"vagt/v1/kit-1/readings\", want vagt/v1/kit-2/readings or vagt/v1/kit-2/status";
     assert_eq!((taken[0].kit.as_str(), taken[0].refused.as_deref()), ("kit-2", Some(sentence)));
-    for filter in ["vagt/v1/kit-1/acks", "vagt/v1/+/acks", "#", "$share/g/vagt/v1/kit-1/commands", "vagt/v1/kit-2/readings"] {
+    for filter in
+        ["vagt/v1/kit-1/acks", "vagt/v1/+/acks", "#", "$share/g/vagt/v1/kit-1/commands", "vagt/v1/kit-2/readings"]
+    {
         let arguments = ["-P", "kit-2", "-V", "5", "-t", filter, "-W", "2"];
         let denied = house.client("mosquitto_sub", "kit-2", &arguments).output().await.unwrap();
         assert!(words(&denied).contains("denied") || !denied.status.success(), "{filter}: {}", words(&denied));
@@ -196,7 +203,8 @@ async fn a_kit_that_vanishes_is_offline_and_one_that_takes_over_is_not() {
 async fn status_is_heard() {
     let house = open(0).await;
     let status = r#"{"online":true,"version":"0.1.0","spooled":3}"#;
-    let sent = house.publishes("kit-1", &["-P", "kit-1", "-q", "1", "-r", "-t", "vagt/v1/kit-1/status", "-m", status]).await;
+    let sent =
+        house.publishes("kit-1", &["-P", "kit-1", "-q", "1", "-r", "-t", "vagt/v1/kit-1/status", "-m", status]).await;
     assert!(sent.status.success());
     let heard = house.board.kits().into_iter().find(|kit| kit.kit.id.as_str() == "kit-1").and_then(|kit| kit.heard);
     assert_eq!(heard.unwrap().status["spooled"], 3);

@@ -7,6 +7,7 @@ pub mod account;
 pub mod bench;
 pub mod config;
 pub mod decode;
+pub mod demo;
 pub mod doctor;
 pub mod drivers;
 mod ended;
@@ -14,6 +15,7 @@ pub mod replay;
 pub mod roster;
 mod secret;
 pub mod serve;
+mod sibling;
 
 use std::{
     future::Future,
