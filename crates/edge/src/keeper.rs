@@ -62,7 +62,7 @@ impl Keeper {
             self.add(&mut drafts, reading, key, now).await;
         }
         for draft in drafts {
-            tracing::info!(readings = draft.readings.len(), %device, session = %draft.session, "spooled");
+            tracing::info!(readings = draft.readings.len(), %device, session = %draft.session, "taken in");
             receipt = later(receipt, self.spool.put(draft, now).await);
         }
         receipt

@@ -94,6 +94,8 @@ struct Inner {
     acked: Receipt,
     /// How often numbers were changed.
     epoch: u32,
+    /// The disk could not be used the last time.
+    troubled: bool,
 }
 
 impl Spool {
@@ -111,6 +113,7 @@ impl Spool {
             totals,
             acked: Receipt::default(),
             epoch: 0,
+            troubled: false,
         };
         match inner.reopen(now, &board).await {
             Err(newer @ DiskError::Newer { .. }) => return Err(newer),
@@ -193,9 +196,7 @@ impl Spool {
         {
             inner.trouble(&self.board, &error);
         }
-        if inner.memory.len() > 0 {
-            inner.store(None, now, &self.board).await;
-        }
+        inner.store(None, now, &self.board).await;
         inner.tidy(now, settled, &self.board).await;
         self.report(&inner, now);
     }
@@ -253,13 +254,13 @@ impl Inner {
             dropped_newest: totals.dropped_newest.max(self.totals.dropped_newest),
             ..totals
         };
-        board.problem("spool", None);
+        self.mended(board);
         Ok(())
     }
 
-    /// Writes what is held in memory and `row`, or holds it.
+    /// Writes what is held in memory and `row`, or holds it. After trouble also writes nothing, to see whether that goes.
     async fn store(&mut self, row: Option<Row>, now: Timestamp, board: &Board) {
-        if self.memory.len() == 0 && row.is_none() {
+        if self.memory.len() == 0 && row.is_none() && !self.troubled {
             return;
         }
         let waiting: Vec<Row> = self.memory.rows().iter().cloned().chain(row.clone()).collect();
@@ -270,7 +271,7 @@ impl Inner {
             Ok(totals) => {
                 self.totals = totals;
                 self.memory.clear();
-                board.problem("spool", None);
+                self.mended(board);
             }
             Err(error) => {
                 self.fail(board, &error);
@@ -334,7 +335,13 @@ impl Inner {
         }
     }
 
-    fn trouble(&self, board: &Board, error: &DiskError) {
+    fn mended(&mut self, board: &Board) {
+        self.troubled = false;
+        board.problem("spool", None);
+    }
+
+    fn trouble(&mut self, board: &Board, error: &DiskError) {
+        self.troubled = true;
         board.problem("spool", Some(format!("{error}; new messages are only in memory, at most {HELD_ROWS_MAX}")));
     }
 

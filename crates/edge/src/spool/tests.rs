@@ -152,6 +152,17 @@ async fn a_full_disk_is_said_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn space_is_noticed_also_when_nothing_waits_for_it() {
+    let kit = Kit::new(BOUNDS);
+    let spool = kit.open(at(0)).await;
+    let full = DiskError::Full(sqlx::Error::WorkerCrashed);
+    spool.inner.lock().await.trouble(&kit.board, &full);
+    assert!(kit.problems().starts_with("spool: the disk is full"), "{}", kit.problems());
+    spool.tend(at(10), false).await;
+    assert_eq!(kit.problems(), "");
+}
+
+#[tokio::test]
 async fn a_folder_that_cannot_be_written_is_said_and_tried_again() {
     let kit = Kit::new(BOUNDS);
     let dir = kit.dir.path().join("later");

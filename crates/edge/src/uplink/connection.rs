@@ -9,11 +9,15 @@ use rumqttc::{
     PublishNotice, PublishOptions, PublishResult, QoS, StateError, SubscribeFilterInput, SubscribeReasonCode,
     Transport,
 };
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{task::JoinHandle, time::timeout};
 use vitals::KitId;
-use wire::{Status, Topic, TopicKind};
+use wire::{Command, Status, Topic, TopicKind};
 
-use super::window::IN_FLIGHT_MAX;
+use super::{
+    inbox::{FromCore, Inbox, inbox},
+    patience::Puback,
+    window::IN_FLIGHT_MAX,
+};
 use crate::config::Broker;
 
 /// From dialling to the broker's answer.
@@ -24,24 +28,22 @@ const DIAL_DEADLINE_SECONDS: u64 = 10;
 const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 /// The largest packet: a message and its frame.
 const PACKET_BYTES_MAX: u32 = wire::MESSAGE_BYTES_MAX as u32 + 1024;
-/// What the core has said and nobody has looked at yet; more is dropped, since `acks` are cumulative and repeated.
-const INBOX_MAX: usize = 64;
 /// For the last messages and the goodbye.
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// What the core said: under which topic, and the bytes.
-pub struct FromCore {
-    /// Acks or commands.
-    pub kind: TopicKind,
-    /// As they came.
-    pub payload: Vec<u8>,
+/// What the core said.
+pub enum Said {
+    /// It has everything up to this.
+    Through(u64),
+    /// It asks for something.
+    Do(Command),
 }
 
 /// A connection with its subscriptions.
 pub struct Connection {
     client: AsyncClient,
     kit: KitId,
-    inbox: mpsc::Receiver<FromCore>,
+    from_core: FromCore,
     poll: JoinHandle<String>,
 }
 
@@ -57,10 +59,10 @@ impl Connection {
         timeout(CONNECT_DEADLINE, connected(&mut eventloop))
             .await
             .map_err(|_| "the broker does not answer".to_owned())??;
-        let (sender, inbox) = mpsc::channel(INBOX_MAX);
+        let (inbox, from_core) = inbox();
         let deadline = broker.keep_alive * 2 + Duration::from_secs(5);
-        let poll = tokio::spawn(poll(eventloop, sender, deadline));
-        let connection = Self { client, kit: kit.clone(), inbox, poll };
+        let poll = tokio::spawn(poll(eventloop, inbox, deadline));
+        let connection = Self { client, kit: kit.clone(), from_core, poll };
         connection.subscribe().await?;
         Ok(connection)
     }
@@ -92,17 +94,14 @@ impl Connection {
     }
 
     /// What the core says next, or why the connection is over.
-    pub async fn next(&mut self) -> Result<FromCore, String> {
+    pub async fn next(&mut self) -> Result<Said, String> {
+        let FromCore { through, commands } = &mut self.from_core;
         tokio::select! {
             biased;
-            Some(said) = self.inbox.recv() => Ok(said),
+            Ok(()) = through.changed() => Ok(Said::Through(*through.borrow_and_update())),
+            Some(command) = commands.recv() => Ok(Said::Do(command)),
             reason = &mut self.poll => Err(reason.unwrap_or_else(|error| error.to_string())),
         }
-    }
-
-    /// What else the core has said already.
-    pub fn try_next(&mut self) -> Option<FromCore> {
-        self.inbox.try_recv().ok()
     }
 
     /// Says goodbye: the last status, then a DISCONNECT once everything under way has its PUBACK.
@@ -120,14 +119,17 @@ impl Drop for Connection {
     }
 }
 
-/// Why a PUBACK is a refusal, if it is one.
-pub fn refusal(result: &PublishResult) -> Option<String> {
+/// What a message's PUBACK says.
+pub async fn puback(notice: PublishNotice) -> Puback {
     use rumqttc::PubAckReason::{NoMatchingSubscribers, Success};
-    match result {
-        PublishResult::Qos1(ack) if !matches!(ack.reason, Success | NoMatchingSubscribers) => {
-            Some(format!("{:?}", ack.reason))
-        }
-        _ => None,
+    match notice.wait_async().await {
+        Ok(PublishResult::Qos1(ack)) => match ack.reason {
+            Success => Puback::Taken,
+            NoMatchingSubscribers => Puback::NobodyListens,
+            reason => Puback::Refused(format!("{reason:?}")),
+        },
+        Ok(_) => Puback::Taken,
+        Err(error) => Puback::Refused(error.to_string()),
     }
 }
 
@@ -168,16 +170,14 @@ async fn connected(eventloop: &mut EventLoop) -> Result<(), String> {
     }
 }
 
-async fn poll(mut eventloop: EventLoop, inbox: mpsc::Sender<FromCore>, deadline: Duration) -> String {
+async fn poll(mut eventloop: EventLoop, mut inbox: Inbox, deadline: Duration) -> String {
     loop {
         match timeout(deadline, eventloop.poll()).await {
             Err(_) => return format!("nothing came from the broker for {} s", deadline.as_secs()),
             Ok(Err(error)) => return sentence(&error),
             Ok(Ok(Event::Incoming(Incoming::Publish(publish)))) => {
-                let topic = std::str::from_utf8(&publish.topic).ok().and_then(Topic::parse);
-                let said = topic.map(|topic| FromCore { kind: topic.kind, payload: publish.payload.to_vec() });
-                if said.is_some_and(|said| inbox.try_send(said).is_err()) {
-                    tracing::warn!("uplink: more came from the core than could be looked at");
+                if let Some(topic) = std::str::from_utf8(&publish.topic).ok().and_then(Topic::parse) {
+                    inbox.take(topic.kind, &publish.payload);
                 }
             }
             Ok(Ok(_)) => {}

@@ -205,3 +205,30 @@ async fn a_wrong_secret_is_said() {
     assert_eq!(kit.waiting().await.len(), 1);
     task.abort();
 }
+
+#[tokio::test]
+async fn a_core_that_has_everything_already_is_believed_when_it_says_so_again() {
+    let broker = Mosquitto::start();
+    let core = Core::start(&broker, false).await;
+    let kit = Kit::new(broker.port).await;
+    let seqs = kit.measure(250).await;
+    core.ack_always(seqs[249]);
+    let (_stop, task) = kit.connect();
+    kit.until_empty().await;
+    assert!(core.counts().values().all(|&count| count == 1));
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_core_that_comes_late_gets_what_nobody_heard() {
+    let broker = Mosquitto::start();
+    let kit = Kit::new(broker.port).await;
+    let seqs = kit.measure(5).await;
+    let (_stop, task) = kit.connect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(kit.waiting().await, seqs);
+    let core = Core::start(&broker, true).await;
+    kit.until_empty().await;
+    assert!(core.counts().keys().eq(&seqs));
+    task.abort();
+}

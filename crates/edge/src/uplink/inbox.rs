@@ -1,0 +1,121 @@
+//! What the core says to the kit, taken in by the task that polls: never waits, and keeps the newest.
+
+use std::collections::VecDeque;
+
+use tokio::sync::{mpsc, watch};
+use wire::{Acks, Command, TopicKind};
+
+/// Commands that wait to be looked at; more are passed over.
+const COMMANDS_MAX: usize = 64;
+/// Ids of commands that are remembered, so that one that comes twice is done once.
+const IDS_REMEMBERED: usize = 64;
+
+/// The writing end.
+pub struct Inbox {
+    through: watch::Sender<u64>,
+    commands: mpsc::Sender<Command>,
+    ids: VecDeque<String>,
+    rejected: u64,
+}
+
+/// The reading end.
+pub struct FromCore {
+    /// The highest acknowledgement so far.
+    pub through: watch::Receiver<u64>,
+    /// Commands that have not come before on this connection.
+    pub commands: mpsc::Receiver<Command>,
+}
+
+/// Both ends.
+pub fn inbox() -> (Inbox, FromCore) {
+    let (through, acked) = watch::channel(0);
+    let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+    let inbox = Inbox { through, commands: sender, ids: VecDeque::new(), rejected: 0 };
+    (inbox, FromCore { through: acked, commands })
+}
+
+impl Inbox {
+    /// Takes in what came.
+    pub fn take(&mut self, kind: TopicKind, payload: &[u8]) {
+        match kind {
+            TopicKind::Acks => self.acks(payload),
+            TopicKind::Commands => self.command(payload),
+            TopicKind::Readings | TopicKind::Status => {}
+        }
+    }
+
+    /// The reasons of rejections name values, which no log may carry; the core shows them beside its quarantine.
+    fn acks(&mut self, payload: &[u8]) {
+        let Some(acks) = understood::<Acks>(payload) else { return };
+        for rejection in &acks.rejected {
+            self.rejected += 1;
+            tracing::warn!(
+                seq = rejection.seq,
+                rejected = self.rejected,
+                "uplink: the core rejected a message or a part of it"
+            );
+        }
+        // Also the same number again is news: it may cover what has been sent since.
+        self.through.send_modify(|through| *through = acks.through.max(*through));
+    }
+
+    fn command(&mut self, payload: &[u8]) {
+        let Some(command) = understood::<Command>(payload) else { return };
+        if self.ids.contains(&command.id) {
+            return;
+        }
+        self.ids.push_back(command.id.clone());
+        if self.ids.len() > IDS_REMEMBERED {
+            self.ids.pop_front();
+        }
+        if self.commands.try_send(command).is_err() {
+            tracing::warn!("uplink: more commands came than could be looked at");
+        }
+    }
+}
+
+fn understood<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    let read = serde_json::from_slice(payload);
+    if let Err(error) = &read {
+        tracing::warn!(%error, bytes = payload.len(), "uplink: can't understand what the core said");
+    }
+    read.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_acks_the_highest_is_kept_and_nonsense_does_no_harm() {
+        let (mut inbox, from_core) = inbox();
+        for payload in [
+            r#"{"through":7}"#,
+            "",
+            "null",
+            r#"{"through":-1}"#,
+            r#"{"through":900,"rejected":[],"new":1}"#,
+            r#"{"through":8}"#,
+        ] {
+            inbox.take(TopicKind::Acks, payload.as_bytes());
+        }
+        assert_eq!(*from_core.through.borrow(), 900);
+    }
+
+    #[test]
+    fn a_command_that_comes_twice_comes_once() {
+        let (mut inbox, mut from_core) = inbox();
+        for id in [1, 2, 1] {
+            inbox.take(TopicKind::Commands, format!(r#"{{"id":"{id}","command":"remeasure"}}"#).as_bytes());
+        }
+        let mut ids = Vec::new();
+        while let Ok(command) = from_core.commands.try_recv() {
+            ids.push(command.id);
+        }
+        assert_eq!(ids, ["1", "2"]);
+        for id in 0..1000 {
+            inbox.take(TopicKind::Commands, format!(r#"{{"id":"{id}","command":"x"}}"#).as_bytes());
+        }
+        assert_eq!(from_core.commands.len(), COMMANDS_MAX);
+    }
+}
