@@ -28,7 +28,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the agent until it is told to stop (SIGTERM or Ctrl-C). VAGT_LOG sets what is logged, e.g. "debug".
+    /// Run the agent until it is told to stop (SIGTERM or Ctrl-C). RUST_LOG sets what is logged, e.g. "debug".
     Run {
         /// The kit's configuration.
         #[arg(long)]
@@ -113,7 +113,7 @@ fn schema() -> anyhow::Result<()> {
 
 /// Text for people on standard error; JSON lines for programs on standard output.
 fn log_to(json: bool) {
-    let filter = EnvFilter::try_from_env("VAGT_LOG")
+    let filter = EnvFilter::try_from_env("RUST_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,rumqttc=error,rumqttc_v5=error,bluez_async=error"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     if json {
