@@ -1,4 +1,5 @@
 //! `vagt config` and `vagt doctor`, as programs: each problem with file, line, column and field.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside the functions that the lint knows as tests")]
 
 use std::{
     path::{Path, PathBuf},
@@ -84,7 +85,7 @@ fn the_services_file_and_a_roster_are_known_by_what_is_in_them() {
             "a.toml:3:11: kit[0].patient: found \"p-1\"",
         ),
         ("colour = \"red\"\n", 2, "say what it is with --kind"),
-        ("kit = \"kit-1\"\n[broker]\n[[device]]\n", 2, "check it with `vagt-edge config check"),
+        ("kit = \"kit-1\"\nzone = \"UTC\"\n[broker]\n[[device]]\n", 1, "a.toml:3:1: "),
     ] {
         let path = folder.path().join("a.toml");
         std::fs::write(&path, text).unwrap();
@@ -107,6 +108,8 @@ fn a_programme_is_explained_with_its_limits_and_sources() {
         assert!(said.contains(wanted), "{wanted} in\n{said}");
     }
     let hub = shown(&vagt(&["config", "explain", file("config/hub.toml").to_str().unwrap()]).stdout);
+    let edge = shown(&vagt(&["config", "explain", file("config/edge.toml").to_str().unwrap()]).stderr);
+    assert!(edge.contains("broker.ca_file: "), "its certificates are not in the repository: {edge}");
     assert!(hub.contains("127.0.0.1:1883") && hub.contains("Europe/Copenhagen"), "{hub}");
 }
 
@@ -114,7 +117,7 @@ fn a_programme_is_explained_with_its_limits_and_sources() {
 fn every_schema_is_printed_by_kind_and_by_file_and_written_at_once() {
     let folder = tempfile::tempdir().unwrap();
     assert!(vagt(&["config", "schema", "--all", folder.path().to_str().unwrap()]).status.success());
-    for kind in ["programme", "hub", "roster", "own", "readings", "status", "acks", "commands"] {
+    for kind in ["programme", "hub", "roster", "edge", "own", "readings", "status", "acks", "commands"] {
         let printed = vagt(&["config", "schema", kind]).stdout;
         let schema: serde_json::Value = serde_json::from_slice(&printed).unwrap();
         assert!(schema["properties"].is_object(), "{kind}");

@@ -1,4 +1,5 @@
 //! `vagt decode` and `vagt drivers`, as programs: output and exit codes are a contract.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside the functions that the lint knows as tests")]
 
 use std::process::{Command, Output};
 

@@ -1,4 +1,5 @@
 //! `vagt demo`, as a program: from simulated bytes on a Bluetooth bus to an alert on the queue, and nothing left behind.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside the functions that the lint knows as tests")]
 
 use std::{
     io::{BufRead, BufReader, Lines, Read, Write},

@@ -1,4 +1,5 @@
 //! `vagt replay`, as a program: the same recording and programme give the same bytes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside the functions that the lint knows as tests")]
 
 use std::{
     io::Write,

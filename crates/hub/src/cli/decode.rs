@@ -87,7 +87,7 @@ impl Frame {
         if let Some(odd) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
             return Err(format!("found {odd:?}, want hexadecimal digits"));
         }
-        if digits.len() % 2 != 0 {
+        if !digits.len().is_multiple_of(2) {
             return Err(format!("found {} hexadecimal digits, want two a byte", digits.len()));
         }
         let nibble = |c: char| c.to_digit(16).expect("checked above") as u8;

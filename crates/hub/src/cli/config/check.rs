@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 fn check(path: &Path, args: &Args, out: &mut impl Write) -> Result<bool, Ended> {
     let file = Text::read(path)?;
     let kind = file.kind(args.kind)?;
-    let problems = kind.check(&file);
+    let problems = kind.check(&file)?;
     for problem in &problems {
         if args.json {
             json_line(out, &Line { file: &file.name, problem })?;

@@ -31,7 +31,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Ended> {
     let file = Text::read(&args.file)?;
     let kind = file.kind(args.kind)?;
-    if let Some(problem) = kind.check(&file).first() {
+    if let Some(problem) = kind.check(&file)?.first() {
         return Err(Ended::Failed(problem.sentence(&file.name)));
     }
     let words = in_words(kind, &file)?;
@@ -54,7 +54,7 @@ fn in_words(kind: Kind, file: &Text) -> Result<String, Ended> {
             Config::parse(&file.text, &file.name).map(|config| hub(&config)).map_err(|e| failed(e.to_string()))
         }
         Kind::Roster => toml::from_str(&file.text).map(|r| roster(&r)).map_err(|e| failed(e.to_string())),
-        Kind::Edge => Err(Ended::Usage("a kit's configuration is explained by `vagt-edge`".into())),
+        Kind::Edge => Ok(super::edge::explain(&file.text)),
     }
 }
 

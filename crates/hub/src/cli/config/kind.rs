@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use toml::de::{DeTable, DeValue};
 
 use super::{
+    edge,
     problem::{self, Problem},
     roster,
 };
@@ -20,7 +21,7 @@ pub enum Kind {
     Hub,
     /// Patients and kits.
     Roster,
-    /// A kit's edge.toml, which the kit's own program reads.
+    /// A kit's edge.toml; the kit's own program is asked about it.
     Edge,
 }
 
@@ -64,20 +65,14 @@ impl Text {
     /// What it is: as said, or by the keys at its top, or by its name.
     ///
     /// # Errors
-    /// [`Ended::Usage`] when that can't be told, or is a kit's.
+    /// [`Ended::Usage`] when that can't be told.
     pub fn kind(&self, said: Option<Kind>) -> Result<Kind, Ended> {
-        let kind = said.or_else(|| by_keys(&self.text)).or_else(|| by_name(&self.name));
-        match kind {
-            Some(Kind::Edge) => Err(Ended::Usage(format!(
-                "{} is a kit's configuration: check it with `vagt-edge config check {}`",
-                self.name, self.name
-            ))),
-            Some(kind) => Ok(kind),
-            None => Err(Ended::Usage(format!(
-                "{}: found no key of a programme, hub.toml or roster.toml: say what it is with --kind",
-                self.name
-            ))),
-        }
+        said.or_else(|| by_keys(&self.text)).or_else(|| by_name(&self.name)).ok_or_else(|| {
+            let name = &self.name;
+            Ended::Usage(format!(
+                "{name}: found no key of a programme, hub.toml, roster.toml or edge.toml: say what it is with --kind"
+            ))
+        })
     }
 }
 
@@ -144,21 +139,23 @@ impl Kind {
     }
 
     /// Everything that is wrong with a file of this kind.
-    #[must_use]
-    pub fn check(self, file: &Text) -> Vec<Problem> {
+    ///
+    /// # Errors
+    /// A kit's file can't be checked, because the kit's program is missing.
+    pub fn check(self, file: &Text) -> Result<Vec<Problem>, Ended> {
         let Text { name, text } = file;
         let broken = problem::syntax(text);
         if !broken.is_empty() {
-            return broken;
+            return Ok(broken);
         }
-        match self {
+        Ok(match self {
             Self::Programme => programme_problems(text, name),
             Self::Hub => {
                 toml::from_str::<Config>(text).err().map(|e| Problem::from_toml(text, &e)).into_iter().collect()
             }
             Self::Roster => roster::check(text),
-            Self::Edge => Vec::new(),
-        }
+            Self::Edge => edge::check(file)?,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `vagt config`: every configuration file can be checked, explained and described by a schema before it is put into use.
 
 mod check;
+mod edge;
 mod explain;
 mod kind;
 pub mod problem;
@@ -11,9 +12,10 @@ use clap::Subcommand;
 
 use super::Ended;
 
-/// Check, describe and explain configuration files: programmes, hub.toml, roster.toml.
+/// Check, describe and explain configuration files: programmes, hub.toml, roster.toml, edge.toml.
 ///
-/// The kind of a file is seen from what is in it; --kind says it instead. A kit's edge.toml is checked on the kit, by `vagt-edge config`.
+/// The kind of a file is seen from what is in it; --kind says it instead. About a kit's edge.toml, vagt-edge is asked, which has to be
+/// installed beside vagt for that.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   vagt config check config/programmes/copd.toml config/hub.toml

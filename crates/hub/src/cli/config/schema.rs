@@ -22,7 +22,7 @@ use crate::{
 /// It is made from the types that read them, so that it can't be behind them. For a file, the schema of its kind.
 #[derive(clap::Args)]
 pub struct Args {
-    /// programme, hub, roster, own, readings, status, acks or commands; or a file.
+    /// programme, hub, roster, edge, own, readings, status, acks or commands; or a file.
     #[arg(value_name = "KIND|FILE", required_unless_present = "all", conflicts_with = "all")]
     of: Option<String>,
     /// Write them all into this folder, as KIND.json.
@@ -33,16 +33,20 @@ pub struct Args {
     json: bool,
 }
 
+/// Makes a schema.
+type MakeSchema = fn() -> Result<Value, Ended>;
+
 /// Every schema, by name.
-const SCHEMAS: &[(&str, fn() -> Value)] = &[
-    ("programme", triage::Programme::json_schema),
-    ("hub", || schema_for!(Config).to_value()),
-    ("roster", || schema_for!(roster::RosterForm).to_value()),
-    ("own", || schema_for!(triage::Own).to_value()),
-    ("readings", || schema_for!(wire::Message).to_value()),
-    ("status", || schema_for!(wire::Status).to_value()),
-    ("acks", || schema_for!(wire::Acks).to_value()),
-    ("commands", || schema_for!(wire::Command).to_value()),
+const SCHEMAS: &[(&str, MakeSchema)] = &[
+    ("programme", || Ok(triage::Programme::json_schema())),
+    ("hub", || Ok(schema_for!(Config).to_value())),
+    ("roster", || Ok(schema_for!(roster::RosterForm).to_value())),
+    ("edge", super::edge::schema),
+    ("own", || Ok(schema_for!(triage::Own).to_value())),
+    ("readings", || Ok(schema_for!(wire::Message).to_value())),
+    ("status", || Ok(schema_for!(wire::Status).to_value())),
+    ("acks", || Ok(schema_for!(wire::Acks).to_value())),
+    ("commands", || Ok(schema_for!(wire::Command).to_value())),
 ];
 
 /// Runs the command.
@@ -56,15 +60,15 @@ pub fn run(args: &Args) -> Result<(), Ended> {
     let of = args.of.as_deref().unwrap_or_default();
     let schema = by_name(of).map_or_else(|| of_file(of), Ok)?;
     let mut out = out();
-    out.write_all(pretty(&schema()).as_bytes())?;
+    out.write_all(pretty(&schema()?).as_bytes())?;
     Ok(out.flush()?)
 }
 
-fn by_name(name: &str) -> Option<fn() -> Value> {
+fn by_name(name: &str) -> Option<MakeSchema> {
     SCHEMAS.iter().find(|(known, _)| *known == name).map(|(_, schema)| *schema)
 }
 
-fn of_file(name: &str) -> Result<fn() -> Value, Ended> {
+fn of_file(name: &str) -> Result<MakeSchema, Ended> {
     if !Path::new(name).exists() {
         let known: Vec<_> = SCHEMAS.iter().map(|(known, _)| *known).collect();
         return Err(Ended::Usage(format!("{name:?} is no file, and no kind: there are {}", known.join(", "))));
@@ -78,7 +82,7 @@ fn write_all(folder: &Path) -> Result<(), Ended> {
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for (name, schema) in SCHEMAS {
         let path = folder.join(format!("{name}.json"));
-        std::fs::write(&path, pretty(&schema())).map_err(|error| failed(&path, error))?;
+        std::fs::write(&path, pretty(&schema()?)).map_err(|error| failed(&path, error))?;
         writeln!(out(), "{}", path.display())?;
     }
     Ok(())

@@ -107,7 +107,7 @@ fn answers(listen: SocketAddr) -> bool {
 /// What is open to a network must be encrypted.
 pub fn certificates(config: &Config) -> Vec<Check> {
     let mqtt = match &config.mqtt.tls {
-        Some(tls) => [&tls.cert, &tls.key].into_iter().find_map(|path| unreadable(path)),
+        Some(tls) => [&tls.cert, &tls.key].into_iter().find_map(unreadable),
         None if config.mqtt.listen.ip().is_loopback() => None,
         None => Some(Check::fail(
             "mqtt tls",
