@@ -13,8 +13,8 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: install-demo assets
-	cargo build --release --bins
-	target/release/vagt demo
+	cargo build --bins
+	target/debug/vagt demo
 
 test: install-test assets check build unit browser deny
 	@echo "make test: all of it passed"
@@ -40,7 +40,7 @@ $(VENV)/paho: tests/requirements.txt
 
 assets: $(DIST)/.built
 
-$(DIST)/.built: crates/desk/assets/package.json crates/desk/assets/package-lock.json $(wildcard crates/desk/assets/src/*)
+$(DIST)/.built: $(addprefix crates/desk/assets/,package.json package-lock.json build.mjs)
 	cd crates/desk/assets && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	touch $@
 

@@ -186,11 +186,11 @@ pub fn mark_name(mark: Mark) -> &'static str {
     }
 }
 
-/// Was anything that the alert's findings looked at doubtful, and in which ways?
+/// Was anything doubtful that made the alert as bad as it is, and in which ways?
 pub fn doubts(alert: &Alert) -> Vec<&Flag> {
+    let deciding = alert.findings.iter().filter(|finding| finding.colour == alert.mark);
     let mut flags: Vec<&Flag> =
-        alert.findings.iter().flat_map(|finding| &finding.inputs).flat_map(input_flags).collect();
-    flags.retain(|flag| **flag != Flag::SIMULATED && **flag != Flag::FROM_STORAGE);
+        deciding.flat_map(|finding| &finding.inputs).flat_map(input_flags).filter(|flag| flag.is_doubt()).collect();
     flags.sort_unstable();
     flags.dedup();
     flags

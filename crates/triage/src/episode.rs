@@ -104,7 +104,7 @@ fn raise(
         version: 0,
         must_have_seen: 1,
     };
-    bad.iter().for_each(|finding| keep(&mut alert.findings, finding));
+    bad.iter().for_each(|finding| keep(&mut alert, finding));
     alert.now_mark = now_mark(chart, plan, &alert);
     step(alert, EventKind::Raised, at, worst.why.clone())
 }
@@ -119,6 +119,8 @@ fn again(
     worst: &Finding,
     at: Timestamp,
 ) -> AlertChange {
+    let worse = worst.colour > alert.mark;
+    alert.mark = alert.mark.max(worst.colour);
     fed.iter().for_each(|fed| take_in(&mut alert, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
     alert.count = alert.count.saturating_add(count(bad));
@@ -126,10 +128,9 @@ fn again(
     if bad.iter().any(|finding| !finding.late) {
         alert.normal_in_row = 0;
     }
-    if worst.colour <= alert.mark {
+    if !worse {
         return step(alert, EventKind::Repeated, at, worst.why.clone());
     }
-    alert.mark = worst.colour;
     alert.state = State::Open;
     alert.waiting_since = at;
     alert.must_have_seen = alert.version + 1;
@@ -186,18 +187,25 @@ fn take_in(alert: &mut Alert, fed: &Fed) {
     if let Some(finding) = &fed.finding
         && (fed.mark() > Mark::Green || fed_it(alert, &fed.rule))
     {
-        keep(&mut alert.findings, finding);
+        keep(alert, finding);
     }
 }
 
-/// Keeps the last finding of each rule, and beside it the last late one that is not milder than the late one before.
-fn keep(findings: &mut Vec<Finding>, new: &Finding) {
-    let room = findings.len() < FINDINGS_MAX;
-    match findings.iter_mut().find(|old| old.rule == new.rule && old.late == new.late) {
-        Some(old) if !new.late || new.colour >= old.colour => *old = new.clone(),
-        Some(_) => {}
-        None if room => findings.push(new.clone()),
-        None => {}
+/// Keeps the last finding of each rule, and beside it, where that is milder, the one that made the alert as bad as it is; and beside those
+/// the last late one that is not milder than the late one before. Worst first.
+fn keep(alert: &mut Alert, new: &Finding) {
+    let (mark, findings) = (alert.mark, &mut alert.findings);
+    let same = |old: &Finding| old.rule == new.rule && old.late == new.late;
+    if new.late {
+        if findings.iter().any(|old| same(old) && old.colour > new.colour) {
+            return;
+        }
+        findings.retain(|old| !same(old));
+    } else {
+        findings.retain(|old| !same(old) || (old.colour == mark && new.colour < mark));
+    }
+    if findings.len() < FINDINGS_MAX {
+        findings.push(new.clone());
     }
     findings.sort_by_key(|finding| Reverse(finding.colour));
 }

@@ -16,7 +16,33 @@ pub struct Flag(Cow<'static, str>);
 #[error("found {0:?}, want a flag: 1 to 40 of a-z, 0-9 and _")]
 pub struct FlagError(String);
 
+/// Flags that say nothing against the value itself: where its time comes from, how it travelled, that the device is content, and what is
+/// true of the body.
+const HARMLESS: [&str; 13] = [
+    "clock_not_set",
+    "clock_implausible",
+    "from_storage",
+    "simulated",
+    "measurement_ongoing",
+    "validated_data",
+    "fully_qualified_data",
+    "low_battery",
+    "smart_point",
+    "drug",
+    "irregular_pulse",
+    "pulse_above_range",
+    "pulse_below_range",
+];
+/// The same, by their beginning: where on the body, and which user of the device.
+const HARMLESS_STARTS: [&str; 2] = ["site_", "user_"];
+
 impl Flag {
+    /// Does it speak against the value? A flag that is not known here does.
+    #[must_use]
+    pub fn is_doubt(&self) -> bool {
+        !HARMLESS.contains(&&*self.0) && !HARMLESS_STARTS.iter().any(|start| self.0.starts_with(start))
+    }
+
     /// A flag that the program itself names.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
@@ -84,5 +110,17 @@ impl JsonSchema for Flag {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^[a-z0-9_]{1,40}$" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_against_a_value_is_a_doubt_and_an_unknown_flag_too() {
+        let doubt = |name: &str| name.parse::<Flag>().unwrap().is_doubt();
+        assert!(["low_perfusion", "suspect", "a_flag_of_tomorrow"].into_iter().all(doubt));
+        assert!(!["simulated", "fully_qualified_data", "site_ear", "user_2"].into_iter().any(doubt));
     }
 }

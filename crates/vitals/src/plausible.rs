@@ -174,7 +174,8 @@ mod tests {
     #[test]
     fn steps_are_believed_by_amount_by_share_and_by_distance_in_time() {
         let step = |vital, before: &str, after: &str, hours| {
-            check_step(vital, before.parse().unwrap(), after.parse().unwrap(), SignedDuration::from_hours(hours)).is_some()
+            check_step(vital, before.parse().unwrap(), after.parse().unwrap(), SignedDuration::from_hours(hours))
+                .is_some()
         };
         assert!(step(Vital::Spo2, "93", "84", 0));
         assert!(!step(Vital::Spo2, "93", "85", 0));

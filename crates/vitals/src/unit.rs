@@ -108,9 +108,8 @@ impl Unit {
         let from = value.decimal();
         let converted = match (self, wanted) {
             (same, to) if same == to => from,
-            (Self::Fahrenheit, Self::Celsius) => {
-                ((from - Decimal::from(32)) * Decimal::from(5) / Decimal::from(9)).round_dp_with_strategy(1, MidpointAwayFromZero)
-            }
+            (Self::Fahrenheit, Self::Celsius) => ((from - Decimal::from(32)) * Decimal::from(5) / Decimal::from(9))
+                .round_dp_with_strategy(1, MidpointAwayFromZero),
             (Self::Kilopascal, Self::MillimetreMercury) => tenth(from / Decimal::new(133_322_387_415, 12)),
             (Self::Pound, Self::Kilogram) => {
                 let steps = from * Decimal::new(45_359_237, 8) / Decimal::new(5, 3);

@@ -66,11 +66,8 @@ impl FromStr for Value {
         if text.len() > Self::TEXT_LEN_MAX {
             return Err(ValueError::TooLong { found: text.len(), limit: Self::TEXT_LEN_MAX });
         }
-        let parsed = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(text)
-        } else {
-            Decimal::from_str_exact(text)
-        };
+        let parsed =
+            if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
         parsed.map(Self).map_err(|_| ValueError::NotANumber(text.to_owned()))
     }
 }

@@ -30,7 +30,7 @@ use wire::Message;
 /// Kills of each of the two programs.
 const KILLS_EACH: usize = 50;
 /// Kits that send as fast as they are acknowledged, beside the home.
-const LOAD_KITS: usize = 4;
+const LOAD_KITS: usize = 12;
 /// Of so many readings one is red.
 const RED_EVERY: u64 = 200;
 /// The longest that a program lives between two kills, in milliseconds.

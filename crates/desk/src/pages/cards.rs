@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use store::StoreError;
 use triage::{Alert, AlertId, Finding, Mark, Plan, Reason, State};
 use vitals::Vital;
@@ -81,8 +81,11 @@ pub async fn cards(
     let mut cards = Vec::with_capacity(open.len().min(CARDS_MAX));
     for alert in open.iter().take(CARDS_MAX) {
         let person = app.desk.board.person(&alert.patient);
-        let spark = card_spark(app, &say, alert, person.as_ref()).await?;
+        let (spark, newest) = card_spark(app, &say, alert, person.as_ref()).await?;
         let mut card = card(app, &say, alert, person.as_ref(), spark);
+        if let Some(finding) = alert.findings.first() {
+            card.said = say.finding(&last_heard(finding, newest), plan(person.as_ref()));
+        }
         card.selected = selected == Some(alert.id);
         cards.push(card);
     }
@@ -91,7 +94,6 @@ pub async fn cards(
 
 fn card(app: &App, say: &Say<'_>, alert: &Alert, person: Option<&Person>, spark: Option<Spark>) -> Card {
     let plan = plan(person);
-    let nothing = || Said { lead: String::new(), headline: alert.family.clone(), limit: String::new() };
     Card {
         id: alert.id,
         version: alert.version,
@@ -99,7 +101,7 @@ fn card(app: &App, say: &Say<'_>, alert: &Alert, person: Option<&Person>, spark:
         mark_word: say.mark(alert.mark),
         name: person.map_or_else(|| alert.patient.to_string(), |person| person.patient.name.clone()),
         sub: person.map(|person| sub(say, person)).unwrap_or_default(),
-        said: alert.findings.first().map_or_else(nothing, |finding| say.finding(finding, plan)),
+        said: Said { lead: String::new(), headline: alert.family.clone(), limit: String::new() },
         context: context(app, say, alert, plan),
         tags: tags(say, alert, person),
         spark,
@@ -108,6 +110,15 @@ fn card(app: &App, say: &Say<'_>, alert: &Alert, person: Option<&Person>, spark:
         owner: owner(say, &alert.state),
         selected: false,
     }
+}
+
+/// The finding, and for missing data the newest measurement that is known: stored records may have come after it was judged.
+pub fn last_heard(finding: &Finding, newest: Option<Timestamp>) -> Finding {
+    let mut finding = finding.clone();
+    if let Reason::Missing { last_at, .. } = &mut finding.reason {
+        *last_at = (*last_at).max(newest);
+    }
+    finding
 }
 
 /// The programme with the patient's limits.
@@ -209,19 +220,21 @@ fn drawn_vital(alert: &Alert, person: Option<&Person>) -> Option<Vital> {
     })
 }
 
+/// The curve, and when its newest value was measured.
 async fn card_spark(
     app: &App,
     say: &Say<'_>,
     alert: &Alert,
     person: Option<&Person>,
-) -> Result<Option<Spark>, StoreError> {
-    let Some(vital) = drawn_vital(alert, person) else { return Ok(None) };
+) -> Result<(Option<Spark>, Option<Timestamp>), StoreError> {
+    let Some(vital) = drawn_vital(alert, person) else { return Ok((None, None)) };
     let since = say.now - CARD_CURVE_AGE_MAX;
     let curve = app.card_curve(&alert.patient, vital, since, alert.version).await?;
     let bands = plan(person).map(|plan| plan.bands_at(vital, say.now)).unwrap_or_default();
     let values = || curve.points.iter().map(|point| point.value);
-    let (Some(low), Some(high)) = (values().min(), values().max()) else { return Ok(None) };
+    let (Some(low), Some(high)) = (values().min(), values().max()) else { return Ok((None, None)) };
     let range = [("vital", say.vital(vital)), ("low", say.value(low)), ("high", say.quantity(high, curve.unit))];
     let label = say.words.with("spark-label", &range.map(|(name, text)| (name, text.into())));
-    Ok(spark(&curve.points, &bands, since, say.now, label))
+    let newest = curve.points.last().map(|point| point.at);
+    Ok((spark(&curve.points, &bands, since, say.now, label), newest))
 }

@@ -21,7 +21,7 @@ use crate::{
     action::{Wanted, ask},
     app::App,
     pages::{
-        cards::{Owner, Tag, deciding_vital, owner, plan, programme, sub, tags},
+        cards::{Owner, Tag, deciding_vital, last_heard, owner, plan, programme, sub, tags},
         error::PageError,
         frame::html,
         sittings::{Sittings, sittings},
@@ -112,6 +112,7 @@ pub async fn detail(
     let person = app.desk.board.person(&alert.patient);
     let plan = plan(person.as_ref());
     let messages = app.desk.store.messages(&alert.patient, say.now - SITTINGS_AGE_MAX).await?;
+    let newest = messages.iter().flat_map(|message| &message.readings).map(|reading| reading.measured_at).max();
     Ok(Some(Detail {
         w: say.words,
         csrf: session.csrf.clone(),
@@ -123,7 +124,7 @@ pub async fn detail(
         name: person.as_ref().map_or_else(|| alert.patient.to_string(), |person| person.patient.name.clone()),
         sub: person.as_ref().map(|person| sub(&say, person)).unwrap_or_default(),
         tags: tags(&say, &alert, person.as_ref()),
-        whys: alert.findings.iter().map(|finding| why(&say, finding, plan)).collect(),
+        whys: alert.findings.iter().map(|finding| why(&say, &last_heard(finding, newest), plan)).collect(),
         vital: drawn(&say, &alert),
         sittings: sittings(&say, &messages, plan, SITTINGS_MAX),
         open: alert.state.is_open(),

@@ -121,8 +121,7 @@ fn answer_line(answer: &Answer, say: &Say<'_>, plan: Option<&Plan>) -> String {
 fn cell(say: &Say<'_>, reading: &Reading, plan: Option<&Plan>) -> Cell {
     let bands = plan.map(|plan| plan.bands_at(reading.vital, reading.measured_at)).unwrap_or_default();
     let mark = mark_of(&bands, reading.value);
-    let odd: Vec<String> =
-        reading.flags.iter().filter(|flag| **flag != vitals::Flag::SIMULATED).map(|flag| say.flag(flag)).collect();
+    let odd: Vec<String> = reading.flags.iter().filter(|flag| flag.is_doubt()).map(|flag| say.flag(flag)).collect();
     Cell {
         value: say.value(reading.value),
         mark: mark.map_or("none", mark_name),

@@ -267,7 +267,7 @@ fn point(row: &SqliteRow) -> Result<Point, StoreError> {
     let id: i64 = row.try_get(4)?;
     let bad = |what| corrupt("reading", id, what);
     let flags = flags(row.try_get(6)?).map_err(bad)?;
-    let flagged = flags.iter().any(|flag| ![Flag::SIMULATED, Flag::FROM_STORAGE].contains(flag));
+    let flagged = flags.iter().any(Flag::is_doubt);
     Ok(Point { at: row.try_get(3)?, id, value: value(row, 1).map_err(bad)?, flagged })
 }
 

@@ -124,32 +124,12 @@ pub(crate) struct Deadline<'a> {
     pub last_at: Option<Timestamp>,
 }
 
-/// Flags that say nothing against the value itself: where its time comes from, how it travelled, that the device is content, and what is
-/// true of the body.
-const HARMLESS: [&str; 13] = [
-    "clock_not_set",
-    "clock_implausible",
-    "from_storage",
-    "simulated",
-    "measurement_ongoing",
-    "validated_data",
-    "fully_qualified_data",
-    "low_battery",
-    "smart_point",
-    "drug",
-    "irregular_pulse",
-    "pulse_above_range",
-    "pulse_below_range",
-];
-/// The same, by their beginning: where on the body, and which user of the device.
-const HARMLESS_STARTS: [&str; 2] = ["site_", "user_"];
 /// So many doubts are told in one sentence.
 const DOUBTS_MAX: usize = 8;
 
 /// What is doubtful about a reading, in words: `, doubtful: low perfusion`, or nothing. A doubtful value is judged all the same.
 pub(crate) fn doubt(flags: &[Flag]) -> String {
-    let harmless = |flag: &&str| HARMLESS.contains(flag) || HARMLESS_STARTS.iter().any(|start| flag.starts_with(start));
-    let mut doubts: Vec<&str> = flags.iter().map(Flag::as_str).filter(|flag| !harmless(flag)).collect();
+    let mut doubts: Vec<&str> = flags.iter().filter(|flag| flag.is_doubt()).map(Flag::as_str).collect();
     doubts.sort_unstable();
     doubts.dedup();
     if doubts.is_empty() {

@@ -18,6 +18,8 @@ fn red_latches_until_a_person_closes_it_and_is_raised_anew_if_still_red() {
     }
     let alert = person.chart.open_alerts().next().unwrap().clone();
     assert_eq!((person.chart.colour(), alert.mark, alert.now_mark), (Colour::Green, Mark::Red, Mark::Green));
+    let marks: Vec<Mark> = alert.findings.iter().map(|finding| finding.colour).collect();
+    assert_eq!(marks, [Mark::Red, Mark::Green], "what made it red stays beside what is true now");
     let closed = person.closes("anna", alert.version).unwrap();
     assert_eq!((closed.event.kind, closed.event.text.as_str()), (EventKind::Closed, "advice: called"));
     assert_eq!(person.chart.open_alerts().count(), 0);

@@ -57,7 +57,9 @@ impl Teller {
         self.told.insert(alert.id, alert.mark);
         let name = self.names.get(&alert.patient).copied().unwrap_or_default();
         let worse = |event: &&AlertEvent| matches!(event.kind, EventKind::Raised | EventKind::Worsened);
-        let why = history.iter().rev().find(worse).map(|event| event.text.as_str()).unwrap_or_default();
+        let raised = || history.iter().rev().find(worse).map(|event| event.text.as_str());
+        let newest = alert.findings.first().filter(|finding| finding.colour == alert.mark).map(|f| f.why.as_str());
+        let why = newest.or_else(raised).unwrap_or_default();
         let event = json!({
             "event": "alert", "id": alert.id, "patient": alert.patient, "family": alert.family, "mark": alert.mark,
             "name": name, "why": why, "after_seconds": self.began.elapsed().as_secs(),

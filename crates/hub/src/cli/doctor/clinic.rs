@@ -124,7 +124,7 @@ fn over(mut stored: Roster, file: Roster) -> Roster {
 }
 
 fn people(config: &Config, roster: &Roster) -> Vec<Check> {
-    let found = format!("{} patients, {} kits", roster.patients.len(), roster.kits.len());
+    let found = format!("patients: {}, kits: {}", roster.patients.len(), roster.kits.len());
     if roster.patients.is_empty() {
         return vec![Check::warn("roster", found, "add people with a roster file or `vagt patient add`")];
     }
@@ -236,7 +236,7 @@ devices = ["gatt-plx:AA:BB", "crystal-ball:1"]
         assert_eq!(
             states(&people(&config, &roster_of(PEOPLE))),
             [
-                (State::Ok, "2 patients, 1 kits"),
+                (State::Ok, "patients: 2, kits: 1"),
                 (State::Warn, "without a kit: p-2"),
                 (State::Warn, "simulated, among real people: p-2"),
                 (State::Warn, "devices without a driver: crystal-ball:1"),
