@@ -64,6 +64,11 @@ impl Watched {
         }
     }
 
+    /// Forgets what is on its way: nobody was watching when it became visible.
+    fn begin(&self) {
+        self.state.borrow_mut().kits.values_mut().for_each(|(on_its_way, _)| *on_its_way = None);
+    }
+
     /// Forgets what was measured, not what is on its way.
     pub fn reset(&self) {
         self.state.borrow_mut().latency.reset();
@@ -92,6 +97,7 @@ pub(super) async fn watch(server: &Child, password: &str, watched: Rc<Watched>) 
     let mut lines = BufReader::new(stream).lines();
     let status = timeout(PAGE_MAX, lines.next_line()).await??.unwrap_or_default();
     anyhow::ensure!(status.contains(" 200 "), "/events answered {status:?}");
+    watched.begin();
     Ok(tokio::task::spawn_local(async move {
         while let Ok(Some(line)) = lines.next_line().await {
             let alert = line.strip_prefix("data:").and_then(|data| serde_json::from_str::<AlertLine>(data).ok());

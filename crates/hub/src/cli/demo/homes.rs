@@ -95,7 +95,7 @@ impl Prepared {
         self.home.name
     }
 
-    /// The roster's patient. Measurements are expected from now on, or since a fortnight.
+    /// The roster's patient. Measurements are expected from now on, or since long enough that one is missing.
     pub fn patient(&self, now: Timestamp) -> Patient {
         Patient {
             id: format!("p-{}", self.number).parse().expect("a letter, a hyphen and a number"),
@@ -104,7 +104,7 @@ impl Prepared {
             programme: "copd".to_owned(),
             own: serde_json::Value::Null,
             simulated: true,
-            since: Some(if self.home.expected_before { fortnight_before(now) } else { now }),
+            since: Some(if self.home.expected_before { four_days_before(now) } else { now }),
         }
     }
 
@@ -178,6 +178,11 @@ impl Prepared {
         std::fs::write(&path, toml::to_string(&edge)?).with_context(|| path.display().to_string())?;
         Ok(path)
     }
+}
+
+/// In any four days the plan's Monday, Wednesday and Friday hold a measurement that is overdue by now.
+fn four_days_before(now: Timestamp) -> Timestamp {
+    now - SignedDuration::from_hours(4 * 24)
 }
 
 /// Before the oldest measurement that a device holds.
