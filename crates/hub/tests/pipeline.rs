@@ -1,5 +1,7 @@
 //! The pipeline over a real SQLite file, with arrivals in place of a source and a store that can be told to fail at its border.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::{
     sync::{
         Arc,
