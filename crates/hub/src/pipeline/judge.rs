@@ -6,17 +6,17 @@
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use desk::{ActionRefused, ActionRequest};
 use jiff::Timestamp;
 use store::{KitSeq, Store, StoreError};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use triage::{Chart, Event, Plan, Sitting, act, assess, next_tick, suspect_step};
 use vitals::{Flag, KitId, PatientId};
@@ -25,7 +25,7 @@ use super::{
     Incoming, charts,
     health::{BEAT, Health},
     timers::Timers,
-    work::{Owed, Work, refuse},
+    work::{Committed, Owed, Work, refuse},
 };
 use crate::{
     clock,
@@ -65,7 +65,7 @@ pub(super) struct Judge {
     last: HashMap<KitId, u64>,
     /// At most three batches: committed a moment ago, being committed, open.
     fresh: VecDeque<(u64, Fresh)>,
-    committed: Arc<AtomicU64>,
+    committed: Arc<Committed>,
     work: Work,
     latest: Timestamp,
 }
@@ -75,7 +75,7 @@ impl Judge {
         store: Arc<dyn Store>,
         directories: Directories,
         health: Arc<Health>,
-        committed: Arc<AtomicU64>,
+        committed: Arc<Committed>,
     ) -> Self {
         Self {
             store,
@@ -98,6 +98,7 @@ impl Judge {
         self.load_missing(&loader);
         let mut gathered = Vec::new();
         let (mut open, mut stopping) = (true, false);
+        let mut send_at: Option<Instant> = None;
         while open || !self.work.is_empty() {
             if !stopping {
                 self.tick();
@@ -111,7 +112,11 @@ impl Judge {
                     arrivals.close();
                     actions.close();
                 }
-                Some(()) = wanted.recv(), if !self.work.is_empty() => {
+                Some(()) = wanted.recv(), if send_at.is_none() => {
+                    send_at = Some(Instant::now() + self.committed.linger());
+                }
+                () = due(send_at), if !self.work.is_empty() => {
+                    send_at = None;
                     if work.send(self.next_work()).await.is_err() {
                         break;
                     }
@@ -156,7 +161,7 @@ impl Judge {
 
     /// Takes in what has arrived.
     async fn take(&mut self, gathered: &mut Vec<Incoming>) {
-        let committed = self.committed.load(Ordering::Acquire);
+        let committed = self.committed.number();
         while self.fresh.front().is_some_and(|(number, _)| *number <= committed) {
             self.fresh.pop_front();
         }
@@ -351,6 +356,15 @@ impl Judge {
             let next = next_tick(chart, plan).map(|next| next.max(now + TICK_PAUSE));
             self.timers.set(&patient, next);
         }
+    }
+}
+
+/// When a wanted batch is handed over; never, if none is wanted.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) if at <= Instant::now() => {}
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! The judge fills one open batch while the recorder commits the one before, and hands it over when the recorder is ready: an idle service
 //! commits each message at once, a busy one commits as many together as came meanwhile. A batch is bounded by messages and bytes; in time it
-//! is bounded by the commit under way. While the store refuses, the batch is kept and tried again, nothing is acknowledged, and the sources
+//! is bounded by the commit under way and, in a crowd, a quarter of the last commit (see `work::Committed`). While the store refuses, the batch is kept and tried again, nothing is acknowledged, and the sources
 //! hold: the queue, the open batch and the batch being tried are all that waits.
 
 pub mod acks;

@@ -2,10 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,7 +20,7 @@ use super::{
     acks::Outbox,
     health::{BEAT, Health, SLOW},
     watermark::Watermark,
-    work::{Owed, Work},
+    work::{Committed, Owed, Work},
 };
 use crate::clock;
 
@@ -40,8 +37,8 @@ pub(super) struct Recorder {
     pub works: mpsc::Receiver<Work>,
     /// Says that a batch is wanted.
     pub ready: mpsc::Sender<()>,
-    /// The number of the last batch that was committed.
-    pub committed: Arc<AtomicU64>,
+    /// The last batch that was committed.
+    pub committed: Arc<Committed>,
     /// Bounded by the roster's kits.
     pub marks: HashMap<KitId, Watermark>,
     /// Kits whose messages have a hole.
@@ -73,7 +70,7 @@ impl Recorder {
         if work.has_content() {
             self.commit(&mut work).await;
         }
-        self.committed.store(work.number, Ordering::Release);
+        self.committed.set(work.number, work.owed.len(), started.elapsed());
         self.want();
         self.finish(work, started);
     }

@@ -1,5 +1,10 @@
 //! One batch on its way: what is to be committed, and what is owed to whom once it is.
 
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
 use desk::{ActionRefused, ActionRequest};
 use jiff::Timestamp;
 use store::Batch;
@@ -20,6 +25,38 @@ pub(super) struct Work {
     /// The nurses that wait.
     pub replies: Vec<(Reply, AlertChange)>,
     bytes: usize,
+}
+
+/// The last batch that was committed, as the recorder tells the judge.
+#[derive(Default)]
+pub(super) struct Committed {
+    number: AtomicU64,
+    linger_micros: AtomicU64,
+}
+
+/// A batch of fewer messages than this is no crowd: the next is not waited for.
+const CROWD_MESSAGES_MIN: usize = 16;
+/// The longest that a wanted batch waits for the rest of a crowd.
+const LINGER_MAX: Duration = Duration::from_millis(5);
+
+impl Committed {
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    /// How long the next batch waits for those that have just been acknowledged and will send again: in a crowd a quarter of what a commit
+    /// takes, else not at all. Otherwise two halves of the kits take turns, each waiting for the other's commit.
+    pub fn linger(&self) -> Duration {
+        Duration::from_micros(self.linger_micros.load(Ordering::Acquire))
+    }
+
+    /// A batch was committed.
+    pub fn set(&self, number: u64, messages: usize, took: Duration) {
+        let linger = if messages < CROWD_MESSAGES_MIN { Duration::ZERO } else { (took / 4).min(LINGER_MAX) };
+        self.linger_micros.store(u64::try_from(linger.as_micros()).unwrap_or(0), Ordering::Release);
+        self.number.store(number, Ordering::Release);
+    }
 }
 
 /// Where an action's outcome goes.
