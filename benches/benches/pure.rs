@@ -57,7 +57,11 @@ fn judge(c: &mut Criterion) {
     group.throughput(Throughput::Elements(4));
     group.bench_function("green sitting of four readings", |b| {
         let sitting = Event::Sitting(Sitting { kit: &kit, seq: 1, readings: &readings, answers: &[] });
-        b.iter_batched(Chart::new, |mut chart| assess(&mut chart, &plan, black_box(&sitting), now), criterion::BatchSize::SmallInput);
+        b.iter_batched(
+            Chart::new,
+            |mut chart| assess(&mut chart, &plan, black_box(&sitting), now),
+            criterion::BatchSize::SmallInput,
+        );
     });
     group.finish();
 }

@@ -196,8 +196,19 @@ impl Clinic {
 
     async fn add_account(&self) -> Result<()> {
         let config = self.path("hub.toml");
-        let args =
-            ["account", "add", NURSE.0, "--name", "Mette L.", "--role", "nurse", "--language", "en", "--json", "--config"];
+        let args = [
+            "account",
+            "add",
+            NURSE.0,
+            "--name",
+            "Mette L.",
+            "--role",
+            "nurse",
+            "--language",
+            "en",
+            "--json",
+            "--config",
+        ];
         let args = [&args[..], &[config.to_str().context("UTF-8")?]].concat();
         let mut add = Running::start(&ours("vagt")?, &args, &[], &self.path("account.log"))?;
         add.tell(NURSE.1).await?;

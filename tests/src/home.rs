@@ -50,8 +50,23 @@ impl Home {
         }
         let (address, days) = (format!("unix:path={path}/bus"), history_days.to_string());
         let args = [
-            "home", "--person", "stable", "--seed", "7", "--bus", &address, "--serial", &path, "--devices", devices,
-            "--history-days", &days, "--live", "off", "--json", "--end-with-stdin",
+            "home",
+            "--person",
+            "stable",
+            "--seed",
+            "7",
+            "--bus",
+            &address,
+            "--serial",
+            &path,
+            "--devices",
+            devices,
+            "--history-days",
+            &days,
+            "--live",
+            "off",
+            "--json",
+            "--end-with-stdin",
         ];
         let mut sim = Running::start(&ours("firmware-sim")?, &args, &[], &log)?;
         let ready = sim.line_where(|line| line["event"] == "ready").await?;

@@ -116,7 +116,8 @@ impl Running {
     /// # Errors
     /// When it does not end in time.
     pub async fn wait(&mut self) -> Result<i32> {
-        let status = timeout(READY_WITHIN, self.child.wait()).await.with_context(|| format!("{} does not end", self.name))??;
+        let status =
+            timeout(READY_WITHIN, self.child.wait()).await.with_context(|| format!("{} does not end", self.name))??;
         Ok(status.code().unwrap_or(-1))
     }
 

@@ -193,15 +193,37 @@ fn golden_files_only_grow() {
 fn dashboards_show_only_metrics_that_exist() {
     let sources: String = files()
         .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs") && path.starts_with(root().join("crates")))
+        .filter(|path| {
+            path.extension().is_some_and(|extension| extension == "rs") && path.starts_with(root().join("crates"))
+        })
         .map(|path| fs::read_to_string(path).expect("readable"))
         .collect();
     let dashboard = fs::read_to_string(root().join("dashboards/readings.json")).expect("the dashboard");
     let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
-    let named: BTreeSet<&str> =
-        dashboard.split(|c| !is_word(c)).filter(|word| word.starts_with("vagt_")).map(|word| word.trim_end_matches('_')).collect();
+    let named: BTreeSet<&str> = dashboard
+        .split(|c| !is_word(c))
+        .filter(|word| word.starts_with("vagt_"))
+        .map(|word| word.trim_end_matches('_'))
+        .collect();
     assert!(named.len() > 10, "{named:?}");
     for metric in named {
         assert!(sources.contains(&format!("{metric:?}")), "the dashboard shows {metric}, which nothing measures");
+    }
+}
+
+#[test]
+fn published_schemas_are_those_of_the_types() {
+    let made = tempfile::tempdir().expect("a folder");
+    let vagt = tests::program::ours("vagt").expect("built");
+    let all = Command::new(vagt).args(["config", "schema", "--all"]).arg(made.path()).output().expect("vagt runs");
+    assert!(all.status.success(), "{}", String::from_utf8_lossy(&all.stderr));
+    let names = |folder: &Path| -> BTreeSet<_> {
+        fs::read_dir(folder).expect("folder").map(|entry| entry.expect("entry").file_name()).collect()
+    };
+    let published = root().join("docs/schemas");
+    assert_eq!(names(&published), names(made.path()));
+    for name in names(made.path()) {
+        let read = |folder: &Path| fs::read_to_string(folder.join(&name)).expect("readable");
+        assert_eq!(read(&published), read(made.path()), "{name:?} is behind its type: run `make schemas`");
     }
 }

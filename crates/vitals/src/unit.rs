@@ -106,6 +106,9 @@ impl Unit {
     pub fn to_canonical(self, vital: Vital, value: Value) -> Result<Value, UnitError> {
         let wanted = vital.unit();
         let from = value.decimal();
+        if self != wanted && from.abs() > CONVERTED_MAX {
+            return Err(UnitError { vital, found: self, wanted });
+        }
         let converted = match (self, wanted) {
             (same, to) if same == to => from,
             (Self::Fahrenheit, Self::Celsius) => ((from - Decimal::from(32)) * Decimal::from(5) / Decimal::from(9))
@@ -130,6 +133,9 @@ impl fmt::Display for Unit {
         f.pad(self.ucum())
     }
 }
+
+/// Far beyond anything that is measured, and far from where the arithmetic overflows: a number beyond this is not converted.
+const CONVERTED_MAX: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
 
 fn tenth(number: Decimal) -> Decimal {
     number.round_dp_with_strategy(1, MidpointAwayFromZero)
@@ -177,6 +183,20 @@ mod tests {
     fn refuses_what_cannot_be_converted() {
         let error = Unit::Kilogram.to_canonical(Vital::Spo2, Value::new(93, 0)).unwrap_err();
         assert_eq!(error.to_string(), "spo2 in kg can't be converted to %");
+    }
+
+    #[test]
+    fn a_number_beyond_all_measure_is_refused_and_none_is_too_fine() {
+        for info in crate::VITALS {
+            for unit in info.accepts.iter().filter(|unit| **unit != info.unit) {
+                for value in [Decimal::MAX, Decimal::MIN, CONVERTED_MAX + Decimal::ONE] {
+                    assert!(unit.to_canonical(info.vital, value.into()).is_err(), "{} {value} {unit}", info.vital);
+                }
+                for value in [CONVERTED_MAX, -CONVERTED_MAX, Decimal::new(1, 28), Decimal::new(i64::MAX, 18)] {
+                    assert!(unit.to_canonical(info.vital, value.into()).is_ok(), "{} {value} {unit}", info.vital);
+                }
+            }
+        }
     }
 
     #[test]

@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn reading(field: &str, value: &str) -> String {
-        let mut fields = vec![
+        let mut fields = [
             ("vital", r#""spo2""#),
             ("value", "93"),
             ("unit", r#""%""#),
@@ -172,7 +172,11 @@ mod tests {
             ("", None, "message: EOF"),
             ("{\"seq\":42", None, "message: EOF"),
             ("{\"seq\":42}", Some(42), "message: missing field `sent_at`"),
-            ("{\"seq\":0,\"sent_at\":\"2026-11-22T08:00:07Z\",\"session\":\"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f\"}", None, "seq is 0"),
+            (
+                "{\"seq\":0,\"sent_at\":\"2026-11-22T08:00:07Z\",\"session\":\"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f\"}",
+                None,
+                "seq is 0",
+            ),
             ("[1,2]", None, "message: invalid"),
         ] {
             let refused = decode(payload.as_bytes()).unwrap_err();

@@ -81,7 +81,9 @@ mod tests {
             let topic = Topic::new(&"kit-1".parse().unwrap(), kind);
             assert_eq!(Topic::parse(&topic.to_string()), Some(topic));
         }
-        for other in ["vagt/v1/kit-1", "vagt/v1//readings", "vagt/v1/+/readings", "vagt/v1/k/readings/x", "vagt/v2/k/acks"] {
+        for other in
+            ["vagt/v1/kit-1", "vagt/v1//readings", "vagt/v1/+/readings", "vagt/v1/k/readings/x", "vagt/v2/k/acks"]
+        {
             assert_eq!(Topic::parse(other), None, "{other}");
         }
     }

@@ -29,7 +29,8 @@ fn message(seq: u64, spo2: u32) -> String {
 async fn stuck(clinic: &Clinic) -> Result<Running> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/hold_lock.py");
     let file = clinic.path("data/vagt.db");
-    let mut lock = Running::start(&python()?, &[script, file.to_str().context("UTF-8")?], &[], &clinic.path("lock.log"))?;
+    let mut lock =
+        Running::start(&python()?, &[script, file.to_str().context("UTF-8")?], &[], &clinic.path("lock.log"))?;
     lock.line_of("held").await?;
     Ok(lock)
 }
@@ -43,8 +44,24 @@ async fn mosquitto_pub_gets_its_puback_only_after_the_commit() -> Result<()> {
         let topic = format!("vagt/v1/{}/readings", login.kit);
         let body = message(seq, 84);
         let args = [
-            "-h", "127.0.0.1", "-p", &port, "-V", protocol, "-u", login.kit.as_str(), "-P", &login.secret, "-i",
-            login.kit.as_str(), "-q", "1", "-t", &topic, "-m", &body,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-V",
+            protocol,
+            "-u",
+            login.kit.as_str(),
+            "-P",
+            &login.secret,
+            "-i",
+            login.kit.as_str(),
+            "-q",
+            "1",
+            "-t",
+            &topic,
+            "-m",
+            &body,
         ];
         let mut lock = stuck(&clinic).await?;
         let program = debian("mosquitto_pub", "mosquitto-clients")?;
@@ -67,7 +84,8 @@ async fn paho_gets_its_puback_and_acks_only_after_the_commit() -> Result<()> {
         let clinic = Clinic::start(std::slice::from_ref(&login)).await?;
         let payload = clinic.path("message.json");
         fs::write(&payload, message(42, 93))?;
-        let (port, script) = (clinic.mqtt_port.to_string(), concat!(env!("CARGO_MANIFEST_DIR"), "/clients/paho_publish.py"));
+        let (port, script) =
+            (clinic.mqtt_port.to_string(), concat!(env!("CARGO_MANIFEST_DIR"), "/clients/paho_publish.py"));
         let payload = payload.to_str().context("UTF-8")?;
         let mut lock = stuck(&clinic).await?;
         let args = [script, &port, login.kit.as_str(), &login.secret, protocol, payload];

@@ -15,8 +15,24 @@ use tokio::time::{Instant, sleep};
 async fn publish(clinic: &Clinic, user: &KitLogin, topic: &str, body: &Path) -> Result<(i32, String)> {
     let port = clinic.mqtt_port.to_string();
     let args = [
-        "-h", "127.0.0.1", "-p", &port, "-V", "mqttv5", "-u", user.kit.as_str(), "-P", &user.secret, "-i", user.kit.as_str(),
-        "-q", "1", "-t", topic, "-f", body.to_str().context("UTF-8")?,
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-V",
+        "mqttv5",
+        "-u",
+        user.kit.as_str(),
+        "-P",
+        &user.secret,
+        "-i",
+        user.kit.as_str(),
+        "-q",
+        "1",
+        "-t",
+        topic,
+        "-f",
+        body.to_str().context("UTF-8")?,
     ];
     let log = clinic.path("publish.log");
     fs::write(&log, "")?;
@@ -51,10 +67,19 @@ async fn bad_messages_go_to_quarantine_with_a_sentence_and_their_neighbours_are_
         ("malformed", ("this is not JSON".to_owned(), "message: expected")),
         ("truncated", (whole[..whole.len() / 2].to_owned(), "message: EOF")),
         ("no session", (r#"{"seq":3,"sent_at":"2026-11-22T08:00:07Z"}"#.to_owned(), "missing field `session`")),
-        ("unknown unit", (message(4, &[reading("unit", &json!("furlong")), good.clone()]), "unknown variant `furlong`")),
-        ("wrong unit", (message(5, &[reading("unit", &json!("kg")), good.clone()]), "spo2 in kg can't be converted to %")),
+        (
+            "unknown unit",
+            (message(4, &[reading("unit", &json!("furlong")), good.clone()]), "unknown variant `furlong`"),
+        ),
+        (
+            "wrong unit",
+            (message(5, &[reading("unit", &json!("kg")), good.clone()]), "spo2 in kg can't be converted to %"),
+        ),
         ("future", (message(6, &[reading("measured_at", &json!(ahead)), good.clone()]), "is in the future")),
-        ("1970", (message(7, &[reading("measured_at", &json!("1970-01-01T00:00:00Z")), good.clone()]), "before the kit")),
+        (
+            "1970",
+            (message(7, &[reading("measured_at", &json!("1970-01-01T00:00:00Z")), good.clone()]), "before the kit"),
+        ),
         ("oversized", (" ".repeat(300 * 1024), "message has 307200 bytes, at most 262144 are taken")),
         ("impossible", (message(8, &[reading("value", &json!(300)), good.clone()]), "is impossible: want 50 to 100 %")),
     ]);

@@ -44,7 +44,8 @@ async fn a_hundred_kills_lose_nothing_and_double_nothing() -> Result<()> {
     let mut clinic = Clinic::start(&logins).await?;
     let mut home = Home::start(&clinic, &logins[0], "spirometer", 0).await?;
     let stop = Arc::new(AtomicBool::new(false));
-    let load: Vec<_> = logins[1..].iter().map(|login| tokio::spawn(send(clinic.mqtt_port, login.clone(), stop.clone()))).collect();
+    let load: Vec<_> =
+        logins[1..].iter().map(|login| tokio::spawn(send(clinic.mqtt_port, login.clone(), stop.clone()))).collect();
 
     let blown = kill_at_random(&mut clinic, &mut home).await?;
     stop.store(true, Ordering::Relaxed);
@@ -101,15 +102,24 @@ async fn send(mqtt_port: u16, login: KitLogin, stop: Arc<AtomicBool>) -> Result<
 fn message(seq: u64, session: Uuid, value: Value) -> Message {
     let now = program::now();
     let device = "gatt-plx:SIMULATED".parse().expect("a device id");
-    let reading =
-        Reading { vital: Vital::Spo2, value, unit: Unit::Percent, measured_at: now, clock: Clock::Device, device, flags: Vec::new() };
+    let reading = Reading {
+        vital: Vital::Spo2,
+        value,
+        unit: Unit::Percent,
+        measured_at: now,
+        clock: Clock::Device,
+        device,
+        flags: Vec::new(),
+    };
     Message { seq, sent_at: now, session, readings: vec![reading], answers: Vec::new() }
 }
 
 async fn every_message_once(store: &impl Store, login: &KitLogin, sent: &BTreeMap<u64, Value>) -> Result<()> {
     let mut stored = BTreeMap::new();
     for message in store.messages(&login.patient, Timestamp::UNIX_EPOCH).await? {
-        let [reading] = &message.readings[..] else { anyhow::bail!("{}: {} readings", message.key.seq, message.readings.len()) };
+        let [reading] = &message.readings[..] else {
+            anyhow::bail!("{}: {} readings", message.key.seq, message.readings.len())
+        };
         ensure!(stored.insert(message.key.seq, reading.value).is_none(), "{} {} twice", login.kit, message.key.seq);
     }
     ensure!(stored == *sent, "{}: {} sent, {} stored", login.kit, sent.len(), stored.len());
