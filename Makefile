@@ -55,7 +55,7 @@ unit: build
 	cargo nextest run --workspace
 
 browser: build tests/browser/node_modules/.installed
-	node --test tests/browser/
+	node --test --test-concurrency=1 tests/browser/*.test.mjs
 
 tests/browser/node_modules/.installed: tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
