@@ -71,8 +71,9 @@ impl Receipt {
 pub enum Acked {
     /// Messages left the spool, or there were none left to leave.
     Covered,
-    /// The core knows numbers that this kit has not given (its disk was lost while its clock was behind): every message has a new number.
-    Renumbered,
+    /// All that waits has to be sent from the first on. Either the core knows numbers that this kit has not given (its disk was lost while
+    /// its clock was behind) and every message has a new number, or older messages could not be read when their turn came.
+    Again,
 }
 
 /// The spool of one kit.
@@ -96,6 +97,8 @@ struct Inner {
     epoch: u32,
     /// The disk could not be used the last time.
     troubled: bool,
+    /// What is in memory was given out while older messages on the disk could not be read. Until those have been sent, no ack covers them.
+    overtaken: bool,
 }
 
 impl Spool {
@@ -114,6 +117,7 @@ impl Spool {
             acked: Receipt::default(),
             epoch: 0,
             troubled: false,
+            overtaken: false,
         };
         match inner.reopen(now, &board).await {
             Err(newer @ DiskError::Newer { .. }) => return Err(newer),
@@ -165,19 +169,25 @@ impl Spool {
         };
         let room = limit as usize - rows.len();
         rows.extend(inner.memory.after(seq, room).cloned());
+        inner.overtaken |= inner.disk.is_none() && !rows.is_empty();
         rows
     }
 
-    /// The core has everything up to `through`. Only what this connection has `sent` leaves: a core that counts differently can't
-    /// delete what it has never been told.
-    pub async fn acked(&self, through: u64, sent: u64, now: Timestamp) -> Acked {
+    /// The core has everything up to `through`. Only what this connection has sent, up to where all of it was `taken`, leaves: a core that
+    /// counts differently can't delete what it has never been told.
+    pub async fn acked(&self, through: u64, taken: u64, now: Timestamp) -> Acked {
         let mut inner = self.inner.lock().await;
         if (inner.totals.next_seq..SEQ_BELIEVED_MAX).contains(&through) {
             inner.renumber(through, &self.board).await;
             self.newest.send_replace(inner.totals.next_seq - 1);
-            return Acked::Renumbered;
+            return Acked::Again;
         }
-        let acked = Receipt { epoch: inner.epoch, seq: through.min(sent) };
+        let acked = Receipt { epoch: inner.epoch, seq: through.min(taken) };
+        if inner.overtaken {
+            inner.memory.delete_through(acked.seq);
+            self.report(&inner, now);
+            return inner.let_catch_up();
+        }
         if !acked.covered_by(inner.acked) {
             inner.acked = acked;
             inner.delete_through(acked.seq, &self.board).await;
@@ -294,6 +304,15 @@ impl Inner {
             Ok(totals) => self.totals = totals,
             Err(error) => self.fail(board, &error),
         }
+    }
+
+    /// Everything from the first on again, once the disk can be read.
+    fn let_catch_up(&mut self) -> Acked {
+        if self.disk.is_none() {
+            return Acked::Covered;
+        }
+        self.overtaken = false;
+        Acked::Again
     }
 
     async fn renumber(&mut self, through: u64, board: &Board) {

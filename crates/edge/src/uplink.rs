@@ -53,7 +53,7 @@ enum End {
     Stopped,
     Lost(String),
     Unacked,
-    Renumbered,
+    Again,
 }
 
 type Notices = FuturesUnordered<BoxFuture<'static, (u64, Puback)>>;
@@ -73,7 +73,7 @@ impl Uplink {
             match self.connect(stop).await {
                 End::Stopped => return,
                 End::Lost(reason) => self.board.problem("broker", Some(reason)),
-                End::Renumbered => tracing::info!("uplink: connecting again, with new numbers"),
+                End::Again => tracing::info!("uplink: connecting again, to send from the first that waits"),
                 End::Unacked => {
                     self.patience.silent();
                     let sentence =
@@ -119,7 +119,7 @@ impl Uplink {
     /// One connection: whatever happens, the spool's next messages are handed over as far as the window has room.
     async fn converse(&mut self, connection: &mut Connection, stop: &CancellationToken) -> End {
         let mut window = Window::new(Instant::now());
-        let mut notices = Notices::new();
+        let (mut notices, mut through) = (Notices::new(), None);
         let (mut newest, mut board) = (self.spool.newest(), self.board.watch());
         let (mut status_due, mut status_at) = (Instant::now(), None::<Instant>);
         loop {
@@ -135,8 +135,9 @@ impl Uplink {
                 () = stop.cancelled() => return End::Stopped,
                 said = connection.next() => match said {
                     Err(reason) => return End::Lost(reason),
-                    Ok(Said::Through(through)) => {
-                        if let Some(end) = self.acked(through, &mut window).await {
+                    Ok(Said::Through(said)) => {
+                        through = Some(said);
+                        if let Some(end) = self.acked(said, &mut window).await {
                             return end;
                         }
                     }
@@ -146,8 +147,15 @@ impl Uplink {
                     }
                 },
                 Some((seq, said)) = notices.next() => {
-                    window.puback(seq);
+                    let before = window.taken_through();
+                    window.puback(seq, !matches!(said, Puback::Refused(_)));
                     self.pubacked(seq, said);
+                    // The ack that covers it may have come first.
+                    if let Some(through) = through.filter(|through| *through > before)
+                        && let Some(end) = self.acked(through, &mut window).await
+                    {
+                        return end;
+                    }
                 }
                 _ = newest.changed() => {}
                 _ = board.changed() => status_due = status_at.map_or(status_due, |at| at + STATUS_INTERVAL_MIN),
@@ -182,10 +190,11 @@ impl Uplink {
     }
 
     async fn acked(&mut self, through: u64, window: &mut Window) -> Option<End> {
-        if self.spool.acked(through, window.cursor(), clock::now()).await == Acked::Renumbered {
-            return Some(End::Renumbered);
+        let taken = window.taken_through();
+        if self.spool.acked(through, taken, clock::now()).await == Acked::Again {
+            return Some(End::Again);
         }
-        if window.acked(through, Instant::now()) {
+        if window.acked(through.min(taken), Instant::now()) {
             self.patience.acknowledged();
             self.board.problem("acks", None);
         }

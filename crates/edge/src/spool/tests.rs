@@ -84,7 +84,7 @@ async fn a_core_that_knows_higher_numbers_deletes_nothing_and_makes_the_kit_renu
     let spool = kit.open(Timestamp::from_second(1000).unwrap()).await;
     let receipt = spool.put(draft(Priority::Routine), at(0)).await;
     put(&spool, Priority::Routine, 1).await;
-    assert_eq!(spool.acked(5_000_000, u64::MAX, at(2)).await, Acked::Renumbered);
+    assert_eq!(spool.acked(5_000_000, u64::MAX, at(2)).await, Acked::Again);
     assert_eq!(waiting(&spool).await, [5_000_001, 5_000_002]);
     assert_eq!(put(&spool, Priority::Routine, 3).await, 5_000_003);
     spool.acked(5_000_001, 5_000_003, at(4)).await;
@@ -176,6 +176,26 @@ async fn a_folder_that_cannot_be_written_is_said_and_tried_again() {
     drop(spool);
     let spool = Spool::open(&dir, BOUNDS, at(20), kit.board.clone()).await.unwrap();
     assert_eq!(waiting(&spool).await, [seq]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_in_its_turn_is_not_covered_by_the_ack_of_what_overtook_it() {
+    let kit = Kit::new(BOUNDS);
+    let spool = kit.open(at(0)).await;
+    let older = put(&spool, Priority::Urgent, 0).await;
+    let unreadable = DiskError::Other(sqlx::Error::WorkerCrashed);
+    spool.inner.lock().await.fail(&kit.board, &unreadable);
+    let newer = put(&spool, Priority::Routine, 1).await;
+    assert_eq!(waiting(&spool).await, [newer], "sent meanwhile");
+    assert_eq!(spool.acked(newer, newer, at(2)).await, Acked::Covered);
+    assert!(waiting(&spool).await.is_empty());
+
+    spool.tend(at(10), false).await;
+    assert_eq!(waiting(&spool).await, [older]);
+    assert_eq!(spool.acked(newer, newer, at(11)).await, Acked::Again, "the connection was beyond it already");
+    assert_eq!(waiting(&spool).await, [older]);
+    assert_eq!(spool.acked(newer, older, at(12)).await, Acked::Covered);
+    assert!(waiting(&spool).await.is_empty());
 }
 
 #[tokio::test]

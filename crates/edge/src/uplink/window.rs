@@ -1,7 +1,8 @@
 //! Which messages of this connection are under way. Pure.
 //!
-//! A PUBACK only frees the send window: a broker's own promises nothing. What lets a message go is the core's cumulative `acks`; when they
-//! stay away although messages were sent, one of the two was lost, and everything unacknowledged is sent again on a new connection.
+//! A PUBACK frees the send window: alone it promises nothing, since a broker may have sent it. What lets a message go is the core's
+//! cumulative `acks`, and the message's own PUBACK beside it: `through` may have passed a number that the core has given up waiting for, and
+//! that is under way now. When either stays away although messages were sent, everything unacknowledged is sent again on a new connection.
 
 use std::{
     collections::BTreeSet,
@@ -18,6 +19,8 @@ pub const UNACKED_MAX: usize = 500;
 pub struct Window {
     in_flight: BTreeSet<u64>,
     unacked: BTreeSet<u64>,
+    /// The first that was refused on this connection.
+    refused: Option<u64>,
     cursor: u64,
     progress: Instant,
 }
@@ -26,7 +29,7 @@ impl Window {
     /// A connection that begins `now`, with nothing sent.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { in_flight: BTreeSet::new(), unacked: BTreeSet::new(), cursor: 0, progress: now }
+        Self { in_flight: BTreeSet::new(), unacked: BTreeSet::new(), refused: None, cursor: 0, progress: now }
     }
 
     /// How many messages may be sent now.
@@ -52,9 +55,19 @@ impl Window {
         self.cursor = self.cursor.max(seq);
     }
 
-    /// Its PUBACK came.
-    pub fn puback(&mut self, seq: u64) {
+    /// Its PUBACK came, and says that it was `taken` or that it was not.
+    pub fn puback(&mut self, seq: u64, taken: bool) {
         self.in_flight.remove(&seq);
+        if !taken {
+            self.refused = Some(self.refused.map_or(seq, |first| first.min(seq)));
+        }
+    }
+
+    /// Everything up to this that was sent on this connection has its PUBACK. Nothing beyond it leaves the spool.
+    #[must_use]
+    pub fn taken_through(&self) -> u64 {
+        let first = self.in_flight.first().copied().into_iter().chain(self.refused).min();
+        first.map_or(self.cursor, |first| self.cursor.min(first.saturating_sub(1)))
     }
 
     /// The core has everything through this. Returns whether that is news.
@@ -90,11 +103,31 @@ mod tests {
             window.sent(seq, start);
         }
         assert_eq!((window.room(), window.cursor()), (0, 100));
-        window.puback(7);
+        window.puback(7, true);
         assert_eq!(window.room(), 1);
         assert!(window.acked(50, start));
         assert!(!window.acked(50, start), "said before");
         assert_eq!(window.room(), 1, "an ack is no PUBACK");
+    }
+
+    #[test]
+    fn what_has_no_puback_or_a_refusal_is_not_let_go() {
+        let start = Instant::now();
+        let mut window = Window::new(start);
+        assert_eq!(window.taken_through(), 0);
+        (5..=9).for_each(|seq| window.sent(seq, start));
+        assert_eq!(window.taken_through(), 4);
+        window.puback(5, true);
+        window.puback(7, true);
+        assert_eq!(window.taken_through(), 5, "6 is under way");
+        window.puback(6, false);
+        window.puback(9, true);
+        window.puback(8, true);
+        assert_eq!(window.taken_through(), 5, "6 was refused");
+        let mut window = Window::new(start);
+        window.sent(12, start);
+        window.puback(12, true);
+        assert_eq!(window.taken_through(), 12);
     }
 
     #[test]
@@ -105,7 +138,7 @@ mod tests {
         while window.room() > 0 {
             seq += 1;
             window.sent(seq, start);
-            window.puback(seq);
+            window.puback(seq, true);
         }
         assert_eq!(seq, UNACKED_MAX as u64);
         window.acked(10, start);
@@ -120,7 +153,7 @@ mod tests {
         assert_eq!(window.overdue_at(PATIENCE), None);
         window.sent(1, later(10));
         window.sent(2, later(20));
-        window.puback(1);
+        window.puback(1, true);
         assert_eq!(window.overdue_at(PATIENCE), Some(later(70)));
         window.acked(1, later(30));
         assert_eq!(window.overdue_at(PATIENCE), Some(later(90)));
