@@ -143,6 +143,22 @@ async fn every_quality_of_service_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_message_that_is_marked_to_be_retained_is_taken_too() {
+    let house = open(10).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large.json");
+    std::fs::write(&file, vec![b' '; 100 * 1024]).unwrap();
+    for version in ["311", "5"] {
+        let arguments =
+            ["-P", "kit-1", "-V", version, "-q", "1", "-r", "-t", READINGS, "-f", file.to_str().expect("UTF-8")];
+        let sent = house.publishes("kit-1", &arguments).await;
+        assert!(sent.status.success(), "{}", words(&sent));
+    }
+    let sizes: Vec<_> = house.taken().await.iter().map(|arrival| arrival.payload.len()).collect();
+    assert_eq!(sizes, [100 * 1024; 2], "what was acknowledged was taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_and_wrong_secrets_stay_outside() {
     let house = open(10).await;
     for (user, password) in [("kit-1", "kit-2"), ("kit-9", "kit-9"), ("Kit/1", "x"), ("kit-1", "")] {

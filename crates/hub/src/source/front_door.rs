@@ -128,6 +128,8 @@ async fn show_out(gate: Arc<Gate>, mut directories: Directories, router: Arc<Mes
     }
 }
 
+/// The broker has no bounds of its own on what is retained (0): over them it answers without asking the hook, and in MQTT 3.1.1 that answer
+/// is a PUBACK, which means "stored". It keeps nothing retained but last wills, one for each kit of the roster at most.
 fn broker_config(config: &Mqtt, hook: Arc<Hook>) -> BrokerConfig {
     let storage = StorageConfig::new().with_persistence(false).with_max_queued_messages_per_client(TO_KIT_MESSAGES_MAX);
     let mut broker = BrokerConfig::new()
@@ -135,8 +137,8 @@ fn broker_config(config: &Mqtt, hook: Arc<Hook>) -> BrokerConfig {
         .with_max_clients(config.connections_max)
         .with_max_packet_size(PACKET_BYTES_MAX)
         .with_max_subscriptions_per_client(4)
-        .with_max_retained_messages(config.connections_max)
-        .with_max_retained_message_size(STATUS_BYTES_MAX)
+        .with_max_retained_messages(0)
+        .with_max_retained_message_size(0)
         .with_client_channel_capacity(TO_KIT_MESSAGES_MAX)
         .with_sys_topics_enabled(false)
         .with_storage(storage)
