@@ -34,16 +34,18 @@ use triage::{Action, Alert, AlertEvent, AlertId, CloseReason, Mark};
 use vitals::{KitId, PatientId, Vital};
 use wire::{Acks, Topic};
 
-/// A store whose commits can be made to fail. Everything else is the real one.
+/// A store whose commits can be made to fail, or to wait. Everything else is the real one.
 struct Border {
     inner: Sqlite,
     refuses: AtomicBool,
+    held: tokio::sync::RwLock<()>,
 }
 
 #[async_trait]
 #[rustfmt::skip]
 impl Store for Border {
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        let _may = self.held.read().await;
         if self.refuses.load(Ordering::SeqCst) {
             let what = "no space left on device".to_owned();
             return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what });
@@ -52,7 +54,12 @@ impl Store for Border {
     }
     async fn seen(&self, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> { self.inner.seen(messages).await }
     async fn last_seqs(&self, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError> { self.inner.last_seqs(kits).await }
-    async fn messages(&self, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError> { self.inner.messages(patient, since).await }
+    async fn messages(&self, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError> {
+        if patient.as_str().starts_with("unreadable") {
+            return Err(StoreError::Corrupt { table: "message", row: "1".into(), what: "nonsense".into() });
+        }
+        self.inner.messages(patient, since).await
+    }
     async fn open_alerts(&self, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError> { self.inner.open_alerts(patient).await }
     async fn alert(&self, id: AlertId) -> Result<Option<(Alert, Vec<AlertEvent>)>, StoreError> { self.inner.alert(id).await }
     async fn alerts_of(&self, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError> { self.inner.alerts_of(patient, limit).await }
@@ -95,12 +102,17 @@ struct Clinic {
 
 /// A clinic with one patient and one kit, watched since `days` ago.
 async fn open(folder: &TempDir, days: i64) -> Clinic {
+    open_beside(folder, days, "").await
+}
+
+/// The same, with others in the roster.
+async fn open_beside(folder: &TempDir, days: i64, others: &str) -> Clinic {
     let inner = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
-    let store = Arc::new(Border { inner, refuses: AtomicBool::new(false) });
+    let store = Arc::new(Border { inner, refuses: AtomicBool::new(false), held: Default::default() });
     let since = (clock::now() - SignedDuration::from_hours(24 * days)).to_string();
     let roster = format!(
         "[[patient]]\nid = \"p-1\"\nname = \"Test Person\"\nprogramme = \"copd\"\nsince = {since:?}\n\
-         [[kit]]\nid = \"kit-1\"\npatient = \"p-1\"\nsecret_sha256 = \"{}\"\nsince = {since:?}\n",
+         [[kit]]\nid = \"kit-1\"\npatient = \"p-1\"\nsecret_sha256 = \"{}\"\nsince = {since:?}\n{others}",
         hex(&[7; 32])
     );
     store.put_roster(&toml::from_str(&roster).unwrap(), clock::now()).await.unwrap();
@@ -278,7 +290,7 @@ async fn a_red_reading_is_an_alert_a_nurse_acts_and_a_restart_knows() {
     let change = clinic.asks(&alert, Action::Acknowledge).await.unwrap();
     let stale = clinic.asks(&alert, Action::Close { reason: CloseReason::Advice, note: String::new() }).await;
     assert!(stale.is_err(), "it was decided on an older version");
-    assert_eq!(clinic.store.open_alerts(None).await.unwrap(), [change.alert.clone()]);
+    assert_eq!(clinic.store.open_alerts(None).await.unwrap(), std::slice::from_ref(&change.alert));
     clinic.close().await;
 
     let clinic = open(&folder, 1).await;
@@ -289,6 +301,26 @@ async fn a_red_reading_is_an_alert_a_nurse_acts_and_a_restart_knows() {
     clinic.asks(&again, close.clone()).await.unwrap();
     assert!(clinic.board.queue().1.is_empty(), "shown before the nurse is told that it is done");
     assert!(clinic.asks(&again, close).await.is_err(), "it is done once");
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nurse_who_asks_twice_is_not_told_that_it_is_done_before_it_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 1).await;
+    clinic.takes(&message(1, "84", now())).await.unwrap();
+    let alert = clinic.waits(1).await;
+    let held = clinic.store.held.write().await;
+    let asks = || Box::pin(clinic.asks(&alert, Action::Acknowledge));
+    let (mut first, mut second) = (asks(), asks());
+    let a_while = Duration::from_millis(500);
+    let early = tokio::join!(timeout(a_while, &mut first), timeout(a_while, &mut second));
+    assert!(early.0.is_err() && early.1.is_err(), "answered, and nothing is stored: {early:?}");
+    drop(held);
+    let (first, second) = timeout(Duration::from_secs(5), async move { tokio::join!(first, second) }).await.unwrap();
+    let (first, second) = (first.unwrap().alert, second.unwrap().alert);
+    assert_eq!(first, second, "it is done once");
+    assert_eq!(clinic.store.open_alerts(None).await.unwrap(), [first]);
     clinic.close().await;
 }
 
@@ -308,6 +340,16 @@ async fn silence_is_told_once_also_across_restarts() {
     tokio::time::sleep(Duration::from_millis(800)).await;
     assert!(clinic.board.queue().1.is_empty(), "what was told and closed is not told again");
     assert_eq!(clinic.store.alerts_of(&missing.patient, 10).await.unwrap().len(), 1);
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_judged_of_everybody_whose_chart_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let unreadable = |n| format!("[[patient]]\nid = \"unreadable-{n}\"\nname = \"Test\"\nprogramme = \"copd\"\n");
+    let others: String = (0..40).map(unreadable).collect();
+    let clinic = open_beside(&folder, 15, &others).await;
+    assert_eq!(clinic.waits(1).await.mark, Mark::Blue, "one chart that can't be read keeps nobody else's waiting");
     clinic.close().await;
 }
 

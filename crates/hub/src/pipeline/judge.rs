@@ -319,9 +319,7 @@ impl Judge {
         match act(chart, request.alert, request.seen_version, &request.action, &request.by, now) {
             Err(illegal) => refuse(request, illegal.into()),
             Ok(change) if Some(change.alert.version) == before => {
-                if request.reply.send(Ok(change)).is_err() {
-                    tracing::debug!("an action changed nothing, and nobody waits for it any more");
-                }
+                self.work.answer_unchanged(request.reply, change);
             }
             Ok(change) => {
                 self.timers.set(&request.patient, next_tick(chart, &plan));
@@ -371,20 +369,31 @@ async fn due(at: Option<Instant>) {
 /// The same patient is not judged for silence more often than this.
 const TICK_PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_millis(100);
 
-/// Loads charts one after the other, so that silence is judged of patients too who send nothing.
+/// Loads charts one after the other, so that silence is judged of patients too who send nothing. One that can't be read keeps nobody
+/// waiting: it is tried again when the others are done.
 async fn load_all(store: Arc<dyn Store>, plans: Vec<Arc<Plan>>, to: mpsc::Sender<(PatientId, Chart)>) {
-    for plan in plans {
-        let chart = loop {
+    let mut waiting = plans;
+    loop {
+        let mut unread = Vec::new();
+        for plan in waiting {
             match charts::load(&*store, &plan, clock::now()).await {
-                Ok(chart) => break chart,
+                Ok(chart) => {
+                    if to.send((plan.patient().clone(), chart)).await.is_err() {
+                        return;
+                    }
+                }
                 Err(_) if to.is_closed() => return,
-                Err(error) => tracing::warn!("a chart can't be loaded yet: {error}"),
+                Err(error) => {
+                    tracing::error!(patient = %plan.patient(), "silence is not judged, a chart can't be loaded yet: {error}");
+                    unread.push(plan);
+                }
             }
-            sleep(READ_PAUSE).await;
-        };
-        if to.send((plan.patient().clone(), chart)).await.is_err() {
+        }
+        if unread.is_empty() {
             return;
         }
+        waiting = unread;
+        sleep(READ_PAUSE).await;
     }
 }
 

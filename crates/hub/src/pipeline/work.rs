@@ -22,7 +22,7 @@ pub(super) struct Work {
     pub batch: Batch,
     /// The messages, in receive order.
     pub owed: Vec<Owed>,
-    /// The nurses that wait.
+    /// The nurses that wait, and what they are told: it is stored with this batch or before.
     pub replies: Vec<(Reply, AlertChange)>,
     bytes: usize,
 }
@@ -124,6 +124,11 @@ impl Work {
     pub fn add(&mut self, outcome: Outcome) {
         self.batch.assessments.extend(outcome.assessment);
         self.batch.alerts.extend(outcome.alerts);
+    }
+
+    /// A nurse asked for what is so already. What made it so may still be on its way to the store, in this batch or the one before.
+    pub fn answer_unchanged(&mut self, reply: Reply, as_it_is: AlertChange) {
+        self.replies.push((reply, as_it_is));
     }
 
     /// A nurse's change.
