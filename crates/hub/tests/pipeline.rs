@@ -38,6 +38,8 @@ use wire::{Acks, Topic};
 struct Border {
     inner: Sqlite,
     refuses: AtomicBool,
+    /// Once: commits, and says that it has not.
+    lies: AtomicBool,
     held: tokio::sync::RwLock<()>,
 }
 
@@ -50,7 +52,11 @@ impl Store for Border {
             let what = "no space left on device".to_owned();
             return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what });
         }
-        self.inner.commit(batch).await
+        self.inner.commit(batch).await?;
+        if self.lies.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what: "the disk failed to sync".into() });
+        }
+        Ok(())
     }
     async fn seen(&self, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> { self.inner.seen(messages).await }
     async fn last_seqs(&self, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError> { self.inner.last_seqs(kits).await }
@@ -108,7 +114,12 @@ async fn open(folder: &TempDir, days: i64) -> Clinic {
 /// The same, with others in the roster.
 async fn open_beside(folder: &TempDir, days: i64, others: &str) -> Clinic {
     let inner = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
-    let store = Arc::new(Border { inner, refuses: AtomicBool::new(false), held: Default::default() });
+    let store = Arc::new(Border {
+        inner,
+        refuses: AtomicBool::new(false),
+        lies: AtomicBool::new(false),
+        held: Default::default(),
+    });
     let since = (clock::now() - SignedDuration::from_hours(24 * days)).to_string();
     let roster = format!(
         "[[patient]]\nid = \"p-1\"\nname = \"Test Person\"\nprogramme = \"copd\"\nsince = {since:?}\n\
@@ -321,6 +332,20 @@ async fn a_nurse_who_asks_twice_is_not_told_that_it_is_done_before_it_is_stored(
     let (first, second) = (first.unwrap().alert, second.unwrap().alert);
     assert_eq!(first, second, "it is done once");
     assert_eq!(clinic.store.open_alerts(None).await.unwrap(), [first]);
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_failed_and_happened_is_not_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 1).await;
+    clinic.store.lies.store(true, Ordering::SeqCst);
+    timeout(Duration::from_secs(5), clinic.takes(&message(1, "84", now()))).await.unwrap().unwrap();
+    let alert = clinic.waits(1).await;
+    let (stored, history) = clinic.store.alert(alert.id).await.unwrap().unwrap();
+    assert_eq!((stored.version, history.len()), (1, 1), "{history:?}");
+    let stored = clinic.store.stored().await.unwrap();
+    assert_eq!((stored.messages, stored.alerts), (1, 1));
     clinic.close().await;
 }
 

@@ -85,7 +85,9 @@ impl Recorder {
             }
             self.pause(pause, work.owed.len()).await;
             pause = (pause * 2).min(RETRY_MAX);
-            self.leave_out_stored(work).await;
+            if self.is_stored(work).await {
+                break;
+            }
         }
         if let Some(since) = self.health.well() {
             tracing::info!("stored again; behind since {since}");
@@ -122,22 +124,26 @@ impl Recorder {
         }
     }
 
-    /// A commit that was reported as failed may have happened: what is there already is not stored twice.
-    async fn leave_out_stored(&self, work: &mut Work) {
+    /// A commit that was reported as failed may have happened, with all that is in it. Otherwise what is there already is not stored twice.
+    async fn is_stored(&self, work: &mut Work) -> bool {
         let batch = &mut work.batch;
         let whole = batch.quarantined.iter().filter(|row| row.whole);
         let marks = whole.filter_map(|row| Some(KitSeq { kit: row.kit.clone(), seq: row.seq? }));
         let keys: Vec<_> = batch.entries.iter().map(|entry| entry.key.clone()).chain(marks).collect();
-        let Ok(stored) = self.store.seen(&keys).await else { return };
+        let Ok(stored) = self.store.seen(&keys).await else { return false };
         if stored.is_empty() {
-            return;
+            return false;
         }
         let stored: HashMap<_, _> = stored.into_iter().collect();
+        if batch.entries.iter().all(|entry| stored.get(&entry.key) == Some(&entry.hash)) && stored.len() == keys.len() {
+            return true;
+        }
         batch.entries.retain(|entry| stored.get(&entry.key) != Some(&entry.hash));
         batch.quarantined.retain(|row| {
             let key = row.seq.map(|seq| KitSeq { kit: row.kit.clone(), seq });
             key.is_none_or(|key| stored.get(&key) != Some(&row.hash))
         });
+        false
     }
 
     fn finish(&mut self, work: Work, started: Instant) {
