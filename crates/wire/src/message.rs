@@ -187,4 +187,17 @@ mod tests {
         assert_eq!(refused.reason, "message has 262145 bytes, at most 262144 are taken");
         assert!(decode(b"\xff\xfe").unwrap_err().reason.starts_with("message is not UTF-8"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_give_a_message_or_a_reason(bytes: Vec<u8>, cut: usize, with: u8) {
+            let _ = decode(&bytes);
+            let mut good = with_readings(&reading("", "")).into_bytes();
+            let at = cut % good.len();
+            good[at] = with;
+            let refused = decode(&good).err().map(|refused| refused.reason);
+            assert!(refused.is_none_or(|reason| !reason.is_empty()));
+            assert!(decode(&good[..at]).is_err());
+        }
+    }
 }
