@@ -1,7 +1,8 @@
 //! How far a kit's messages are all here: the `through` of its acknowledgements. Pure.
 //!
 //! A kit sends in order, so a hole below a message means that a message is still on its way, or was given up. `through` never covers a hole
-//! that may still be filled; after [`HOLE_PATIENCE`] it is passed over and counted.
+//! that may still be filled; after [`HOLE_PATIENCE`] it is passed over and counted. A kit that starts goes on at the time in milliseconds, so
+//! that its numbers grow over a lost disk too: what it leaps over never was a message, and is neither waited for nor counted.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// How long messages above a hole wait for the hole to be filled.
 pub const HOLE_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+/// A hole of more numbers than this is a leap: no kit's spool holds so many messages.
+pub const HOLE_SEQS_MAX: u64 = 200_000;
 /// The most messages above a hole that are remembered; one more and the hole is passed over.
 pub const ABOVE_HOLE_MAX: usize = 4096;
 
@@ -55,7 +58,11 @@ impl Watermark {
 
     fn rise(&mut self) -> bool {
         let before = self.through;
-        while let Some(next) = self.above.first().copied().filter(|seq| *seq == self.through() + 1) {
+        while let Some(next) = self.above.first().copied() {
+            let missing = next - self.through() - 1;
+            if (1..=HOLE_SEQS_MAX).contains(&missing) {
+                break;
+            }
             self.above.pop_first();
             self.through = Some(next);
         }
@@ -114,6 +121,18 @@ mod tests {
         assert_eq!(mark.lose_patience(at(62)), 0, "the next hole gets its own minute");
         assert_eq!(mark.lose_patience(at(121)), 3);
         assert_eq!((mark.through(), mark.has_hole()), (9, false));
+    }
+
+    #[test]
+    fn a_kit_that_starts_again_is_not_waited_for() {
+        let restart = 1_800_000_000_000;
+        let mut mark = check(&[41, 42, restart, restart + 1], &[41, 42, restart, restart + 1]);
+        assert!(!mark.has_hole());
+        assert_eq!(mark.lose_patience(at(600)), 0, "nothing was lost");
+        let mut mark = check(&[41, 43, restart, restart + 2], &[41, 41, 41, 41]);
+        assert_eq!(mark.lose_patience(at(61)), 1, "42 may still come, the leap behind it was none");
+        assert_eq!(mark.through(), restart);
+        check(&[1, 2 + HOLE_SEQS_MAX, 2], &[1, 1, 2]);
     }
 
     #[test]
