@@ -46,6 +46,7 @@ js-raised = Rød: %name, %what
 js-gone = håndteret
 js-red = rød
 js-changed = Alarmen er lige ændret. Det, du gør nu, afgøres ud fra det, du ser herunder.
+js-unsent = Ikke gjort: klinikkens server kunne ikke nås. Prøv igen, når siden er live.
 
 ## Farver
 mark-red = Rød

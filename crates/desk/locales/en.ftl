@@ -40,6 +40,7 @@ js-raised = Red: %name, %what
 js-gone = handled
 js-red = red
 js-changed = This alert has just changed. What you do now is decided on what you see below.
+js-unsent = Not done: the clinic's server could not be reached. Try again when the page is live.
 
 ## Colours
 mark-red = Red

@@ -2,6 +2,7 @@
 'use strict';
 (() => {
   const REFRESH_MS = 200; // at most five times a second, however much changes
+  const AGAIN_MS = 2000; // what could not be loaded is asked for again
   const STILL_MS = 15000; // a pointer that rests for so long is not about to click
   const { words, say, announce, tone, typing } = window.vagt;
   const list = document.getElementById('list');
@@ -18,7 +19,8 @@
   let pointer = null;
   let movedAt = 0;
   list.addEventListener('pointermove', (event) => { pointer = { x: event.clientX, y: event.clientY }; movedAt = Date.now(); });
-  list.addEventListener('pointerleave', () => { pointer = null; sweep(); if ((held || !above.hidden) && !list.matches(':focus-within')) toTop(); });
+  list.addEventListener('pointerleave', (event) => { pointer = null; sweep(); if (event.relatedTarget !== above) settle(); });
+  above.addEventListener('pointerleave', (event) => { if (!list.contains(event.relatedTarget)) settle(); });
   list.addEventListener('focusin', () => { movedAt = Date.now(); });
   const still = () => Date.now() - movedAt > STILL_MS;
 
@@ -33,6 +35,7 @@
 
   let held = false; // the list was scrolled by us, from its top, to keep a card where it was
   const toTop = () => { scroller().scrollTo({ top: 0 }); list.style.paddingBottom = ''; above.hidden = true; held = false; fresh.clear(); };
+  const settle = () => { if ((held || !above.hidden) && !list.matches(':focus-within')) toTop(); };
   above.addEventListener('click', toTop);
   const fresh = new Map();
   const showAbove = () => {
@@ -107,10 +110,15 @@
     if (!moved) return;
     const box = scroller();
     held ||= box.scrollTop < 1;
-    const short = box.scrollTop + moved - (box.scrollHeight - box.clientHeight);
-    if (short > 0) list.style.paddingBottom = `${parseFloat(getComputedStyle(list).paddingBottom) + short}px`;
-    box.scrollTop += moved;
+    const wanted = box.scrollTop + moved;
+    const room = () => box.scrollHeight - box.clientHeight;
+    if (wanted > room()) {
+      lengthen(box.clientHeight); // a list that did not fill its box has no room to measure before this
+      lengthen(wanted - room());
+    }
+    box.scrollTop = wanted;
   };
+  const lengthen = (pixels) => { list.style.paddingBottom = `${parseFloat(getComputedStyle(list).paddingBottom) + pixels}px`; };
 
   const aloud = () => {
     if (!reds.length) return;
@@ -178,18 +186,27 @@
     if (shown?.dataset.alert !== change.id || Number(shown.dataset.version) >= change.version) return;
     if (!open()) { showSoon(change.id); return; }
     stale = true;
-    if (!open().querySelector('.notice')) {
-      const notice = document.createElement('p');
-      notice.className = 'notice';
-      notice.setAttribute('role', 'alert');
-      notice.textContent = words.changed;
-      open().prepend(notice);
-    }
+    notify(words.changed);
   });
   document.addEventListener('vagt:resync', () => { refresh(); if (selected && !open()) show(selected); });
   document.addEventListener('vagt:beat', ({ detail: { beat, before } }) => {
     const same = before && before.kits_online === beat.kits_online && before.kits_offline === beat.kits_offline;
     if (before && !same) refresh();
+  });
+
+  // A sentence above what is being read, or in the dialog that is open.
+  const notify = (text) => {
+    const place = open() ?? detail.querySelector('article');
+    if (!place) return;
+    const notice = place.querySelector(':scope > .notice') ?? document.createElement('p');
+    notice.className = 'notice';
+    notice.setAttribute('role', 'alert');
+    notice.textContent = text;
+    place.prepend(notice);
+  };
+  document.addEventListener('htmx:sendError', ({ detail: { requestConfig } }) => {
+    if (requestConfig.verb === 'post') notify(words.unsent);
+    else setTimeout(() => { if (selected && !open()) show(selected); }, AGAIN_MS);
   });
 
   detail.addEventListener('click', (event) => {
@@ -227,11 +244,16 @@
     next.scrollIntoView({ block: 'nearest' });
     if (next.dataset.alert !== selected) select(next.dataset.alert);
   };
+  // A key means the chosen alert: while another is still shown, because this one is on its way, it does nothing.
+  const act = (key) => {
+    const shown = detail.querySelector('article');
+    if (shown && shown.dataset.alert === selected) shown.querySelector(`[data-key="${key}"]`)?.click();
+  };
   document.addEventListener('keydown', (event) => {
     if (typing(event)) return;
     if (event.key === 'j') move(1);
     else if (event.key === 'k') move(-1);
-    else if (event.key === 'a' || event.key === 'c') detail.querySelector(`[data-key="${event.key}"]`)?.click();
+    else if (event.key === 'a' || event.key === 'c') act(event.key);
     else return;
     event.preventDefault();
   });

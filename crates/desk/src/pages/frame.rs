@@ -117,7 +117,7 @@ fn not_live(app: &App, session: &Session, live: &Liveness) -> String {
 
 /// The words that the scripts say, by their key without `js-`.
 fn js_words(w: &Words) -> String {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "js-now",
         "js-min",
         "js-h",
@@ -131,6 +131,7 @@ fn js_words(w: &Words) -> String {
         "js-gone",
         "js-red",
         "js-changed",
+        "js-unsent",
     ];
     let words = KEYS.map(|key| (key.trim_start_matches("js-"), w.say(key)));
     serde_json::to_string(&words.into_iter().collect::<std::collections::BTreeMap<_, _>>()).expect("texts are JSON")

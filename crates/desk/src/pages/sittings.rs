@@ -25,8 +25,8 @@ pub struct Sittings {
 pub struct Sitting {
     /// When, in words.
     pub when: String,
-    /// One for each column.
-    pub cells: Vec<Option<Cell>>,
+    /// One for each column, as [`told`] chooses.
+    pub cells: Vec<Vec<Cell>>,
     /// What was answered.
     pub answers: Vec<String>,
 }
@@ -95,8 +95,8 @@ fn groups(messages: &[StoredMessage], most: usize) -> Vec<Vec<Item<'_>>> {
 }
 
 fn row(say: &Say<'_>, group: &[Item<'_>], vitals: &[Vital], plan: Option<&Plan>) -> Sitting {
-    let newest = |wanted: Vital| {
-        group.iter().find_map(|item| match item {
+    let readings = |wanted: Vital| {
+        group.iter().filter_map(move |item| match item {
             Item::Reading(reading) if reading.vital == wanted => Some(cell(say, reading, plan)),
             _ => None,
         })
@@ -107,8 +107,25 @@ fn row(say: &Say<'_>, group: &[Item<'_>], vitals: &[Vital], plan: Option<&Plan>)
     });
     Sitting {
         when: group.first().map(|item| say.when(item.at())).unwrap_or_default(),
-        cells: vitals.iter().map(|vital| newest(*vital)).collect(),
+        cells: vitals.iter().map(|vital| told(readings(*vital))).collect(),
         answers: answers.collect(),
+    }
+}
+
+/// Of one vital's values, newest first: the newest, and before it the worst where that was worse. A second try hides no first one.
+fn told(mut cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
+    let Some(newest) = cells.next() else { return Vec::new() };
+    let worst = cells.filter(|cell| rank(cell) > rank(&newest)).reduce(|worst, cell| {
+        if rank(&cell) >= rank(&worst) { cell } else { worst }
+    });
+    worst.into_iter().chain([newest]).collect()
+}
+
+fn rank(cell: &Cell) -> u8 {
+    match cell.mark {
+        "red" => 2,
+        "yellow" => 1,
+        _ => 0,
     }
 }
 
@@ -127,5 +144,31 @@ fn cell(say: &Say<'_>, reading: &Reading, plan: Option<&Plan>) -> Cell {
         mark: mark.map_or("none", mark_name),
         word: mark.map(|mark| say.mark(mark)).unwrap_or_default(),
         odd: (!odd.is_empty()).then(|| odd.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(newest_first: &[(&str, &'static str)], wanted: &[&str]) {
+        let cell = |(value, mark): &(&str, &'static str)| Cell {
+            value: (*value).to_owned(),
+            mark,
+            word: String::new(),
+            odd: None,
+        };
+        let told: Vec<_> = told(newest_first.iter().map(cell)).into_iter().map(|cell| cell.value).collect();
+        assert_eq!(told, wanted, "{newest_first:?}");
+    }
+
+    #[test]
+    fn a_second_try_hides_no_worse_first_one() {
+        check(&[], &[]);
+        check(&[("93", "green")], &["93"]);
+        check(&[("93", "green"), ("84", "red")], &["84", "93"]);
+        check(&[("93", "green"), ("87", "yellow"), ("84", "red"), ("82", "red")], &["82", "93"]);
+        check(&[("84", "red"), ("93", "green"), ("83", "red")], &["84"]);
+        check(&[("72.1", "none"), ("72", "none")], &["72.1"]);
     }
 }
