@@ -46,10 +46,15 @@ test('a hub that hangs', async (t) => {
 
 test('a hub that dies and comes back', async (t) => {
   watched.expect(/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/);
+  watched.expect(/htmx:(sendError|afterRequest)/);
   await clinic.publish(one, { spo2: 84, pulse: 90 });
   await card(page, one).waitFor();
   const before = await alertOf(page, one);
+  await card(page, one).getByRole('link').click();
+  await page.locator('#detail article', { hasText: one.name }).waitFor();
   await turnsNotLive(t, 'kill -9', () => clinic.hub.kill());
+  await page.keyboard.press('a');
+  await page.locator('#detail [role=alert]', { hasText: /^Not done: the clinic's server could not be reached\./ }).waitFor();
 
   await clinic.serve();
   await live(page);

@@ -164,15 +164,36 @@ test('j and k walk the queue, / finds by name, ? lists the keys', async () => {
   await mette.keyboard.press('Escape');
 });
 
+test('a key never acts on the alert that is still shown while the chosen one is on its way', async () => {
+  const sent = [];
+  const note = (request) => { if (request.method() === 'POST') sent.push(request.url()); };
+  mette.on('request', note);
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  await mette.route(/\/alerts\/[^/]+$/, async (route) => { await released; await route.continue(); });
+  await mette.keyboard.press('j');
+  await mette.locator(`li.card.selected[data-name="${five.name}"]`).waitFor();
+  await mette.keyboard.press('a');
+  await mette.keyboard.press('c');
+  assert.equal(await mette.locator('dialog[open]').count(), 0, 'no dialog about somebody else');
+  release();
+  await mette.locator('#detail article', { hasText: five.name }).waitFor();
+  await mette.unroute(/\/alerts\/[^/]+$/);
+  assert.deepEqual(sent, []);
+  mette.off('request', note);
+});
+
 test('what arrives does not move the card under the pointer', async () => {
   const aim = card(mette, four);
   await aim.hover();
   const { y } = await aim.boundingBox();
+  const shown = await mette.locator('#detail article').getAttribute('data-alert');
   await clinic.publish(two, { spo2: 82, pulse: 99 });
   await card(mette, two).waitFor({ state: 'attached' });
   await order(mette, [two, one, five, four]);
   assert.ok(Math.abs((await aim.boundingBox()).y - y) < 1, 'it stayed where it was');
   await mette.locator('#above', { hasText: '1 new above, red' }).click();
+  assert.equal(await mette.locator('#detail article').getAttribute('data-alert'), shown, 'the click went to the button, to no card');
   assert.equal(await mette.locator('#list').evaluate((list) => list.scrollTop), 0);
 });
 

@@ -61,3 +61,13 @@ test('the right one leads to the queue, and signing out ends it', async () => {
   assert.equal(new URL(page.url()).pathname, '/sign-in', 'the old cookie is worth nothing');
   assert.deepEqual(watched.faults, []);
 });
+
+test('an open queue whose session has ended goes to sign-in by itself', async () => {
+  const left = await open(browser);
+  await fillIn(left, clinic.http, METTE);
+  await left.locator('#cards').waitFor({ state: 'attached' });
+  const other = await left.context().newPage();
+  await other.goto(clinic.http);
+  await other.getByRole('button', { name: 'Sign out' }).click();
+  await left.waitForURL('**/sign-in');
+});
