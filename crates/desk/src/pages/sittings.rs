@@ -115,9 +115,9 @@ fn row(say: &Say<'_>, group: &[Item<'_>], vitals: &[Vital], plan: Option<&Plan>)
 /// Of one vital's values, newest first: the newest, and before it the worst where that was worse. A second try hides no first one.
 fn told(mut cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
     let Some(newest) = cells.next() else { return Vec::new() };
-    let worst = cells.filter(|cell| rank(cell) > rank(&newest)).reduce(|worst, cell| {
-        if rank(&cell) >= rank(&worst) { cell } else { worst }
-    });
+    let worst = cells
+        .filter(|cell| rank(cell) > rank(&newest))
+        .reduce(|worst, cell| if rank(&cell) >= rank(&worst) { cell } else { worst });
     worst.into_iter().chain([newest]).collect()
 }
 
