@@ -4,6 +4,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod directory;
+mod lock;
 pub mod pipeline;
 pub mod presence;
 pub mod roster;

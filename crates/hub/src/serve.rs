@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     directory::{Directories, Directory, programmes},
+    lock::Lock,
     pipeline::{ACTIONS_MAX, Parts, Pipeline, acks::Outbox},
     presence::Presence,
     roster::{self, Keeper},
@@ -74,6 +75,8 @@ pub struct Service {
     tasks: JoinSet<()>,
     stop: CancellationToken,
     close_pages: CancellationToken,
+    /// Let go last, when the store is closed.
+    _lock: Lock,
 }
 
 /// Runs the service until it is told to stop (SIGTERM, SIGINT).
@@ -107,7 +110,7 @@ impl Service {
     /// Any part that can't be opened, in a sentence.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let metrics = metrics_recorder()?;
-        let store = open_store(&config).await?;
+        let (lock, store) = open_store(&config).await?;
         let programmes = programmes(config.programmes.as_deref())?;
         let roster = roster::bring_in(&*store, &config, &programmes).await?;
         let directory = Directory::new(roster.clone(), &programmes, &config.zone)?;
@@ -160,7 +163,7 @@ impl Service {
             simulated: config.simulated,
         };
         let pages = tokio::spawn(serve_pages(pages, desk, close_pages.clone()));
-        Ok(Self { ready, store, pipeline, front_door, presence, outbox, pages, tasks, stop, close_pages })
+        Ok(Self { ready, store, pipeline, front_door, presence, outbox, pages, tasks, stop, close_pages, _lock: lock })
     }
 
     /// Where it can be reached.
@@ -208,9 +211,10 @@ impl Service {
     }
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(config: &Config) -> anyhow::Result<(Lock, Arc<dyn Store>)> {
     std::fs::create_dir_all(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
-    Ok(Arc::new(Sqlite::open(&config.store()).await?))
+    let lock = Lock::take(&config.data)?;
+    Ok((lock, Arc::new(Sqlite::open(&config.store()).await?)))
 }
 
 /// Nobody is connected when the service starts.
