@@ -80,6 +80,14 @@ test('a store that is stuck', async (t) => {
   await card(page, three).waitFor();
 });
 
+test('what goes to quarantine is seen on a page that was open before', async () => {
+  const link = page.locator('#to-quarantine');
+  assert.equal(await link.isVisible(), false);
+  await clinic.sent(clinic.send(one, 'this is no message'));
+  await link.waitFor();
+  assert.match(await link.textContent(), /1$/);
+});
+
 test('nothing else went wrong on the page', () => {
   assert.deepEqual(watched.faults, []);
 });

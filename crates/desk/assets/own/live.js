@@ -54,6 +54,13 @@
 
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`vagt:${name}`, { detail }));
 
+  // A count in the header, and what is shown once there is something to count.
+  const count = (id, number, shown) => {
+    put(document.getElementById(id), String(number));
+    if (number > 0) document.getElementById(shown).hidden = false;
+    else if (id === shown) document.getElementById(shown).hidden = true;
+  };
+
   const onBeat = (event) => {
     const before = beat;
     beat = JSON.parse(event.data);
@@ -62,7 +69,8 @@
     offset = lastBeatAt - heardAt;
     document.title = beat.red ? `(${beat.red} ${words.red}) ${title}` : title;
     put(document.getElementById('n-waiting'), String(beat.red + beat.yellow + beat.missing));
-    put(document.getElementById('n-quarantined'), String(beat.quarantined));
+    count('n-kits', beat.kits_offline, 'n-kits');
+    count('n-quarantined', beat.quarantined, 'to-quarantine');
     tell('beat', { beat, before });
     judge();
   };
