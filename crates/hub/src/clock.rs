@@ -1,6 +1,17 @@
 //! The one place of this crate that reads the wall clock.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+
+/// What is asked for the time: the wall clock, or a test's.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The hub's clock.
+#[must_use]
+pub fn wall() -> Clock {
+    Arc::new(now)
+}
 
 /// Now, by the hub's clock.
 #[must_use]

@@ -20,6 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock,
     config::Config,
     directory::{Directories, Directory, programmes},
     lock::Lock,
@@ -134,6 +135,7 @@ impl Service {
             directories: directories.clone(),
             actions: acted,
             outbox: Arc::clone(&outbox),
+            clock: clock::wall(),
             stop: stop.clone(),
         })
         .await?;

@@ -139,6 +139,7 @@ async fn open_beside(folder: &TempDir, days: i64, others: &str) -> Clinic {
         directories: Directories::fixed(directory),
         actions: acted,
         outbox: Arc::clone(&outbox),
+        clock: clock::wall(),
         stop: stop.clone(),
     };
     let pipeline = Pipeline::start(parts).await.unwrap();

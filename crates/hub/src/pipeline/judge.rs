@@ -28,7 +28,7 @@ use super::{
     work::{Committed, Owed, Work, refuse},
 };
 use crate::{
-    clock,
+    clock::Clock,
     directory::{Directories, Directory},
 };
 
@@ -67,6 +67,7 @@ pub(super) struct Judge {
     fresh: VecDeque<(u64, Fresh)>,
     committed: Arc<Committed>,
     work: Work,
+    clock: Clock,
     latest: Timestamp,
 }
 
@@ -76,6 +77,7 @@ impl Judge {
         directories: Directories,
         health: Arc<Health>,
         committed: Arc<Committed>,
+        clock: Clock,
     ) -> Self {
         Self {
             store,
@@ -88,6 +90,7 @@ impl Judge {
             fresh: VecDeque::from([(1, Fresh::new())]),
             committed,
             work: Work::new(1),
+            clock,
             latest: Timestamp::MIN,
         }
     }
@@ -99,11 +102,18 @@ impl Judge {
         let mut gathered = Vec::new();
         let (mut open, mut stopping) = (true, false);
         let mut send_at: Option<Instant> = None;
-        while open || !self.work.is_empty() {
+        let mut held = None;
+        while open || !gathered.is_empty() || held.is_some() || !self.work.is_empty() {
             if !stopping {
                 self.tick();
             }
-            let room = if open { self.work.room() } else { 0 };
+            if let Some(request) = held.take() {
+                held = self.act(request).await;
+            }
+            if !gathered.is_empty() && self.room() > 0 {
+                self.take(&mut gathered).await;
+            }
+            let room = if open && gathered.is_empty() { self.room() } else { 0 };
             let until_tick = self.until_tick();
             tokio::select! {
                 biased;
@@ -121,7 +131,7 @@ impl Judge {
                         break;
                     }
                 }
-                Some(request) = actions.recv(), if room > 0 => self.act(request).await,
+                Some(request) = actions.recv(), if held.is_none() => held = self.act(request).await,
                 directory = self.directories.changed() => {
                     self.adopt(directory);
                     self.load_missing(&loader);
@@ -142,13 +152,13 @@ impl Judge {
         let plans = self.directory.plans().values();
         let missing: Vec<_> = plans.filter(|plan| !self.charts.contains_key(plan.patient())).cloned().collect();
         if !missing.is_empty() {
-            tokio::spawn(load_all(Arc::clone(&self.store), missing, loader.clone()));
+            tokio::spawn(load_all(Arc::clone(&self.store), missing, loader.clone(), Arc::clone(&self.clock)));
         }
     }
 
     /// The time of the open batch. It never steps back, so that charts rebuilt from the store go the same way.
     fn now(&mut self) -> Timestamp {
-        self.latest = self.latest.max(clock::now());
+        self.latest = self.latest.max((self.clock)());
         self.work.at(self.latest)
     }
 
@@ -159,7 +169,12 @@ impl Judge {
         std::mem::replace(&mut self.work, Work::new(number))
     }
 
-    /// Takes in what has arrived.
+    /// How many messages the open batch takes.
+    fn room(&self) -> usize {
+        self.work.room((self.clock)())
+    }
+
+    /// Takes in what has arrived, or as much of it as the open batch takes.
     async fn take(&mut self, gathered: &mut Vec<Incoming>) {
         let committed = self.committed.number();
         while self.fresh.front().is_some_and(|(number, _)| *number <= committed) {
@@ -167,8 +182,23 @@ impl Judge {
         }
         self.learn(gathered).await;
         let stored = self.stored(gathered).await;
-        for incoming in gathered.drain(..) {
-            self.one(incoming, &stored).await;
+        let mut waiting = std::mem::take(gathered).into_iter().peekable();
+        while let Some(incoming) = waiting.peek() {
+            self.know(incoming).await;
+            if self.room() == 0 {
+                break;
+            }
+            let Some(incoming) = waiting.next() else { break };
+            self.one(incoming, &stored);
+        }
+        gathered.extend(waiting);
+    }
+
+    /// Loads the chart that a message is judged by. It may take as long as the store can't be read.
+    async fn know(&mut self, incoming: &Incoming) {
+        let patient = incoming.admitted.entry.as_ref().map(|entry| &entry.patient);
+        if let Some(plan) = patient.and_then(|patient| self.directory.plan(patient)).cloned() {
+            self.need_chart(&plan).await;
         }
     }
 
@@ -202,7 +232,7 @@ impl Judge {
     }
 
     /// One message: again, reused, or new.
-    async fn one(&mut self, incoming: Incoming, stored: &Fresh) {
+    fn one(&mut self, incoming: Incoming, stored: &Fresh) {
         let now = self.now();
         let Incoming { arrival, admitted, ack, _room } = incoming;
         let bytes = arrival.payload.len();
@@ -228,7 +258,7 @@ impl Judge {
                 }
                 self.work.batch.quarantined.extend(admitted.quarantined(&arrival.payload));
                 if let Some(entry) = admitted.entry {
-                    self.judge(entry, &arrival.payload, &mut owed, now).await;
+                    self.judge(entry, &arrival.payload, &mut owed, now);
                 }
             }
         }
@@ -251,7 +281,7 @@ impl Judge {
         }
     }
 
-    async fn judge(&mut self, mut entry: store::Entry, bytes: &[u8], owed: &mut Owed, now: Timestamp) {
+    fn judge(&mut self, mut entry: store::Entry, bytes: &[u8], owed: &mut Owed, now: Timestamp) {
         let Some(plan) = self.directory.plan(&entry.patient).cloned() else {
             let reason = format!("patient {} is not in the roster", entry.patient);
             owed.rejected = Some(reason.clone());
@@ -260,7 +290,6 @@ impl Judge {
             self.work.batch.quarantined.push(row);
             return;
         };
-        self.need_chart(&plan).await;
         let Some(chart) = self.charts.get_mut(&entry.patient) else { return };
         for reading in &mut entry.readings {
             if suspect_step(chart, reading).is_some() {
@@ -277,8 +306,7 @@ impl Judge {
     /// Loads a chart that is not in memory.
     async fn need_chart(&mut self, plan: &Plan) {
         if !self.charts.contains_key(plan.patient()) {
-            let now = clock::now();
-            let chart = until_read(&self.health, || charts::load(&*self.store, plan, now)).await;
+            let chart = until_read(&self.health, || charts::load(&*self.store, plan, (self.clock)())).await;
             self.chart_loaded(plan.patient(), chart);
         }
     }
@@ -302,9 +330,10 @@ impl Judge {
         }
     }
 
-    async fn act(&mut self, request: ActionRequest) {
+    /// What a nurse asks for. Gives it back if the open batch takes nothing now.
+    async fn act(&mut self, request: ActionRequest) -> Option<ActionRequest> {
         if request.reply.is_closed() {
-            return;
+            return None;
         }
         if let Some(why) = self.health.why() {
             return refuse(request, ActionRefused::Store(why));
@@ -313,30 +342,40 @@ impl Judge {
             return refuse(request, ActionRefused::Unknown);
         };
         self.need_chart(&plan).await;
+        if self.room() == 0 {
+            return Some(request);
+        }
+        self.act_now(request, &plan);
+        None
+    }
+
+    fn act_now(&mut self, request: ActionRequest, plan: &Plan) {
         let now = self.now();
         let Some(chart) = self.charts.get_mut(&request.patient) else { return };
         let before = chart.open_alerts().find(|alert| alert.id == request.alert).map(|alert| alert.version);
         match act(chart, request.alert, request.seen_version, &request.action, &request.by, now) {
-            Err(illegal) => refuse(request, illegal.into()),
+            Err(illegal) => {
+                refuse(request, illegal.into());
+            }
             Ok(change) if Some(change.alert.version) == before => {
                 self.work.answer_unchanged(request.reply, change);
             }
             Ok(change) => {
-                self.timers.set(&request.patient, next_tick(chart, &plan));
+                self.timers.set(&request.patient, next_tick(chart, plan));
                 self.work.answer(request.reply, change);
             }
         }
     }
 
     fn until_tick(&self) -> Duration {
-        let Some(next) = self.timers.next().filter(|_| self.work.room() > 0) else { return BEAT };
-        Duration::try_from(next.duration_since(clock::now())).unwrap_or(Duration::ZERO).min(BEAT)
+        let Some(next) = self.timers.next().filter(|_| self.room() > 0) else { return BEAT };
+        Duration::try_from(next.duration_since((self.clock)())).unwrap_or(Duration::ZERO).min(BEAT)
     }
 
     /// Judges the silences that are due. A sitting can only move a deadline to later, so it leaves the timer, and this looks again.
     fn tick(&mut self) {
-        let now = clock::now();
-        if self.work.room() == 0 {
+        let now = (self.clock)();
+        if self.room() == 0 {
             return;
         }
         for _ in 0..TICKS_MAX {
@@ -371,12 +410,12 @@ const TICK_PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_millis(100);
 
 /// Loads charts one after the other, so that silence is judged of patients too who send nothing. One that can't be read keeps nobody
 /// waiting: it is tried again when the others are done.
-async fn load_all(store: Arc<dyn Store>, plans: Vec<Arc<Plan>>, to: mpsc::Sender<(PatientId, Chart)>) {
+async fn load_all(store: Arc<dyn Store>, plans: Vec<Arc<Plan>>, to: mpsc::Sender<(PatientId, Chart)>, clock: Clock) {
     let mut waiting = plans;
     loop {
         let mut unread = Vec::new();
         for plan in waiting {
-            match charts::load(&*store, &plan, clock::now()).await {
+            match charts::load(&*store, &plan, clock()).await {
                 Ok(chart) => {
                     if to.send((plan.patient().clone(), chart)).await.is_err() {
                         return;
@@ -423,3 +462,6 @@ where
         sleep(READ_PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,8 @@
 //!
 //! The judge fills one open batch while the recorder commits the one before, and hands it over when the recorder is ready: an idle service
 //! commits each message at once, a busy one commits as many together as came meanwhile. A batch is bounded by messages and bytes; in time it
-//! is bounded by the commit under way and, in a crowd, a quarter of the last commit (see `work::Committed`). While the store refuses, the batch is kept and tried again, nothing is acknowledged, and the sources
+//! is bounded by the commit under way and, in a crowd, a quarter of the last commit (see `work::Committed`). One that has been open for longer
+//! than `BATCH_AGE_MAX` takes nothing more: its time would be wrong for what comes now. While the store refuses, the batch is kept and tried again, nothing is acknowledged, and the sources
 //! hold: the queue, the open batch and the batch being tried are all that waits.
 
 pub mod acks;
@@ -26,6 +27,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use desk::{ActionRequest, Board};
+use jiff::SignedDuration;
 use store::Store;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -34,6 +36,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock::Clock,
     directory::Directories,
     source::{Arrival, NotTaken, Taker},
 };
@@ -49,6 +52,8 @@ pub const INTAKE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const BATCH_MESSAGES_MAX: usize = 4096;
 /// The most bytes of payload of a batch.
 pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A batch that was opened longer ago takes nothing more in, since all of it is recorded at the time of its opening.
+pub const BATCH_AGE_MAX: SignedDuration = SignedDuration::from_secs(1);
 /// The most actions that wait for the judge.
 pub const ACTIONS_MAX: usize = 64;
 
@@ -64,6 +69,8 @@ pub struct Parts {
     pub actions: mpsc::Receiver<ActionRequest>,
     /// Where acknowledgements go.
     pub outbox: Arc<Outbox>,
+    /// What the judge goes by.
+    pub clock: Clock,
     /// Ends it: what was taken in is finished first.
     pub stop: CancellationToken,
 }
@@ -80,7 +87,7 @@ impl Pipeline {
     /// # Errors
     /// The store can't be read.
     pub async fn start(parts: Parts) -> Result<Self, store::StoreError> {
-        let Parts { store, board, directories, actions, outbox, stop } = parts;
+        let Parts { store, board, directories, actions, outbox, clock, stop } = parts;
         let (queue, arrivals) = mpsc::channel(QUEUE_MESSAGES_MAX);
         let (work, works) = mpsc::channel(1);
         let (ready, wanted) = mpsc::channel(1);
@@ -100,7 +107,7 @@ impl Pipeline {
             holes: Default::default(),
             quarantined,
         };
-        let judge = judge::Judge::new(store, directories.clone(), health, committed);
+        let judge = judge::Judge::new(store, directories.clone(), health, committed, clock);
         let channels = judge::Channels { arrivals, actions, work, wanted, stop };
         let tasks = [tokio::spawn(judge.run(channels)), tokio::spawn(recorder.run())];
         let bytes = Arc::new(Semaphore::new(INTAKE_BYTES_MAX));

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use triage::{AlertChange, Outcome};
 use vitals::KitId;
 
-use super::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
+use super::{BATCH_AGE_MAX, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
 
 /// One batch.
 pub(super) struct Work {
@@ -109,9 +109,11 @@ impl Work {
         !(entries.is_empty() && quarantined.is_empty() && assessments.is_empty() && alerts.is_empty())
     }
 
-    /// How many more messages it takes.
-    pub fn room(&self) -> usize {
-        if self.bytes >= BATCH_BYTES_MAX { 0 } else { BATCH_MESSAGES_MAX.saturating_sub(self.owed.len()) }
+    /// How many more messages it takes now. One that waits for the store takes none after a while: what comes then is recorded at its own
+    /// time, in the next.
+    pub fn room(&self, now: Timestamp) -> usize {
+        let old = !self.is_empty() && now.duration_since(self.batch.recorded_at) > BATCH_AGE_MAX;
+        if old || self.bytes >= BATCH_BYTES_MAX { 0 } else { BATCH_MESSAGES_MAX.saturating_sub(self.owed.len()) }
     }
 
     /// One more message.
@@ -138,9 +140,10 @@ impl Work {
     }
 }
 
-/// Tells a nurse that it was not done; nobody may be waiting any more.
-pub(super) fn refuse(request: ActionRequest, why: ActionRefused) {
+/// Tells a nurse that it was not done; nobody may be waiting any more. Nothing is left of the request.
+pub(super) fn refuse(request: ActionRequest, why: ActionRefused) -> Option<ActionRequest> {
     if request.reply.send(Err(why)).is_err() {
         tracing::debug!("an action was refused, and nobody waits for it any more");
     }
+    None
 }

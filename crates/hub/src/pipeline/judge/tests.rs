@@ -1,0 +1,123 @@
+//! The judge by itself: turned by hand, with a clock of its own and a real store.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use desk::Board;
+use jiff::{SignedDuration, tz::TimeZone};
+use store::Sqlite;
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::{
+    directory::{hex, programmes},
+    pipeline::admit::admit,
+    source::Arrival,
+};
+
+/// A clock that is set by hand.
+#[derive(Clone)]
+struct Hands(Arc<Mutex<Timestamp>>);
+
+impl Hands {
+    fn at(time: &str) -> Self {
+        Self(Arc::new(Mutex::new(time.parse().unwrap())))
+    }
+
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self, by: SignedDuration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
+    }
+
+    fn clock(&self) -> Clock {
+        let hands = self.clone();
+        Arc::new(move || hands.now())
+    }
+}
+
+struct Room {
+    judge: Judge,
+    store: Arc<Sqlite>,
+    hands: Hands,
+    gathered: Vec<Incoming>,
+    committed: Arc<Committed>,
+}
+
+/// A judge of one patient, watched for a day.
+async fn room(folder: &TempDir, hands: &Hands) -> Room {
+    let store = Arc::new(Sqlite::open(&folder.path().join("vagt.db")).await.unwrap());
+    let since = hands.now() - SignedDuration::from_hours(24);
+    let roster = format!(
+        "[[patient]]\nid = \"p-1\"\nname = \"Test Person\"\nprogramme = \"copd\"\nsince = \"{since}\"\n\
+         [[kit]]\nid = \"kit-1\"\npatient = \"p-1\"\nsecret_sha256 = \"{}\"\nsince = \"{since}\"\n",
+        hex(&[7; 32])
+    );
+    store.put_roster(&toml::from_str(&roster).unwrap(), hands.now()).await.unwrap();
+    let roster = store.roster().await.unwrap();
+    let directory = Directory::new(roster.clone(), &programmes(None).unwrap(), &TimeZone::UTC).unwrap();
+    let board = Board::new(Vec::new(), roster, Vec::new(), directory.plans().clone());
+    let health = Health::new(board, mpsc::channel(1).0.downgrade());
+    let committed = Arc::<Committed>::default();
+    let directories = Directories::fixed(directory);
+    let of_judge = Arc::clone(&store) as Arc<dyn Store>;
+    let judge = Judge::new(of_judge, directories, health, Arc::clone(&committed), hands.clock());
+    Room { judge, store, hands: hands.clone(), gathered: Vec::new(), committed }
+}
+
+impl Room {
+    /// A message of a healthy person comes, measured now.
+    fn comes(&mut self, seq: u64) {
+        let now = self.hands.now();
+        let payload = format!(
+            r#"{{"seq":{seq},"sent_at":"{now}","session":"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f","readings":[
+            {{"vital":"spo2","value":95,"unit":"%","measured_at":"{now}","clock":"device","device":"sim:1"}}]}}"#
+        );
+        let arrival = Arrival {
+            kit: "kit-1".parse().unwrap(),
+            payload: Bytes::from(payload),
+            refused: None,
+            received_at: now,
+            wants_ack: false,
+        };
+        let admitted = admit(&self.judge.directory, &arrival);
+        let _room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        self.gathered.push(Incoming { arrival, admitted, ack: None, _room });
+    }
+
+    async fn take(&mut self) {
+        self.judge.take(&mut self.gathered).await;
+    }
+
+    /// The open batch is stored.
+    async fn commit(&mut self) -> Work {
+        let work = self.judge.next_work();
+        self.store.commit(&work.batch).await.unwrap();
+        self.committed.set(work.number, work.owed.len(), Duration::ZERO);
+        work
+    }
+}
+
+#[tokio::test]
+async fn what_comes_to_an_old_batch_is_recorded_at_its_own_time_in_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let hands = Hands::at("2026-03-02T08:00:00Z");
+    let mut room = room(&folder, &hands).await;
+    let opened = hands.now();
+    room.comes(1);
+    room.take().await;
+    hands.turn(SignedDuration::from_hours(3));
+    room.comes(2);
+    room.comes(3);
+    room.take().await;
+    assert_eq!((room.judge.room(), room.gathered.len()), (0, 2), "the batch has waited for three hours");
+    let work = room.commit().await;
+    assert_eq!((work.owed.len(), work.batch.recorded_at), (1, opened));
+    room.take().await;
+    let work = room.commit().await;
+    assert_eq!((work.owed.len(), work.batch.recorded_at), (2, hands.now()));
+    assert!(room.gathered.is_empty());
+}
