@@ -380,6 +380,29 @@ async fn silence_is_judged_of_everybody_whose_chart_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_chart_that_makes_no_sense_stops_its_own_patient_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let since = (clock::now() - SignedDuration::from_hours(24)).to_string();
+    let others = format!(
+        "[[patient]]\nid = \"unreadable-1\"\nname = \"Test\"\nprogramme = \"copd\"\n\
+         [[kit]]\nid = \"kit-2\"\npatient = \"unreadable-1\"\nsecret_sha256 = \"{}\"\nsince = {since:?}\n",
+        hex(&[8; 32])
+    );
+    let clinic = open_beside(&folder, 1, &others).await;
+    let from_other = Arrival { kit: "kit-2".parse().unwrap(), ..arrival(&message(1, "84", now())) };
+    let bytes = from_other.payload.len() as u64;
+    timeout(Duration::from_secs(5), clinic.taker.take(from_other)).await.expect("it is acknowledged").unwrap();
+    timeout(Duration::from_secs(5), clinic.takes(&message(1, "95", now()))).await.expect("others go on").unwrap();
+    let reason = "the chart of patient unreadable-1 can't be read: message row 1: nonsense";
+    let rejected: Vec<_> = clinic.told().await.into_iter().flat_map(|acks| acks.rejected).collect();
+    assert_eq!((rejected.len(), rejected[0].seq, &*rejected[0].reason), (1, 1, reason));
+    let (rows, total) = clinic.store.quarantine(10).await.unwrap();
+    assert_eq!((total, rows[0].kit.as_str(), &*rows[0].reason, rows[0].bytes), (1, "kit-2", reason, bytes));
+    assert_eq!(clinic.store.stored().await.unwrap().readings, 2);
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_in_is_finished_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let clinic = open(&folder, 1).await;

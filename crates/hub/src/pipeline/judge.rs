@@ -184,22 +184,24 @@ impl Judge {
         let stored = self.stored(gathered).await;
         let mut waiting = std::mem::take(gathered).into_iter().peekable();
         while let Some(incoming) = waiting.peek() {
-            self.know(incoming).await;
+            let known = self.know(incoming).await;
             if self.room() == 0 {
                 break;
             }
             let Some(incoming) = waiting.next() else { break };
-            self.one(incoming, &stored);
+            self.one(incoming, &stored, known);
         }
         gathered.extend(waiting);
     }
 
-    /// Loads the chart that a message is judged by. It may take as long as the store can't be read.
-    async fn know(&mut self, incoming: &Incoming) {
-        let patient = incoming.admitted.entry.as_ref().map(|entry| &entry.patient);
-        if let Some(plan) = patient.and_then(|patient| self.directory.plan(patient)).cloned() {
-            self.need_chart(&plan).await;
-        }
+    /// Loads the chart that a message is judged by; else says why it can't be judged. It may take as long as the store can't be read.
+    async fn know(&mut self, incoming: &Incoming) -> Result<(), String> {
+        let Some(entry) = &incoming.admitted.entry else { return Ok(()) };
+        let patient = &entry.patient;
+        let Some(plan) = self.directory.plan(patient).cloned() else {
+            return Err(format!("patient {patient} is not in the roster"));
+        };
+        self.need_chart(&plan).await.map_err(|damage| format!("the chart of patient {patient} can't be read: {damage}"))
     }
 
     /// Learns how far kits are that have not been heard since the start.
@@ -232,7 +234,7 @@ impl Judge {
     }
 
     /// One message: again, reused, or new.
-    fn one(&mut self, incoming: Incoming, stored: &Fresh) {
+    fn one(&mut self, incoming: Incoming, stored: &Fresh, known: Result<(), String>) {
         let now = self.now();
         let Incoming { arrival, admitted, ack, _room } = incoming;
         let bytes = arrival.payload.len();
@@ -257,8 +259,10 @@ impl Judge {
                     self.remember(key, admitted.hash);
                 }
                 self.work.batch.quarantined.extend(admitted.quarantined(&arrival.payload));
-                if let Some(entry) = admitted.entry {
-                    self.judge(entry, &arrival.payload, &mut owed, now);
+                match (admitted.entry, known) {
+                    (None, _) => {}
+                    (Some(entry), Ok(())) => self.judge(entry, now),
+                    (Some(entry), Err(reason)) => self.set_aside(entry, &arrival.payload, reason, &mut owed),
                 }
             }
         }
@@ -281,15 +285,17 @@ impl Judge {
         }
     }
 
-    fn judge(&mut self, mut entry: store::Entry, bytes: &[u8], owed: &mut Owed, now: Timestamp) {
-        let Some(plan) = self.directory.plan(&entry.patient).cloned() else {
-            let reason = format!("patient {} is not in the roster", entry.patient);
-            owed.rejected = Some(reason.clone());
-            let (kit, seq, hash) = (entry.key.kit, Some(entry.key.seq), entry.hash);
-            let row = store::Quarantined { kit, seq, hash, bytes: bytes.to_vec(), reason, whole: true };
-            self.work.batch.quarantined.push(row);
-            return;
-        };
+    /// Nobody can judge this message: all of it is kept, and the kit is told.
+    fn set_aside(&mut self, entry: store::Entry, bytes: &[u8], reason: String, owed: &mut Owed) {
+        tracing::error!(patient = %entry.patient, kit = %entry.key.kit, "a message can't be judged: it is in quarantine, with the reason");
+        owed.rejected = Some(reason.clone());
+        let (kit, seq, hash) = (entry.key.kit, Some(entry.key.seq), entry.hash);
+        let row = store::Quarantined { kit, seq, hash, bytes: bytes.to_vec(), reason, whole: true };
+        self.work.batch.quarantined.push(row);
+    }
+
+    fn judge(&mut self, mut entry: store::Entry, now: Timestamp) {
+        let Some(plan) = self.directory.plan(&entry.patient) else { return };
         let Some(chart) = self.charts.get_mut(&entry.patient) else { return };
         for reading in &mut entry.readings {
             if suspect_step(chart, reading).is_some() {
@@ -298,17 +304,26 @@ impl Judge {
         }
         let sitting =
             Sitting { kit: &entry.key.kit, seq: entry.key.seq, readings: &entry.readings, answers: &entry.answers };
-        let outcome = assess(chart, &plan, &Event::Sitting(sitting), now);
+        let outcome = assess(chart, plan, &Event::Sitting(sitting), now);
         self.work.add(outcome);
         self.work.batch.entries.push(entry);
     }
 
-    /// Loads a chart that is not in memory.
-    async fn need_chart(&mut self, plan: &Plan) {
-        if !self.charts.contains_key(plan.patient()) {
-            let chart = until_read(&self.health, || charts::load(&*self.store, plan, (self.clock)())).await;
-            self.chart_loaded(plan.patient(), chart);
+    /// Loads a chart that is not in memory, however long the store can't be read. What is read and makes no sense stays so, and is told.
+    async fn need_chart(&mut self, plan: &Plan) -> Result<(), StoreError> {
+        if self.charts.contains_key(plan.patient()) {
+            return Ok(());
         }
+        let load = || async {
+            match charts::load(&*self.store, plan, (self.clock)()).await {
+                Err(damage @ StoreError::Corrupt { .. }) => Ok(Err(damage)),
+                Err(trouble) => Err(trouble),
+                Ok(chart) => Ok(Ok(chart)),
+            }
+        };
+        let chart = until_read(&self.health, load).await?;
+        self.chart_loaded(plan.patient(), chart);
+        Ok(())
     }
 
     /// A chart was loaded; one that is in memory already knows more.
@@ -341,7 +356,9 @@ impl Judge {
         let Some(plan) = self.directory.plan(&request.patient).cloned() else {
             return refuse(request, ActionRefused::Unknown);
         };
-        self.need_chart(&plan).await;
+        if let Err(damage) = self.need_chart(&plan).await {
+            return refuse(request, ActionRefused::Store(damage.to_string()));
+        }
         if self.room() == 0 {
             return Some(request);
         }
