@@ -5,13 +5,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    future::Future,
     sync::Arc,
     time::Duration,
 };
 
 use desk::{ActionRefused, ActionRequest};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use store::{KitSeq, Store, StoreError};
 use tokio::{
     sync::mpsc,
@@ -24,6 +23,7 @@ use vitals::{Flag, KitId, PatientId};
 use super::{
     Incoming, charts,
     health::{BEAT, Health},
+    loading::{load_all, until_read},
     timers::Timers,
     work::{Committed, Owed, Work, refuse},
 };
@@ -36,8 +36,8 @@ use crate::{
 const LOADED_MAX: usize = 64;
 /// Deadlines that are judged in one turn, so that readings are not held up by silence.
 const TICKS_MAX: usize = 256;
-/// How long a store that can't be read is left alone.
-const READ_PAUSE: Duration = Duration::from_millis(500);
+/// The clock may go back by this much without being followed: the judge's time stands still until it has come up again.
+const STEP_BACK_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 /// What comes to the judge and goes from it.
 pub(super) struct Channels {
@@ -68,7 +68,10 @@ pub(super) struct Judge {
     committed: Arc<Committed>,
     work: Work,
     clock: Clock,
+    /// The latest that the clock has said.
     latest: Timestamp,
+    /// The clock has gone back, and the charts are still those of before.
+    stepped_back: bool,
 }
 
 impl Judge {
@@ -92,18 +95,26 @@ impl Judge {
             work: Work::new(1),
             clock,
             latest: Timestamp::MIN,
+            stepped_back: false,
         }
     }
 
     pub async fn run(mut self, channels: Channels) {
         let Channels { mut arrivals, mut actions, work, mut wanted, stop } = channels;
-        let (loader, mut loaded) = mpsc::channel(LOADED_MAX);
+        let (mut loader, mut loaded) = mpsc::channel(LOADED_MAX);
+        self.watch_clock();
         self.load_missing(&loader);
         let mut gathered = Vec::new();
         let (mut open, mut stopping) = (true, false);
         let mut send_at: Option<Instant> = None;
         let mut held = None;
         while open || !gathered.is_empty() || held.is_some() || !self.work.is_empty() {
+            self.watch_clock();
+            if self.may_start_anew() {
+                self.start_anew();
+                (loader, loaded) = mpsc::channel(LOADED_MAX);
+                self.load_missing(&loader);
+            }
             if !stopping {
                 self.tick();
             }
@@ -156,10 +167,39 @@ impl Judge {
         }
     }
 
-    /// The time of the open batch. It never steps back, so that charts rebuilt from the store go the same way.
+    /// The time of the open batch. It does not step back, so that charts rebuilt from the store go the same way.
     fn now(&mut self) -> Timestamp {
         self.latest = self.latest.max((self.clock)());
         self.work.at(self.latest)
+    }
+
+    /// Sees a clock that has been set back: the charts hold as judged what is still to come.
+    fn watch_clock(&mut self) {
+        let now = (self.clock)();
+        if !self.is_behind(now) {
+            self.latest = self.latest.max(now);
+        } else if !self.stepped_back {
+            self.stepped_back = true;
+            metrics::counter!("vagt_clock_stepped_back_total").increment(1);
+            tracing::warn!("the clock went from {} back to {now}: every chart is loaded anew", self.latest);
+        }
+    }
+
+    fn is_behind(&self, now: Timestamp) -> bool {
+        self.latest.duration_since(now) > STEP_BACK_MAX
+    }
+
+    /// Is everything stored that the charts know of? Until then nothing is taken in.
+    fn may_start_anew(&self) -> bool {
+        self.stepped_back && self.work.is_empty() && self.committed.number() + 1 >= self.work.number
+    }
+
+    /// Goes by the clock again. The charts are derived: they come again from what is stored.
+    fn start_anew(&mut self) {
+        self.charts.clear();
+        self.timers = Timers::default();
+        self.latest = (self.clock)();
+        self.stepped_back = false;
     }
 
     /// The open batch; the next is opened.
@@ -171,7 +211,8 @@ impl Judge {
 
     /// How many messages the open batch takes.
     fn room(&self) -> usize {
-        self.work.room((self.clock)())
+        let now = (self.clock)();
+        if self.stepped_back || self.is_behind(now) { 0 } else { self.work.room(now) }
     }
 
     /// Takes in what has arrived, or as much of it as the open batch takes.
@@ -423,62 +464,7 @@ async fn due(at: Option<Instant>) {
 }
 
 /// The same patient is not judged for silence more often than this.
-const TICK_PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_millis(100);
-
-/// Loads charts one after the other, so that silence is judged of patients too who send nothing. One that can't be read keeps nobody
-/// waiting: it is tried again when the others are done.
-async fn load_all(store: Arc<dyn Store>, plans: Vec<Arc<Plan>>, to: mpsc::Sender<(PatientId, Chart)>, clock: Clock) {
-    let mut waiting = plans;
-    loop {
-        let mut unread = Vec::new();
-        for plan in waiting {
-            match charts::load(&*store, &plan, clock()).await {
-                Ok(chart) => {
-                    if to.send((plan.patient().clone(), chart)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(_) if to.is_closed() => return,
-                Err(error) => {
-                    tracing::error!(patient = %plan.patient(), "silence is not judged, a chart can't be loaded yet: {error}");
-                    unread.push(plan);
-                }
-            }
-        }
-        if unread.is_empty() {
-            return;
-        }
-        waiting = unread;
-        sleep(READ_PAUSE).await;
-    }
-}
-
-/// Reads, again and again until it works: nothing can be judged without.
-async fn until_read<T, F, Fut>(health: &Health, read: F) -> T
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = Result<T, StoreError>>,
-{
-    let mut failed = false;
-    loop {
-        match read().await {
-            Ok(value) => {
-                if failed {
-                    health.well();
-                }
-                return value;
-            }
-            Err(error) => {
-                failed = true;
-                if health.trouble(&error.to_string()) {
-                    tracing::error!("the store can't be read, everything waits: {error}");
-                }
-                health.judge_alive();
-            }
-        }
-        sleep(READ_PAUSE).await;
-    }
-}
+const TICK_PAUSE: SignedDuration = SignedDuration::from_millis(100);
 
 #[cfg(test)]
 mod tests;

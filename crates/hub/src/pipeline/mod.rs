@@ -18,6 +18,7 @@ pub mod admit;
 pub mod charts;
 pub mod health;
 mod judge;
+mod loading;
 mod record;
 mod timers;
 pub mod watermark;

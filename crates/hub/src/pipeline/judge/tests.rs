@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use desk::Board;
-use jiff::{SignedDuration, tz::TimeZone};
+use jiff::tz::TimeZone;
 use store::Sqlite;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -71,10 +71,14 @@ async fn room(folder: &TempDir, hands: &Hands) -> Room {
 impl Room {
     /// A message of a healthy person comes, measured now.
     fn comes(&mut self, seq: u64) {
+        self.comes_from(seq, self.hands.now());
+    }
+
+    fn comes_from(&mut self, seq: u64, measured_at: Timestamp) {
         let now = self.hands.now();
         let payload = format!(
             r#"{{"seq":{seq},"sent_at":"{now}","session":"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f","readings":[
-            {{"vital":"spo2","value":95,"unit":"%","measured_at":"{now}","clock":"device","device":"sim:1"}}]}}"#
+            {{"vital":"spo2","value":95,"unit":"%","measured_at":"{measured_at}","clock":"device","device":"sim:1"}}]}}"#
         );
         let arrival = Arrival {
             kit: "kit-1".parse().unwrap(),
@@ -120,4 +124,104 @@ async fn what_comes_to_an_old_batch_is_recorded_at_its_own_time_in_the_next() {
     let work = room.commit().await;
     assert_eq!((work.owed.len(), work.batch.recorded_at), (2, hands.now()));
     assert!(room.gathered.is_empty());
+}
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+impl Room {
+    /// What the judge's loop does as time passes.
+    async fn turn(&mut self) {
+        self.judge.watch_clock();
+        if self.judge.may_start_anew() {
+            self.judge.start_anew();
+        }
+        let plans: Vec<_> = self.judge.directory.plans().values().cloned().collect();
+        for plan in plans {
+            self.judge.need_chart(&plan).await.unwrap();
+        }
+        self.judge.tick();
+    }
+
+    /// The open alert's deadlines of silence.
+    async fn told(&self) -> Vec<Timestamp> {
+        let open = self.store.open_alerts(None).await.unwrap();
+        let reasons = open.iter().flat_map(|alert| &alert.findings).map(|finding| &finding.reason);
+        let of = |reason: &triage::Reason| match reason {
+            triage::Reason::Missing { overdue_at, .. } => Some(*overdue_at),
+            _ => None,
+        };
+        reasons.filter_map(of).collect()
+    }
+}
+
+/// The clock leaps ahead by a year while a message comes, and back.
+async fn leap(room: &mut Room) -> Timestamp {
+    room.turn().await;
+    room.comes(1);
+    room.take().await;
+    room.commit().await;
+    room.hands.turn(DAY * 365);
+    room.comes_from(2, room.hands.now() - DAY * 365);
+    room.take().await;
+    assert!(room.gathered.is_empty());
+    let work = room.commit().await;
+    assert_eq!(work.batch.recorded_at, room.hands.now());
+    room.hands.turn(MINUTE - DAY * 365);
+    room.hands.now()
+}
+
+/// Was a silence told that came after the leap, within the days since?
+async fn is_told(room: &Room, since: Timestamp) -> bool {
+    room.told().await.iter().any(|overdue| since < *overdue && *overdue <= room.hands.now())
+}
+
+#[tokio::test]
+async fn silence_is_judged_after_the_clock_leapt_and_came_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut room = room(&folder, &Hands::at("2026-03-02T08:00:00Z")).await;
+    let back = leap(&mut room).await;
+    room.comes(3);
+    assert_eq!(room.judge.room(), 0, "nothing is taken in by charts of a year ahead");
+    room.turn().await;
+    room.take().await;
+    let work = room.commit().await;
+    assert_eq!((work.owed.len(), work.batch.recorded_at), (1, back), "the clock is followed again");
+    room.hands.turn(DAY * 4);
+    room.turn().await;
+    room.commit().await;
+    assert!(is_told(&room, back).await, "{:?}", room.told().await);
+}
+
+#[tokio::test]
+async fn charts_wait_for_what_is_not_stored_before_they_follow_the_clock_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut room = room(&folder, &Hands::at("2026-03-02T08:00:00Z")).await;
+    room.turn().await;
+    room.comes(1);
+    room.take().await;
+    room.hands.turn(-MINUTE * 2);
+    room.turn().await;
+    assert!(room.judge.stepped_back && !room.judge.may_start_anew(), "its batch is open");
+    let work = room.judge.next_work();
+    assert!(!room.judge.may_start_anew(), "its batch is being committed");
+    room.store.commit(&work.batch).await.unwrap();
+    room.committed.set(work.number, 1, Duration::ZERO);
+    room.turn().await;
+    assert_eq!((room.judge.stepped_back, room.judge.latest), (false, room.hands.now()));
+}
+
+#[tokio::test]
+async fn silence_is_judged_by_a_restart_after_the_clock_leapt() {
+    let folder = tempfile::tempdir().unwrap();
+    let hands = Hands::at("2026-03-02T08:00:00Z");
+    let mut first = room(&folder, &hands).await;
+    let back = leap(&mut first).await;
+    first.store.close().await;
+    let mut room = room(&folder, &hands).await;
+    room.turn().await;
+    room.hands.turn(DAY * 4);
+    room.turn().await;
+    room.commit().await;
+    assert!(is_told(&room, back).await, "{:?}", room.told().await);
 }
