@@ -288,7 +288,12 @@ async fn poison_is_kept_told_and_blocks_nobody() {
     let stored = clinic.store.stored().await.unwrap();
     assert_eq!((stored.messages, stored.readings), (2, 3), "the pulse beside the impossible SpO2 is kept");
     clinic.takes("{\"seq\":1}").await.unwrap();
-    assert_eq!(clinic.store.quarantine(10).await.unwrap().1, 4, "the same poison again is the same");
+    clinic.takes("not json").await.unwrap();
+    let reused = message(3, "50", now());
+    for _ in 0..3 {
+        clinic.takes(&reused).await.unwrap();
+    }
+    assert_eq!(clinic.store.quarantine(10).await.unwrap().1, 5, "the same poison again is the same");
     clinic.close().await;
 }
 

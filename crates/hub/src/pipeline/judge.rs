@@ -24,6 +24,7 @@ use super::{
     Incoming, charts,
     health::{BEAT, Health},
     loading::{load_all, until_read},
+    poison::Poison,
     timers::Timers,
     work::{Committed, Owed, Work, refuse},
 };
@@ -65,6 +66,7 @@ pub(super) struct Judge {
     last: HashMap<KitId, u64>,
     /// At most three batches: committed a moment ago, being committed, open.
     fresh: VecDeque<(u64, Fresh)>,
+    poison: Poison,
     committed: Arc<Committed>,
     work: Work,
     clock: Clock,
@@ -91,6 +93,7 @@ impl Judge {
             timers: Timers::default(),
             last: HashMap::new(),
             fresh: VecDeque::from([(1, Fresh::new())]),
+            poison: Poison::default(),
             committed,
             work: Work::new(1),
             clock,
@@ -293,13 +296,15 @@ impl Judge {
             Some(_) => {
                 let row = admitted.reused(&arrival.payload);
                 owed.rejected = Some(row.reason.clone());
-                self.work.batch.quarantined.push(row);
+                self.quarantine(row, now);
             }
             None => {
                 if let Some(key) = key {
                     self.remember(key, admitted.hash);
                 }
-                self.work.batch.quarantined.extend(admitted.quarantined(&arrival.payload));
+                if let Some(row) = admitted.quarantined(&arrival.payload) {
+                    self.quarantine(row, now);
+                }
                 match (admitted.entry, known) {
                     (None, _) => {}
                     (Some(entry), Ok(())) => self.judge(entry, now),
@@ -323,6 +328,16 @@ impl Judge {
         *last = key.seq.max(*last);
         if let Some((_, open)) = self.fresh.back_mut() {
             open.insert(key, hash);
+        }
+    }
+
+    /// Keeps what can't be used, unless the same was kept a short while ago. The mark that a seq was seen is kept always.
+    fn quarantine(&mut self, row: store::Quarantined, now: Timestamp) {
+        let is_mark = row.whole && row.seq.is_some();
+        if is_mark || self.poison.is_news(&row, now) {
+            self.work.batch.quarantined.push(row);
+        } else {
+            metrics::counter!("vagt_quarantine_repeated_total").increment(1);
         }
     }
 

@@ -19,6 +19,7 @@ pub mod charts;
 pub mod health;
 mod judge;
 mod loading;
+mod poison;
 mod record;
 mod timers;
 pub mod watermark;
