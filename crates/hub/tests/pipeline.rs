@@ -5,7 +5,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -113,6 +113,11 @@ async fn open(folder: &TempDir, days: i64) -> Clinic {
 
 /// The same, with others in the roster.
 async fn open_beside(folder: &TempDir, days: i64, others: &str) -> Clinic {
+    open_by(folder, days, others, clock::wall()).await
+}
+
+/// The same, by this clock.
+async fn open_by(folder: &TempDir, days: i64, others: &str, clock: clock::Clock) -> Clinic {
     let inner = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
     let store = Arc::new(Border {
         inner,
@@ -120,13 +125,13 @@ async fn open_beside(folder: &TempDir, days: i64, others: &str) -> Clinic {
         lies: AtomicBool::new(false),
         held: Default::default(),
     });
-    let since = (clock::now() - SignedDuration::from_hours(24 * days)).to_string();
+    let since = (now() - SignedDuration::from_hours(24 * days)).to_string();
     let roster = format!(
         "[[patient]]\nid = \"p-1\"\nname = \"Test Person\"\nprogramme = \"copd\"\nsince = {since:?}\n\
          [[kit]]\nid = \"kit-1\"\npatient = \"p-1\"\nsecret_sha256 = \"{}\"\nsince = {since:?}\n{others}",
         hex(&[7; 32])
     );
-    store.put_roster(&toml::from_str(&roster).unwrap(), clock::now()).await.unwrap();
+    store.put_roster(&toml::from_str(&roster).unwrap(), now()).await.unwrap();
     let roster = store.roster().await.unwrap();
     let directory = Directory::new(roster.clone(), &programmes(None).unwrap(), &TimeZone::UTC).unwrap();
     let alerts = store.open_alerts(None).await.unwrap();
@@ -139,7 +144,7 @@ async fn open_beside(folder: &TempDir, days: i64, others: &str) -> Clinic {
         directories: Directories::fixed(directory),
         actions: acted,
         outbox: Arc::clone(&outbox),
-        clock: clock::wall(),
+        clock,
         stop: stop.clone(),
     };
     let pipeline = Pipeline::start(parts).await.unwrap();
@@ -404,6 +409,27 @@ async fn a_chart_that_makes_no_sense_stops_its_own_patient_alone() {
     let (rows, total) = clinic.store.quarantine(10).await.unwrap();
     assert_eq!((total, rows[0].kit.as_str(), &*rows[0].reason, rows[0].bytes), (1, "kit-2", reason, bytes));
     assert_eq!(clinic.store.stored().await.unwrap().readings, 2);
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_leapt_and_came_back_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let ahead = Arc::new(AtomicI64::new(0));
+    let hours = Arc::clone(&ahead);
+    let clock = Arc::new(move || now() + SignedDuration::from_hours(hours.load(Ordering::SeqCst)));
+    let clinic = open_by(&folder, 1, "", clock).await;
+    for (seq, hours) in [(1, 0), (2, 24 * 365), (3, 0), (4, 0)] {
+        ahead.store(hours, Ordering::SeqCst);
+        let taken = timeout(Duration::from_secs(5), clinic.takes(&message(seq, "95", now()))).await;
+        taken.expect("it is taken in and acknowledged").unwrap();
+    }
+    let stored = clinic.store.messages(&"p-1".parse().unwrap(), Timestamp::MIN).await.unwrap();
+    let in_future: Vec<_> = stored.iter().map(|message| message.recorded_at > now()).collect();
+    assert_eq!(in_future, [false, true, false, false], "the clock is followed");
+    let before = clinic.waits(1).await;
+    ahead.store(24 * 15, Ordering::SeqCst);
+    assert_eq!(clinic.waits(before.version + 1).await.mark, Mark::Blue, "who is silent now is missed");
     clinic.close().await;
 }
 
