@@ -27,7 +27,9 @@ impl Lock {
         let path = folder.join(LOCK_FILE);
         let shown = path.display();
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.with_context(|| shown.to_string())?;
+        let file = file.with_context(|| {
+            format!("{shown} can't be written: choose another `data`, or let this user write there")
+        })?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => {
@@ -54,5 +56,8 @@ mod tests {
         assert!(refused.ends_with(wanted), "{refused}");
         drop(first);
         assert!(Lock::take(folder.path()).is_ok());
+
+        let nowhere = format!("{:#}", Lock::take(&folder.path().join("nowhere")).unwrap_err());
+        assert!(nowhere.contains("nowhere/vagt.lock can't be written: choose another `data`"), "{nowhere}");
     }
 }

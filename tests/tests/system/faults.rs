@@ -209,7 +209,7 @@ async fn a_store_that_cannot_be_used_is_refused_with_a_sentence() -> Result<()> 
 
     fs::remove_dir_all(clinic.path("data"))?;
     std::os::unix::fs::symlink("/sys/kernel", clinic.path("data"))?;
-    refused(&clinic, "vagt.db").await
+    refused(&clinic, "vagt.lock can't be written").await
 }
 
 /// `vagt serve` ends with 1 and one sentence that says so.
