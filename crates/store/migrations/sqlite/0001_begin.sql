@@ -1,4 +1,4 @@
--- Version 1. Times are nanoseconds since 1970 (UTC). See docs/decisions/0020 for why readings carry no index.
+-- Version 1. Times are nanoseconds since 1970 (UTC). See docs/decisions/0020 for why messages and readings carry no index.
 
 -- Long texts that repeat, each as a small number. Rows are only ever added.
 CREATE TABLE kit_key (
@@ -23,26 +23,58 @@ CREATE TABLE channel (
 ) STRICT;
 
 -- One row for each (kit, seq) ever stored: the dedupe mark. A message that is in quarantine as a whole has its mark here and no patient.
+-- It is found by its chains alone: `previous_of_kit` is the kit's message before it, whose seq is lower (none for the first and for strays);
+-- `previous_of_patient` is the patient's message recorded before it.
 -- Its readings and answers are the rows from *_from, *_count of them: rowids are given in one piece by the single writer.
--- `latest` is the later of recorded_at and the newest measured_at, so nothing in the message is newer. No foreign keys on this table and the
--- next two: the keys are made in the same transaction, and a check of each would be a look-up for every reading.
+-- `latest`: nothing in the message, or in those before it in the patient's chain, was recorded or measured later. No foreign keys on this
+-- table and the next ones: the keys are made in the same transaction, and a check of each would be a look-up for every reading.
 CREATE TABLE message (
-    id            INTEGER PRIMARY KEY,
-    kit           INTEGER NOT NULL,
-    seq           INTEGER NOT NULL,
-    hash          BLOB NOT NULL,
-    patient       INTEGER,
-    session       BLOB,
-    sent_at       INTEGER,
-    recorded_at   INTEGER NOT NULL,
-    latest        INTEGER NOT NULL,
-    reading_from  INTEGER NOT NULL,
-    reading_count INTEGER NOT NULL,
-    answer_from   INTEGER NOT NULL,
-    answer_count  INTEGER NOT NULL
+    id                  INTEGER PRIMARY KEY,
+    kit                 INTEGER NOT NULL,
+    seq                 INTEGER NOT NULL,
+    previous_of_kit     INTEGER,
+    hash                BLOB NOT NULL,
+    patient             INTEGER,
+    previous_of_patient INTEGER,
+    session             BLOB,
+    sent_at             INTEGER,
+    recorded_at         INTEGER NOT NULL,
+    latest              INTEGER NOT NULL,
+    reading_from        INTEGER NOT NULL,
+    reading_count       INTEGER NOT NULL,
+    answer_from         INTEGER NOT NULL,
+    answer_count        INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX message_once ON message (kit, seq);
-CREATE INDEX message_of ON message (patient, latest) WHERE patient IS NOT NULL;
+
+-- Where each chain ends.
+CREATE TABLE kit_end (
+    kit     INTEGER PRIMARY KEY,
+    id      INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    chained INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE patient_end (
+    patient INTEGER PRIMARY KEY,
+    id      INTEGER NOT NULL,
+    latest  INTEGER NOT NULL
+) STRICT;
+
+-- Every 256th message of a kit's chain, from where to walk back.
+CREATE TABLE kit_mark (
+    kit INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    id  INTEGER NOT NULL,
+    PRIMARY KEY (kit, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Messages that came after one of a higher seq: not in the kit's chain.
+CREATE TABLE stray (
+    kit INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    id  INTEGER NOT NULL,
+    PRIMARY KEY (kit, seq)
+) STRICT, WITHOUT ROWID;
 
 -- Append only. The value is mantissa / 10^scale, so that 93 and 93.0 stay different; what does not fit that is the mantissa as text.
 CREATE TABLE reading (
@@ -165,7 +197,7 @@ CREATE TABLE ping (
 INSERT INTO ping VALUES (1, 0);
 
 -- Published: dashboards read these and nothing else. Times are seconds since 1970. No names.
--- The cross joins fix the order: a message finds its readings, never the other way round.
+-- The cross joins fix the order: a patient finds the messages of the chain, a message finds its readings, never the other way round.
 CREATE VIEW v_readings AS
 SELECT
     p.patient,
@@ -186,7 +218,17 @@ SELECT
     c.device,
     c.flags
 FROM patient_key p
-JOIN message m ON m.patient = p.key
+CROSS JOIN patient_end e ON e.patient = p.key
+CROSS JOIN json_each((
+    WITH RECURSIVE chain (id) AS (
+        SELECT e.id
+        UNION ALL
+        SELECT b.previous_of_patient FROM chain CROSS JOIN message b ON b.id = chain.id
+        WHERE b.previous_of_patient IS NOT NULL
+    )
+    SELECT json_group_array(id) FROM chain
+)) link
+CROSS JOIN message m ON m.id = link.value
 CROSS JOIN kit_key k ON k.key = m.kit
 CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
 CROSS JOIN channel c ON c.key = r.channel;
@@ -213,7 +255,8 @@ SELECT
     k.since / 1e9 AS since,
     h.online,
     h.at / 1e9 AS heard_at,
-    (SELECT max(m.seq) FROM message m WHERE m.kit = key.key) AS last_seq
+    e.seq AS last_seq
 FROM kit k
 LEFT JOIN heard h ON h.kit = k.id
-LEFT JOIN kit_key key ON key.kit = k.id;
+LEFT JOIN kit_key key ON key.kit = k.id
+LEFT JOIN kit_end e ON e.kit = key.key;

@@ -3,6 +3,7 @@
 //! A case gets a way to open one store, empty at first; opening it again finds what was committed.
 
 mod alerts;
+mod chains;
 mod messages;
 mod people;
 pub(crate) mod sample;
@@ -75,6 +76,13 @@ cases! {
     messages::a_reader_sees_whole_batches_while_another_writes,
     messages::a_big_batch,
     messages::a_closed_store_refuses,
+    chains::a_stray_below_the_last_is_kept_and_known,
+    chains::a_repeat_is_known_however_long_ago,
+    chains::a_repeat_of_a_stray_is_refused,
+    chains::a_patients_history_goes_across_kits,
+    chains::a_refused_batch_leaves_every_end_where_it_was,
+    chains::a_clock_set_back_hides_nothing,
+    chains::another_writers_messages_are_known,
     alerts::an_alert_comes_back_with_its_history,
     alerts::only_the_open_ones_are_open,
     alerts::a_closed_alert_makes_room_for_the_next_in_one_batch,

@@ -1,22 +1,21 @@
 //! Step 7, record: one batch, one transaction. This is the hot path: what is done for each reading is a look-up in memory and four numbers.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::LazyLock,
-};
+use std::{collections::HashMap, sync::LazyLock};
 
+use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 use triage::{Alert, AlertChange, State};
 
 use super::{
     Sqlite,
+    chain::{Chains, OfKit, OfPatient},
     convert::{nanos, push_value, to_json},
     insert::Insert,
     keys::Keys,
     read, trouble,
     writer::Write,
 };
-use crate::{Batch, Entry, KitSeq, Quarantined, Store as _, StoreError};
+use crate::{Batch, Entry, KitSeq, Quarantined, StoreError};
 
 static READINGS: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("INSERT INTO reading (channel, mantissa, scale, measured_at) VALUES", 4));
@@ -26,9 +25,9 @@ static ANSWERS: LazyLock<Insert> = LazyLock::new(|| {
 });
 
 static MESSAGES: LazyLock<Insert> = LazyLock::new(|| {
-    let columns = "kit, seq, hash, patient, session, sent_at, recorded_at, latest, \
+    let columns = "id, kit, seq, previous_of_kit, hash, patient, previous_of_patient, session, sent_at, recorded_at, latest, \
                    reading_from, reading_count, answer_from, answer_count";
-    Insert::new(&format!("INSERT INTO message ({columns}) VALUES"), 12)
+    Insert::new(&format!("INSERT INTO message ({columns}) VALUES"), 15)
 });
 
 static QUARANTINE: LazyLock<Insert> = LazyLock::new(|| {
@@ -55,14 +54,11 @@ pub(super) async fn commit(store: &Sqlite, batch: &Batch) -> Result<(), StoreErr
     match record(&mut write, batch).await {
         Ok(()) => write.commit().await,
         Err(Failure::Known(error)) => Err(error),
-        Err(Failure::Database(error)) => {
-            drop(write);
-            Err(explain(store, batch, error).await)
-        }
+        Err(Failure::Database(error)) => Err(store.trouble(error)),
     }
 }
 
-/// Why a batch was not recorded: said already, or still to be found out.
+/// Why a batch was not recorded: in our words, or in the database's.
 enum Failure {
     Known(StoreError),
     Database(sqlx::Error),
@@ -76,11 +72,12 @@ impl From<sqlx::Error> for Failure {
 
 async fn record(write: &mut Write<'_>, batch: &Batch) -> Result<(), Failure> {
     let (conn, keys) = write.parts();
-    if !batch.entries.is_empty() {
-        record_messages(conn, keys, batch).await?;
-    }
-    if !batch.quarantined.is_empty() {
-        record_quarantined(conn, keys, batch).await?;
+    keys.make_room();
+    if !batch.entries.is_empty() || !batch.quarantined.is_empty() {
+        let mut chains = Chains::begin(conn).await?;
+        record_messages(conn, keys, &mut chains, batch).await?;
+        record_quarantined(conn, keys, &mut chains, batch).await?;
+        chains.write(conn).await?;
     }
     if !batch.assessments.is_empty() {
         record_assessments(conn, keys, batch).await?;
@@ -90,17 +87,26 @@ async fn record(write: &mut Write<'_>, batch: &Batch) -> Result<(), Failure> {
 
 /// A message's numbers in the database.
 struct Placed {
-    kit: i64,
-    patient: i64,
+    of_kit: OfKit,
+    of_patient: OfPatient,
     reading_from: i64,
     answer_from: i64,
 }
 
-async fn record_messages(conn: &mut SqliteConnection, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
+fn duplicate(key: &KitSeq) -> Failure {
+    Failure::Known(StoreError::Duplicate { kit: key.kit.clone(), seq: key.seq })
+}
+
+async fn record_messages(
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    chains: &mut Chains,
+    batch: &Batch,
+) -> Result<(), Failure> {
     let entries = &batch.entries;
     let readings: usize = entries.iter().map(|entry| entry.readings.len()).sum();
     let answers: usize = entries.iter().map(|entry| entry.answers.len()).sum();
-    let placed = place(conn, keys, entries).await?;
+    let placed = place(conn, keys, chains, batch).await?;
     let channels = channels(conn, keys, entries, readings).await?;
 
     let rows = entries.iter().flat_map(|entry| &entry.readings).zip(channels);
@@ -120,22 +126,24 @@ async fn record_messages(conn: &mut SqliteConnection, keys: &mut Keys, batch: &B
             values.push(nanos(answer.answered_at));
         })
         .await?;
-    insert_messages(conn, batch, &placed).await
+    Ok(insert_messages(conn, batch, &placed).await?)
 }
 
 async fn insert_messages(conn: &mut SqliteConnection, batch: &Batch, placed: &[Placed]) -> Result<(), sqlx::Error> {
     let recorded_at = nanos(batch.recorded_at);
     MESSAGES
         .run(conn, placed.len(), batch.entries.iter().zip(placed), |values, (entry, placed)| {
-            let newest = entry.readings.iter().map(|reading| nanos(reading.measured_at)).max();
-            values.push(placed.kit);
+            values.push(placed.of_kit.id);
+            values.push(placed.of_kit.kit);
             values.push(entry.key.seq.cast_signed());
+            values.push(placed.of_kit.previous);
             values.push(entry.hash.as_slice());
-            values.push(placed.patient);
+            values.push(placed.of_patient.patient);
+            values.push(placed.of_patient.previous);
             values.push(entry.session.as_bytes().as_slice());
             values.push(nanos(entry.sent_at));
             values.push(recorded_at);
-            values.push(newest.map_or(recorded_at, |newest| newest.max(recorded_at)));
+            values.push(placed.of_patient.latest);
             values.push(placed.reading_from);
             values.push(entry.readings.len().cast_signed() as i64);
             values.push(placed.answer_from);
@@ -145,16 +153,22 @@ async fn insert_messages(conn: &mut SqliteConnection, batch: &Batch, placed: &[P
 }
 
 /// Gives each message its kit, its patient and the numbers that its readings and answers will have.
-async fn place(conn: &mut SqliteConnection, keys: &mut Keys, entries: &[Entry]) -> Result<Vec<Placed>, sqlx::Error> {
+async fn place(
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    chains: &mut Chains,
+    batch: &Batch,
+) -> Result<Vec<Placed>, Failure> {
     let last = "SELECT (SELECT coalesce(max(id), 0) FROM reading), (SELECT coalesce(max(id), 0) FROM answer)";
     let last = sqlx::query(last).fetch_one(&mut *conn).await?;
     let mut reading_from = last.try_get::<i64, _>(0)? + 1;
     let mut answer_from = last.try_get::<i64, _>(1)? + 1;
-    let mut placed = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let kit = keys.kit(conn, &entry.key.kit).await?;
-        let patient = keys.patient(conn, &entry.patient).await?;
-        placed.push(Placed { kit, patient, reading_from, answer_from });
+    let mut placed = Vec::with_capacity(batch.entries.len());
+    for entry in &batch.entries {
+        let of_kit = chains.of_kit(conn, keys, &entry.key).await?.ok_or_else(|| duplicate(&entry.key))?;
+        let latest = entry.readings.iter().map(|reading| reading.measured_at).fold(batch.recorded_at, Timestamp::max);
+        let of_patient = chains.of_patient(conn, keys, &entry.patient, of_kit.id, nanos(latest)).await?;
+        placed.push(Placed { of_kit, of_patient, reading_from, answer_from });
         reading_from += entry.readings.len().cast_signed() as i64;
         answer_from += entry.answers.len().cast_signed() as i64;
     }
@@ -174,11 +188,16 @@ async fn channels(
     Ok(channels)
 }
 
-async fn record_quarantined(conn: &mut SqliteConnection, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
+async fn record_quarantined(
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    chains: &mut Chains,
+    batch: &Batch,
+) -> Result<(), Failure> {
     let recorded_at = nanos(batch.recorded_at);
     for Quarantined { kit, seq, hash, bytes, reason, whole } in &batch.quarantined {
-        let kit = keys.kit(conn, kit).await?;
-        let row = [(kit, *seq, hash, bytes, reason, *whole)];
+        let key = keys.kit(conn, kit).await?.key;
+        let row = [(key, *seq, hash, bytes, reason, *whole)];
         QUARANTINE
             .run(conn, 1, row.into_iter(), |values, (kit, seq, hash, bytes, reason, whole)| {
                 values.push(kit);
@@ -191,7 +210,9 @@ async fn record_quarantined(conn: &mut SqliteConnection, keys: &mut Keys, batch:
             })
             .await?;
         if let (true, Some(seq)) = (whole, seq) {
-            mark_as_seen(conn, kit, *seq, hash, recorded_at).await?;
+            let key = KitSeq { kit: kit.clone(), seq: *seq };
+            let place = chains.of_kit(conn, keys, &key).await?.ok_or_else(|| duplicate(&key))?;
+            mark_as_seen(conn, &place, key.seq, hash, recorded_at).await?;
         }
     }
     Ok(())
@@ -200,16 +221,18 @@ async fn record_quarantined(conn: &mut SqliteConnection, keys: &mut Keys, batch:
 /// The dedupe mark of a message of which nothing else is stored.
 async fn mark_as_seen(
     conn: &mut SqliteConnection,
-    kit: i64,
+    place: &OfKit,
     seq: u64,
     hash: &[u8; 32],
     recorded_at: i64,
 ) -> Result<(), sqlx::Error> {
-    let mark = "INSERT INTO message (kit, seq, hash, recorded_at, latest, reading_from, reading_count, answer_from, \
-                answer_count) VALUES (?1, ?2, ?3, ?4, ?4, 0, 0, 0, 0)";
+    let mark = "INSERT INTO message (id, kit, seq, previous_of_kit, hash, recorded_at, latest, \
+                reading_from, reading_count, answer_from, answer_count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0, 0, 0, 0)";
     sqlx::query(mark)
-        .bind(kit)
+        .bind(place.id)
+        .bind(place.kit)
         .bind(seq.cast_signed())
+        .bind(place.previous)
         .bind(hash.as_slice())
         .bind(recorded_at)
         .execute(conn)
@@ -221,7 +244,7 @@ async fn record_assessments(conn: &mut SqliteConnection, keys: &mut Keys, batch:
     let recorded_at = nanos(batch.recorded_at);
     let mut patients = Vec::with_capacity(batch.assessments.len());
     for change in &batch.assessments {
-        patients.push(keys.patient(conn, &change.patient).await?);
+        patients.push(keys.patient(conn, &change.patient).await?.key);
     }
     ASSESSMENTS
         .run(conn, patients.len(), batch.assessments.iter().zip(patients), |values, (change, patient)| {
@@ -243,7 +266,7 @@ async fn record_alerts(conn: &mut SqliteConnection, keys: &mut Keys, changes: &[
     let mut rows = HashMap::with_capacity(last.len());
     for (index, change) in changes.iter().enumerate() {
         if last.get(&change.alert.id) == Some(&index) {
-            let patient = keys.patient(conn, &change.alert.patient).await?;
+            let patient = keys.patient(conn, &change.alert.patient).await?.key;
             let key = put_alert(conn, patient, &change.alert).await?;
             rows.insert(change.alert.id, key);
         }
@@ -291,26 +314,5 @@ fn state_name(state: &State) -> &'static str {
         State::Acknowledged { .. } => "acknowledged",
         State::Eased { .. } => "eased",
         State::Closed { .. } => "closed",
-    }
-}
-
-/// Finds which message of a refused batch was there already, or twice.
-async fn explain(store: &Sqlite, batch: &Batch, error: sqlx::Error) -> StoreError {
-    if !trouble::is_duplicate(&error) {
-        return store.trouble(error);
-    }
-    let whole = batch.quarantined.iter().filter(|quarantined| quarantined.whole);
-    let marks = whole.filter_map(|q| Some(KitSeq { kit: q.kit.clone(), seq: q.seq? }));
-    let marks: Vec<KitSeq> = batch.entries.iter().map(|entry| entry.key.clone()).chain(marks).collect();
-    let mut once = HashSet::with_capacity(marks.len());
-    if let Some(key) = marks.iter().find(|key| !once.insert(*key)) {
-        return StoreError::Duplicate { kit: key.kit.clone(), seq: key.seq };
-    }
-    match store.seen(&marks).await {
-        Ok(seen) => match seen.into_iter().next() {
-            Some((key, _)) => StoreError::Duplicate { kit: key.kit, seq: key.seq },
-            None => store.trouble(error),
-        },
-        Err(other) => other,
     }
 }

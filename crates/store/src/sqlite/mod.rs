@@ -1,7 +1,9 @@
 //! The built-in store: one SQLite file, one writer, a few readers.
 //!
-//! Decisions: 0020 (layout: messages are indexed, readings are not), 0021 (pragmas and the single writer).
+//! Decisions: 0020 (layout: messages are chained, readings are ranges), 0021 (pragmas and the single writer).
 
+mod chain;
+mod checkpoint;
 mod commit;
 mod convert;
 mod insert;
@@ -15,6 +17,7 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,7 +31,10 @@ use sqlx::{
 use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
-use self::writer::Writer;
+use self::{
+    checkpoint::{Bounds, Checkpoints},
+    writer::Writer,
+};
 use crate::{
     Account, Batch, Curve, Heard, KitSeq, QuarantinedEntry, Roster, Store, StoreError, Stored, StoredMessage,
     WebSession,
@@ -40,10 +46,6 @@ const READERS_MAX: u32 = 4;
 const READER_WAIT: Duration = Duration::from_secs(30);
 /// How long a lock that another program holds (a backup, a shell) is waited for.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
-/// After how many pages (4 KiB) of log SQLite copies it into the file: large, since each copy syncs twice.
-const CHECKPOINT_PAGES: &str = "50000";
-/// What is left of the log file after it was copied, if it had grown beyond that.
-const WAL_KEPT_BYTES_MAX: &str = "268435456";
 /// The writer's page cache, in KiB; SQLite takes the negative number.
 const WRITER_CACHE_KIB: &str = "-65536";
 /// Statements that a connection keeps prepared.
@@ -52,8 +54,10 @@ const STATEMENTS_MAX: usize = 128;
 /// An SQLite file.
 pub struct Sqlite {
     path: PathBuf,
-    writer: Writer,
+    writer: Arc<Writer>,
     readers: SqlitePool,
+    /// `None` where nothing is written.
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Sqlite {
@@ -62,9 +66,14 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError::NewerSchema`], or [`StoreError::Unusable`] in a sentence that says what to do.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let writer = Writer::new(path, Some(writing(path)));
+        Self::open_within(path, Bounds::default()).await
+    }
+
+    async fn open_within(path: &Path, bounds: Bounds) -> Result<Self, StoreError> {
+        let writer = Arc::new(Writer::new(path, Some(writing(path, &bounds))));
         writer.migrate().await?;
-        Ok(Self { path: path.to_owned(), writer, readers: readers(path) })
+        let checkpoints = Some(Checkpoints::start(path, copying(path), writer.clone(), bounds));
+        Ok(Self { path: path.to_owned(), writer, readers: readers(path), checkpoints })
     }
 
     /// Opens a file as it is, for reading only; beside a running service too.
@@ -81,7 +90,7 @@ impl Sqlite {
             let source = sqlx::Error::Configuration("an older schema".into());
             return Err(StoreError::Unusable { path: path.display().to_string(), what, source });
         }
-        Ok(Self { path: path.to_owned(), writer: Writer::new(path, None), readers })
+        Ok(Self { path: path.to_owned(), writer: Arc::new(Writer::new(path, None)), readers, checkpoints: None })
     }
 
     /// The file.
@@ -105,15 +114,19 @@ fn common(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-fn writing(path: &Path) -> SqliteConnectOptions {
+fn writing(path: &Path, bounds: &Bounds) -> SqliteConnectOptions {
     common(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .pragma("journal_size_limit", WAL_KEPT_BYTES_MAX)
+        .pragma("wal_autocheckpoint", "0")
+        .pragma("journal_size_limit", bounds.copied.to_string())
         .pragma("cache_size", WRITER_CACHE_KIB)
         .pragma("temp_store", "memory")
+}
+
+fn copying(path: &Path) -> SqliteConnectOptions {
+    common(path).synchronous(SqliteSynchronous::Full).pragma("wal_autocheckpoint", "0")
 }
 
 fn readers(path: &Path) -> SqlitePool {
@@ -216,6 +229,9 @@ impl Store for Sqlite {
 
     async fn close(&self) {
         self.readers.close().await;
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.end().await;
+        }
         self.writer.close().await;
     }
 }

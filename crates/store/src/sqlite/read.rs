@@ -14,7 +14,7 @@ use triage::{Alert, AlertEvent, AlertId, Mark};
 use vitals::{Answer, Flag, KitId, PatientId, Reading, Value, Vital};
 
 use super::{
-    Sqlite,
+    Sqlite, chain,
     convert::{corrupt, flags, json, named, nanos, time, to_json, unit, value},
     migrate,
 };
@@ -22,6 +22,26 @@ use crate::{Curve, CurvePoint, KitSeq, QuarantinedEntry, StoreError, Stored, Sto
 
 /// Events of one alert's history that are read: the newest.
 const HISTORY_EVENTS_MAX: u32 = 1_000;
+
+/// A patient's (`?1`) messages from the newest back, until nothing before can be of `?2` or later; then the rest of the query.
+macro_rules! of_patient {
+    ($rest:literal) => {
+        concat!(
+            "WITH RECURSIVE m (id, kit, seq, recorded_at, latest, previous,
+                               reading_from, reading_count, answer_from, answer_count) AS (
+                 SELECT n.id, n.kit, n.seq, n.recorded_at, n.latest, n.previous_of_patient,
+                        n.reading_from, n.reading_count, n.answer_from, n.answer_count
+                 FROM patient_key p CROSS JOIN patient_end e ON e.patient = p.key CROSS JOIN message n ON n.id = e.id
+                 WHERE p.patient = ?1 AND n.latest >= ?2
+                 UNION ALL
+                 SELECT n.id, n.kit, n.seq, n.recorded_at, n.latest, n.previous_of_patient,
+                        n.reading_from, n.reading_count, n.answer_from, n.answer_count
+                 FROM m CROSS JOIN message n ON n.id = m.previous WHERE n.latest >= ?2
+             ) ",
+            $rest
+        )
+    };
+}
 
 /// A stored text as a type of ours.
 fn parsed<T: FromStr<Err: std::fmt::Display>>(
@@ -37,19 +57,23 @@ pub(super) fn name_of(variant: &impl Serialize) -> String {
     to_json(variant).trim_matches('"').to_owned()
 }
 
-/// Which of these are stored, with their hashes.
+/// Which of these are stored, with their hashes. One that is beyond its kit's last is not, and that is nearly every one that is asked for.
 pub(super) async fn seen(store: &Sqlite, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> {
-    let wanted: Vec<(&str, u64)> = messages.iter().map(|key| (key.kit.as_str(), key.seq)).collect();
-    let sql = "SELECT wanted.key, m.hash FROM json_each(?1) wanted
+    let wanted: Vec<(&str, i64)> = messages.iter().map(|key| (key.kit.as_str(), key.seq.cast_signed())).collect();
+    let sql = "SELECT wanted.key, k.key FROM json_each(?1) wanted
                CROSS JOIN kit_key k ON k.kit = wanted.value ->> 0
-               CROSS JOIN message m ON m.kit = k.key AND m.seq = wanted.value ->> 1";
-    let rows = sqlx::query(sql).bind(to_json(&wanted)).fetch_all(&store.readers).await;
+               CROSS JOIN kit_end e ON e.kit = k.key AND e.seq >= wanted.value ->> 1";
+    let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
+    let rows = sqlx::query(sql).bind(to_json(&wanted)).fetch_all(&mut *tx).await;
     let mut seen = Vec::new();
     for row in rows.map_err(|error| store.trouble(error))? {
         let key = usize::try_from(row.try_get::<i64, _>(0)?).ok().and_then(|index| messages.get(index));
         let key = key.ok_or_else(|| corrupt("message", "?", "an index beyond the question".into()))?.clone();
-        let hash = hash(&row, 1).map_err(|what| corrupt("message", key.seq, what))?;
-        seen.push((key, hash));
+        let found = chain::find(&mut tx, row.try_get(1)?, key.seq).await;
+        if let Some(row) = found.map_err(|error| store.trouble(error))? {
+            let hash = hash(&row, 1).map_err(|what| corrupt("message", key.seq, what))?;
+            seen.push((key, hash));
+        }
     }
     Ok(seen)
 }
@@ -61,8 +85,8 @@ fn hash(row: &SqliteRow, at: usize) -> Result<[u8; 32], String> {
 
 /// The largest seq of each of these kits that was ever heard of.
 pub(super) async fn last_seqs(store: &Sqlite, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError> {
-    let sql = "SELECT k.kit, (SELECT max(m.seq) FROM message m WHERE m.kit = k.key) AS seq
-               FROM json_each(?1) wanted CROSS JOIN kit_key k ON k.kit = wanted.value WHERE seq IS NOT NULL";
+    let sql = "SELECT k.kit, e.seq FROM json_each(?1) wanted
+               CROSS JOIN kit_key k ON k.kit = wanted.value CROSS JOIN kit_end e ON e.kit = k.key";
     let rows = sqlx::query(sql).bind(to_json(&kits)).fetch_all(&store.readers).await;
     let rows = rows.map_err(|error| store.trouble(error))?;
     rows.iter()
@@ -77,9 +101,10 @@ pub(super) async fn messages(
     since: Timestamp,
 ) -> Result<Vec<StoredMessage>, StoreError> {
     let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
-    let sql = "SELECT m.id, k.kit, m.seq, m.recorded_at FROM patient_key p
-               CROSS JOIN message m ON m.patient = p.key CROSS JOIN kit_key k ON k.key = m.kit
-               WHERE p.patient = ?1 AND m.latest >= ?2 AND m.recorded_at >= ?2 ORDER BY m.id";
+    let sql = of_patient!(
+        "SELECT m.id, k.kit, m.seq, m.recorded_at FROM m CROSS JOIN kit_key k ON k.key = m.kit
+         WHERE m.recorded_at >= ?2 ORDER BY m.id"
+    );
     let rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch_all(&mut *tx).await?;
     let mut messages = Vec::with_capacity(rows.len());
     let mut index = HashMap::with_capacity(rows.len());
@@ -88,11 +113,11 @@ pub(super) async fn messages(
         messages.push(message(row)?);
     }
 
-    let sql = "SELECT m.id, r.mantissa, r.scale, r.measured_at, c.vital, c.unit, c.clock, c.device, c.flags, r.id
-               FROM patient_key p CROSS JOIN message m ON m.patient = p.key
-               CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
-               CROSS JOIN channel c ON c.key = r.channel
-               WHERE p.patient = ?1 AND m.latest >= ?2 AND m.recorded_at >= ?2 ORDER BY r.id";
+    let sql = of_patient!(
+        "SELECT m.id, r.mantissa, r.scale, r.measured_at, c.vital, c.unit, c.clock, c.device, c.flags, r.id FROM m
+         CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
+         CROSS JOIN channel c ON c.key = r.channel WHERE m.recorded_at >= ?2 ORDER BY r.id"
+    );
     let mut rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch(&mut *tx);
     while let Some(row) = rows.try_next().await? {
         if let Some(at) = index.get(&row.try_get::<i64, _>(0)?) {
@@ -101,10 +126,11 @@ pub(super) async fn messages(
     }
     drop(rows);
 
-    let sql = "SELECT m.id, a.questionnaire, a.version, a.question, a.answer, a.answered_at
-               FROM patient_key p CROSS JOIN message m ON m.patient = p.key
-               CROSS JOIN answer a ON a.id >= m.answer_from AND a.id < m.answer_from + m.answer_count
-               WHERE p.patient = ?1 AND m.latest >= ?2 AND m.recorded_at >= ?2 ORDER BY a.id";
+    let sql = of_patient!(
+        "SELECT m.id, a.questionnaire, a.version, a.question, a.answer, a.answered_at FROM m
+         CROSS JOIN answer a ON a.id >= m.answer_from AND a.id < m.answer_from + m.answer_count
+         WHERE m.recorded_at >= ?2 ORDER BY a.id"
+    );
     for row in sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch_all(&mut *tx).await? {
         if let Some(at) = index.get(&row.try_get::<i64, _>(0)?) {
             messages[*at].answers.push(answer(&row)?);
@@ -233,8 +259,8 @@ impl Newest {
     }
 }
 
-/// Walks the messages back from the newest, and stops when what is older can't be among the points any more: a message's readings are never
-/// newer than its `latest`.
+/// Walks the messages back from the newest, and stops when what is older can't be among the points any more: nothing in a message or before
+/// it is newer than its `latest`.
 pub(super) async fn curves(
     store: &Sqlite,
     patient: &PatientId,
@@ -244,11 +270,11 @@ pub(super) async fn curves(
 ) -> Result<Vec<Curve>, StoreError> {
     let mut wanted: Vec<(Vital, Newest)> =
         vitals.iter().map(|vital| (*vital, Newest { limit: limit as usize, points: BinaryHeap::new() })).collect();
-    let sql = "SELECT m.latest, r.mantissa, r.scale, r.measured_at, r.id, c.vital, c.flags
-               FROM patient_key p CROSS JOIN message m ON m.patient = p.key
-               CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
-               CROSS JOIN channel c ON c.key = r.channel
-               WHERE p.patient = ?1 AND m.latest >= ?2 AND r.measured_at >= ?2 ORDER BY m.latest DESC";
+    let sql = of_patient!(
+        "SELECT m.latest, r.mantissa, r.scale, r.measured_at, r.id, c.vital, c.flags FROM m
+         CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
+         CROSS JOIN channel c ON c.key = r.channel WHERE r.measured_at >= ?2"
+    );
     let mut rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch(&store.readers);
     while let Some(row) = rows.try_next().await.map_err(|error| store.trouble(error))? {
         let latest: i64 = row.try_get(0)?;

@@ -2,11 +2,12 @@
 //!
 //! A transaction takes the connection and its keys out of their place and brings them back when it has committed. Whatever else happens
 //! (an error, a full disk, a caller that gave up waiting), the connection is dropped, which rolls back, and the next write opens another:
-//! SQLite may already have rolled back by itself, and the keys in memory may be of rows that are no longer there.
+//! SQLite may already have rolled back by itself, and the keys in memory may be of rows that are no longer there. Another program's commit
+//! empties that memory too, since the ends of chains move.
 
 use std::path::{Path, PathBuf};
 
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{keys::Keys, migrate, trouble};
@@ -29,7 +30,12 @@ struct Place {
 struct Session {
     conn: SqliteConnection,
     keys: Keys,
+    /// `PRAGMA data_version`: moves when another connection has committed.
+    data_version: i64,
 }
+
+/// Nothing is written while this is held.
+pub(super) struct Pause<'a>(#[expect(dead_code, reason = "held, never read")] MutexGuard<'a, Place>);
 
 /// A transaction under way: rolled back unless [`commit`](Self::commit) is called.
 pub(super) struct Write<'a> {
@@ -60,7 +66,13 @@ impl Writer {
         let session = self.session(&mut place).await?;
         let mut write = Write { path: &self.path, place, session };
         write.run("BEGIN IMMEDIATE").await?;
+        write.forget_what_is_old().await?;
         Ok(write)
+    }
+
+    /// Waits for what is under way, and keeps others from beginning for as long as it is held.
+    pub(super) async fn pause(&self) -> Pause<'_> {
+        Pause(self.place.lock().await)
     }
 
     /// Waits for what is under way, then refuses everything.
@@ -69,7 +81,7 @@ impl Writer {
         place.options = None;
         place.refusal = || StoreError::Closed;
         if let Some(session) = place.session.take()
-            && let Err(error) = session.conn.close().await
+            && let Err(error) = in_order(session.conn).await
         {
             tracing::warn!(%error, "the store's file was not closed in order; it is whole nevertheless");
         }
@@ -81,8 +93,15 @@ impl Writer {
         }
         let options = place.options.as_ref().ok_or_else(place.refusal)?;
         let conn = options.connect().await.map_err(|error| trouble::of(&self.path, error))?;
-        Ok(Session { conn, keys: Keys::default() })
+        Ok(Session { conn, keys: Keys::default(), data_version: 0 })
     }
+}
+
+/// Copies the log into the file, empties it, and closes.
+async fn in_order(mut conn: SqliteConnection) -> Result<(), sqlx::Error> {
+    let copied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut conn).await;
+    conn.close().await?;
+    copied.map(|_| ())
 }
 
 impl Write<'_> {
@@ -101,6 +120,17 @@ impl Write<'_> {
         self.run("COMMIT").await?;
         let Self { mut place, session, .. } = self;
         place.session = Some(session);
+        Ok(())
+    }
+
+    /// In the transaction, so that nobody else can commit after it.
+    async fn forget_what_is_old(&mut self) -> Result<(), StoreError> {
+        let row = sqlx::query("PRAGMA data_version").fetch_one(&mut self.session.conn).await;
+        let found: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| trouble::of(self.path, error))?;
+        if found != self.session.data_version {
+            self.session.keys = Keys::default();
+            self.session.data_version = found;
+        }
         Ok(())
     }
 
