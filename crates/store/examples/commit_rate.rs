@@ -13,6 +13,9 @@ use vitals::{Clock, Reading, Value, Vital};
 const READINGS: [(Vital, i64, u32); 4] =
     [(Vital::Spo2, 93, 0), (Vital::Pulse, 82, 0), (Vital::Temperature, 3_670, 2), (Vital::Systolic, 1_320, 1)];
 
+/// Old messages that are asked for again at the end.
+const REPEATS: usize = 1_000;
+
 fn message(kit: usize, seq: u64, at: Timestamp) -> Entry {
     let reading = |(vital, mantissa, scale): (Vital, i64, u32)| Reading {
         vital,
@@ -61,10 +64,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn run(kits: usize, messages: usize, size: usize) -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("vagt.db");
+    let megabytes = |path: &std::path::Path| fs::metadata(path).map_or(0, |data| data.len() / 1_000_000);
     let store = Sqlite::open(&path).await?;
     let start: Timestamp = "2026-11-22T08:00:00.120Z".parse()?;
     let (mut spent, mut cpu, mut seen_spent, mut seen_cpu) = (0.0, 0.0, 0.0, 0.0);
-    let mut worst = 0.0_f64;
+    let (mut worst, mut wal) = (0.0_f64, 0);
     let all: Vec<usize> = (0..messages).collect();
     for chunk in all.chunks(size) {
         let at = start + SignedDuration::from_millis(i64::try_from(chunk[0])?);
@@ -81,19 +85,28 @@ async fn run(kits: usize, messages: usize, size: usize) -> Result<(), Box<dyn st
         spent += clock.elapsed().as_secs_f64();
         worst = worst.max(clock.elapsed().as_secs_f64());
         cpu += cpu_seconds() - used;
+        wal = wal.max(megabytes(&folder.path().join("vagt.db-wal")));
     }
+    let repeats: Vec<_> = all
+        .iter()
+        .step_by(messages / REPEATS + 1)
+        .map(|n| message(n % kits, (n / kits) as u64 + 1, start).key)
+        .collect();
+    let clock = Instant::now();
+    assert_eq!(store.seen(&repeats).await?.len(), repeats.len(), "a message that was stored was not seen");
+    let repeat_spent = clock.elapsed().as_secs_f64();
     let readings = (messages * READINGS.len()) as f64;
-    let megabytes = |path: &std::path::Path| fs::metadata(path).map_or(0, |data| data.len() / 1_000_000);
     println!(
         "{{\"batch\":{size},\"kits\":{kits},\"messages\":{messages},\"messages_per_s\":{:.0},\"cpu_us_per_reading\":{:.2},\
-         \"worst_commit_ms\":{:.0},\"seen_us_per_message\":{:.2},\"seen_cpu_us_per_message\":{:.2},\"file_mb\":{},\"wal_mb\":{}}}",
+         \"worst_commit_ms\":{:.0},\"seen_us_per_message\":{:.2},\"seen_cpu_us_per_message\":{:.2},\"repeat_us_per_message\":{:.2},\"file_mb\":{},\"wal_mb\":{}}}",
         messages as f64 / spent,
         cpu * 1e6 / readings,
         worst * 1e3,
         seen_spent * 1e6 / messages as f64,
         seen_cpu * 1e6 / messages as f64,
+        repeat_spent * 1e6 / repeats.len() as f64,
         megabytes(&path),
-        megabytes(&folder.path().join("vagt.db-wal")),
+        wal,
     );
     store.close().await;
     Ok(())

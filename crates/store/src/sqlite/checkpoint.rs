@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{sync::Notify, task::JoinHandle};
 
 use super::writer::Writer;
@@ -21,6 +21,8 @@ const WAL_COPIED_BYTES: u64 = 32 << 20;
 const WAL_BYTES_MAX: u64 = 512 << 20;
 /// How often the log's size is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long commits wait for readers to end, at most; if they don't, it is tried again when the log has grown by a quarter of its bound.
+pub(super) const READERS_WAIT: Duration = Duration::from_secs(1);
 /// Copies beside the commits, before the one that they wait for.
 const COPIES_BESIDE: u32 = 2;
 
@@ -51,7 +53,7 @@ impl Checkpoints {
     /// Begins to look.
     pub(super) fn start(path: &Path, options: SqliteConnectOptions, writer: Arc<Writer>, bounds: Bounds) -> Self {
         let stop = Arc::new(Notify::new());
-        let look = Look { log: log_of(path), options, writer, bounds, conn: None };
+        let look = Look { log: log_of(path), options, writer, most: bounds.most, bounds, conn: None };
         let task = tokio::spawn(look.run(stop.clone()));
         Self { stop, task: Mutex::new(Some(task)) }
     }
@@ -87,6 +89,8 @@ struct Look {
     options: SqliteConnectOptions,
     writer: Arc<Writer>,
     bounds: Bounds,
+    /// The second bound, or more while a reader stays.
+    most: u64,
     conn: Option<SqliteConnection>,
 }
 
@@ -117,8 +121,12 @@ impl Look {
             run(&mut conn, "PRAGMA wal_checkpoint(PASSIVE)").await?;
         }
         let pause = self.writer.pause().await;
-        if bytes > self.bounds.most {
-            run(&mut conn, "PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        if bytes > self.most {
+            let busy = run(&mut conn, "PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            self.most = if busy { bytes + self.bounds.most / 4 } else { self.bounds.most };
+            if busy {
+                tracing::warn!(bytes, "the store's log can't begin anew: a reader, perhaps a backup, has not ended");
+            }
         } else {
             run(&mut conn, "PRAGMA wal_checkpoint(PASSIVE)").await?;
         }
@@ -128,8 +136,9 @@ impl Look {
     }
 }
 
-async fn run(conn: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::query(sql).fetch_one(conn).await.map(|_| ())
+/// Was something in the way of the copy?
+async fn run(conn: &mut SqliteConnection, sql: &'static str) -> Result<bool, sqlx::Error> {
+    sqlx::query(sql).fetch_one(conn).await?.try_get(0)
 }
 
 #[cfg(test)]

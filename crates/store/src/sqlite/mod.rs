@@ -126,7 +126,10 @@ fn writing(path: &Path, bounds: &Bounds) -> SqliteConnectOptions {
 }
 
 fn copying(path: &Path) -> SqliteConnectOptions {
-    common(path).synchronous(SqliteSynchronous::Full).pragma("wal_autocheckpoint", "0")
+    common(path)
+        .busy_timeout(checkpoint::READERS_WAIT)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", "0")
 }
 
 fn readers(path: &Path) -> SqlitePool {
