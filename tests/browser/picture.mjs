@@ -25,6 +25,11 @@ try {
   await page.locator(`#detail article[data-alert="${id}"] figure canvas`).waitFor();
   await page.mouse.move(0, 0);
   await page.evaluate(() => document.fonts.ready);
+  // what has come since is drawn anew: wait for a curve that is there
+  await page.waitForFunction(() => {
+    const canvas = document.querySelector('#detail figure canvas');
+    return canvas?.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((part) => part > 0);
+  });
   writeFileSync(out, await page.screenshot({ animations: 'disabled' }));
 } finally {
   await browser.close();
