@@ -1,6 +1,11 @@
 //! A clinic: `vagt serve` with its own folder, roster and account, asked as a browser and as the store's reader would.
 
-use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Client;
@@ -11,7 +16,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use vitals::{KitId, PatientId};
 
-use crate::program::{Running, ours};
+use crate::program::{Running, debian, ours};
 
 /// The account that every test clinic has.
 pub const NURSE: (&str, &str) = ("mette", "correct horse battery staple");
@@ -108,6 +113,18 @@ impl Clinic {
     /// When it does not stop.
     pub async fn stop(&mut self) -> Result<i32> {
         self.serve.take().context("it is running")?.stop().await
+    }
+
+    /// Starts `mosquitto_pub` with a QoS 1 message for this clinic's front door; what it says goes to `publish.log`.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn publish(&self, who: &KitLogin, protocol: &str, topic: &str, body: &Path) -> Result<Running> {
+        let (port, kit) = (self.mqtt_port.to_string(), who.kit.as_str());
+        let sign_in = ["-h", "127.0.0.1", "-p", &port, "-V", protocol, "-u", kit, "-P", &who.secret, "-i", kit];
+        let message = ["-q", "1", "-t", topic, "-f", body.to_str().context("UTF-8")?];
+        let args = [&sign_in[..], &message[..]].concat();
+        Running::start(&debian("mosquitto_pub", "mosquitto-clients")?, &args, &[], &self.path("publish.log"))
     }
 
     /// A path in the clinic's folder.

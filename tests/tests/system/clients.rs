@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use anyhow::{Context, Result, ensure};
 use tests::{
     clinic::{Clinic, KitLogin},
-    program::{Running, debian},
+    program::Running,
 };
 use tokio::time::sleep;
 
@@ -40,32 +40,11 @@ async fn mosquitto_pub_gets_its_puback_only_after_the_commit() -> Result<()> {
     for (protocol, seq) in [("mqttv311", 1), ("mqttv5", 2)] {
         let login = KitLogin::simulated(1);
         let clinic = Clinic::start(std::slice::from_ref(&login)).await?;
-        let port = clinic.mqtt_port.to_string();
+        let body = clinic.path("message.json");
+        fs::write(&body, message(seq, 84))?;
         let topic = format!("vagt/v1/{}/readings", login.kit);
-        let body = message(seq, 84);
-        let args = [
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &port,
-            "-V",
-            protocol,
-            "-u",
-            login.kit.as_str(),
-            "-P",
-            &login.secret,
-            "-i",
-            login.kit.as_str(),
-            "-q",
-            "1",
-            "-t",
-            &topic,
-            "-m",
-            &body,
-        ];
         let mut lock = stuck(&clinic).await?;
-        let program = debian("mosquitto_pub", "mosquitto-clients")?;
-        let mut publisher = Running::start(&program, &args, &[], &clinic.path("pub.log"))?;
+        let mut publisher = clinic.publish(&login, protocol, &topic, &body)?;
         sleep(STUCK).await;
         assert!(publisher.is_running()?, "{protocol}: a PUBACK came while the store was stuck");
         assert_eq!(clinic.store().await?.stored_now().await?, 0);

@@ -13,30 +13,9 @@ use tokio::time::{Instant, sleep};
 
 /// Publishes with `mosquitto_pub` and gives its exit code and what it said.
 async fn publish(clinic: &Clinic, user: &KitLogin, topic: &str, body: &Path) -> Result<(i32, String)> {
-    let port = clinic.mqtt_port.to_string();
-    let args = [
-        "-h",
-        "127.0.0.1",
-        "-p",
-        &port,
-        "-V",
-        "mqttv5",
-        "-u",
-        user.kit.as_str(),
-        "-P",
-        &user.secret,
-        "-i",
-        user.kit.as_str(),
-        "-q",
-        "1",
-        "-t",
-        topic,
-        "-f",
-        body.to_str().context("UTF-8")?,
-    ];
     let log = clinic.path("publish.log");
     fs::write(&log, "")?;
-    let code = Running::start(&debian("mosquitto_pub", "mosquitto-clients")?, &args, &[], &log)?.wait().await?;
+    let code = clinic.publish(user, "mqttv5", topic, body)?.wait().await?;
     Ok((code, fs::read_to_string(log)?))
 }
 
