@@ -42,11 +42,11 @@ const STATUS_FLAGS: &[(u32, &str)] =
 /// The driver.
 pub const DRIVER: Driver = Driver {
     name: "gatt-blood-pressure",
-    transport: Transport::Ble { service: uuid16(0x1810), subscribe: &[MEASUREMENT], read: &[] },
+    transport: Transport::Ble { service: uuid16(0x1810), subscribe: &[MEASUREMENT], read: &[], names: &[] },
     vitals: &[Vital::Systolic, Vital::Diastolic, Vital::MeanPressure, Vital::Pulse],
     devices: &["A&D UA-651BLE", "Medisana BU5xx"],
     standard: "Bluetooth SIG Blood Pressure Service 1.0 (0x1810)",
-    open: || Finished::open(WHAT, decode),
+    open: |_| Finished::open(WHAT, decode),
     decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
 };
 

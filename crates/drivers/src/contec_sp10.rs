@@ -36,7 +36,7 @@ use vitals::Vital;
 use frame::{CURVE, CURVE_FRAME_BYTES, CURVE_HEAD_BYTES, RECORD, RECORD_BYTES, check_sum, decode, frame_len};
 pub use frame::{Record, checksum, command};
 
-use crate::{Channel, DecodeError, Driver, Output, Parity, Session, Transport, gatt};
+use crate::{Channel, DecodeError, Driver, LineSettings, Output, Session, Transport, gatt};
 
 const WHAT: &str = "contec sp10";
 
@@ -60,11 +60,11 @@ const DELETE: u8 = 0x7f;
 /// The driver.
 pub const DRIVER: Driver = Driver {
     name: "contec-sp10",
-    transport: Transport::Serial { baud: 115_200, parity: Parity::None },
+    transport: Transport::Serial { settings: &[LineSettings::plain(115_200)] },
     vitals: &[Vital::Fev1, Vital::Fvc, Vital::Fev6, Vital::Pef, Vital::Fev1Fvc],
     devices: &["Contec SP10", "Contec SP80B"],
     standard: "Contec SP10 protocol, as decoded in public (no document of the maker)",
-    open: || Box::new(Spirometer::default()),
+    open: |_| Box::new(Spirometer::default()),
     decode,
 };
 

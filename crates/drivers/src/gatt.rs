@@ -170,7 +170,9 @@ pub fn decode_values(
 pub fn characteristic(what: &'static str, channel: Channel) -> Result<Uuid, DecodeError> {
     match channel {
         Channel::Characteristic(uuid) => Ok(uuid),
-        Channel::Line => Err(DecodeError::Malformed { what, field: "channel", found: 0, wanted: "a characteristic" }),
+        Channel::Line | Channel::Advertisement(_) => {
+            Err(DecodeError::Malformed { what, field: "channel", found: 0, wanted: "a characteristic" })
+        }
     }
 }
 
@@ -188,7 +190,16 @@ pub fn present<const N: usize>(
     flags: &[Flag],
 ) -> Vec<Measured> {
     let there = values.into_iter().filter_map(|(vital, value, unit)| value.map(|value| (vital, value, unit)));
-    there.map(|(vital, value, unit)| Measured { vital, value, unit, device_time, flags: flags.to_vec() }).collect()
+    there
+        .map(|(vital, value, unit)| Measured {
+            vital,
+            value,
+            unit,
+            device_time,
+            device_offset: None,
+            flags: flags.to_vec(),
+        })
+        .collect()
 }
 
 /// When what was taken together is complete: [`SITTING_QUIET`] after the last of it.

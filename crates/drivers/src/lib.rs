@@ -6,6 +6,7 @@ pub mod float;
 pub mod gatt;
 pub mod nonin_df2;
 pub mod plx;
+pub mod quirks;
 pub mod session;
 mod settle;
 #[cfg(test)]
@@ -13,7 +14,11 @@ mod tape;
 pub mod thermometer;
 pub mod weight;
 
-pub use session::{Channel, DecodeError, Driver, Measured, Output, Parity, Session, Transport};
+pub use quirks::{QUIRKS, Quirk};
+pub use session::{
+    About, Channel, DecodeError, DeviceClock, Driver, LineSettings, Measured, Options, Output, Parity, Progress,
+    Session, Transport,
+};
 
 /// Every driver. The list is the index: what isn't here doesn't exist.
 pub const DRIVERS: &[Driver] =

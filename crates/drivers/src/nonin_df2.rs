@@ -17,7 +17,7 @@
 use jiff::{Timestamp, civil::DateTime};
 use vitals::{Flag, Unit, Value, Vital};
 
-use crate::{Channel, DecodeError, Driver, Measured, Output, Parity, Session, Transport, gatt, settle::Settle};
+use crate::{Channel, DecodeError, Driver, LineSettings, Measured, Output, Session, Transport, gatt, settle::Settle};
 
 const WHAT: &str = "nonin df2";
 
@@ -37,11 +37,11 @@ const SPO2_MISSING: u8 = 127;
 /// The driver.
 pub const DRIVER: Driver = Driver {
     name: "nonin-df2",
-    transport: Transport::Serial { baud: 9600, parity: Parity::None },
+    transport: Transport::Serial { settings: &[LineSettings::plain(9600)] },
     vitals: &[Vital::Spo2, Vital::Pulse],
     devices: &["Nonin Xpod", "Nonin OEM III", "Nonin 9560"],
     standard: "Nonin serial data format 2 (9560 OEM specification 6470-000-01)",
-    open: || Box::new(Oximeter { stream: Stream::opened_anywhere(), settle: Settle::new(PACKETS_PER_SECOND) }),
+    open: |_| Box::new(Oximeter { stream: Stream::opened_anywhere(), settle: Settle::new(PACKETS_PER_SECOND) }),
     decode,
 };
 

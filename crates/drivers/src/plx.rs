@@ -80,11 +80,16 @@ const SENSOR_FLAGS: &[(u32, &str)] = &[
 /// The driver.
 pub const DRIVER: Driver = Driver {
     name: "gatt-plx",
-    transport: Transport::Ble { service: uuid16(0x1822), subscribe: &[SPOT_CHECK, CONTINUOUS], read: &[FEATURES] },
+    transport: Transport::Ble {
+        service: uuid16(0x1822),
+        subscribe: &[SPOT_CHECK, CONTINUOUS],
+        read: &[FEATURES],
+        names: &[],
+    },
     vitals: &[Vital::Spo2, Vital::Pulse, Vital::PerfusionIndex],
     devices: &["ChoiceMMed oximeter", "Nonin 3230"],
     standard: "Bluetooth SIG Pulse Oximeter Service 1.0 (0x1822)",
-    open: || Box::new(Oximeter { settle: Settle::new(PER_SECOND), sitting: Sitting::default(), held: None }),
+    open: |_| Box::new(Oximeter { settle: Settle::new(PER_SECOND), sitting: Sitting::default(), held: None }),
     decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
 };
 

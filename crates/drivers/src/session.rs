@@ -3,7 +3,7 @@
 //! The link (Bluetooth or serial) owns the socket and the clock; a session owns the protocol. `now` goes in with every call, so that a
 //! tape of bytes gives the same readings for ever.
 
-use jiff::{Timestamp, civil::DateTime};
+use jiff::{Timestamp, civil::DateTime, tz::Offset};
 use serde::Serialize;
 use uuid::Uuid;
 use vitals::{Flag, Unit, Value, Vital};
@@ -22,7 +22,7 @@ pub struct Driver {
     /// The standard or the maker's document that it follows.
     pub standard: &'static str,
     /// Begins a connection.
-    pub open: fn() -> Box<dyn Session>,
+    pub open: fn(&Options) -> Box<dyn Session>,
     /// What frames say by themselves, without a connection around them; see [`crate::decode`].
     pub decode: DecodeFrames,
 }
@@ -36,9 +36,21 @@ impl Driver {
     pub fn main_channel(&self) -> Channel {
         match self.transport {
             Transport::Ble { subscribe, .. } => Channel::Characteristic(subscribe[0]),
+            Transport::Advertisement { service } => Channel::Advertisement(service),
             Transport::Serial { .. } => Channel::Line,
         }
     }
+}
+
+/// What is configured of one device, for its session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Which user of a shared device the patient is, as the device counts.
+    pub user: Option<u8>,
+    /// The code with which that user consents (User Data service).
+    pub consent: Option<u16>,
+    /// The quirk profile to read it by, whatever it calls itself; see [`crate::QUIRKS`].
+    pub quirk: Option<&'static crate::Quirk>,
 }
 
 /// How a driver's bytes come.
@@ -52,14 +64,42 @@ pub enum Transport {
         subscribe: &'static [Uuid],
         /// Characteristics read once after connecting and fed to the session, where the device has them.
         read: &'static [Uuid],
+        /// How advertised names begin, of devices that don't advertise the service.
+        names: &'static [&'static str],
+    },
+    /// Bluetooth advertisements alone: the device puts what it measured into the service data of this service, and is never connected to.
+    Advertisement {
+        /// The service whose data it is.
+        service: Uuid,
     },
     /// A serial line.
     Serial {
-        /// Bits per second.
-        baud: u32,
-        /// Parity, always with 8 data bits and 1 stop bit.
-        parity: Parity,
+        /// How the line is set, the usual one first; models that speak it otherwise need another.
+        settings: &'static [LineSettings],
     },
+}
+
+/// How a serial line is set; always with 8 data bits and 1 stop bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LineSettings {
+    /// Bits per second.
+    pub baud: u32,
+    /// Parity.
+    pub parity: Parity,
+}
+
+impl LineSettings {
+    /// Bits per second without parity.
+    #[must_use]
+    pub const fn plain(baud: u32) -> Self {
+        Self { baud, parity: Parity::None }
+    }
+}
+
+impl std::fmt::Display for LineSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} baud 8{}1", self.baud, if self.parity == Parity::None { 'N' } else { 'O' })
+    }
 }
 
 /// Parity of a serial line.
@@ -76,6 +116,8 @@ pub enum Parity {
 pub enum Channel {
     /// A GATT characteristic.
     Characteristic(Uuid),
+    /// The data of a service in an advertisement.
+    Advertisement(Uuid),
     /// The serial line; its bytes are a stream that may be cut anywhere.
     Line,
 }
@@ -99,8 +141,51 @@ pub enum Output {
         /// The bytes, for the log and the counter.
         bytes: Vec<u8>,
     },
+    /// A measurement is going on: what to show the person meanwhile. It is never sent to the core.
+    Progress(Progress),
+    /// The device's clock was read, at the `now` of this call. Said before what the device has stored.
+    Clock(DeviceClock),
+    /// The device's clock was set to the room's local time with the writes said before this.
+    ClockSet,
+    /// What the device says of itself. Said again, it adds to what was said before.
+    About(About),
     /// What was taken together is complete: the link may close this sitting.
     SittingEnd,
+}
+
+/// How far a measurement is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Values as they stand now (the pressure in the cuff, the saturation before it has settled), with their flags.
+    pub values: Vec<Measured>,
+    /// How much of it is done, 0 to 100, where that is known.
+    pub percent: Option<u8>,
+}
+
+/// What a device's clock said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceClock {
+    /// It has never been set, or says so.
+    NotSet,
+    /// Local time of the room, without a zone.
+    Local(DateTime),
+    /// A time with its zone.
+    Zoned(Timestamp),
+}
+
+/// What a device says of itself (Device Information, Battery).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Who made it.
+    pub manufacturer: Option<String>,
+    /// Its model.
+    pub model: Option<String>,
+    /// Its serial number.
+    pub serial_number: Option<String>,
+    /// The revision of its firmware.
+    pub firmware: Option<String>,
+    /// What is left of its battery, %.
+    pub battery_percent: Option<u8>,
 }
 
 /// One measured value, as the device said it.
@@ -115,13 +200,17 @@ pub struct Measured {
     /// The device's own time, which has no zone; absent if it gave none or it was marked unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_time: Option<DateTime>,
+    /// How far the device's own time is from UTC, of the few devices that say it.
+    #[serde(skip)]
+    pub device_offset: Option<Offset>,
     /// Every quality bit that was set.
     pub flags: Vec<Flag>,
 }
 
 /// One connection to one device.
 pub trait Session: Send {
-    /// Called once when connected: what to send first. `local` is the wall clock of the device's room, for setting its clock.
+    /// Called once when everything is subscribed to, and after what can be read has been fed to [`Session::received`]: what to send first.
+    /// `local` is the wall clock of the device's room, for setting its clock. Never called for advertisements.
     fn connected(&mut self, now: Timestamp, local: DateTime) -> Vec<Output>;
 
     /// Bytes came.

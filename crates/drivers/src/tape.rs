@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use uuid::Uuid;
 
-use crate::{Channel, DecodeError, Driver, Measured, Output, Session};
+use crate::{Channel, DecodeError, Driver, Measured, Options, Output, Progress, Session};
 
 pub fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u32> = hex.chars().filter_map(|c| c.to_digit(16)).collect();
@@ -41,8 +41,12 @@ pub struct Tape {
 
 impl Tape {
     pub fn open(driver: Driver) -> Self {
+        Self::open_with(driver, &Options::default())
+    }
+
+    pub fn open_with(driver: Driver, options: &Options) -> Self {
         let now = "2026-11-22T08:00:00Z".parse().unwrap();
-        let mut tape = Self { session: (driver.open)(), now, said: Vec::new() };
+        let mut tape = Self { session: (driver.open)(options), now, said: Vec::new() };
         let said = tape.session.connected(now, DateTime::constant(2026, 11, 22, 9, 0, 0, 0));
         tape.heard(said);
         tape
@@ -53,6 +57,13 @@ impl Tape {
             Output::Measured(measured) => say(measured),
             Output::Write { bytes, .. } => format!("> {}", hex(bytes)),
             Output::Refused { error, .. } => format!("! {error}"),
+            Output::Progress(Progress { values, percent }) => {
+                let percent = percent.map_or(String::new(), |percent| format!(" {percent} %"));
+                format!("~ {}{percent}", values.iter().map(say).collect::<Vec<_>>().join("; "))
+            }
+            Output::Clock(clock) => format!("clock {clock:?}"),
+            Output::ClockSet => "clock set".to_owned(),
+            Output::About(about) => format!("{about:?}"),
             Output::SittingEnd => "end".to_owned(),
         }));
         self

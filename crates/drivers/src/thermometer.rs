@@ -51,11 +51,11 @@ const SITES: [&str; 9] = [
 /// The driver.
 pub const DRIVER: Driver = Driver {
     name: "gatt-thermometer",
-    transport: Transport::Ble { service: uuid16(0x1809), subscribe: &[MEASUREMENT], read: &[SITE] },
+    transport: Transport::Ble { service: uuid16(0x1809), subscribe: &[MEASUREMENT], read: &[SITE], names: &[] },
     vitals: &[Vital::Temperature],
     devices: &["Beurer FT95"],
     standard: "Bluetooth SIG Health Thermometer Service 1.0 (0x1809)",
-    open: || Box::new(Thermometer::default()),
+    open: |_| Box::new(Thermometer::default()),
     decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
 };
 

@@ -35,11 +35,11 @@ const UNSUCCESSFUL: u16 = u16::MAX;
 /// The driver.
 pub const DRIVER: Driver = Driver {
     name: "gatt-weight",
-    transport: Transport::Ble { service: uuid16(0x181d), subscribe: &[MEASUREMENT], read: &[] },
+    transport: Transport::Ble { service: uuid16(0x181d), subscribe: &[MEASUREMENT], read: &[], names: &[] },
     vitals: &[Vital::Weight],
     devices: &["A&D UC-352BLE", "Beurer BF105", "Beurer BF720"],
     standard: "Bluetooth SIG Weight Scale Service 1.0 (0x181D)",
-    open: || Finished::open(WHAT, decode),
+    open: |_| Finished::open(WHAT, decode),
     decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
 };
 

@@ -24,7 +24,7 @@ fn hex(text: &str) -> Vec<u8> {
 
 /// Bytes that are nearly right: a known frame, changed in places and cut.
 fn nearly_a_frame() -> impl Strategy<Value = Vec<u8>> {
-    let all: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    let all: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors/vectors.json")).unwrap();
     let frames: Vec<Vec<u8>> = all.iter().map(|vector| hex(vector["hex"].as_str().unwrap())).collect();
     (prop::sample::select(frames), vec((any::<Index>(), any::<u8>()), 0..3), 0_usize..140, vec(any::<u8>(), 0..3))
         .prop_map(|(mut frame, changes, len, extra)| {
@@ -60,6 +60,7 @@ fn event() -> impl Strategy<Value = Event> {
 fn channels(driver: &Driver) -> Vec<Channel> {
     match driver.transport {
         Transport::Serial { .. } => vec![Channel::Line],
+        Transport::Advertisement { service } => vec![Channel::Advertisement(service)],
         Transport::Ble { subscribe, read, .. } => {
             let known = subscribe.iter().chain(read).copied();
             let others = [0x2a1e, 0x2a21, 0x2a36, 0x2a49, 0x2a9e, 0xffff].map(gatt::uuid16);
@@ -72,7 +73,7 @@ fn channels(driver: &Driver) -> Vec<Channel> {
 fn cut(driver: &Driver, stream: &[u8], cuts: &[Index]) -> Vec<Output> {
     let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).chain([0, stream.len()]).collect();
     places.sort_unstable();
-    let mut session = (driver.open)();
+    let mut session = (driver.open)(&drivers::Options::default());
     let now = Timestamp::UNIX_EPOCH;
     let mut outputs = session.connected(now, LOCAL);
     for piece in places.windows(2) {
@@ -83,7 +84,7 @@ fn cut(driver: &Driver, stream: &[u8], cuts: &[Index]) -> Vec<Output> {
 }
 
 fn settled_packets() -> Vec<u8> {
-    let all: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    let all: Vec<serde_json::Value> = serde_json::from_str(include_str!("vectors/vectors.json")).unwrap();
     let packet = all.iter().find(|vector| vector["id"] == "df2-pufferfish").unwrap();
     hex(packet["hex"].as_str().unwrap()).repeat(20)
 }
@@ -95,7 +96,7 @@ proptest! {
     fn no_session_panics_on_anything(events in vec(event(), 0..40)) {
         for driver in DRIVERS {
             let channels = channels(driver);
-            let mut session = (driver.open)();
+            let mut session = (driver.open)(&drivers::Options::default());
             let mut now = Timestamp::UNIX_EPOCH;
             session.connected(now, LOCAL);
             for event in &events {

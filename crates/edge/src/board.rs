@@ -59,7 +59,16 @@ impl Board {
 
     /// A configured device exists, under `key`, and is not there yet.
     pub fn expect(&self, key: &str, device: DeviceId) {
-        let status = DeviceStatus { device, present: false, last_heard: None, problem: None };
+        let status = DeviceStatus {
+            device,
+            present: false,
+            last_heard: None,
+            problem: None,
+            battery_percent: None,
+            model: None,
+            firmware: None,
+            clock_ahead_seconds: None,
+        };
         self.lock().devices.insert(key.to_owned(), status);
         self.changed();
     }

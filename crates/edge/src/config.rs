@@ -287,7 +287,7 @@ impl Source<'_> {
         let DeviceConfig { driver: driver_name, address, name, path } = device.get_ref();
         let driver = self.driver(driver_name)?;
         match (driver.transport, path) {
-            (Transport::Ble { .. }, None) => {
+            (Transport::Ble { .. } | Transport::Advertisement { .. }, None) => {
                 let address = address.as_ref().map(|address| self.address(address)).transpose()?;
                 if address.is_none() && name.is_none() {
                     let reason = format!("{} is a Bluetooth driver: want address or name, found neither", driver.name);
@@ -300,7 +300,7 @@ impl Source<'_> {
                 let name = name.clone().unwrap_or_else(|| last.into_owned());
                 serial.push(SerialDevice { driver, path: path.clone(), name });
             }
-            (Transport::Ble { .. }, Some(_)) => {
+            (Transport::Ble { .. } | Transport::Advertisement { .. }, Some(_)) => {
                 return Err(self.error(
                     at,
                     "device.path",

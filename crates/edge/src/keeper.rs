@@ -97,7 +97,7 @@ impl Keeper {
         measured: Measured,
         now: Timestamp,
     ) -> (Reading, Option<SeenKey>) {
-        let Measured { vital, value, unit, device_time, flags } = measured;
+        let Measured { vital, value, unit, device_time, flags, .. } = measured;
         let placed = place(device_time, &flags, now, &self.zone);
         let key = device_time.filter(|_| placed.clock == Clock::Device);
         let key = key.map(|device_time| SeenKey { device: device.clone(), device_time, vital, value });
@@ -151,7 +151,14 @@ mod tests {
 
     fn spo2(value: i64, device_time: Option<&str>) -> Measured {
         let device_time = device_time.map(|time| time.parse().unwrap());
-        Measured { vital: Vital::Spo2, value: Value::new(value, 0), unit: Unit::Percent, device_time, flags: vec![] }
+        Measured {
+            vital: Vital::Spo2,
+            value: Value::new(value, 0),
+            unit: Unit::Percent,
+            device_time,
+            device_offset: None,
+            flags: vec![],
+        }
     }
 
     async fn sent(keeper: &Keeper) -> Vec<wire::Message> {

@@ -7,8 +7,8 @@ mod message;
 mod payload;
 mod topic;
 
-pub use message::{Arrived, Message, Refused, RefusedPart, decode};
-pub use payload::{Acks, Command, DeviceStatus, Rejection, Status};
+pub use message::{Arrived, CommandOutcome, Message, Receipt, Refused, RefusedPart, decode};
+pub use payload::{Acks, Command, DeviceStatus, Due, Judged, Rejection, Status};
 pub use topic::{Topic, TopicKind};
 
 /// The largest payload that is taken, in bytes.

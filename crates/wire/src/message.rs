@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use vitals::{Answer, Reading, SessionId};
+use vitals::{Answer, PatientId, Reading, SessionId};
 
 use crate::{MESSAGE_BYTES_MAX, MESSAGE_PARTS_MAX, SEQ_MAX};
 
@@ -27,6 +27,44 @@ pub struct Message {
     #[serde(default)]
     #[schemars(length(max = MESSAGE_PARTS_MAX))]
     pub answers: Vec<Answer>,
+    /// Whose, on a kit that several people share (station mode); absent on a kit of one person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<PatientId>,
+    /// What became of commands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MESSAGE_PARTS_MAX))]
+    pub receipts: Vec<Receipt>,
+}
+
+/// What became of a command, as durable as a reading. One command may have several: shown, then read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Receipt {
+    /// The command's id.
+    pub command: String,
+    /// What became of it.
+    pub outcome: CommandOutcome,
+    /// When, by the kit's clock.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// What there is to say: why it failed, or what the diagnostics found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandOutcome {
+    /// Taken in; what it asks for will be done, or is shown to the person.
+    Taken,
+    /// Done: measured again, the schedule is set, the diagnostics are in `detail`.
+    Done,
+    /// A person has read the message and said so.
+    Read,
+    /// It came too late.
+    Expired,
+    /// It can't be done; `detail` says why.
+    Failed,
 }
 
 /// What arrived in a payload that could be understood: the good parts, and what is wrong with the others.
@@ -66,6 +104,10 @@ struct Envelope<'a> {
     readings: Vec<&'a RawValue>,
     #[serde(default, borrow)]
     answers: Vec<&'a RawValue>,
+    #[serde(default)]
+    patient: Option<PatientId>,
+    #[serde(default, borrow)]
+    receipts: Vec<&'a RawValue>,
 }
 
 /// Reads a payload.
@@ -82,7 +124,7 @@ pub fn decode(payload: &[u8]) -> Result<Arrived, Refused> {
     if !(1..=SEQ_MAX).contains(&envelope.seq) {
         return Err(refused(format!("seq is {}, want 1 to {SEQ_MAX}", envelope.seq)));
     }
-    let most = envelope.readings.len().max(envelope.answers.len());
+    let most = envelope.readings.len().max(envelope.answers.len()).max(envelope.receipts.len());
     if most > MESSAGE_PARTS_MAX {
         return Err(refused(format!("message has {most} readings or answers, at most {MESSAGE_PARTS_MAX} are taken")));
     }
@@ -93,8 +135,12 @@ fn arrived(envelope: &Envelope<'_>) -> Arrived {
     let mut refused = Vec::new();
     let readings = parts("readings", &envelope.readings, &mut refused);
     let answers = parts("answers", &envelope.answers, &mut refused);
-    let Envelope { seq, sent_at, session, .. } = *envelope;
-    Arrived { message: Message { seq, sent_at, session, readings, answers }, refused }
+    let receipts = parts("receipts", &envelope.receipts, &mut refused);
+    let (patient, Envelope { seq, sent_at, session, .. }) = (envelope.patient.clone(), envelope);
+    Arrived {
+        message: Message { seq: *seq, sent_at: *sent_at, session: *session, readings, answers, patient, receipts },
+        refused,
+    }
 }
 
 fn parts<T: DeserializeOwned>(name: &str, raw: &[&RawValue], refused: &mut Vec<RefusedPart>) -> Vec<T> {

@@ -111,7 +111,15 @@ fn message(seq: u64, session: Uuid, value: Value) -> Message {
         device,
         flags: Vec::new(),
     };
-    Message { seq, sent_at: now, session, readings: vec![reading], answers: Vec::new() }
+    Message {
+        seq,
+        sent_at: now,
+        session,
+        readings: vec![reading],
+        answers: Vec::new(),
+        patient: None,
+        receipts: Vec::new(),
+    }
 }
 
 async fn every_message_once(store: &impl Store, login: &KitLogin, sent: &BTreeMap<u64, Value>) -> Result<()> {

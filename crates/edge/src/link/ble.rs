@@ -151,6 +151,7 @@ impl Supervisor {
     fn services(&self) -> Vec<uuid::Uuid> {
         let service = |device: &BleDevice| match device.driver.transport {
             Transport::Ble { service, .. } => Some(service),
+            Transport::Advertisement { service } => Some(service),
             Transport::Serial { .. } => None,
         };
         self.devices.iter().filter_map(service).collect()

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use drivers::{Channel, Parity, Transport};
+use drivers::{Channel, LineSettings, Parity, Transport};
 use serialport::SerialPort;
 use tokio::{
     sync::mpsc,
@@ -62,9 +62,10 @@ pub async fn run(links: Links, device: SerialDevice) {
 }
 
 async fn open(device: &SerialDevice) -> Result<Port, String> {
-    let Transport::Serial { baud, parity } = device.driver.transport else {
+    let Transport::Serial { settings } = device.driver.transport else {
         return Err(format!("{} is no serial driver", device.driver.name));
     };
+    let LineSettings { baud, parity } = settings[0];
     let parity = match parity {
         Parity::None => serialport::Parity::None,
         Parity::Odd => serialport::Parity::Odd,

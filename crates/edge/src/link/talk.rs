@@ -1,6 +1,6 @@
 //! One connection to one device: feeds the driver's session, gives what it measured to the keeper, and hands back what it wants written.
 
-use drivers::{Channel, Driver, Output, Session};
+use drivers::{Channel, Driver, Options, Output, Session};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use vitals::DeviceId;
@@ -36,7 +36,7 @@ impl Talk {
     pub fn new(links: &Links, driver: &Driver, key: &str, device: DeviceId, simulated: bool) -> Self {
         links.board.identify(key, &device);
         let acked = links.keeper.spool().acked_through();
-        let (session, links, key) = ((driver.open)(), links.clone(), key.to_owned());
+        let (session, links, key) = ((driver.open)(&Options::default()), links.clone(), key.to_owned());
         Self { links, key, device, simulated, session, acked, owed: None, ended: false, measured: 0 }
     }
 
@@ -110,6 +110,7 @@ impl Talk {
                     tracing::warn!(device = %self.device, bytes = bytes.len(), %error, "link: bytes that are no measurement");
                 }
                 Output::SittingEnd => self.ended = true,
+                Output::Progress(_) | Output::Clock(_) | Output::ClockSet | Output::About(_) => {}
             }
         }
         self.measured += measured.len();

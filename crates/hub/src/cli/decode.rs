@@ -68,6 +68,9 @@ fn channel(driver: &Driver, characteristic: Option<&str>) -> Result<Option<Chann
         (Transport::Serial { .. }, Some(_)) => {
             Err(Ended::Usage(format!("{} reads a serial line, which has no characteristics", driver.name)))
         }
+        (Transport::Advertisement { .. }, Some(_)) => {
+            Err(Ended::Usage(format!("{} reads advertisements, which have no characteristics", driver.name)))
+        }
         (Transport::Ble { .. }, Some(text)) => Ok(Some(Channel::Characteristic(parse_uuid(text)?))),
     }
 }

@@ -49,7 +49,10 @@ impl Row {
     fn of(driver: &Driver) -> Self {
         let (transport, link) = match driver.transport {
             Transport::Ble { service, .. } => ("ble", service.to_string()),
-            Transport::Serial { baud, parity } => ("serial", format!("{baud} baud, parity {parity:?}").to_lowercase()),
+            Transport::Advertisement { service } => ("advertisement", service.to_string()),
+            Transport::Serial { settings } => {
+                ("serial", settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))
+            }
         };
         let Driver { name, vitals, devices, standard, .. } = *driver;
         Self { name, transport, link, vitals, devices, standard }

@@ -89,7 +89,7 @@ impl Outbox {
             .filter_map(|kit| {
                 let acks = kits.get_mut(&kit)?;
                 let rejected = std::mem::take(&mut acks.rejected);
-                Some((Topic::new(&kit, TopicKind::Acks), Acks { through: acks.through, rejected }))
+                Some((Topic::new(&kit, TopicKind::Acks), Acks { through: acks.through, rejected, judged: Vec::new() }))
             })
             .collect()
     }
