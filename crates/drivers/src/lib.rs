@@ -4,6 +4,7 @@ pub mod blood_pressure;
 pub mod contec_sp10;
 pub mod float;
 pub mod gatt;
+mod heard;
 pub mod nonin_df2;
 pub mod plx;
 pub mod quirks;
@@ -14,6 +15,7 @@ mod tape;
 pub mod thermometer;
 pub mod weight;
 
+pub use heard::Heard;
 pub use quirks::{QUIRKS, Quirk};
 pub use session::{
     About, Channel, DecodeError, DeviceClock, Driver, LineSettings, Measured, Options, Output, Parity, Progress,

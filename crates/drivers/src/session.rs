@@ -235,6 +235,13 @@ pub trait Session: Send {
     fn kept(&mut self, _now: Timestamp) -> Vec<Output> {
         Vec::new()
     }
+
+    /// Whether the bytes heard so far are this driver's, on a line set as this one is: a serial line that is set wrongly, or has another
+    /// device on it, brings bytes without a packet in them. `None` while too few have come to tell; a device that is silent never tells.
+    /// Once `Some(true)`, it stays so until [`Heard::NOISE_BYTES`](crate::Heard::NOISE_BYTES) in a row make no sense.
+    fn understands(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// Why bytes are not a measurement.
