@@ -19,6 +19,7 @@ use crate::{
     keeper::Keeper,
     link::{self, Links},
     spool::Spool,
+    systemd,
     uplink::Uplink,
 };
 
@@ -69,7 +70,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     });
     tracing::info!(kit = %settings.kit, devices, "started");
 
+    systemd::ready();
+
     stop.cancelled().await;
+    systemd::stopping();
     let in_order = timeout(STOP_DEADLINE, parts.all_stopped()).await.is_ok();
     spool.close().await;
     tracing::info!(in_order, "stopped");
@@ -112,6 +116,7 @@ async fn tend(spool: Arc<Spool>, board: Board, stop: CancellationToken) {
         let behind = now < clock::CLOCK_EARLIEST;
         board.problem("clock", behind.then(|| format!("the kit's clock says {now}; readings are sent with that time")));
         spool.tend(now, !behind && began.elapsed() > CLOCK_SETTLED_AFTER).await;
+        systemd::alive(board.status(true, now).spooled);
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(TEND_EVERY) => {}

@@ -3,4 +3,5 @@
 
 mod common;
 mod serial;
+mod systemd;
 mod uplink;
