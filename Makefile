@@ -2,8 +2,9 @@
 #   make demo    the whole clinic on this machine, with simulated homes
 #   make test    everything that continuous integration runs
 #   make bench   the measured figures
+#   make package the kit's Debian package, for a kit like this machine
 
-.PHONY: demo test bench build assets schemas check unit system browser deny clean-assets install-demo install-test
+.PHONY: demo test bench build assets schemas check unit system browser deny package package-try clean-assets install-demo install-test
 .DEFAULT_GOAL := help
 
 DIST := crates/desk/assets/dist
@@ -16,7 +17,7 @@ demo: install-demo assets
 	cargo build --bins
 	target/debug/vagt demo
 
-test: install-test assets check build unit browser deny
+test: install-test assets check build unit browser package-try deny
 	@echo "make test: all of it passed"
 
 bench: install-demo assets
@@ -60,6 +61,17 @@ browser: build tests/browser/node_modules/.installed
 tests/browser/node_modules/.installed: tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
+
+# The kit's Debian package, and the same with the program of the tests, installed, hung, upgraded and removed in a fresh Debian.
+package: install-test assets
+	cargo deb -p edge
+
+package-try: build
+	mkdir -p target/debian && cp target/debug/vagt-edge target/debian/
+	for revision in 1 2; do \
+	  cargo deb --quiet -p edge --variant trial --no-build --deb-revision $$revision -o target/debian/kit-$$revision.deb || exit 1; \
+	done
+	config/debian/try target/debian/kit-1.deb target/debian/kit-2.deb
 
 # Advisories need the network's advisory database, or a copy of it in ADVISORY_DB; without either it is said, not hidden.
 deny:
