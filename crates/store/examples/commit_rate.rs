@@ -34,6 +34,7 @@ fn message(kit: usize, seq: u64, at: Timestamp) -> Entry {
         sent_at: at,
         readings: READINGS.map(reading).to_vec(),
         answers: Vec::new(),
+        receipts: Vec::new(),
     }
 }
 

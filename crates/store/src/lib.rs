@@ -13,8 +13,8 @@ use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
 pub use model::{
-    Account, Batch, Curve, CurvePoint, Entry, Heard, Kit, KitSeq, Patient, Quarantined, QuarantinedEntry, Roster,
-    StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Command, CommandState, Curve, CurvePoint, Enrolled, Enrolment, Entry, Heard, Kit, KitSeq, Patient,
+    Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage, WebSession,
 };
 pub use sqlite::Sqlite;
 
@@ -74,6 +74,29 @@ pub trait Store: Send + Sync + 'static {
 
     /// The last that was heard of every kit.
     async fn last_heard(&self) -> Result<Vec<Heard>, StoreError>;
+
+    // --- enrolment
+
+    /// Keeps a code for a kit of the roster, in place of one given out before. The kit's secret stays until the code is used.
+    async fn put_enrolment(&self, enrolment: &Enrolment) -> Result<(), StoreError>;
+
+    /// Exchanges a code for a secret that the kit has made, both as SHA-256 in hex: from now on the kit signs in with it, and is no longer
+    /// revoked if it was. The same code with the same secret gives the same answer until it expires; with another it is refused.
+    async fn enrol(&self, code_sha256: &str, secret_sha256: &str, now: Timestamp) -> Result<Enrolled, StoreError>;
+
+    /// Every code that is kept.
+    async fn enrolments(&self) -> Result<Vec<Enrolment>, StoreError>;
+
+    // --- commands
+
+    /// Keeps a command. One of the same id is kept as it was.
+    async fn put_command(&self, command: &Command) -> Result<(), StoreError>;
+
+    /// Commands of which no kit has said anything yet, oldest first, at most `limit`; what has expired at `now` is marked and left out.
+    async fn open_commands(&self, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError>;
+
+    /// A kit's commands with what became of them, newest first, at most `limit`.
+    async fn commands_of(&self, kit: &KitId, limit: u32) -> Result<Vec<CommandState>, StoreError>;
 
     // --- sign-in
 

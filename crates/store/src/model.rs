@@ -48,6 +48,8 @@ pub struct Entry {
     pub readings: Vec<Reading>,
     /// Answers.
     pub answers: Vec<Answer>,
+    /// What the kit says of commands.
+    pub receipts: Vec<Receipt>,
 }
 
 /// Bytes that could not be used, whole or in part.
@@ -149,9 +151,14 @@ pub struct Patient {
 pub struct Kit {
     /// The MQTT client id and user name.
     pub id: KitId,
-    /// Given to.
-    pub patient: PatientId,
-    /// SHA-256 of its password (256 random bits), in hex.
+    /// Given to; absent on a kit that several people share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<PatientId>,
+    /// Those who share it (station mode); empty on a kit of one person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patients: Vec<PatientId>,
+    /// SHA-256 of its password (256 random bits), in hex; empty until it has enrolled. An empty one never takes the place of one that is stored.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub secret_sha256: String,
     /// Handed out at; readings before this are rejected. Set when first stored if the file does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +169,145 @@ pub struct Kit {
     /// May it no longer connect?
     #[serde(default)]
     pub revoked: bool,
+}
+
+impl Kit {
+    /// Everybody who measures with it.
+    pub fn people(&self) -> impl Iterator<Item = &PatientId> {
+        self.patient.iter().chain(&self.patients)
+    }
+
+    /// Does this patient measure with it?
+    #[must_use]
+    pub fn serves(&self, patient: &PatientId) -> bool {
+        self.people().any(|one| one == patient)
+    }
+
+    /// Do several people share it?
+    #[must_use]
+    pub fn is_station(&self) -> bool {
+        self.patient.is_none()
+    }
+}
+
+/// A one-time code that was given out for a kit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Enrolment {
+    /// For which kit.
+    pub kit: KitId,
+    /// SHA-256 of the code, in hex: the store never holds a code that could be used.
+    pub code_sha256: String,
+    /// After this it is good for nothing.
+    pub expires_at: Timestamp,
+    /// SHA-256 of the secret that it was used with, in hex.
+    pub secret_sha256: Option<String>,
+}
+
+/// What became of a code that a kit brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Enrolled {
+    /// The kit has its new secret: now, or since the same was asked before.
+    Yes(KitId),
+    /// No such code was given out, or it is too late, or the kit was revoked since.
+    No,
+    /// The code was used with another secret.
+    Used(KitId),
+}
+
+/// What is asked of a kit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// The same id is the same command.
+    pub id: String,
+    /// Of which kit.
+    pub kit: KitId,
+    /// For whom, on a kit that several people share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<PatientId>,
+    /// What: `remeasure`, `message`, `schedule`, `diagnostics`, `seen`.
+    pub command: String,
+    /// Who asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was asked.
+    pub issued_at: Timestamp,
+    /// After this it must not be done any more.
+    pub expires_at: Timestamp,
+    /// What else it says, as the wire has it: `vital`, `text`, `schedule`.
+    pub body: serde_json::Value,
+}
+
+/// A command, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommandState {
+    /// Which.
+    #[serde(flatten)]
+    pub command: Command,
+    /// How far it is.
+    pub state: Progress,
+    /// Since when.
+    pub changed_at: Timestamp,
+    /// What the kit said beside that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Everything that the kit said, oldest first.
+    pub receipts: Vec<Receipt>,
+}
+
+/// How far a command is, in the order in which it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// The kit has not said anything of it.
+    Waiting,
+    /// The kit has it.
+    Taken,
+    /// It came too late, or nothing was heard of it in time.
+    Expired,
+    /// It can't be done.
+    Failed,
+    /// It is done.
+    Done,
+    /// A person has read it.
+    Read,
+}
+
+impl Progress {
+    /// Every one.
+    pub const ALL: [Self; 6] = [Self::Waiting, Self::Taken, Self::Expired, Self::Failed, Self::Done, Self::Read];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Taken => "taken",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+            Self::Done => "done",
+            Self::Read => "read",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|progress| progress.name() == name)
+    }
+}
+
+/// What a kit says of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The command's id, as the kit has it.
+    pub command: String,
+    /// What became of it.
+    pub outcome: Progress,
+    /// When, by the kit's clock.
+    pub at: Timestamp,
+    /// What there is to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// Patients and kits.

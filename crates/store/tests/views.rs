@@ -34,6 +34,7 @@ async fn filled(path: &std::path::Path) {
         sent_at: recorded_at,
         readings: values.map(|value| reading(Vital::Temperature, value, measured_at)).to_vec(),
         answers: Vec::new(),
+        receipts: Vec::new(),
     };
     store.commit(&Batch { recorded_at, entries: vec![entry], ..Batch::default() }).await.unwrap();
     let patient: Patient = serde_json::from_str(r#"{"id":"p-1","name":"Ane Ørum","programme":"copd"}"#).unwrap();

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use vitals::{Answer, Colour, KitId, Reading};
 
 use crate::{
-    AlertChange, AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan,
+    AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan, call,
     chart::Memory,
     episode::{self, Fed, Opening},
     rules::{Rule, Seen},
@@ -52,11 +52,12 @@ pub fn assess(chart: &mut Chart, plan: &Plan, event: &Event<'_>, now: Timestamp)
     let before = State::of(chart);
     let mut alerts = Vec::new();
     let silent = silence::settle(chart, plan, now, &mut alerts);
-    let assessment = match event {
+    let mut outcome = Outcome { assessment: None, alerts, judged: Vec::new() };
+    outcome.assessment = match event {
         Event::Tick => silent,
-        Event::Sitting(sitting) => sit(chart, plan, sitting, now, before, &mut alerts),
+        Event::Sitting(sitting) => sit(chart, plan, sitting, now, before, &mut outcome),
     };
-    Outcome { assessment, alerts }
+    outcome
 }
 
 /// The patient's state, to see a change.
@@ -99,11 +100,11 @@ fn sit(
     sitting: &Sitting<'_>,
     now: Timestamp,
     before: State,
-    alerts: &mut Vec<AlertChange>,
+    outcome: &mut Outcome,
 ) -> Option<AssessmentChange> {
     let mut judged = Vec::new();
     for rule in plan.programme().rules() {
-        judge(chart, plan, rule, sitting, now, &mut judged);
+        judge(chart, plan, rule, sitting, now, &mut judged, outcome);
     }
     note(chart, plan, sitting);
     let mut families: BTreeMap<&Arc<str>, Vec<Fed>> = BTreeMap::new();
@@ -116,7 +117,10 @@ fn sit(
     }
     let opening = Opening::Sitting(sitting.kit, sitting.seq);
     for (family, fed) in families {
-        alerts.extend(episode::feed(chart, plan, family, &fed, &opening, now));
+        outcome.alerts.extend(episode::feed(chart, plan, family, &fed, &opening, now));
+    }
+    if let Some(called) = call::heard(chart, plan, sitting, now) {
+        outcome.alerts.extend(episode::feed(chart, plan, &called.family, &called.fed, &opening, now));
     }
     assessment(chart, plan, before, sitting, &judged)
 }
@@ -129,8 +133,10 @@ fn judge<'p>(
     sitting: &Sitting<'_>,
     now: Timestamp,
     judged: &mut Vec<Judged<'p>>,
+    outcome: &mut Outcome,
 ) {
     let mut findings = (rule.kind().judge)(rule, plan, &Seen::Sitting(sitting));
+    findings.iter().for_each(|finding| Outcome::judge(&mut outcome.judged, finding));
     let Some(newest) = findings.iter().map(|finding| finding.at).max() else { return };
     findings.sort_by(by_time_then_badness);
     let start = newest.checked_sub(TOGETHER).unwrap_or(Timestamp::MIN);
@@ -171,7 +177,7 @@ fn stand(memory: &mut Memory, newest: Timestamp, together: Vec<Finding>, stale: 
     Some(Arc::clone(worst))
 }
 
-fn late(mut finding: Finding) -> Finding {
+pub(crate) fn late(mut finding: Finding) -> Finding {
     finding.late = true;
     finding.why.push_str(", arrived late");
     finding

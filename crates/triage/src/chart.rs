@@ -125,7 +125,7 @@ impl Chart {
         }
         self.basis = Some((programme.id().into(), programme.version()));
         let known = |id: &Arc<str>| programme.rules().iter().any(|rule| rule.id == *id);
-        self.rules.retain(|id, _| known(id));
+        self.rules.retain(|id, _| known(id) || **id == *crate::CALL_RULE);
         self.pending.clear();
         self.quiet_until = None;
     }

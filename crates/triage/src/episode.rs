@@ -213,6 +213,13 @@ fn keep(alert: &mut Alert, new: &Finding) {
 /// The worst of what each rule that fed the alert found last. A rule that the programme no longer has finds nothing.
 fn now_mark(chart: &Chart, plan: &Plan, alert: &Alert) -> Mark {
     let rules = plan.programme().rules();
-    let known = alert.findings.iter().filter(|finding| rules.iter().any(|rule| *rule.id == *finding.rule));
-    known.map(|finding| chart.mark_of(&finding.rule).unwrap_or(finding.colour)).max().unwrap_or(Mark::Green)
+    let known = alert
+        .findings
+        .iter()
+        .filter(|finding| finding.rule == crate::CALL_RULE || rules.iter().any(|rule| *rule.id == *finding.rule));
+    let says = |finding: &Finding| match finding.rule.as_str() {
+        crate::CALL_RULE => finding.colour,
+        rule => chart.mark_of(rule).unwrap_or(finding.colour),
+    };
+    known.map(says).max().unwrap_or(Mark::Green)
 }

@@ -1,6 +1,6 @@
 //! Reading + chart + programme + now -> findings -> assessment -> alert changes. One file for each kind of rule, and one table.
 //!
-//! Pure: no IO, no clock, no environment, no async. The same events in the same order give the same bytes. Four semantics:
+//! Pure: no IO, no clock, no environment, no async. The same events in the same order give the same bytes. Five semantics:
 //!
 //! 1. **Judge the reading that arrived**, not the newest on the chart (`assess.rs`). What is older than what its rule has judged, or than the
 //!    programme's `late_after`, is judged as what it was and marked late; it changes the colour of now only where nothing newer is known.
@@ -10,6 +10,8 @@
 //! 4. **Silence is a rule** (`silence.rs`). A deadline that passes without the expected data is a finding at its own time, however late the
 //!    tick comes.
 //!
+//! 5. **Whoever asks to be called is called** (`call.rs`): an alert of its own in every programme, which no reading eases.
+//!
 //! An assessment is the worst of the findings that stand: the latest of each rule. Everything is bounded: see [`bounds`].
 
 mod act;
@@ -17,6 +19,7 @@ mod alert;
 mod assess;
 mod bands;
 pub mod bounds;
+mod call;
 mod chart;
 mod episode;
 mod finding;
@@ -31,6 +34,7 @@ pub use act::act;
 pub use alert::{Action, ActionError, Alert, AlertChange, AlertEvent, AlertId, CloseReason, EventKind, State};
 pub use assess::{Event, Sitting, TOGETHER, assess};
 pub use bands::{BandView, Rung};
+pub use call::{CALL_FAMILY, CALL_NOW, CALL_QUESTION, CALL_QUESTIONNAIRE, CALL_RULE};
 pub use chart::{Chart, suspect_step};
 pub use finding::{Finding, Input, Limit, LimitKind, Mark, Reason};
 pub use outcome::{AssessmentChange, Outcome};

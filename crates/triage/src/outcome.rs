@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use vitals::{Colour, PatientId};
+use vitals::{Colour, PatientId, Vital};
 
-use crate::{AlertChange, Finding};
+use crate::{AlertChange, Finding, Input};
 
 /// A patient's colour at one time changed: the worst of the findings, with all of them kept. One line of `vagt replay`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,4 +34,21 @@ pub struct Outcome {
     pub assessment: Option<AssessmentChange>,
     /// Alerts raised or changed, in the order in which it happened.
     pub alerts: Vec<AlertChange>,
+    /// What the rules said of the sitting itself, late or not: the worst for each vital, and (without a vital) for its answers.
+    pub judged: Vec<(Option<Vital>, Colour)>,
+}
+
+impl Outcome {
+    /// Takes in what a rule said of one input.
+    pub(crate) fn judge(judged: &mut Vec<(Option<Vital>, Colour)>, finding: &Finding) {
+        let Some(colour) = finding.colour.colour() else { return };
+        let vital = match finding.inputs.first() {
+            Some(Input::Reading { vital, .. }) => Some(*vital),
+            _ => None,
+        };
+        match judged.iter_mut().find(|(known, _)| *known == vital) {
+            Some((_, worst)) => *worst = colour.max(*worst),
+            None => judged.push((vital, colour)),
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod chains;
+mod kits;
 mod messages;
 mod people;
 pub(crate) mod sample;
@@ -88,6 +89,11 @@ cases! {
     alerts::a_closed_alert_makes_room_for_the_next_in_one_batch,
     alerts::a_second_open_alert_of_a_family_stores_nothing,
     alerts::a_patients_alerts_newest_first,
+    kits::a_kit_may_be_shared,
+    kits::a_code_is_exchanged_once,
+    kits::a_revoked_kit_comes_back_with_a_new_code_alone,
+    kits::a_command_waits_for_its_receipt,
+    kits::a_command_expires_and_nobody_elses_receipt_counts,
     people::the_roster_is_replaced_by_id,
     people::a_kit_needs_its_patient,
     people::the_last_that_was_heard_of_a_kit,

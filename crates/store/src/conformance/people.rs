@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Account, Heard, Kit, Patient, Roster, StoreError, WebSession};
 
-fn patient(id: &str, name: &str) -> Patient {
+pub(super) fn patient(id: &str, name: &str) -> Patient {
     Patient {
         id: of(id),
         name: name.to_owned(),
@@ -20,9 +20,10 @@ fn patient(id: &str, name: &str) -> Patient {
     }
 }
 
-fn kit(id: &str, patient: &str) -> Kit {
+pub(super) fn kit(id: &str, patient: &str) -> Kit {
     let devices = vec!["nonin-3230:501234567".to_owned()];
-    Kit { id: of(id), patient: of(patient), secret_sha256: "5e".repeat(32), since: None, devices, revoked: false }
+    let (patient, patients) = (Some(of(patient)), Vec::new());
+    Kit { id: of(id), patient, patients, secret_sha256: "5e".repeat(32), since: None, devices, revoked: false }
 }
 
 pub(super) async fn the_roster_is_replaced_by_id(open: Open<'_>) -> Result<(), Failure> {

@@ -59,6 +59,7 @@ pub fn entry(kit: &str, seq: u64, patient: &str, readings: Vec<Reading>) -> Entr
         sent_at: at(0),
         readings,
         answers: Vec::new(),
+        receipts: Vec::new(),
     }
 }
 

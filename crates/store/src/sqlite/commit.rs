@@ -9,6 +9,7 @@ use triage::{Alert, AlertChange, State};
 use super::{
     Sqlite,
     chain::{Chains, OfKit, OfPatient},
+    command,
     convert::{nanos, push_value, to_json},
     insert::Insert,
     keys::Keys,
@@ -78,6 +79,7 @@ async fn record(write: &mut Write<'_>, batch: &Batch) -> Result<(), Failure> {
         record_messages(conn, keys, &mut chains, batch).await?;
         record_quarantined(conn, keys, &mut chains, batch).await?;
         chains.write(conn).await?;
+        command::record_receipts(conn, batch).await?;
     }
     if !batch.assessments.is_empty() {
         record_assessments(conn, keys, batch).await?;

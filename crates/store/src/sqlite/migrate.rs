@@ -8,7 +8,10 @@ use super::trouble;
 use crate::StoreError;
 
 /// Every migration, in order: the first takes an empty file to version 1. Published ones are never edited.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_begin.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_begin.sql"),
+    include_str!("../../migrations/sqlite/0002_kits_and_commands.sql"),
+];
 
 /// "VAGT": tells our files from other programs' SQLite databases.
 const APPLICATION_ID: i64 = 0x5641_4754;
@@ -90,6 +93,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn kits_of_version_1_keep_their_patient_and_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vagt.db");
+        file_of(1, &path).await;
+        let mut conn = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let before = "INSERT INTO patient VALUES ('p-1', 'Ane', 1948, 'copd', 'null', 1, 7);
+                      INSERT INTO kit VALUES ('kit-1', 'p-1', '5e5e', 8, '[\"nonin-3230:1\"]', 1);";
+        sqlx::raw_sql(before).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        let kit = Sqlite::open(&path).await.unwrap().roster().await.unwrap().kits.remove(0);
+        assert_eq!((kit.patient.unwrap().as_str(), kit.secret_sha256.as_str(), kit.revoked), ("p-1", "5e5e", true));
+        assert_eq!((kit.patients.len(), kit.devices.len(), kit.since.unwrap().as_nanosecond()), (0, 1, 8));
+    }
+
+    #[tokio::test]
     async fn a_newer_version_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vagt.db");
@@ -100,7 +118,8 @@ mod tests {
         conn.close().await.unwrap();
 
         let error = Sqlite::open(&path).await.err().unwrap().to_string();
-        assert!(error.contains("schema version 77 is newer than 1, the newest this program knows"), "{error}");
+        let wanted = format!("schema version 77 is newer than {}, the newest this program knows", known());
+        assert!(error.contains(&wanted), "{error}");
         assert!(Sqlite::open_read_only(&path).await.is_err());
         let mut conn = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
         let version: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut conn).await.unwrap().get(0);

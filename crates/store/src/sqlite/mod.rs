@@ -4,8 +4,10 @@
 
 mod chain;
 mod checkpoint;
+mod command;
 mod commit;
 mod convert;
+mod enrolment;
 mod insert;
 mod keys;
 mod migrate;
@@ -36,8 +38,8 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Account, Batch, Curve, Heard, KitSeq, QuarantinedEntry, Roster, Store, StoreError, Stored, StoredMessage,
-    WebSession,
+    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, KitSeq, QuarantinedEntry, Roster, Store,
+    StoreError, Stored, StoredMessage, WebSession,
 };
 
 /// Reads that run at once.
@@ -200,6 +202,30 @@ impl Store for Sqlite {
 
     async fn last_heard(&self) -> Result<Vec<Heard>, StoreError> {
         roster::last_heard(self).await
+    }
+
+    async fn put_enrolment(&self, enrolment: &Enrolment) -> Result<(), StoreError> {
+        enrolment::put(self, enrolment).await
+    }
+
+    async fn enrol(&self, code_sha256: &str, secret_sha256: &str, now: Timestamp) -> Result<Enrolled, StoreError> {
+        enrolment::enrol(self, code_sha256, secret_sha256, now).await
+    }
+
+    async fn enrolments(&self) -> Result<Vec<Enrolment>, StoreError> {
+        enrolment::all(self).await
+    }
+
+    async fn put_command(&self, command: &Command) -> Result<(), StoreError> {
+        command::put(self, command).await
+    }
+
+    async fn open_commands(&self, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError> {
+        command::open(self, now, limit).await
+    }
+
+    async fn commands_of(&self, kit: &KitId, limit: u32) -> Result<Vec<CommandState>, StoreError> {
+        command::of_kit(self, kit, limit).await
     }
 
     async fn put_account(&self, account: &Account) -> Result<(), StoreError> {

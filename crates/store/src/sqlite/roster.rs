@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-use vitals::KitId;
+use vitals::{KitId, PatientId};
 
 use super::{
     Sqlite,
@@ -17,9 +17,11 @@ pub(super) async fn put(store: &Sqlite, roster: &Roster, now: Timestamp) -> Resu
         put_patient(write.conn(), patient, now).await.map_err(|error| store.trouble(error))?;
     }
     for kit in &roster.kits {
-        let known = sqlx::query("SELECT 1 FROM patient WHERE id = ?1").bind(kit.patient.as_str());
-        if known.fetch_optional(write.conn()).await.map_err(|error| store.trouble(error))?.is_none() {
-            return Err(StoreError::UnknownPatient { kit: kit.id.clone(), patient: kit.patient.clone() });
+        for patient in kit.people() {
+            let known = sqlx::query("SELECT 1 FROM patient WHERE id = ?1").bind(patient.as_str());
+            if known.fetch_optional(write.conn()).await.map_err(|error| store.trouble(error))?.is_none() {
+                return Err(StoreError::UnknownPatient { kit: kit.id.clone(), patient: patient.clone() });
+            }
         }
         put_kit(write.conn(), kit, now).await.map_err(|error| store.trouble(error))?;
     }
@@ -46,21 +48,28 @@ async fn put_patient(conn: &mut SqliteConnection, patient: &Patient, now: Timest
         .map(|_| ())
 }
 
-/// A kit that is given to another patient begins anew, unless the roster says since when.
+/// A kit that is given to others begins anew, unless the roster says since when. One that becomes revoked
+/// loses the code that it could have enrolled with.
 async fn put_kit(conn: &mut SqliteConnection, kit: &Kit, now: Timestamp) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO kit (id, patient, secret_sha256, since, devices, revoked)
-               VALUES (?1, ?2, ?3, coalesce(?4, ?5), ?6, ?7)
-               ON CONFLICT (id) DO UPDATE SET patient = excluded.patient, secret_sha256 = excluded.secret_sha256,
+    let sql = "INSERT INTO kit (id, patient, secret_sha256, since, devices, revoked, patients)
+               VALUES (?1, ?2, ?3, coalesce(?4, ?5), ?6, ?7, ?8)
+               ON CONFLICT (id) DO UPDATE SET patient = excluded.patient, patients = excluded.patients,
+               secret_sha256 = iif(excluded.secret_sha256 = '', secret_sha256, excluded.secret_sha256),
                devices = excluded.devices, revoked = excluded.revoked,
-               since = coalesce(?4, iif(patient = excluded.patient, since, ?5))";
+               since = coalesce(?4, iif(patient IS excluded.patient AND patients = excluded.patients, since, ?5))";
+    if kit.revoked {
+        let taken_back = "DELETE FROM enrolment WHERE kit = ?1 AND EXISTS (SELECT 1 FROM kit WHERE id = ?1 AND NOT revoked)";
+        sqlx::query(taken_back).bind(kit.id.as_str()).execute(&mut *conn).await?;
+    }
     sqlx::query(sql)
         .bind(kit.id.as_str())
-        .bind(kit.patient.as_str())
+        .bind(kit.patient.as_ref().map(PatientId::as_str))
         .bind(kit.secret_sha256.as_str())
         .bind(kit.since.map(nanos))
         .bind(nanos(now))
         .bind(to_json(&kit.devices))
         .bind(kit.revoked)
+        .bind(to_json(&kit.patients))
         .execute(conn)
         .await
         .map(|_| ())
@@ -70,7 +79,7 @@ async fn put_kit(conn: &mut SqliteConnection, kit: &Kit, now: Timestamp) -> Resu
 pub(super) async fn get(store: &Sqlite) -> Result<Roster, StoreError> {
     let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
     let patients = "SELECT id, name, born, programme, own, simulated, since FROM patient ORDER BY id";
-    let kits = "SELECT id, patient, secret_sha256, since, devices, revoked FROM kit ORDER BY id";
+    let kits = "SELECT id, patient, secret_sha256, since, devices, revoked, patients FROM kit ORDER BY id";
     let patients = sqlx::query(patients).fetch_all(&mut *tx).await?;
     let kits = sqlx::query(kits).fetch_all(&mut *tx).await?;
     Ok(Roster {
@@ -94,11 +103,12 @@ fn patient(row: &SqliteRow) -> Result<Patient, StoreError> {
 
 fn kit(row: &SqliteRow) -> Result<Kit, StoreError> {
     let id: &str = row.try_get(0)?;
-    let patient: &str = row.try_get(1)?;
+    let patient: Option<&str> = row.try_get(1)?;
     let bad = |error: vitals::IdError| corrupt("kit", id, error.to_string());
     Ok(Kit {
         id: id.parse().map_err(bad)?,
-        patient: patient.parse().map_err(bad)?,
+        patient: patient.map(str::parse).transpose().map_err(bad)?,
+        patients: json("kit", id, row.try_get(6)?)?,
         secret_sha256: row.try_get(2)?,
         since: Some(time(row.try_get(3)?)),
         devices: json("kit", id, row.try_get(4)?)?,

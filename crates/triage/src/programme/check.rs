@@ -262,6 +262,12 @@ fn rule(document: &mut Document<'_>, path: &[Step], known: &Known<'_>) -> Option
     };
     name(document, &under(path, steps!["id"]), &rule.id);
     name(document, &under(path, steps!["family"]), &rule.family);
+    for (field, found, own) in [("id", &*rule.id, crate::CALL_RULE), ("family", &*rule.family, crate::CALL_FAMILY)] {
+        if found == own {
+            let text = format!("found {found:?}, want another: this one is built in, for people who ask to be called");
+            document.problem(&under(path, steps![field]), text);
+        }
+    }
     Some(rule)
 }
 

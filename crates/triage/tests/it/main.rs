@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test that panics is a failing test")]
 
 mod alerts;
+mod call;
 mod copd;
 mod files;
 mod own;
