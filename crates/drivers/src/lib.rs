@@ -1,20 +1,30 @@
 //! Bytes to readings: one file for each device or profile, and one table. Pure: no IO, no clock, no async.
 
+pub mod battery;
 pub mod blood_pressure;
 pub mod contec_sp10;
+pub mod current_time;
+mod device_clock;
+pub mod device_information;
+pub mod elapsed_time;
+pub mod every_device;
 pub mod float;
 pub mod gatt;
 mod heard;
 pub mod nonin_df2;
 pub mod plx;
 pub mod quirks;
+pub mod racp;
 pub mod session;
 mod settle;
 #[cfg(test)]
 mod tape;
 pub mod thermometer;
+pub mod user_data;
 pub mod weight;
 
+pub use device_clock::CLOCK_TOLERANCE;
+pub use every_device::{COMMON_READ, common_subscribe, open};
 pub use heard::Heard;
 pub use quirks::{QUIRKS, Quirk};
 pub use session::{

@@ -8,20 +8,24 @@
 //! 2A60 features u16 | supported status u16 if bit 0 | supported sensor status u24 if bit 1
 //! ```
 //!
-//! A spot check is a measurement. A continuous stream becomes one measurement of a sitting (see the file `settle.rs`). Devices that do both
-//! send the spot check when the stream ends, so the stream's measurement is held until then, or [`HELD_MAX`], and dropped if a spot check
+//! A spot check is a measurement. What a device has stored (features bit 2) is fetched over the record access control point, as spot checks
+//! that carry `from_storage`. A continuous stream shows how it stands ([`crate::Output::Progress`]) and becomes one measurement of a sitting (see the file `settle.rs`). Devices that do both
+//! send the spot check when the stream ends, so the stream's measurement is held until then, or half a minute, and dropped if a spot check
 //! says it better. A continuous frame decoded by itself gives its normal values (not the fast or the slow ones). Values that the status marks
-//! as unavailable or invalid are absent. A time from a clock that has not been set is left out.
+//! as unavailable or invalid are absent. A time from a clock that has not been set is left out. A continuous value that calls itself stored
+//! has no time and could only be taken for a live one, so it is refused.
 //! Source: Bluetooth SIG Pulse Oximeter Service 1.0.
 
-use jiff::{SignedDuration, Timestamp, civil::DateTime};
+mod oximeter;
+
+use jiff::civil::DateTime;
 use uuid::Uuid;
 use vitals::{Flag, Unit, Value, Vital};
 
 use crate::{
-    Channel, DecodeError, Driver, Measured, Output, Session, Transport,
-    gatt::{self, Fields, SITTING_QUIET, Sitting, uuid16},
-    settle::Settle,
+    DecodeError, Driver, Measured, Transport,
+    gatt::{self, Fields, uuid16},
+    racp::{Answer, CONTROL_POINT},
 };
 
 const WHAT: &str = "pulse oximeter";
@@ -33,14 +37,11 @@ pub const CONTINUOUS: Uuid = uuid16(0x2a5f);
 /// What the device can do.
 pub const FEATURES: Uuid = uuid16(0x2a60);
 
-/// Continuous values a second.
-const PER_SECOND: usize = 1;
-
-/// How long a settled stream that goes on waits for a spot check.
-pub const HELD_MAX: SignedDuration = SignedDuration::from_secs(30);
+const NAME: &str = "gatt-plx";
 
 const CLOCK_NOT_SET: u8 = 1 << 4;
 
+const FROM_STORAGE: u16 = 1 << 9;
 const UNAVAILABLE: u16 = 1 << 13;
 const INVALID: u16 = 1 << 15;
 
@@ -79,17 +80,17 @@ const SENSOR_FLAGS: &[(u32, &str)] = &[
 
 /// The driver.
 pub const DRIVER: Driver = Driver {
-    name: "gatt-plx",
+    name: NAME,
     transport: Transport::Ble {
         service: uuid16(0x1822),
-        subscribe: &[SPOT_CHECK, CONTINUOUS],
+        subscribe: &[SPOT_CHECK, CONTINUOUS, CONTROL_POINT],
         read: &[FEATURES],
         names: &[],
     },
     vitals: &[Vital::Spo2, Vital::Pulse, Vital::PerfusionIndex],
     devices: &["ChoiceMMed oximeter", "Nonin 3230"],
     standard: "Bluetooth SIG Pulse Oximeter Service 1.0 (0x1822)",
-    open: |_| Box::new(Oximeter { settle: Settle::new(PER_SECOND), sitting: Sitting::default(), held: None }),
+    open: |options| Box::new(oximeter::Oximeter::new(options)),
     decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
 };
 
@@ -194,7 +195,8 @@ fn decode(uuid: Uuid, bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
         SPOT_CHECK => spot_check(bytes).map(measured),
         CONTINUOUS => continuous(bytes).map(measured),
         FEATURES => features(bytes).map(|_| Vec::new()),
-        other => Err(gatt::unknown(WHAT, other, "0x2a5e, 0x2a5f or 0x2a60")),
+        CONTROL_POINT => Answer::parse(bytes).map(|_| Vec::new()),
+        other => Err(gatt::unknown(WHAT, other, "0x2a5e, 0x2a5f, 0x2a60 or 0x2a52")),
     }
 }
 
@@ -207,93 +209,10 @@ fn measured(read: Oximetry) -> Vec<Measured> {
     gatt::present(values, read.time, &read.flags)
 }
 
-/// A connection.
-struct Oximeter {
-    settle: Settle,
-    sitting: Sitting,
-    held: Option<Held>,
-}
-
-/// What a stream settled into.
-struct Held {
-    outputs: Vec<Output>,
-    since: Timestamp,
-    until: Option<Timestamp>,
-}
-
-impl Oximeter {
-    fn streamed(&mut self, now: Timestamp, sample: Vec<Measured>) -> Vec<Output> {
-        let settled = self.settle.sample(now, sample);
-        if settled.is_empty() {
-            if let Some(held) = &mut self.held {
-                held.until = now.checked_add(SITTING_QUIET).ok().min(held.since.checked_add(HELD_MAX).ok());
-            }
-            return self.release_if_due(now);
-        }
-        self.hold(now, settled)
-    }
-
-    /// Holds what settled now; what was held before comes out.
-    fn hold(&mut self, now: Timestamp, outputs: Vec<Output>) -> Vec<Output> {
-        let before = self.release();
-        if !outputs.is_empty() {
-            self.held = Some(Held { outputs, since: now, until: now.checked_add(SITTING_QUIET).ok() });
-        }
-        before
-    }
-
-    fn release(&mut self) -> Vec<Output> {
-        self.held.take().map(|held| held.outputs).unwrap_or_default()
-    }
-
-    fn release_if_due(&mut self, now: Timestamp) -> Vec<Output> {
-        let due = self.held.as_ref().and_then(|held| held.until).is_some_and(|until| until <= now);
-        if due { self.release() } else { Vec::new() }
-    }
-
-    fn spot_checked(&mut self, now: Timestamp, measured: Vec<Measured>) -> Vec<Output> {
-        self.held = None;
-        self.settle.said_otherwise();
-        self.sitting.heard(now);
-        measured.into_iter().map(Output::Measured).collect()
-    }
-}
-
-impl Session for Oximeter {
-    fn connected(&mut self, _now: Timestamp, _local: DateTime) -> Vec<Output> {
-        Vec::new()
-    }
-
-    fn received(&mut self, now: Timestamp, channel: Channel, bytes: &[u8]) -> Vec<Output> {
-        let decoded = gatt::characteristic(WHAT, channel).and_then(|uuid| Ok((uuid, decode(uuid, bytes)?)));
-        match decoded {
-            Ok((CONTINUOUS, sample)) => self.streamed(now, sample),
-            Ok((_, measured)) if measured.is_empty() => Vec::new(),
-            Ok((_, measured)) => self.spot_checked(now, measured),
-            Err(error) => gatt::outputs(Err(error), bytes),
-        }
-    }
-
-    fn timeout_at(&self) -> Option<Timestamp> {
-        let held = self.held.as_ref().and_then(|held| held.until);
-        [self.settle.silent_at(), self.sitting.ends_at(), held].into_iter().flatten().min()
-    }
-
-    fn timed_out(&mut self, now: Timestamp) -> Vec<Output> {
-        let due = self.release_if_due(now);
-        let silent = self.settle.timed_out(now);
-        [due, self.hold(now, silent), self.sitting.end_if_due(now)].concat()
-    }
-
-    fn closed(&mut self, _now: Timestamp) -> Vec<Output> {
-        [self.release(), self.settle.finish(), self.sitting.end()].concat()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::{self, Tape};
+    use crate::{Channel, tape};
 
     #[track_caller]
     fn check_continuous(hex: &str, wanted: &str) {
@@ -341,71 +260,5 @@ mod tests {
             "spo2 93 [early_estimate, signal_analysis_ongoing]; pulse 72 [early_estimate, signal_analysis_ongoing]; \
              perfusion_index 1.4 [early_estimate, signal_analysis_ongoing]",
         );
-    }
-
-    const GOOD: &str = "005d004800";
-    const POOR: &str = "085c004700200000";
-    const NOTHING: &str = "00ff07ff07";
-
-    #[test]
-    fn a_stream_settles_into_one_measurement_of_the_sitting() {
-        let mut tape = Tape::open(DRIVER);
-        tape.value(CONTINUOUS, NOTHING).value(CONTINUOUS, POOR).value(CONTINUOUS, "0063004800");
-        for _ in 0..3 {
-            tape.value(CONTINUOUS, GOOD);
-        }
-        tape.wait().gives("spo2 93 %; pulse 72 /min; end");
-        for _ in 0..100 {
-            tape.value(CONTINUOUS, GOOD);
-        }
-        tape.wait().gives("spo2 93 %; pulse 72 /min; end");
-        tape.wait().gives("");
-    }
-
-    #[test]
-    fn a_stream_without_end_says_one_measurement() {
-        let mut tape = Tape::open(DRIVER);
-        for second in 1..=200 {
-            let wanted = if second == 34 { "spo2 93 %; pulse 72 /min; end" } else { "" };
-            tape.value(CONTINUOUS, GOOD).gives(wanted).pass(SignedDuration::from_secs(1));
-        }
-        for _ in 0..3 {
-            tape.value(CONTINUOUS, NOTHING);
-        }
-        for _ in 0..4 {
-            tape.value(CONTINUOUS, GOOD);
-        }
-        tape.closed().gives("spo2 93 %; pulse 72 /min; end");
-    }
-
-    #[test]
-    fn a_cold_finger_never_settles_and_is_said_so() {
-        let mut tape = Tape::open(DRIVER);
-        for _ in 0..30 {
-            tape.value(CONTINUOUS, POOR).gives("");
-        }
-        tape.wait().gives("spo2 92 % low_perfusion unsettled; pulse 71 /min low_perfusion unsettled; end");
-        tape.wait().gives("");
-    }
-
-    #[test]
-    fn silence_and_a_lost_link_end_the_sitting_with_what_there_is() {
-        let mut tape = Tape::open(DRIVER);
-        tape.value(CONTINUOUS, GOOD).wait().wait().gives("spo2 93 % unsettled; pulse 72 /min unsettled; end");
-        tape.value(CONTINUOUS, GOOD).closed().gives("spo2 93 % unsettled; pulse 72 /min unsettled; end");
-        tape.value(CONTINUOUS, NOTHING).closed().gives("");
-    }
-
-    #[test]
-    fn a_spot_check_speaks_for_the_stream_before_it() {
-        let mut tape = Tape::open(DRIVER);
-        for _ in 0..5 {
-            tape.value(CONTINUOUS, GOOD).gives("");
-        }
-        tape.value(SPOT_CHECK, "005e004900").gives("spo2 94 %; pulse 73 /min");
-        for _ in 0..10 {
-            tape.value(CONTINUOUS, GOOD);
-        }
-        tape.wait().gives("end");
     }
 }

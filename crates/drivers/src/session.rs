@@ -8,6 +8,8 @@ use serde::Serialize;
 use uuid::Uuid;
 use vitals::{Flag, Unit, Value, Vital};
 
+use crate::device_information::{PnpId, SystemId};
+
 /// One row of [`crate::DRIVERS`].
 #[derive(Clone, Copy)]
 pub struct Driver {
@@ -143,9 +145,10 @@ pub enum Output {
     },
     /// A measurement is going on: what to show the person meanwhile. It is never sent to the core.
     Progress(Progress),
-    /// The device's clock was read, at the `now` of this call. Said before what the device has stored.
+    /// What the device's clock says at the `now` of this call. Times of the device that follow are of the clock that was said last; see the
+    /// file `every_device.rs`.
     Clock(DeviceClock),
-    /// The device's clock was set to the room's local time with the writes said before this.
+    /// The device's clock is set to the room's local time by the writes said before this.
     ClockSet,
     /// What the device says of itself. Said again, it adds to what was said before.
     About(About),
@@ -184,6 +187,14 @@ pub struct About {
     pub serial_number: Option<String>,
     /// The revision of its firmware.
     pub firmware: Option<String>,
+    /// The revision of its hardware.
+    pub hardware: Option<String>,
+    /// The revision of its software.
+    pub software: Option<String>,
+    /// Its system id.
+    pub system_id: Option<SystemId>,
+    /// Its plug and play id.
+    pub pnp_id: Option<PnpId>,
     /// What is left of its battery, %.
     pub battery_percent: Option<u8>,
 }
@@ -231,14 +242,18 @@ pub trait Session: Send {
         Vec::new()
     }
 
-    /// Everything measured so far has been acknowledged by the core: the device may forget what it stores.
+    /// Which model the device calls itself (Device Information 0x2A24). Said before [`Session::connected`], where the device says it.
+    fn model(&mut self, _model: &str) {}
+
+    /// Everything measured so far has been acknowledged by the core: the device may forget what it stores. If that takes a conversation
+    /// (the outputs hold writes), it is over with the next [`Output::SittingEnd`].
     fn kept(&mut self, _now: Timestamp) -> Vec<Output> {
         Vec::new()
     }
 
     /// Whether the bytes heard so far are this driver's, on a line set as this one is: a serial line that is set wrongly, or has another
     /// device on it, brings bytes without a packet in them. `None` while too few have come to tell; a device that is silent never tells.
-    /// Once `Some(true)`, it stays so until [`Heard::NOISE_BYTES`](crate::Heard::NOISE_BYTES) in a row make no sense.
+    /// It may change its mind in both directions as more is heard.
     fn understands(&self) -> Option<bool> {
         None
     }
@@ -288,6 +303,16 @@ pub enum DecodeError {
         found: u32,
         /// What it should hold.
         wanted: &'static str,
+    },
+    /// A length field doesn't fit what it measures.
+    #[error("{what}: its length says {said} bytes, its contents take {found}")]
+    Length {
+        /// Which part.
+        what: &'static str,
+        /// Bytes that there should be.
+        said: usize,
+        /// Bytes that there are, or that are needed.
+        found: usize,
     },
     /// A stream ends before its packet does.
     #[error("{what}: incomplete, {found} bytes of {need}")]

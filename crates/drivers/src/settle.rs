@@ -32,6 +32,7 @@ const HARMLESS: &[&str] = &[
     "test_data",
     "low_battery",
     "smart_point",
+    "low_spo2_alarm",
 ];
 /// Flags of a sensor that is on nobody: a value beside them is an old one.
 const NOBODY: &[&str] = &["sensor_fault", "sensor_unconnected_to_user", "sensor_disconnected"];
@@ -112,12 +113,29 @@ impl Settle {
         medians.chain([Output::SittingEnd]).collect()
     }
 
+    /// How far a measurement that is going on has settled, in percent.
+    pub fn percent(&self) -> Option<u8> {
+        let needed = SETTLED_SECONDS * self.per_second;
+        let percent = u8::try_from(self.steady * 100 / needed).unwrap_or(100);
+        (self.state == State::Measuring).then_some(percent)
+    }
+
     /// A measurement came by another way: this sitting, if there is one, has its values.
     pub fn said_otherwise(&mut self) {
         if self.state == State::Empty {
             return;
         }
         *self = Self { state: State::Said, heard_at: self.heard_at, ..Self::new(self.per_second) };
+    }
+
+    /// Nobody is on the sensor, or nobody yet.
+    pub fn is_empty(&self) -> bool {
+        self.state == State::Empty
+    }
+
+    /// Once a second of samples since the sitting began.
+    pub fn is_full_second(&self) -> bool {
+        self.count.is_multiple_of(self.per_second)
     }
 
     /// When silence means that the finger is out.

@@ -1,6 +1,6 @@
 //! Test tapes: bytes in, readings out, both as text.
 
-use jiff::{SignedDuration, Timestamp, civil::DateTime};
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{Channel, DecodeError, Driver, Measured, Options, Output, Progress, Session};
@@ -45,11 +45,32 @@ impl Tape {
     }
 
     pub fn open_with(driver: Driver, options: &Options) -> Self {
-        let now = "2026-11-22T08:00:00Z".parse().unwrap();
-        let mut tape = Self { session: (driver.open)(options), now, said: Vec::new() };
-        let said = tape.session.connected(now, DateTime::constant(2026, 11, 22, 9, 0, 0, 0));
-        tape.heard(said);
+        let mut tape = Self::before(driver, options);
+        tape.connected();
         tape
+    }
+
+    /// A connection whose values are still being read.
+    pub fn before(driver: Driver, options: &Options) -> Self {
+        Self::of((driver.open)(options))
+    }
+
+    /// The same, of a session that is open.
+    pub fn of(session: Box<dyn Session>) -> Self {
+        Self { session, now: "2026-11-22T08:00:00Z".parse().unwrap(), said: Vec::new() }
+    }
+
+    /// Everything is read and subscribed to. The room is an hour ahead of UTC.
+    pub fn connected(&mut self) -> &mut Self {
+        let local = jiff::tz::Offset::constant(1).to_datetime(self.now);
+        let said = self.session.connected(self.now, local);
+        self.heard(said)
+    }
+
+    /// The device calls itself this.
+    pub fn model(&mut self, model: &str) -> &mut Self {
+        self.session.model(model);
+        self
     }
 
     fn heard(&mut self, outputs: Vec<Output>) -> &mut Self {
@@ -107,6 +128,18 @@ impl Tape {
     /// What the session has said since the last time.
     pub fn said(&mut self) -> String {
         std::mem::take(&mut self.said).join("; ")
+    }
+
+    /// It has said this since the last time, and nothing else but how far it was.
+    #[track_caller]
+    pub fn measures(&mut self, wanted: &str) -> &mut Self {
+        self.said.retain(|said| !said.starts_with('~'));
+        self.gives(wanted)
+    }
+
+    /// See [`Session::understands`].
+    pub fn understands(&self) -> Option<bool> {
+        self.session.understands()
     }
 
     /// It has said this since the last time, and nothing else.
