@@ -3,10 +3,12 @@
 //! Readers are tolerant (unknown fields are passed over, one bad reading does not cost its neighbours), writers are strict. Golden files
 //! in `tests/golden` only grow: what an old kit ever sent is understood for ever. Pure: no IO, no clock, no async.
 
+mod code;
 mod message;
 mod payload;
 mod topic;
 
+pub use code::{Code, CodeError};
 pub use message::{Arrived, CommandOutcome, Message, Receipt, Refused, RefusedPart, decode};
 pub use payload::{Acks, Command, DeviceStatus, Due, Judged, Rejection, Status};
 pub use topic::{Topic, TopicKind};
