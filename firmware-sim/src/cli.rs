@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::{
     bluez::call::Tuning,
-    devices::Kind,
+    clock::DeviceClock,
+    devices::{BleModel, Identity, Kind},
     home::Options,
     people::{self, PEOPLE, Story},
 };
@@ -67,6 +68,10 @@ pub enum Command {
     Home(HomeArgs),
     /// Runs a private D-Bus on DIR/bus with Debian's dbus-daemon; ends with its parent.
     Bus(BusArgs),
+    /// Registers one Bluetooth device with a real BlueZ, through its public API for GATT servers.
+    ///
+    /// It measures what standard input orders, one JSON object a line: {"measure":"oximeter","spo2":82,"pulse":118}.
+    Peripheral(PeripheralArgs),
     /// Prints a person's story as JSON lines, without any device.
     Story(StoryArgs),
 }
@@ -80,6 +85,50 @@ pub struct BusArgs {
     /// Also end when standard input is closed.
     #[arg(long)]
     pub end_with_stdin: bool,
+}
+
+/// `firmware-sim peripheral`.
+#[derive(Debug, Args)]
+pub struct PeripheralArgs {
+    /// The D-Bus on which BlueZ is, e.g. unix:path=/run/dbus/system_bus_socket.
+    #[arg(long)]
+    pub bus: String,
+    /// The adapter to advertise on.
+    #[arg(long, default_value = "hci0")]
+    pub adapter: String,
+    /// Which device.
+    #[arg(long)]
+    pub device: Kind,
+    #[command(flatten)]
+    who: Who,
+    /// The zone of the device's clock.
+    #[arg(long, default_value = "Europe/Copenhagen")]
+    zone: String,
+    /// Print the truth as JSON lines.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl PeripheralArgs {
+    /// The device's Bluetooth side.
+    ///
+    /// # Errors
+    /// One sentence for a device that has none.
+    pub fn model(&self) -> anyhow::Result<&'static BleModel> {
+        self.device.ble().with_context(|| format!("{} speaks over a serial line, want a Bluetooth device", self.device))
+    }
+
+    /// The specimen, the clock of its room and the story of who uses it.
+    ///
+    /// # Errors
+    /// One sentence for an unknown zone.
+    pub fn specimen(&self) -> anyhow::Result<(Identity, DeviceClock, Story)> {
+        Ok((Identity::new(self.device, self.who.seed), DeviceClock::new(zone(&self.zone)?), self.who.story()))
+    }
+}
+
+fn zone(name: &str) -> anyhow::Result<TimeZone> {
+    TimeZone::get(name).with_context(|| format!("found --zone {name:?}, want a name such as Europe/Copenhagen"))
 }
 
 /// `firmware-sim story`.
@@ -176,8 +225,7 @@ impl HomeArgs {
         } else {
             self.devices.clone()
         };
-        let zone = TimeZone::get(&self.zone)
-            .with_context(|| format!("found --zone {:?}, want a name such as Europe/Copenhagen", self.zone))?;
+        let zone = zone(&self.zone)?;
         let advertise_for = seconds("--advertise-seconds", self.advertise_seconds, 1.0)?;
         Ok(Options {
             story: self.who.story(),

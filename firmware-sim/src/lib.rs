@@ -11,4 +11,5 @@ pub mod clock;
 pub mod devices;
 pub mod home;
 pub mod people;
+pub mod peripheral;
 pub mod serial;

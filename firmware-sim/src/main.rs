@@ -9,8 +9,9 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use firmware_sim::{
     bus::PrivateBus,
-    cli::{BusArgs, Cli, Command, HomeArgs, StoryArgs},
+    cli::{BusArgs, Cli, Command, HomeArgs, PeripheralArgs, StoryArgs},
     home::{Home, truth},
+    peripheral::Peripheral,
 };
 use serde_json::Value;
 use tokio::{
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Home(args) => home(&args).await,
             Command::Bus(args) => bus(&args).await,
+            Command::Peripheral(args) => peripheral(&args).await,
             Command::Story(args) => story(&args),
         }
     });
@@ -69,6 +71,21 @@ async fn home(args: &HomeArgs) -> anyhow::Result<()> {
     }
     drop(kept_open);
     // devices go with the home; what they told last is still printed
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), printer).await;
+    Ok(())
+}
+
+async fn peripheral(args: &PeripheralArgs) -> anyhow::Result<()> {
+    let (model, (identity, clock, story)) = (args.model()?, args.specimen()?);
+    let (teller, lines) = truth::teller();
+    let printer = tokio::spawn(print(lines, args.json));
+    let device = Peripheral::register(&args.bus, &args.adapter, model, identity, clock, teller).await?;
+    let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+    listen(commands);
+    tokio::select! {
+        () = device.live(inbox, &story) => {}
+        done = asked_to_stop() => done?,
+    }
     let _ = tokio::time::timeout(std::time::Duration::from_secs(2), printer).await;
     Ok(())
 }

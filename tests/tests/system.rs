@@ -2,6 +2,8 @@
 
 #[path = "system/ble.rs"]
 mod ble;
+#[path = "system/bluezoo.rs"]
+mod bluezoo;
 #[path = "system/clients.rs"]
 mod clients;
 #[path = "system/faults.rs"]
