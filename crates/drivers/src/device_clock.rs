@@ -37,6 +37,18 @@ struct Room {
     at: Timestamp,
 }
 
+/// Which clock the kit was told of last.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Said {
+    /// As it was read.
+    #[default]
+    Old,
+    /// As it was set.
+    New,
+    /// The profile's session has said one of its own.
+    Another,
+}
+
 /// All clocks of one device, for one connection.
 #[derive(Default)]
 pub struct DeviceClocks {
@@ -44,8 +56,8 @@ pub struct DeviceClocks {
     read: Vec<Read>,
     room: Option<Room>,
     set_at: Option<Timestamp>,
-    /// The clock that was said last is the one that was set.
-    said_new: bool,
+    /// Which clock was said last.
+    said: Said,
 }
 
 impl DeviceClocks {
@@ -60,7 +72,7 @@ impl DeviceClocks {
         };
         self.read.retain(|read| read.uuid != uuid);
         self.read.push(Read { uuid, clock, at: now, elapsed });
-        self.said_new = false;
+        self.said = Said::Old;
         let refused = refused.map(|error| Output::Refused { error, bytes: bytes.to_vec() });
         refused.into_iter().chain([Output::Clock(clock)]).collect()
     }
@@ -92,14 +104,23 @@ impl DeviceClocks {
         outputs
     }
 
+    /// The profile's session has said which clock the times are by that come with it.
+    pub fn said_by_the_profile(&mut self) {
+        self.said = Said::Another;
+    }
+
     /// What the kit has to be told before it is given this measurement: by which clock its time is.
     pub fn before(&mut self, now: Timestamp, measured: &Measured) -> Option<Output> {
-        let (set_at, room, old) = (self.set_at?, self.room?, self.read.last()?);
-        let of_new = room.is_within(measured, set_at, now)?;
-        if of_new == self.said_new {
+        let (room, old) = (self.room?, self.read.last()?);
+        let of_new = match self.set_at {
+            Some(set_at) => room.is_within(measured, set_at, now)?,
+            None => false,
+        };
+        let saying = if of_new { Said::New } else { Said::Old };
+        if saying == self.said {
             return None;
         }
-        self.said_new = of_new;
+        self.said = saying;
         let new = match old.clock {
             DeviceClock::Zoned(_) => DeviceClock::Zoned(now),
             DeviceClock::Local(_) | DeviceClock::NotSet => DeviceClock::Local(room.local_at(now)?),

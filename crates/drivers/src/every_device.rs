@@ -127,14 +127,21 @@ impl EveryDevice {
         }
     }
 
-    /// What the profile said, with the clock that its times are by; the end of its sitting is the end of a download.
+    /// What the profile said, with the clock that its times are by, unless it says one itself for them; the end of its sitting is the end
+    /// of a download.
     fn pass(&mut self, now: Timestamp, said: Vec<Output>) -> Vec<Output> {
         let mut outputs = Vec::with_capacity(said.len());
+        let mut said_itself = false;
         for output in said {
-            let ended = output == Output::SittingEnd;
-            if let Output::Measured(measured) = &output {
-                outputs.extend(self.clocks.before(now, measured));
+            match &output {
+                Output::Clock(_) => {
+                    said_itself = true;
+                    self.clocks.said_by_the_profile();
+                }
+                Output::Measured(measured) if !said_itself => outputs.extend(self.clocks.before(now, measured)),
+                _ => {}
             }
+            let ended = output == Output::SittingEnd;
             outputs.push(output);
             if ended && self.set_at.take().is_some() {
                 outputs.extend(self.clocks.set(now));
