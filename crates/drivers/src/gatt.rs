@@ -134,6 +134,17 @@ pub fn date_time(bytes: &[u8]) -> Result<Option<DateTime>, DecodeError> {
         .map_err(|_| wrong("day", day.into(), "a day of that month"))
 }
 
+/// A time of devices that count the years from 2000: month, day, hour, minute, second.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] for a time that can't be, or is unknown.
+pub fn since_2000(year: u8, [month, day, hour, minute, second]: [u8; 5]) -> Result<DateTime, DecodeError> {
+    let [low, high] = (2000 + u16::from(year)).to_le_bytes();
+    let (field, found) = if month == 0 { ("month", month) } else { ("day", day) };
+    let unknown = DecodeError::Malformed { what: "date time", field, found: found.into(), wanted: "1 or more" };
+    date_time(&[low, high, month, day, hour, minute, second])?.ok_or(unknown)
+}
+
 /// The flags of the bits that are set, by a table of bit and name.
 pub fn named(bits: u32, table: &[(u32, &'static str)]) -> impl Iterator<Item = Flag> {
     table.iter().filter(move |(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| Flag::new(name))

@@ -1,7 +1,11 @@
 //! Bytes to readings: one file for each device or profile, and one table. Pure: no IO, no clock, no async.
 
 pub mod battery;
+pub mod bci;
+pub mod berrymed;
+mod bit7;
 pub mod blood_pressure;
+pub mod contec_cms50d;
 pub mod contec_sp10;
 pub mod current_time;
 mod device_clock;
@@ -10,11 +14,23 @@ pub mod elapsed_time;
 pub mod every_device;
 pub mod float;
 pub mod gatt;
+pub mod ghs;
+pub mod glucose;
 mod heard;
+pub mod jumper;
+mod live;
+pub mod mdc;
+pub mod microlife;
+pub mod nonin_command;
 pub mod nonin_df2;
+pub mod nonin_df7;
+pub mod nonin_df8;
+pub mod nonin_frames;
+pub mod phd;
 pub mod plx;
 pub mod quirks;
 pub mod racp;
+mod recording;
 pub mod session;
 mod settle;
 #[cfg(test)]
@@ -22,6 +38,7 @@ mod tape;
 pub mod thermometer;
 pub mod user_data;
 pub mod weight;
+pub mod yonker;
 
 pub use device_clock::CLOCK_TOLERANCE;
 pub use every_device::{COMMON_READ, common_subscribe, open};
@@ -33,8 +50,23 @@ pub use session::{
 };
 
 /// Every driver. The list is the index: what isn't here doesn't exist.
-pub const DRIVERS: &[Driver] =
-    &[plx::DRIVER, thermometer::DRIVER, blood_pressure::DRIVER, weight::DRIVER, nonin_df2::DRIVER, contec_sp10::DRIVER];
+pub const DRIVERS: &[Driver] = &[
+    plx::DRIVER,
+    thermometer::DRIVER,
+    blood_pressure::DRIVER,
+    weight::DRIVER,
+    ghs::DRIVER,
+    glucose::DRIVER,
+    yonker::DRIVER,
+    microlife::DRIVER,
+    nonin_df2::DRIVER,
+    nonin_df7::DRIVER,
+    nonin_df8::DRIVER,
+    jumper::DRIVER,
+    berrymed::DRIVER,
+    contec_cms50d::DRIVER,
+    contec_sp10::DRIVER,
+];
 
 /// The driver of this name.
 #[must_use]

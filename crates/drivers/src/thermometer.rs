@@ -9,14 +9,14 @@
 //! ```
 //!
 //! Where it was measured is a flag (`site_ear`). An intermediate temperature is still rising and must not count: a connection gives no
-//! reading for it, and a frame decoded by itself says `intermediate`. Source: Bluetooth SIG Health Thermometer Service 1.0.
+//! reading for it but shows it ([`Output::Progress`]), and a frame decoded by itself says `intermediate`. Source: Bluetooth SIG Health Thermometer Service 1.0.
 
 use jiff::{Timestamp, civil::DateTime};
 use uuid::Uuid;
 use vitals::{Flag, Unit, Value, Vital};
 
 use crate::{
-    Channel, DecodeError, Driver, Measured, Output, Session, Transport,
+    Channel, DecodeError, Driver, Measured, Output, Progress, Session, Transport,
     gatt::{self, Fields, Sitting, uuid16},
 };
 
@@ -51,7 +51,12 @@ const SITES: [&str; 9] = [
 /// The driver.
 pub const DRIVER: Driver = Driver {
     name: "gatt-thermometer",
-    transport: Transport::Ble { service: uuid16(0x1809), subscribe: &[MEASUREMENT], read: &[SITE], names: &[] },
+    transport: Transport::Ble {
+        service: uuid16(0x1809),
+        subscribe: &[MEASUREMENT, INTERMEDIATE],
+        read: &[SITE, INTERVAL],
+        names: &[],
+    },
     vitals: &[Vital::Temperature],
     devices: &["Beurer FT95"],
     standard: "Bluetooth SIG Health Thermometer Service 1.0 (0x1809)",
@@ -139,9 +144,6 @@ impl Thermometer {
             self.site = site(bytes)?;
         }
         let mut measured = decode(uuid, bytes)?;
-        if uuid == INTERMEDIATE {
-            return Ok(Vec::new());
-        }
         for value in &mut measured {
             if !value.flags.iter().any(|flag| SITES.contains(&flag.as_str())) {
                 value.flags.extend(self.site.clone());
@@ -158,6 +160,9 @@ impl Session for Thermometer {
 
     fn received(&mut self, now: Timestamp, channel: Channel, bytes: &[u8]) -> Vec<Output> {
         let read = gatt::characteristic(WHAT, channel).and_then(|uuid| self.read(uuid, bytes));
+        if let (Channel::Characteristic(INTERMEDIATE), Ok(values)) = (channel, &read) {
+            return vec![Output::Progress(Progress { values: values.clone(), percent: None })];
+        }
         if read.as_ref().is_ok_and(|measured| !measured.is_empty()) {
             self.sitting.heard(now);
         }
@@ -195,7 +200,8 @@ mod tests {
     fn a_rising_temperature_is_no_reading() {
         let mut tape = Tape::open(DRIVER);
         tape.value(SITE, "06").gives("");
-        tape.value(INTERMEDIATE, "00500100ff").gives("");
+        tape.value(INTERVAL, "3c00").gives("");
+        tape.value(INTERMEDIATE, "00500100ff").gives("~ temperature 33.6 Cel intermediate site_mouth");
         tape.value(MEASUREMENT, "006f0100ff").gives("temperature 36.7 Cel site_mouth");
         tape.wait().gives("end");
         let alone = (DRIVER.decode)(Channel::Characteristic(INTERMEDIATE), &[vec![0, 0x50, 1, 0, 0xff]]).unwrap();

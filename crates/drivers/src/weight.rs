@@ -35,7 +35,7 @@ const UNSUCCESSFUL: u16 = u16::MAX;
 /// The driver.
 pub const DRIVER: Driver = Driver {
     name: "gatt-weight",
-    transport: Transport::Ble { service: uuid16(0x181d), subscribe: &[MEASUREMENT], read: &[], names: &[] },
+    transport: Transport::Ble { service: uuid16(0x181d), subscribe: &[MEASUREMENT], read: &[FEATURE], names: &[] },
     vitals: &[Vital::Weight],
     devices: &["A&D UC-352BLE", "Beurer BF105", "Beurer BF720"],
     standard: "Bluetooth SIG Weight Scale Service 1.0 (0x181D)",
@@ -140,6 +140,7 @@ mod tests {
     #[test]
     fn stored_weights_are_one_sitting() {
         let mut tape = Tape::open(DRIVER);
+        tape.value(FEATURE, "8f000000").gives("");
         tape.value(MEASUREMENT, "00b036").gives("weight 70.000 kg");
         tape.value(MEASUREMENT, "00b136").gives("weight 70.005 kg");
         tape.wait().gives("end");

@@ -18,7 +18,7 @@ pub struct FlagError(String);
 
 /// Flags that say nothing against the value itself: where its time comes from, how it travelled, that the device is content, and what is
 /// true of the body.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: &[&str] = &[
     "clock_not_set",
     "clock_implausible",
     "from_storage",
@@ -32,9 +32,13 @@ const HARMLESS: [&str; 13] = [
     "irregular_pulse",
     "pulse_above_range",
     "pulse_below_range",
+    "low_spo2_alarm",
+    "extended_display_ongoing",
+    "exercise",
 ];
-/// The same, by their beginning: where on the body, and which user of the device.
-const HARMLESS_STARTS: [&str; 2] = ["site_", "user_"];
+/// The same, by their beginning: where on the body and in what, which user of the device, and what the person told a glucose meter.
+const HARMLESS_STARTS: &[&str] =
+    &["site_", "user_", "specimen_", "meal_", "carbohydrate_", "tester_", "health_", "medication_"];
 
 impl Flag {
     /// Does it speak against the value? A flag that is not known here does.
@@ -121,6 +125,6 @@ mod tests {
     fn what_speaks_against_a_value_is_a_doubt_and_an_unknown_flag_too() {
         let doubt = |name: &str| name.parse::<Flag>().unwrap().is_doubt();
         assert!(["low_perfusion", "suspect", "a_flag_of_tomorrow"].into_iter().all(doubt));
-        assert!(!["simulated", "fully_qualified_data", "site_ear", "user_2"].into_iter().any(doubt));
+        assert!(!["simulated", "fully_qualified_data", "site_ear", "user_2", "meal_fasting"].into_iter().any(doubt));
     }
 }

@@ -90,7 +90,7 @@ impl Oximeter {
     fn spot_checked(&mut self, now: Timestamp, mut read: Oximetry) -> Vec<Output> {
         self.doubt_the_clock(&mut read);
         let stored = self.is_stored(&mut read);
-        if stored && self.download.is_reporting() {
+        if stored {
             self.download.understood(now, None);
         }
         let measured = measured(read);
@@ -134,11 +134,7 @@ impl Oximeter {
     fn read(&mut self, now: Timestamp, uuid: Uuid, bytes: &[u8]) -> Result<Vec<Output>, DecodeError> {
         match uuid {
             SPOT_CHECK => {
-                let read = spot_check(bytes).inspect_err(|_| {
-                    if self.download.is_reporting() {
-                        self.download.misread(now);
-                    }
-                })?;
+                let read = spot_check(bytes).inspect_err(|_| self.download.misread(now))?;
                 Ok(self.spot_checked(now, read))
             }
             CONTINUOUS => {

@@ -57,8 +57,11 @@ impl Download {
         !matches!(self.state, State::Idle | State::Told | State::Over)
     }
 
-    /// A stored record came, and what it holds was said.
+    /// A record came, and what it holds was said. Without effect while nothing is reported.
     pub fn understood(&mut self, now: Timestamp, number: Option<Number>) {
+        if !self.is_reporting() {
+            return;
+        }
         self.understood = self.understood.saturating_add(1);
         self.highest = self.highest.max(number);
         self.wait(now);
@@ -66,6 +69,9 @@ impl Download {
 
     /// A stored record came that can't be read: nothing will be deleted.
     pub fn misread(&mut self, now: Timestamp) {
+        if !self.is_reporting() {
+            return;
+        }
         self.misread = self.misread.saturating_add(1);
         self.wait(now);
     }

@@ -20,13 +20,15 @@ pub fn date_time(bytes: &[u8]) -> Result<Facts, DecodeError> {
 
 pub fn blood_pressure(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
     if format == "2A36" {
-        assert_eq!(values("gatt-blood-pressure", 0x2a36, bytes)?, [], "cuff pressure is no reading");
-        return Ok(pressures(&blood_pressure::parse(bytes)?, bytes));
+        let shown = values("gatt-blood-pressure", 0x2a36, bytes)?;
+        assert!(shown.iter().all(|one| has(&one.flags, "cuff_pressure")), "cuff pressure is no reading");
+        let cuff = of_vitals(&shown, &["systolic"])["systolic"].clone();
+        return Ok(pressures(&blood_pressure::parse(bytes)?, bytes).into_iter().chain([("cuff", cuff)]).collect());
     }
     let measured = values("gatt-blood-pressure", 0x2a35, bytes)?;
     let parts = [
         of_vitals(&measured, &["systolic", "diastolic", "mean_pressure", "pulse"]),
-        pressures(&blood_pressure::parse(bytes)?, bytes),
+        pressures(&blood_pressure::parse_as(bytes, None)?, bytes),
     ];
     Ok(parts.into_iter().flatten().collect())
 }

@@ -1,0 +1,198 @@
+//! Microlife BP3GY1-2N: a cuff that is asked for everything it has stored.
+//!
+//! ```text
+//! command  4D FF | length u16 big-endian, of payload and checksum | payload | sum of all bytes before it, low 8 bits    to fff2, 20 at a time
+//! answer   4D 3A | the same                                                             from fff1, cut into notifications anywhere
+//!
+//! payload  05                       which user is chosen: the second byte of the answer is 1 or 2
+//!          00 00 00 00 00 00 00 FD  the records of that user: from byte 38 of the answer on, 10 bytes each
+//!          0D yy mo dd hh mi ss     set the clock; the answer is 81, done
+//!          04                       hang up; not answered
+//! record   systolic, diastolic, pulse, year (2000 +), month, day, hour, minute, 2 unknown; all u8; all zero for none
+//! ```
+//!
+//! No command that deletes is known, so every connection brings all records again, and the kit tells by their times which it has had. For
+//! the same reason a record whose time can't be is refused and not placed by its arrival: it would be measured anew with every connection.
+//! The clock is set after the records were read, since nothing says what setting it does to them. A command that isn't answered is asked
+//! once more, then left out. Source: joergmlpts/blood-pressure-monitor (`bpm_bt.py`) and blood-pressure-monitor-fl; no document of the maker.
+
+mod session;
+
+use jiff::civil::DateTime;
+use uuid::Uuid;
+use vitals::{Unit, Value, Vital};
+
+use crate::{
+    Channel, DecodeError, Driver, Measured, Transport,
+    gatt::{self, Fields, uuid16},
+};
+
+const WHAT: &str = "microlife";
+
+/// The service.
+pub const SERVICE: Uuid = uuid16(0xfff0);
+/// Answers.
+pub const ANSWER: Uuid = uuid16(0xfff1);
+/// Commands.
+pub const COMMAND: Uuid = uuid16(0xfff2);
+
+const COMMAND_START: [u8; 2] = [0x4d, 0xff];
+const ANSWER_START: [u8; 2] = [0x4d, 0x3a];
+const HEAD_LEN: usize = 4;
+/// More than two users' memories.
+const FRAME_BYTES_MAX: usize = 8192;
+
+const RECORDS_FROM: usize = 38;
+const RECORD_LEN: usize = 10;
+
+const ASK_USER: &[u8] = &[0x05];
+const ASK_RECORDS: &[u8] = &[0, 0, 0, 0, 0, 0, 0, 0xfd];
+const SET_CLOCK: u8 = 0x0d;
+const HANG_UP: &[u8] = &[0x04];
+const DONE: &[u8] = &[0x81];
+
+/// The driver.
+pub const DRIVER: Driver = Driver {
+    name: "microlife-bp3gy1",
+    transport: Transport::Ble { service: SERVICE, subscribe: &[ANSWER], read: &[], names: &[] },
+    vitals: &[Vital::Systolic, Vital::Diastolic, Vital::Pulse],
+    devices: &["Microlife BP3GY1-2N"],
+    standard: "the maker's own, as found by blood-pressure-monitor",
+    open: |_| Box::new(session::Cuff::default()),
+    decode,
+};
+
+/// A command with its head and sum.
+#[must_use]
+pub fn command(payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len() + 1).expect("commands are short");
+    let mut frame = [&COMMAND_START[..], &len.to_be_bytes(), payload].concat();
+    frame.push(sum(&frame));
+    frame
+}
+
+/// The command that sets the clock to the room's time. The cuff knows the years from 2000 to 2255.
+#[must_use]
+pub fn set_clock(local: DateTime) -> Option<Vec<u8>> {
+    let year = u8::try_from(local.year().checked_sub(2000)?).ok()?;
+    let rest = [local.month(), local.day(), local.hour(), local.minute(), local.second()];
+    let [month, day, hour, minute, second] = rest.map(i8::cast_unsigned);
+    Some(command(&[SET_CLOCK, year, month, day, hour, minute, second]))
+}
+
+/// The payload of a whole frame, of either direction.
+///
+/// # Errors
+/// [`DecodeError::TooShort`], [`DecodeError::TooLong`], [`DecodeError::Malformed`] for another start, [`DecodeError::Checksum`].
+pub fn payload(frame: &[u8]) -> Result<&[u8], DecodeError> {
+    let &[first, second, high, low, ..] = frame else {
+        return Err(DecodeError::TooShort { what: WHAT, found: frame.len(), need: HEAD_LEN + 1 });
+    };
+    if ![COMMAND_START, ANSWER_START].contains(&[first, second]) {
+        let found = u16::from_be_bytes([first, second]).into();
+        return Err(DecodeError::Malformed { what: WHAT, field: "start", found, wanted: "0x4d3a or 0x4dff" });
+    }
+    let need = HEAD_LEN + usize::from(u16::from_be_bytes([high, low]));
+    if frame.len() > need {
+        return Err(DecodeError::TooLong { what: WHAT, found: frame.len(), most: need });
+    }
+    let (found, before) = frame
+        .split_last()
+        .filter(|_| frame.len() == need && need > HEAD_LEN)
+        .ok_or(DecodeError::TooShort { what: WHAT, found: frame.len(), need: need.max(HEAD_LEN + 1) })?;
+    let wanted = sum(before);
+    if *found != wanted {
+        return Err(DecodeError::Checksum { what: WHAT, found: *found, wanted });
+    }
+    Ok(&before[HEAD_LEN..])
+}
+
+fn sum(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
+}
+
+/// Reads one record of 10 bytes; `None` for an empty place in the memory.
+///
+/// # Errors
+/// [`DecodeError::TooShort`], [`DecodeError::TooLong`], and [`DecodeError::Malformed`] for a time that can't be.
+pub fn record(bytes: &[u8]) -> Result<Option<[Measured; 3]>, DecodeError> {
+    let mut fields = Fields::exact("microlife record", bytes, RECORD_LEN)?;
+    let [systolic, diastolic, pulse, year] = [(); 4].map(|()| fields.u8());
+    if [systolic, diastolic, pulse] == [0; 3] {
+        return Ok(None);
+    }
+    let [month, day, hour, minute] = [(); 4].map(|()| fields.u8());
+    let device_time = Some(gatt::since_2000(year, [month, day, hour, minute, 0])?);
+    let one = |vital, raw: u8, unit| {
+        let value = Value::new(raw.into(), 0);
+        Measured { vital, value, unit, device_time, device_offset: None, flags: Vec::new() }
+    };
+    let (millimetres, beats) = (Unit::MillimetreMercury, Unit::PerMinute);
+    Ok(Some([
+        one(Vital::Systolic, systolic, millimetres),
+        one(Vital::Diastolic, diastolic, millimetres),
+        one(Vital::Pulse, pulse, beats),
+    ]))
+}
+
+/// The records in the answer to the question for them, each as it could be read. Less than a record at the end is padding.
+fn records(payload: &[u8]) -> impl Iterator<Item = (&[u8], Result<Option<[Measured; 3]>, DecodeError>)> {
+    let memory = payload.get(RECORDS_FROM..).unwrap_or_default();
+    memory.chunks_exact(RECORD_LEN).map(|bytes| (bytes, record(bytes)))
+}
+
+/// Frames, cut anywhere, or records by themselves.
+fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
+    let uuid = gatt::characteristic(WHAT, channel)?;
+    if ![ANSWER, COMMAND].contains(&uuid) {
+        return Err(gatt::unknown(WHAT, uuid, "0xfff1 or 0xfff2"));
+    }
+    if frames.iter().all(|frame| frame.len() == RECORD_LEN && payload(frame).is_err()) {
+        let all: Result<Vec<_>, _> = frames.iter().map(|frame| record(frame)).collect();
+        return Ok(all?.into_iter().flatten().flatten().collect());
+    }
+    let joined = frames.concat();
+    let read: Result<Vec<_>, _> = records(payload(&joined)?).map(|(_, record)| record).collect();
+    Ok(read?.into_iter().flatten().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape;
+
+    #[test]
+    fn commands_have_their_length_and_sum() {
+        assert_eq!(tape::hex(&command(ASK_RECORDS)), "4dff000900000000000000fd52");
+        assert_eq!(tape::hex(&command(ASK_USER)), "4dff00020553");
+        assert_eq!(tape::hex(&command(HANG_UP)), "4dff00020452");
+        let local = DateTime::constant(2024, 6, 15, 14, 30, 45, 0);
+        assert_eq!(tape::hex(&set_clock(local).unwrap()), "4dff00080d18060f0e1e2de7");
+        assert_eq!(set_clock(DateTime::constant(1999, 12, 31, 0, 0, 0, 0)), None);
+    }
+
+    #[test]
+    fn frames_are_checked() {
+        let check = |hex: &str, wanted: &str| assert_eq!(payload(&tape::bytes(hex)).unwrap_err().to_string(), wanted);
+        assert_eq!(payload(&tape::bytes("4d3a0002810a")), Ok(DONE));
+        check("4d3a0002810b", "microlife: checksum is 0x0b, the bytes give 0x0a");
+        check("4d3b0002810a", "microlife: start is 0x4d3b, want 0x4d3a or 0x4dff");
+        check("4d3a0002810a00", "microlife: 7 bytes, at most 6 are meant by its flags");
+        check("4d3a000281", "microlife: 5 bytes, need at least 6");
+        check("4d3a0000", "microlife: 4 bytes, need at least 5");
+        check("4d3a", "microlife: 2 bytes, need at least 5");
+    }
+
+    #[test]
+    fn records_decode_alone_and_in_their_answer() {
+        const SAYS: &str = "systolic 120 mm[Hg] 2024-06-15T14:30:00; diastolic 80 mm[Hg] 2024-06-15T14:30:00; \
+                            pulse 60 /min 2024-06-15T14:30:00";
+        tape::check(DRIVER, &["78503c18060f0e1e0000"], SAYS);
+        tape::check(DRIVER, &["00000000000000000000"], "");
+        tape::check(DRIVER, &["78503c18000f0e1e0000"], "date time: month is 0x00, want 1 or more");
+        tape::check(DRIVER, &["78503c18060f181e0000"], "date time: hour is 0x18, want 0 to 23");
+        let answer = session::tests::answer(&["78503c18060f0e1e0000", "00000000000000000000", "0000"]);
+        let (first, rest) = answer.split_at(41);
+        tape::check(DRIVER, &[&tape::hex(first), &tape::hex(rest)], SAYS);
+    }
+}
