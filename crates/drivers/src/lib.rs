@@ -6,6 +6,7 @@ pub mod berrymed;
 mod bit7;
 pub mod blood_pressure;
 pub mod contec_cms50d;
+pub mod contec_cms50d_bt;
 pub mod contec_sp10;
 pub mod current_time;
 mod device_clock;
@@ -21,7 +22,9 @@ pub mod jumper;
 mod live;
 pub mod mdc;
 pub mod microlife;
+pub mod nonin_3230;
 pub mod nonin_command;
+pub mod nonin_df13;
 pub mod nonin_df2;
 pub mod nonin_df7;
 pub mod nonin_df8;
@@ -64,8 +67,12 @@ pub const DRIVERS: &[Driver] = &[
     nonin_df8::DRIVER,
     jumper::DRIVER,
     berrymed::DRIVER,
+    contec_cms50d_bt::DRIVER,
+    nonin_df13::DRIVER,
+    nonin_3230::DRIVER,
     contec_cms50d::DRIVER,
     contec_sp10::DRIVER,
+    phd::DRIVER,
 ];
 
 /// The driver of this name.

@@ -9,8 +9,9 @@ mod contec;
 mod cuffs;
 mod glucose;
 mod nonin;
-mod racp;
 mod oximeters;
+mod phd;
+mod racp;
 mod sig;
 
 use std::collections::BTreeMap;
@@ -26,13 +27,11 @@ type Facts = BTreeMap<&'static str, Json>;
 const NOBODYS: &[&str] = &[
     "beurer-proprietary",
     "cms50-v7",
-    "cms50dplus-stored",
     "gatt-body-composition",
     "gatt-current-time",
     "gatt-elapsed-time",
     "gatt-ghs",
     "gatt-heart-rate",
-    "ieee11073-20601",
     "nonin-3230",
     "nonin-df13",
     "serial-bp-visomat",
@@ -94,8 +93,11 @@ fn is_reason(error: &DecodeError, reason: &str) -> bool {
         DecodeError::TooLong { .. } => reason == "too-long",
         DecodeError::Checksum { .. } => reason == "bad-checksum",
         DecodeError::Malformed { what: "date time", .. } => reason == "bad-datetime",
+        DecodeError::Malformed { field: "preamble", .. } => reason == "bad-preamble",
         DecodeError::Malformed { field: "sync", .. } => reason == "bad-sync",
-        DecodeError::Malformed { .. } => matches!(reason, "bad-header" | "bad-opcode" | "bad-response" | "another-device"),
+        DecodeError::Malformed { .. } => {
+            matches!(reason, "bad-header" | "bad-opcode" | "bad-response" | "another-device")
+        }
         DecodeError::Length { .. } => reason == "length-mismatch",
         DecodeError::Incomplete { .. } => reason == "incomplete",
         DecodeError::FrameLoss { .. } => reason == "frame-loss",
@@ -135,8 +137,10 @@ fn facts(vector: &Vector) -> Result<Facts, DecodeError> {
         "nonin-command" => nonin::command(bytes),
         "bci-5byte" => oximeters::bci(bytes),
         "jumper" => oximeters::jumper(bytes),
+        "cms50dplus-stored" => oximeters::cms50d_stored(format, bytes),
         "contec-sp10" => contec::spirometer(format, bytes),
         "contec-ble" => contec::of_another_contec(bytes),
+        "ieee11073-20601" => phd::apdu(bytes, &vector.expect),
         other => panic!("nothing decodes {other} {format}"),
     }
 }
