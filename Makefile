@@ -4,7 +4,7 @@
 #   make bench   the measured figures
 #   make package the kit's Debian package, for a kit like this machine
 
-.PHONY: demo test bench build assets schemas check unit system browser deny package package-try clean-assets install-demo install-test
+.PHONY: demo test bench build assets schemas check unit system browser deny package package-arm64 package-try clean-assets install-demo install-test
 .DEFAULT_GOAL := help
 
 DIST := crates/desk/assets/dist
@@ -65,6 +65,9 @@ tests/browser/node_modules/.installed: tests/browser/package.json tests/browser/
 # The kit's Debian package, and the same with the program of the tests, installed, hung, upgraded and removed in a fresh Debian.
 package: install-test assets
 	cargo deb -p edge
+
+package-arm64: install-test assets
+	config/debian/aarch64
 
 package-try: build
 	mkdir -p target/debian && cp target/debug/vagt-edge target/debian/
