@@ -8,13 +8,22 @@ pub mod backoff;
 pub mod board;
 pub mod clock;
 pub mod config;
+pub mod devices;
 pub mod identity;
 pub mod keeper;
+pub mod kiosk;
 pub mod link;
+pub mod parts;
 pub mod placing;
+pub mod questionnaire;
 pub mod round;
 pub mod scan;
 pub mod sitting;
 pub mod spool;
+pub mod stage;
 pub mod systemd;
 pub mod uplink;
+
+// So that the tests can draw the views of the example.
+#[cfg(test)]
+extern crate self as edge;

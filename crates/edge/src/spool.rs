@@ -10,6 +10,7 @@ mod memory;
 mod row;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -22,7 +23,7 @@ pub use memory::{HELD_BYTES_MAX, HELD_ROWS_MAX};
 pub use row::{Draft, Priority, Row, SeenKey};
 
 use crate::board::Board;
-use disk::{Disk, Totals};
+use disk::{Batch, Disk, Kept, Totals};
 use memory::Memory;
 
 /// The most that waits on disk, unless configured otherwise, in bytes: about 150,000 messages of a kit's usual size.
@@ -33,6 +34,8 @@ pub const SPOOL_AGE_MAX_DAYS: u32 = 30;
 const GAP_REPORTED: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Damaged files that are set aside and kept.
 const ASIDE_FILES_MAX: usize = 3;
+/// The most names under which the kit remembers something besides its messages.
+pub const KEPT_NAMES_MAX: usize = 1024;
 /// A core that says it has this much has not counted.
 const SEQ_BELIEVED_MAX: u64 = wire::SEQ_MAX - 1_000_000_000;
 
@@ -64,6 +67,29 @@ impl Receipt {
     pub fn max(self, other: Self) -> Self {
         if (self.epoch, self.seq) >= (other.epoch, other.seq) { self } else { other }
     }
+
+    /// The message's number, as the core names it.
+    #[must_use]
+    pub fn seq(self) -> u64 {
+        self.seq
+    }
+
+    /// Of something that is on the kit and in no message yet: no acknowledgement covers it, so no device forgets it.
+    #[must_use]
+    pub fn withheld() -> Self {
+        Self { epoch: u32::MAX, seq: u64::MAX }
+    }
+}
+
+/// What is made durable together.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// New messages.
+    pub drafts: Vec<Draft>,
+    /// What the kit remembers between its starts, by name; an empty text forgets it.
+    pub kept: Vec<(String, String)>,
+    /// Device records that are passed over when they come again, though they are in no message.
+    pub passed_over: Vec<SeenKey>,
 }
 
 /// What an acknowledgement did.
@@ -89,6 +115,12 @@ struct Inner {
     bounds: Bounds,
     disk: Option<Disk>,
     memory: Memory,
+    /// What the kit remembers besides its messages, as it should be on the disk.
+    kept: Kept,
+    /// Names of which the disk does not have the newest.
+    kept_behind: BTreeSet<String>,
+    /// Device records to be passed over, of which the disk does not know yet.
+    passed_over: Vec<(SeenKey, u64)>,
     /// Of the disk; `next_seq` and `dropped` count what is in memory too.
     totals: Totals,
     /// Acknowledged, even if it could not be deleted yet.
@@ -113,6 +145,9 @@ impl Spool {
             bounds,
             disk: None,
             memory: Memory::default(),
+            kept: Kept::new(),
+            kept_behind: BTreeSet::new(),
+            passed_over: Vec::new(),
             totals,
             acked: Receipt::default(),
             epoch: 0,
@@ -132,20 +167,39 @@ impl Spool {
 
     /// Takes a message in and returns its receipt: it is on disk, or in memory while the disk can't take it.
     pub async fn put(&self, draft: Draft, now: Timestamp) -> Receipt {
+        let receipts = self.commit(Changes { drafts: vec![draft], ..Changes::default() }, now).await;
+        receipts.into_iter().next().expect("a message gives a receipt")
+    }
+
+    /// Makes all of it durable in one transaction, and returns the receipts of the messages, in order.
+    pub async fn commit(&self, changes: Changes, now: Timestamp) -> Vec<Receipt> {
         let mut inner = self.inner.lock().await;
-        let seq = inner.totals.next_seq;
-        inner.totals.next_seq = seq + 1;
-        let row = draft.numbered(seq, now);
-        inner.store(Some(row), now, &self.board).await;
+        let (first, epoch) = (inner.totals.next_seq, inner.epoch);
+        let rows: Vec<Row> =
+            changes.drafts.into_iter().zip(first..).map(|(draft, seq)| draft.numbered(seq, now)).collect();
+        inner.totals.next_seq = first + rows.len() as u64;
+        inner.keep(changes.kept);
+        let last = inner.totals.next_seq - 1;
+        inner.pass_over(changes.passed_over, last);
+        let receipts: Vec<Receipt> = rows.iter().map(|row| Receipt { epoch, seq: row.seq }).collect();
+        inner.store(rows, now, &self.board).await;
         self.report(&inner, now);
-        self.newest.send_replace(seq);
-        Receipt { epoch: inner.epoch, seq }
+        if !receipts.is_empty() {
+            self.newest.send_replace(last);
+        }
+        receipts
+    }
+
+    /// What the kit remembers besides its messages, by name.
+    pub async fn kept(&self) -> BTreeMap<String, String> {
+        self.inner.lock().await.kept.clone()
     }
 
     /// In which message this record of a device went, if the kit has it already.
     pub async fn seen(&self, key: &SeenKey) -> Option<Receipt> {
         let mut inner = self.inner.lock().await;
-        let held = inner.memory.seen(key);
+        let passed_over = inner.passed_over.iter().find(|(passed, _)| passed == key).map(|(_, seq)| *seq);
+        let held = inner.memory.seen(key).or(passed_over);
         let found = match (held, inner.disk.as_mut()) {
             (None, Some(disk)) => disk.seen(key).await.unwrap_or_else(|error| {
                 inner.trouble(&self.board, &error);
@@ -206,7 +260,7 @@ impl Spool {
         {
             inner.trouble(&self.board, &error);
         }
-        inner.store(None, now, &self.board).await;
+        inner.store(Vec::new(), now, &self.board).await;
         inner.tidy(now, settled, &self.board).await;
         self.report(&inner, now);
     }
@@ -257,7 +311,7 @@ impl Inner {
             }
             opened => opened?,
         };
-        self.disk = Some(disk);
+        self.remember_kept(disk).await?;
         self.totals = Totals {
             next_seq: totals.next_seq.max(self.totals.next_seq),
             dropped: totals.dropped + self.totals.dropped,
@@ -268,24 +322,64 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes what is held in memory and `row`, or holds it. After trouble also writes nothing, to see whether that goes.
-    async fn store(&mut self, row: Option<Row>, now: Timestamp, board: &Board) {
-        if self.memory.len() == 0 && row.is_none() && !self.troubled {
+    /// What the disk knows and memory does not is taken from it; the disk gets the rest.
+    async fn remember_kept(&mut self, mut disk: Disk) -> Result<(), DiskError> {
+        let on_disk = disk.kept().await?;
+        self.kept_behind =
+            self.kept.keys().filter(|name| on_disk.get(*name) != self.kept.get(*name)).cloned().collect();
+        if self.kept.is_empty() {
+            self.kept = on_disk;
+        }
+        self.disk = Some(disk);
+        Ok(())
+    }
+
+    fn keep(&mut self, changed: Vec<(String, String)>) {
+        for (name, value) in changed {
+            if self.kept.get(&name).map_or("", String::as_str) == value {
+                continue;
+            }
+            if self.kept.len() >= KEPT_NAMES_MAX && !self.kept.contains_key(&name) {
+                tracing::warn!("spool: more is to be remembered than {KEPT_NAMES_MAX} names");
+                continue;
+            }
+            self.kept_behind.insert(name.clone());
+            self.kept.insert(name, value);
+        }
+    }
+
+    fn pass_over(&mut self, keys: Vec<SeenKey>, seq: u64) {
+        self.passed_over.extend(keys.into_iter().map(|key| (key, seq)));
+        let over = self.passed_over.len().saturating_sub(HELD_ROWS_MAX);
+        self.passed_over.drain(..over);
+    }
+
+    /// Writes what is held in memory and `rows`, or holds them. After trouble also writes nothing, to see whether that goes.
+    async fn store(&mut self, rows: Vec<Row>, now: Timestamp, board: &Board) {
+        let nothing = self.memory.len() == 0 && rows.is_empty() && self.kept_behind.is_empty();
+        if nothing && self.passed_over.is_empty() && !self.troubled {
             return;
         }
-        let waiting: Vec<Row> = self.memory.rows().iter().cloned().chain(row.clone()).collect();
+        let waiting: Vec<Row> = self.memory.rows().iter().chain(&rows).cloned().collect();
+        let behind =
+            self.kept_behind.iter().map(|name| (name.clone(), self.kept.get(name).cloned().unwrap_or_default()));
+        let kept: Vec<(String, String)> = behind.collect();
         let Some(disk) = self.disk.as_mut() else {
-            return row.into_iter().for_each(|row| self.hold(row, now));
+            return rows.into_iter().for_each(|row| self.hold(row, now));
         };
-        match disk.insert(&waiting, self.totals, self.bounds.bytes_max).await {
+        let batch = Batch { rows: &waiting, kept: &kept, passed_over: &self.passed_over };
+        match disk.write(batch, self.totals, self.bounds.bytes_max).await {
             Ok(totals) => {
                 self.totals = totals;
                 self.memory.clear();
+                self.kept_behind.clear();
+                self.passed_over.clear();
+                self.kept.retain(|_, value| !value.is_empty());
                 self.mended(board);
             }
             Err(error) => {
                 self.fail(board, &error);
-                row.into_iter().for_each(|row| self.hold(row, now));
+                rows.into_iter().for_each(|row| self.hold(row, now));
             }
         }
     }

@@ -23,6 +23,7 @@ const HARMLESS: &[&str] = &[
     "clock_implausible",
     "from_storage",
     "simulated",
+    "person_confirmed",
     "measurement_ongoing",
     "validated_data",
     "fully_qualified_data",
@@ -71,6 +72,10 @@ impl Flag {
     pub const FROM_STORAGE: Self = Self::new("from_storage");
     /// A simulated device.
     pub const SIMULATED: Self = Self::new("simulated");
+    /// It looked like somebody else's, and the person has said that it is theirs.
+    pub const PERSON_CONFIRMED: Self = Self::new("person_confirmed");
+    /// It looks like somebody else's, and nobody has said whose it is.
+    pub const PERSON_UNCONFIRMED: Self = Self::new("person_unconfirmed");
 }
 
 impl FromStr for Flag {

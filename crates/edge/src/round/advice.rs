@@ -68,7 +68,6 @@ const TABLE: &[(&str, With, &str)] = &[
     ("unstable",                          Scale,      "step-off-and-on"),
     ("calibration_ongoing",               Any,        "wait-for-device"),
     ("signal_analysis_ongoing",           Any,        "wait-for-device"),
-    ("extended_display_ongoing",          Any,        "wait-for-device"),
     ("sensor_malfunction",                Any,        "device-fault"),
     ("equipment_malfunction",             Any,        "device-fault"),
     ("sensor_fault",                      Any,        "device-fault"),
@@ -87,6 +86,15 @@ pub fn advice(vital: Vital, flags: &[Flag]) -> Option<&'static str> {
         .iter()
         .find(|(name, of, _)| (*of == With::Any || *of == with) && doubts.iter().any(|flag| flag.as_str() == *name));
     Some(row.map_or_else(|| by_instrument(with), |(_, _, advice)| advice))
+}
+
+/// What helps with a value of this vital that nobody would believe.
+#[must_use]
+pub fn instrument_advice(vital: Vital) -> &'static str {
+    match instrument(vital) {
+        Oximeter => "warm-finger",
+        with => by_instrument(with),
+    }
 }
 
 /// What helps with a doubt of an unknown name.

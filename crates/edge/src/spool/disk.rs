@@ -1,9 +1,9 @@
 //! The spool's file: SQLite (bundled) in WAL mode with full sync, so that what is committed survives a pulled plug.
 //!
 //! `spool` holds the messages that the core has not acknowledged, `seen` what devices have already told, `meta` the next `seq` and what
-//! had to be given up. Every change is one transaction.
+//! had to be given up, `kept` what the kit remembers besides (see [`crate::round`]). Every change is one transaction.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use jiff::{Timestamp, civil::DateTime};
 use sqlx::{
@@ -33,6 +33,7 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS seen_by_seq ON seen (seq);
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 1;
 ";
 
@@ -87,6 +88,20 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+/// What the kit remembers besides its messages: texts by name.
+pub type Kept = BTreeMap<String, String>;
+
+/// What is written in one transaction.
+#[derive(Clone, Copy, Default)]
+pub struct Batch<'a> {
+    /// Messages.
+    pub rows: &'a [Row],
+    /// What is remembered by name; an empty text forgets it.
+    pub kept: &'a [(String, String)],
+    /// Device records that are passed over though they are in no message, as if they had gone with this one.
+    pub passed_over: &'a [(SeenKey, u64)],
+}
+
 /// The open file.
 pub struct Disk {
     conn: SqliteConnection,
@@ -138,11 +153,18 @@ impl Disk {
         })
     }
 
-    /// Writes messages and makes room for them. Returns the new totals; nothing has changed on an error.
-    pub async fn insert(&mut self, rows: &[Row], totals: Totals, bytes_max: u64) -> Result<Totals, DiskError> {
+    /// Writes messages, makes room for them, and writes what else is to be remembered. Returns the new totals; nothing has changed on an
+    /// error.
+    pub async fn write(&mut self, batch: Batch<'_>, totals: Totals, bytes_max: u64) -> Result<Totals, DiskError> {
         self.begin().await?;
-        let outcome = insert_rows(&mut self.conn, rows, totals, bytes_max).await;
+        let outcome = write_batch(&mut self.conn, batch, totals, bytes_max).await;
         self.end(outcome).await
+    }
+
+    /// Everything that the kit remembers besides its messages.
+    pub async fn kept(&mut self) -> Result<Kept, DiskError> {
+        let rows = sqlx::query("SELECT name, value FROM kept").fetch_all(&mut self.conn).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// Gives up what is older than `oldest`.
@@ -243,6 +265,26 @@ impl Disk {
     }
 }
 
+async fn write_batch(
+    conn: &mut SqliteConnection,
+    batch: Batch<'_>,
+    totals: Totals,
+    bytes_max: u64,
+) -> Result<Totals, DiskError> {
+    for (name, value) in batch.kept {
+        let write = if value.is_empty() {
+            sqlx::query("DELETE FROM kept WHERE name = ?").bind(name)
+        } else {
+            sqlx::query("INSERT OR REPLACE INTO kept (name, value) VALUES (?, ?)").bind(name).bind(value)
+        };
+        write.execute(&mut *conn).await?;
+    }
+    for (key, seq) in batch.passed_over {
+        remember(conn, key, *seq).await?;
+    }
+    if batch.rows.is_empty() { Ok(totals) } else { insert_rows(conn, batch.rows, totals, bytes_max).await }
+}
+
 async fn insert_rows(
     conn: &mut SqliteConnection,
     rows: &[Row],
@@ -278,12 +320,18 @@ async fn insert_row(conn: &mut SqliteConnection, row: &Row) -> Result<bool, Disk
             .execute(&mut *conn)
             .await?;
     for key in &row.seen {
-        let [device, time, vital, value] = columns(key);
-        let remember =
-            sqlx::query("INSERT OR IGNORE INTO seen (device, device_time, vital, value, seq) VALUES (?, ?, ?, ?, ?)");
-        remember.bind(device).bind(time).bind(vital).bind(value).bind(signed(row.seq)).execute(&mut *conn).await?;
+        remember(conn, key, row.seq).await?;
     }
     Ok(inserted.rows_affected() == 1)
+}
+
+/// The device has told this, and it went with message `seq`.
+async fn remember(conn: &mut SqliteConnection, key: &SeenKey, seq: u64) -> Result<(), DiskError> {
+    let [device, time, vital, value] = columns(key);
+    let remember =
+        sqlx::query("INSERT OR IGNORE INTO seen (device, device_time, vital, value, seq) VALUES (?, ?, ?, ?, ?)");
+    remember.bind(device).bind(time).bind(vital).bind(value).bind(signed(seq)).execute(&mut *conn).await?;
+    Ok(())
 }
 
 /// Deletes these, in order, until the spool is within `bytes_max`, and counts them.
@@ -360,7 +408,9 @@ fn row_of(row: &SqliteRow) -> Row {
 
 fn columns(key: &SeenKey) -> [String; 4] {
     let time: DateTime = key.device_time;
-    [key.device.to_string(), time.to_string(), key.vital.to_string(), key.value.decimal().normalize().to_string()]
+    // A device id has no space: rows from before people were told apart mean what they meant.
+    let device = key.person.iter().fold(key.device.to_string(), |device, person| format!("{device} {person}"));
+    [device, time.to_string(), key.vital.to_string(), key.value.decimal().normalize().to_string()]
 }
 
 fn signed(number: u64) -> i64 {

@@ -1,25 +1,28 @@
 //! One message that waits: its body without `seq` and `sent_at`, which are put in front of it when it is sent.
 
 use jiff::{Timestamp, civil::DateTime};
-use serde::Serialize;
-use vitals::{Answer, DeviceId, Reading, SessionId, Value, Vital};
+use serde::{Deserialize, Serialize};
+use vitals::{Answer, DeviceId, Flag, PatientId, Reading, SessionId, Value, Vital};
 
 /// What goes first when the spool is over its bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// An ordinary measurement.
+    #[default]
     Routine = 0,
-    /// A value outside what is believable for a body, or a person's answer.
+    /// A value outside what is believable for a body, a person's answer, or what became of a command.
     Urgent = 1,
 }
 
 /// A measurement that the device may send again from its storage.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SeenKey {
     /// Which device.
     pub device: DeviceId,
     /// Its own time, unmodified.
     pub device_time: DateTime,
+    /// Which of the device's users it was, if it tells.
+    pub person: Option<Flag>,
     /// What it measured.
     pub vital: Vital,
     /// How much.
@@ -27,7 +30,7 @@ pub struct SeenKey {
 }
 
 /// A message that has no `seq` yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Draft {
     /// The sitting.
     pub session: SessionId,
@@ -35,6 +38,10 @@ pub struct Draft {
     pub readings: Vec<Reading>,
     /// What was answered.
     pub answers: Vec<Answer>,
+    /// Whose it is, on a kit that several people share.
+    pub patient: Option<PatientId>,
+    /// What became of commands.
+    pub receipts: Vec<wire::Receipt>,
     /// What goes first.
     pub priority: Priority,
     /// What is remembered, so that the device may send it again.
@@ -62,14 +69,19 @@ struct Body<'a> {
     readings: &'a [Reading],
     #[serde(skip_serializing_if = "<[Answer]>::is_empty")]
     answers: &'a [Answer],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patient: Option<&'a PatientId>,
+    #[serde(skip_serializing_if = "<[wire::Receipt]>::is_empty")]
+    receipts: &'a [wire::Receipt],
 }
 
 impl Draft {
     /// The message with its number.
     #[must_use]
     pub fn numbered(self, seq: u64, now: Timestamp) -> Row {
-        let body = Body { session: self.session, readings: &self.readings, answers: &self.answers };
-        let body = serde_json::to_string(&body).expect("readings and answers have text keys and no failing parts");
+        let Self { session, readings, answers, patient, receipts, .. } = &self;
+        let body = Body { session: *session, readings, answers, patient: patient.as_ref(), receipts };
+        let body = serde_json::to_string(&body).expect("the parts of a message have text keys and can't fail");
         Row { seq, body, created_at: now, priority: self.priority, seen: self.seen }
     }
 }
@@ -97,7 +109,7 @@ pub(crate) mod tests {
         let reading = serde_json::from_str(
             r#"{"vital":"spo2","value":93.0,"unit":"%","measured_at":"2026-11-22T08:00:01Z","clock":"kit","device":"nonin-df2:1"}"#,
         );
-        Draft { session: SessionId::nil(), readings: vec![reading.unwrap()], answers: vec![], priority, seen: vec![] }
+        Draft { readings: vec![reading.unwrap()], priority, ..Draft::default() }
     }
 
     #[test]

@@ -242,6 +242,7 @@ async fn a_record_is_seen_once_also_after_a_restart_and_while_the_disk_is_full()
     let spool = kit.open(at(0)).await;
     let key = |value: i64| SeenKey {
         device: "gatt-bp:1".parse().unwrap(),
+        person: None,
         device_time: "2026-11-22T08:00:00".parse().unwrap(),
         vital: vitals::Vital::Systolic,
         value: vitals::Value::new(value, 0),
