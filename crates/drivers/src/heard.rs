@@ -1,31 +1,50 @@
-//! Whether what comes over a serial line is what a driver expects: packets against noise, counted in bytes.
+//! Whether what comes over a line is what a driver expects: bytes in packets against bytes in none.
 
 /// What has been heard on a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    understood: bool,
-    /// Bytes since the last packet that made sense.
-    noise_bytes: usize,
+    /// Bytes since the last verdict that were part of a packet, and of none.
+    framed: usize,
+    noise: usize,
+    verdict: Option<bool>,
 }
 
 impl Heard {
-    /// So many bytes in a row without a packet are not this driver's: more than the longest packet of the serial drivers, twice over.
-    pub const NOISE_BYTES: usize = 256;
+    /// So many bytes tell whether a line is understood: more than the longest packet of the serial drivers, twice over.
+    pub const BYTES: usize = 256;
+    /// Fewer are enough if nearly all of them are packets.
+    const FRAMED_BYTES: usize = 60;
 
-    /// A whole packet made sense.
-    pub fn packet(&mut self) {
-        *self = Self { understood: true, noise_bytes: 0 };
+    /// A packet that can't be an accident: a checksum fits, or it is what was asked for.
+    pub fn certain(&mut self) {
+        *self = Self { verdict: Some(true), ..Self::default() };
     }
 
-    /// Bytes came that are part of no packet.
+    /// Packets that have the right form. In noise, too, a few have.
+    pub fn framed(&mut self, bytes: usize) {
+        self.framed = self.framed.saturating_add(bytes);
+        self.judge();
+    }
+
+    /// Bytes that are part of no packet.
     pub fn noise(&mut self, bytes: usize) {
-        self.noise_bytes = self.noise_bytes.saturating_add(bytes);
+        self.noise = self.noise.saturating_add(bytes);
+        self.judge();
+    }
+
+    /// Three quarters of the bytes have to be packets.
+    fn judge(&mut self) {
+        let all = self.framed.saturating_add(self.noise);
+        let framed = self.framed >= all - all / 4;
+        if all >= Self::BYTES || framed && all >= Self::FRAMED_BYTES {
+            *self = Self { verdict: Some(framed), ..Self::default() };
+        }
     }
 
     /// See [`Session::understands`](crate::Session::understands).
     #[must_use]
     pub fn understands(self) -> Option<bool> {
-        if self.noise_bytes >= Self::NOISE_BYTES { Some(false) } else { self.understood.then_some(true) }
+        self.verdict
     }
 }
 
@@ -34,17 +53,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_tells_only_after_many_bytes_and_a_packet_at_once() {
+    fn noise_tells_only_after_many_bytes_and_a_checksum_at_once() {
         let mut heard = Heard::default();
-        heard.noise(Heard::NOISE_BYTES - 1);
+        heard.noise(Heard::BYTES - 1);
         assert_eq!(heard.understands(), None);
         heard.noise(1);
         assert_eq!(heard.understands(), Some(false));
-        heard.packet();
+        heard.certain();
         assert_eq!(heard.understands(), Some(true));
         heard.noise(10);
         assert_eq!(heard.understands(), Some(true));
-        heard.noise(Heard::NOISE_BYTES);
+        heard.noise(Heard::BYTES);
         assert_eq!(heard.understands(), Some(false));
+    }
+
+    #[test]
+    fn a_few_packets_in_noise_are_an_accident() {
+        let mut heard = Heard::default();
+        for _ in 0..20 {
+            heard.noise(25);
+            heard.framed(5);
+        }
+        assert_eq!(heard.understands(), Some(false));
+        (0..200).for_each(|_| heard.framed(5));
+        assert_eq!(heard.understands(), Some(true));
+        let mut good = Heard::default();
+        good.noise(4);
+        (0..11).for_each(|_| good.framed(5));
+        assert_eq!(good.understands(), None);
+        good.framed(5);
+        assert_eq!(good.understands(), Some(true));
     }
 }

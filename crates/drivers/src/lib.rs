@@ -5,6 +5,7 @@ pub mod bci;
 pub mod berrymed;
 mod bit7;
 pub mod blood_pressure;
+pub mod body_composition;
 pub mod contec_cms50d;
 pub mod contec_cms50d_bt;
 pub mod contec_sp10;
@@ -18,6 +19,7 @@ pub mod gatt;
 pub mod ghs;
 pub mod glucose;
 mod heard;
+pub mod heart_rate;
 pub mod jumper;
 mod live;
 pub mod mdc;
@@ -58,6 +60,8 @@ pub const DRIVERS: &[Driver] = &[
     thermometer::DRIVER,
     blood_pressure::DRIVER,
     weight::DRIVER,
+    body_composition::DRIVER,
+    heart_rate::DRIVER,
     ghs::DRIVER,
     glucose::DRIVER,
     yonker::DRIVER,

@@ -53,6 +53,8 @@ enum State {
 
 /// One device's stream.
 pub struct Settle {
+    /// Without this there is nobody on the sensor.
+    main: Vital,
     per_second: usize,
     state: State,
     /// Samples with a value since the sitting began; at most [`UNSETTLED_SECONDS`] of them.
@@ -69,13 +71,23 @@ pub struct Settle {
 impl Settle {
     /// For a device that says `per_second` samples a second.
     pub fn new(per_second: usize) -> Self {
-        Self { per_second, state: State::Empty, taken: Vec::new(), count: 0, steady: 0, missing: 0, heard_at: None }
+        let (state, taken, main) = (State::Empty, Vec::new(), Vital::Spo2);
+        Self { main, per_second, state, taken, count: 0, steady: 0, missing: 0, heard_at: None }
+    }
+
+    /// For a device that measures `main` above all, and not a saturation.
+    pub fn measuring(self, main: Vital) -> Self {
+        Self { main, ..self }
+    }
+
+    fn anew(&self) -> Self {
+        Self::new(self.per_second).measuring(self.main)
     }
 
     /// The device said something.
     pub fn sample(&mut self, now: Timestamp, sample: Sample) -> Vec<Output> {
         self.heard_at = Some(now);
-        let there = is_there(&sample);
+        let there = is_there(&sample, self.main);
         self.missing = if there { 0 } else { self.missing + 1 };
         if there && self.state == State::Empty {
             self.state = State::Measuring;
@@ -108,7 +120,7 @@ impl Settle {
     }
 
     fn say(&mut self, samples: &[Sample], doubt: Option<Flag>) -> Vec<Output> {
-        *self = Self { state: State::Said, heard_at: self.heard_at, ..Self::new(self.per_second) };
+        *self = Self { state: State::Said, heard_at: self.heard_at, ..self.anew() };
         let medians = medians(samples, doubt).into_iter().map(Output::Measured);
         medians.chain([Output::SittingEnd]).collect()
     }
@@ -125,7 +137,7 @@ impl Settle {
         if self.state == State::Empty {
             return;
         }
-        *self = Self { state: State::Said, heard_at: self.heard_at, ..Self::new(self.per_second) };
+        *self = Self { state: State::Said, heard_at: self.heard_at, ..self.anew() };
     }
 
     /// Nobody is on the sensor, or nobody yet.
@@ -153,7 +165,7 @@ impl Settle {
     pub fn finish(&mut self) -> Vec<Output> {
         let left = std::mem::take(&mut self.taken);
         let outputs = if left.is_empty() { Vec::new() } else { self.say(&left, Some(UNSETTLED)) };
-        *self = Self::new(self.per_second);
+        *self = self.anew();
         outputs
     }
 }
@@ -162,8 +174,8 @@ fn has(sample: &Sample, names: &[&str]) -> bool {
     sample.iter().flat_map(|measured| &measured.flags).any(|flag| names.contains(&flag.as_str()))
 }
 
-fn is_there(sample: &Sample) -> bool {
-    sample.iter().any(|measured| measured.vital == Vital::Spo2) && !has(sample, NOBODY)
+fn is_there(sample: &Sample, main: Vital) -> bool {
+    sample.iter().any(|measured| measured.vital == main) && !has(sample, NOBODY)
 }
 
 fn is_undoubted(sample: &Sample) -> bool {

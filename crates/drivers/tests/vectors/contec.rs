@@ -1,6 +1,9 @@
 //! Frames of Contec's devices.
 
-use drivers::contec_sp10::{self, Record};
+use drivers::{
+    contec_cms50d_bt::{self, Frame},
+    contec_sp10::{self, Record},
+};
 
 use super::*;
 
@@ -30,14 +33,19 @@ fn spirometry(bytes: &[u8]) -> Result<Facts, DecodeError> {
     Ok(head.into_iter().chain(person).chain(test).chain(vitals).chain(flows).chain(start).collect())
 }
 
-/// Frames of Contec's oximeter share only the checksum; the spirometer's driver must not take them for its own.
-pub fn of_another_contec(bytes: &[u8]) -> Result<Facts, DecodeError> {
-    let (found, before) = bytes.split_last().expect("a frame has a checksum");
-    let wanted = contec_sp10::checksum(before);
-    if *found != wanted {
-        return Err(DecodeError::Checksum { what: "contec", found: *found, wanted });
-    }
-    assert!(drivers::decode(drivers::find("contec-sp10").unwrap(), None, &[bytes.to_vec()]).is_err());
-    let pleth = bytes[3] & 0x7f;
-    Ok(Facts::from([("kind", json!("wave")), ("pleth", json!(pleth)), ("bar", json!(bytes[4] & 0x0f))]))
+/// Frames of the oximeter share only the checksum with the spirometer, whose driver must not take them for its own.
+pub fn oximeter(bytes: &[u8]) -> Result<Facts, DecodeError> {
+    let measured = values_of("contec-cms50d-bt", bytes)?;
+    assert!(line("contec-sp10", bytes).is_err());
+    Ok(match contec_cms50d_bt::parse(bytes)? {
+        Frame::Curve { pleth, bar } => {
+            assert_eq!(measured, []);
+            Facts::from([("kind", json!("wave")), ("pleth", json!(pleth)), ("bar", json!(bar))])
+        }
+        Frame::Values { .. } => {
+            let mut facts = of_vitals(&measured, &["spo2", "pulse"]);
+            facts.insert("kind", json!("values"));
+            facts
+        }
+    })
 }
