@@ -8,17 +8,22 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     board::Board,
     clock,
     config::Settings,
-    identity::device_id,
+    devices,
     keeper::Keeper,
-    link::{self, Links},
+    link::{
+        Links,
+        memory::{Clocks, Owed},
+    },
+    parts::Parts,
     spool::Spool,
+    stage::Stage,
     systemd,
     uplink::Uplink,
 };
@@ -27,8 +32,6 @@ use crate::{
 const TEND_EVERY: Duration = Duration::from_secs(10);
 /// The clock is believed for giving up what is too old only after this: a kit without a battery for its clock starts with a wrong one.
 const CLOCK_SETTLED_AFTER: Duration = Duration::from_secs(3600);
-/// A part that failed inside is started again after this.
-const RESTART_AFTER: Duration = Duration::from_secs(1);
 /// For stopping in order, at most.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -41,11 +44,11 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let board = Board::default();
     let spool = Spool::open(&settings.data_dir, settings.bounds, clock::now(), board.clone()).await;
     let spool = Arc::new(spool.with_context(|| format!("the spool in {} can't be used", settings.data_dir.display()))?);
-    let keeper = Arc::new(Keeper::new(spool.clone(), settings.zone.clone()));
-    let links = Links { keeper, board: board.clone(), stop: stop.clone() };
-    expect_devices(&settings, &board);
+    let keeper = Arc::new(Keeper::new(spool.clone(), settings.zone.clone(), Stage::default()));
+    let clocks = Clocks::open(settings.data_dir.join("clocks.json"));
+    let links = Links { keeper, board: board.clone(), clocks, owed: Owed::default(), stop: stop.clone() };
 
-    let mut parts = Parts { set: JoinSet::new(), board: board.clone(), stop: stop.clone() };
+    let mut parts = Parts::new(board.clone(), stop.clone());
     let (kit, broker) = (settings.kit.clone(), settings.broker.clone());
     parts.start("uplink", {
         let (spool, board, stop) = (spool.clone(), board.clone(), stop.clone());
@@ -55,15 +58,11 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
             async move { uplink.run(&stop).await }
         }
     });
-    if !settings.ble.is_empty() {
-        let (links, adapter, devices) = (links.clone(), settings.adapter.clone(), settings.ble.clone());
-        parts.start("bluetooth", move || link::ble::run(links.clone(), adapter.clone(), devices.clone()));
-    }
-    let devices = settings.ble.len() + settings.serial.len();
-    for device in settings.serial {
-        let links = links.clone();
-        parts.start("serial", move || link::serial::run(links.clone(), device.clone()));
-    }
+    let devices = settings.devices.len();
+    parts.start("devices", {
+        let (file, adapters, devices) = (settings.file, settings.adapters, settings.devices);
+        move || devices::run(links.clone(), file.clone(), adapters.clone(), devices.clone())
+    });
     parts.start("tending", {
         let (spool, board, stop) = (spool.clone(), board.clone(), stop.clone());
         move || tend(spool.clone(), board.clone(), stop.clone())
@@ -100,15 +99,6 @@ fn unlocked(path: &Path, error: &std::io::Error) -> anyhow::Result<Option<File>>
     Ok(None)
 }
 
-fn expect_devices(settings: &Settings, board: &Board) {
-    for device in &settings.ble {
-        board.expect(device.key(), device_id(device.driver, device.key()));
-    }
-    for device in &settings.serial {
-        board.expect(&device.path.display().to_string(), device_id(device.driver, &device.name));
-    }
-}
-
 async fn tend(spool: Arc<Spool>, board: Board, stop: CancellationToken) {
     let began = Instant::now();
     while !stop.is_cancelled() {
@@ -121,36 +111,5 @@ async fn tend(spool: Arc<Spool>, board: Board, stop: CancellationToken) {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(TEND_EVERY) => {}
         }
-    }
-}
-
-/// The agent's tasks.
-struct Parts {
-    set: JoinSet<()>,
-    board: Board,
-    stop: CancellationToken,
-}
-
-impl Parts {
-    /// Starts a part, and again when it has failed inside.
-    fn start<F: Future<Output = ()> + Send + 'static>(
-        &mut self,
-        name: &'static str,
-        make: impl Fn() -> F + Send + 'static,
-    ) {
-        let (board, stop) = (self.board.clone(), self.stop.clone());
-        self.set.spawn(async move {
-            while !stop.is_cancelled() {
-                if let Err(error) = tokio::spawn(make()).await {
-                    tracing::error!(part = name, %error, "a part failed inside");
-                    board.problem(name, Some("failed inside and was started again".to_owned()));
-                    tokio::time::sleep(RESTART_AFTER).await;
-                }
-            }
-        });
-    }
-
-    async fn all_stopped(&mut self) {
-        while self.set.join_next().await.is_some() {}
     }
 }

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use drivers::About;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use vitals::DeviceId;
@@ -23,6 +24,8 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct Pinned {
     devices: BTreeMap<String, DeviceStatus>,
+    /// What is to be said of a device that works all the same; one sentence for a device.
+    notes: BTreeMap<String, String>,
     problems: BTreeMap<String, String>,
     spooled: u64,
     dropped: u64,
@@ -78,6 +81,50 @@ impl Board {
         self.update(key, |status| status.device = device.clone());
     }
 
+    /// The device is no longer configured.
+    pub fn forget(&self, key: &str) {
+        let mut pinned = self.lock();
+        pinned.notes.remove(key);
+        let known = pinned.devices.remove(key).is_some();
+        drop(pinned);
+        if known {
+            self.changed();
+        }
+    }
+
+    /// Something to be said of a device whether it is heard or not, in place of a problem that it doesn't have.
+    pub fn note(&self, key: &str, sentence: Option<String>) {
+        let mut pinned = self.lock();
+        if !pinned.devices.contains_key(key) || pinned.notes.get(key) == sentence.as_ref() {
+            return;
+        }
+        match sentence {
+            Some(sentence) => {
+                tracing::warn!(device = %pinned.devices[key].device, "{sentence}");
+                pinned.notes.insert(key.to_owned(), sentence);
+            }
+            None => drop(pinned.notes.remove(key)),
+        }
+        drop(pinned);
+        self.changed();
+    }
+
+    /// What the device says of itself. What it doesn't say stays as it was.
+    pub fn about(&self, key: &str, about: &About) {
+        self.update(key, |status| {
+            let model =
+                [&about.manufacturer, &about.model].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+            status.battery_percent = about.battery_percent.or(status.battery_percent);
+            status.firmware = about.firmware.clone().or(status.firmware.take());
+            status.model = if about.model.is_some() { Some(model) } else { status.model.take() };
+        });
+    }
+
+    /// The device's clock was read: how far it is ahead, if it says any time.
+    pub fn clock(&self, key: &str, ahead_seconds: Option<i64>) {
+        self.update(key, |status| status.clock_ahead_seconds = ahead_seconds);
+    }
+
     /// The device said something.
     pub fn heard(&self, key: &str, now: Timestamp) {
         self.update(key, |status| {
@@ -119,7 +166,7 @@ impl Board {
             online,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             spooled: pinned.spooled,
-            devices: pinned.devices.values().cloned().collect(),
+            devices: pinned.devices.iter().map(|(key, device)| with_note(device, pinned.notes.get(key))).collect(),
             at: Some(now),
             problems: pinned.problems.iter().map(|(about, sentence)| format!("{about}: {sentence}")).collect(),
             dropped: pinned.dropped,
@@ -153,6 +200,10 @@ impl Board {
     }
 }
 
+fn with_note(device: &DeviceStatus, note: Option<&String>) -> DeviceStatus {
+    DeviceStatus { problem: device.problem.clone().or(note.cloned()), ..device.clone() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +234,17 @@ mod tests {
         assert_eq!(status.problems, ["spool: the disk is full"]);
         assert_eq!(status.devices[0].last_heard, Some(Timestamp::from_second(60).unwrap()));
         assert_eq!((status.devices[0].present, status.devices[0].problem.as_deref()), (false, Some("unplugged")));
+        board.note("a", Some("speaks 4800 baud 8N1".to_owned()));
+        assert_eq!(board.status(true, Timestamp::UNIX_EPOCH).devices[0].problem.as_deref(), Some("unplugged"));
+        board.heard("a", Timestamp::UNIX_EPOCH);
+        let status = board.status(true, Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            (status.devices[0].present, status.devices[0].problem.as_deref()),
+            (true, Some("speaks 4800 baud 8N1"))
+        );
+        board.forget("a");
+        board.note("a", Some("nobody".to_owned()));
+        assert!(board.status(true, Timestamp::UNIX_EPOCH).devices.is_empty());
         board.problem("spool", None);
         assert!(board.status(true, Timestamp::UNIX_EPOCH).problems.is_empty());
     }

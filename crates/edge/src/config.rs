@@ -2,6 +2,8 @@
 //!
 //! Unknown fields are refused. Every error names file, line, column and field, what was found and what was wanted.
 
+mod device;
+
 use std::{
     fmt, fs,
     os::unix::fs::PermissionsExt as _,
@@ -9,17 +11,15 @@ use std::{
     time::Duration,
 };
 
-use drivers::{Driver, Transport};
 use jiff::{SignedDuration, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 use vitals::KitId;
 
-use crate::{
-    identity,
-    spool::{Bounds, SPOOL_AGE_MAX_DAYS, SPOOL_BYTES_MAX},
-};
+pub use device::{Adapters, BleDevice, Bond, DeviceConfig, Devices, SerialDevice};
+
+use crate::spool::{Bounds, SPOOL_AGE_MAX_DAYS, SPOOL_BYTES_MAX};
 
 /// The most devices of one kit.
 pub const DEVICES_MAX: usize = 64;
@@ -42,6 +42,10 @@ pub struct Config {
     /// The Bluetooth adapter, e.g. `hci0`; the first one if absent.
     #[serde(default)]
     pub adapter: Option<String>,
+    /// Several Bluetooth adapters: `["hci0", "hci1"]`, or `["all"]`.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub adapters: Option<Spanned<Vec<String>>>,
     /// Where to send to.
     pub broker: BrokerConfig,
     /// How much is kept while there is no connection.
@@ -94,25 +98,6 @@ pub struct SpoolConfig {
     pub age_max_days: Spanned<u32>,
 }
 
-/// One `[[device]]`: over Bluetooth by `address` or `name`, on a serial line by `path`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeviceConfig {
-    /// A driver's name, as `vagt drivers` lists it.
-    #[schemars(with = "String")]
-    pub driver: Spanned<String>,
-    /// The Bluetooth address, `C0:FF:EE:00:00:01`.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub address: Option<Spanned<String>>,
-    /// Over Bluetooth: the advertised name. On a serial line: what to call the device.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// The serial port, best as `/dev/serial/by-id/...`.
-    #[serde(default)]
-    pub path: Option<PathBuf>,
-}
-
 fn keep_alive_seconds() -> Spanned<u16> {
     Spanned::new(0..0, 30)
 }
@@ -126,22 +111,22 @@ impl Default for SpoolConfig {
 /// What the file means.
 #[derive(Debug)]
 pub struct Settings {
+    /// The file that it stands in.
+    pub file: PathBuf,
     /// Who we are.
     pub kit: KitId,
     /// The zone of the devices' clocks.
     pub zone: TimeZone,
     /// Where the spool is.
     pub data_dir: PathBuf,
-    /// Which Bluetooth adapter; the first if `None`.
-    pub adapter: Option<String>,
+    /// Which Bluetooth adapters.
+    pub adapters: Adapters,
     /// Where to send to.
     pub broker: Broker,
     /// How much is kept.
     pub bounds: Bounds,
-    /// Bluetooth devices.
-    pub ble: Vec<BleDevice>,
-    /// Devices on serial lines.
-    pub serial: Vec<SerialDevice>,
+    /// The kit's devices.
+    pub devices: Devices,
 }
 
 /// The broker, ready to connect to.
@@ -162,48 +147,6 @@ pub struct Broker {
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Broker({}:{}, tls: {})", self.host, self.port, self.tls.is_some())
-    }
-}
-
-/// A configured Bluetooth device.
-#[derive(Clone)]
-pub struct BleDevice {
-    /// What reads it.
-    pub driver: &'static Driver,
-    /// By its address, in capitals with colons,
-    pub address: Option<String>,
-    /// or by the name that it advertises.
-    pub name: Option<String>,
-}
-
-/// A configured device on a serial line.
-#[derive(Clone)]
-pub struct SerialDevice {
-    /// What reads it.
-    pub driver: &'static Driver,
-    /// Its port; may be a link that comes and goes with the device.
-    pub path: PathBuf,
-    /// What to call it.
-    pub name: String,
-}
-
-impl fmt::Debug for BleDevice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.driver.name, self.key())
-    }
-}
-
-impl fmt::Debug for SerialDevice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.driver.name, self.path.display())
-    }
-}
-
-impl BleDevice {
-    /// What the device is called before it has told its serial number.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        self.address.as_deref().or(self.name.as_deref()).unwrap_or("unnamed")
     }
 }
 
@@ -251,9 +194,12 @@ pub fn parse(file: &Path, text: &str) -> Result<Settings, ConfigError> {
     source.settings(config)
 }
 
-struct Source<'a> {
-    file: &'a Path,
-    text: &'a str,
+/// A configuration's text, and where it is from.
+pub(crate) struct Source<'a> {
+    /// For the errors, and for what is relative to it.
+    pub file: &'a Path,
+    /// What is in it.
+    pub text: &'a str,
 }
 
 impl Source<'_> {
@@ -263,73 +209,20 @@ impl Source<'_> {
                 format!("found {:?}, want an IANA time zone such as \"Europe/Copenhagen\"", config.zone.get_ref());
             self.error(config.zone.span().start, "zone", reason)
         })?;
-        if config.devices.len() > DEVICES_MAX {
-            let reason = format!("found {} devices, at most {DEVICES_MAX} are taken", config.devices.len());
-            return Err(self.error(config.devices[DEVICES_MAX].span().start, "device", reason));
-        }
-        let (mut ble, mut serial) = (Vec::new(), Vec::new());
-        for device in &config.devices {
-            self.device(device, &mut ble, &mut serial)?;
-        }
+        let devices = self.devices(&config.devices)?;
+        let adapters = self.adapters(config.adapter, config.adapters)?;
         let bounds = self.bounds(&config.spool)?;
         let broker = self.broker(config.broker)?;
-        let Config { kit, data_dir, adapter, .. } = config;
-        Ok(Settings { kit, zone, data_dir: self.beside(&data_dir), adapter, broker, bounds, ble, serial })
-    }
-
-    fn device(
-        &self,
-        device: &Spanned<DeviceConfig>,
-        ble: &mut Vec<BleDevice>,
-        serial: &mut Vec<SerialDevice>,
-    ) -> Result<(), ConfigError> {
-        let at = device.span().start;
-        let DeviceConfig { driver: driver_name, address, name, path } = device.get_ref();
-        let driver = self.driver(driver_name)?;
-        match (driver.transport, path) {
-            (Transport::Ble { .. } | Transport::Advertisement { .. }, None) => {
-                let address = address.as_ref().map(|address| self.address(address)).transpose()?;
-                if address.is_none() && name.is_none() {
-                    let reason = format!("{} is a Bluetooth driver: want address or name, found neither", driver.name);
-                    return Err(self.error(at, "device", reason));
-                }
-                ble.push(BleDevice { driver, address, name: name.clone() });
-            }
-            (Transport::Serial { .. }, Some(path)) if address.is_none() => {
-                let last = path.file_name().map_or_else(|| "line".into(), |name| name.to_string_lossy());
-                let name = name.clone().unwrap_or_else(|| last.into_owned());
-                serial.push(SerialDevice { driver, path: path.clone(), name });
-            }
-            (Transport::Ble { .. } | Transport::Advertisement { .. }, Some(_)) => {
-                return Err(self.error(
-                    at,
-                    "device.path",
-                    format!("{} is a Bluetooth driver: want address or name, found path", driver.name),
-                ));
-            }
-            (Transport::Serial { .. }, _) => {
-                return Err(self.error(
-                    at,
-                    "device",
-                    format!("{} is a serial driver: want path and no address", driver.name),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn driver(&self, name: &Spanned<String>) -> Result<&'static Driver, ConfigError> {
-        drivers::find(name.get_ref()).ok_or_else(|| {
-            let known: Vec<_> = drivers::DRIVERS.iter().map(|driver| driver.name).collect();
-            let reason = format!("found {:?}, want one of {}", name.get_ref(), known.join(", "));
-            self.error(name.span().start, "device.driver", reason)
-        })
-    }
-
-    fn address(&self, address: &Spanned<String>) -> Result<String, ConfigError> {
-        identity::ble_address(address.get_ref()).ok_or_else(|| {
-            let reason = format!("found {:?}, want six bytes such as C0:FF:EE:00:00:01", address.get_ref());
-            self.error(address.span().start, "device.address", reason)
+        let Config { kit, data_dir, .. } = config;
+        Ok(Settings {
+            file: self.file.to_owned(),
+            kit,
+            zone,
+            data_dir: self.beside(&data_dir),
+            adapters,
+            broker,
+            bounds,
+            devices,
         })
     }
 
@@ -411,9 +304,11 @@ impl Source<'_> {
         let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.text[line_start..].lines().next().unwrap_or_default();
         let key = line.split_once('=').map(|(key, _)| key.trim()).filter(|key| !key.starts_with('#'));
-        let header = self.text[..at].lines().rev().map(str::trim).find(|line| line.starts_with('['));
+        let before = &self.text[..line_start + line.len()];
+        let header = before.lines().rev().map(str::trim).find(|line| line.starts_with('['));
         let header = header.map(|header| header.trim_matches(['[', ']']));
-        let field = match (header, key) {
+        let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let field = match (header, missing.or(key)) {
             (Some(header), Some(key)) => format!("{header}.{key}"),
             (Some(header), None) => header.to_owned(),
             (None, Some(key)) => key.to_owned(),
@@ -422,7 +317,18 @@ impl Source<'_> {
         self.error(at, &field, error.message().lines().next().unwrap_or("is not TOML"))
     }
 
-    fn error(&self, at: usize, field: &str, reason: impl fmt::Display) -> ConfigError {
+    /// Reads it as `T`.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        toml::from_str(self.text).map_err(|error| self.refused(&error))
+    }
+
+    /// Where this first stands; the beginning, if nowhere.
+    pub(crate) fn of(&self, needle: &str) -> usize {
+        self.text.find(needle).unwrap_or(0)
+    }
+
+    /// The thing that begins `at` this byte can't be used.
+    pub(crate) fn error(&self, at: usize, field: &str, reason: impl fmt::Display) -> ConfigError {
         let before = &self.text[..at];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;

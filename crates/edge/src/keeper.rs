@@ -1,15 +1,16 @@
 //! Step 3 of a reading's way: what a device measured becomes readings of a sitting, in a message that is durable before it is sent.
 
 use drivers::Measured;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use tokio::sync::Mutex;
 use uuid::{NoContext, Uuid};
 use vitals::{Bounds, Clock, DeviceId, Flag, Reading};
 
 use crate::{
-    placing::place,
+    placing::{Timeline, is_start_value},
     sitting::Sittings,
     spool::{Draft, Priority, Receipt, SeenKey, Spool},
+    stage::{Event, Kept, Stage},
 };
 
 /// Takes measurements in. One for the kit.
@@ -17,13 +18,33 @@ pub struct Keeper {
     spool: std::sync::Arc<Spool>,
     sittings: Mutex<Sittings>,
     zone: TimeZone,
+    stage: Stage,
+}
+
+/// Where measurements come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Under which the board knows the device.
+    pub key: &'a str,
+    /// The device.
+    pub device: &'a DeviceId,
+    /// It says that it is simulated.
+    pub simulated: bool,
+    /// Its clock.
+    pub timeline: &'a Timeline,
 }
 
 impl Keeper {
     /// A keeper for a kit whose devices' clocks are in `zone`.
     #[must_use]
-    pub fn new(spool: std::sync::Arc<Spool>, zone: TimeZone) -> Self {
-        Self { spool, sittings: Mutex::default(), zone }
+    pub fn new(spool: std::sync::Arc<Spool>, zone: TimeZone, stage: Stage) -> Self {
+        Self { spool, sittings: Mutex::default(), zone, stage }
+    }
+
+    /// Where it says what it has kept.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     /// The zone of the devices' clocks.
@@ -38,18 +59,12 @@ impl Keeper {
         &self.spool
     }
 
-    /// Spools what `device` measured. Records that the device has sent before are passed over. The receipt covers both; when the core
+    /// Spools what a device measured. Records that the device has sent before are passed over. The receipt covers both; when the core
     /// has acknowledged it, the device may forget.
-    pub async fn keep(
-        &self,
-        device: &DeviceId,
-        simulated: bool,
-        measured: Vec<Measured>,
-        now: Timestamp,
-    ) -> Option<Receipt> {
+    pub async fn keep(&self, source: Source<'_>, measured: Vec<Measured>, now: Timestamp) -> Option<Receipt> {
         let (mut drafts, mut receipt) = (Vec::new(), None);
         for one in measured {
-            let (reading, key) = self.reading(device, simulated, one, now);
+            let (reading, key) = self.reading(source, one, now);
             if let Some(key) = &key {
                 if drafts.iter().any(|draft: &Draft| draft.seen.contains(key)) {
                     continue;
@@ -62,8 +77,11 @@ impl Keeper {
             self.add(&mut drafts, reading, key, now).await;
         }
         for draft in drafts {
-            tracing::info!(readings = draft.readings.len(), %device, session = %draft.session, "taken in");
-            receipt = later(receipt, self.spool.put(draft, now).await);
+            let (session, readings) = (draft.session, draft.readings.clone());
+            tracing::info!(readings = readings.len(), device = %source.device, %session, "taken in");
+            let put = self.spool.put(draft, now).await;
+            receipt = later(receipt, put);
+            self.stage.say(source.key, source.device, Event::Measured(Kept { session, receipt: put, readings }));
         }
         receipt
     }
@@ -72,13 +90,7 @@ impl Keeper {
     async fn add(&self, drafts: &mut Vec<Draft>, reading: Reading, key: Option<SeenKey>, now: Timestamp) {
         let session = self.sittings.lock().await.join(reading.measured_at, || session_id(now));
         let index = drafts.iter().position(|draft| draft.session == session).unwrap_or_else(|| {
-            drafts.push(Draft {
-                session,
-                readings: vec![],
-                answers: vec![],
-                priority: Priority::Routine,
-                seen: vec![],
-            });
+            drafts.push(Draft { session, ..Draft::default() });
             drafts.len() - 1
         });
         let draft = &mut drafts[index];
@@ -89,26 +101,34 @@ impl Keeper {
         draft.seen.extend(key);
     }
 
-    /// A record can be told from a new reading only by a clock that is believed: an unset one gives every reading the same time.
-    fn reading(
-        &self,
-        device: &DeviceId,
-        simulated: bool,
-        measured: Measured,
-        now: Timestamp,
-    ) -> (Reading, Option<SeenKey>) {
+    /// A record can be told from a new reading by the device's own time alone; see [`proves_a_repeat`].
+    fn reading(&self, source: Source<'_>, measured: Measured, now: Timestamp) -> (Reading, Option<SeenKey>) {
+        let placed = source.timeline.place(&measured, now, &self.zone);
         let Measured { vital, value, unit, device_time, flags, .. } = measured;
-        let placed = place(device_time, &flags, now, &self.zone);
-        let key = device_time.filter(|_| placed.clock == Clock::Device);
-        let key = key.map(|device_time| SeenKey { device: device.clone(), device_time, vital, value });
+        let device = source.device;
+        let key = device_time.filter(|_| proves_a_repeat(device_time, placed.clock, &flags));
+        let person = flags.iter().find(|flag| is_user(flag)).cloned();
+        let key = key.map(|device_time| SeenKey { device: device.clone(), device_time, person, vital, value });
         let (measured_at, clock) = (placed.measured_at, placed.clock);
         let mut reading = Reading { vital, value, unit, measured_at, clock, device: device.clone(), flags };
         placed.flag.into_iter().for_each(|flag| reading.flag(flag));
-        if simulated {
+        if source.simulated {
             reading.flag(Flag::SIMULATED);
         }
         (reading, key)
     }
+}
+
+/// A clock that counts gives no two measurements the same time, also when it is wrong. One that stands at its start value does, and so
+/// does one that starts there every time it is switched on: losing a reading is worse than having one twice.
+fn proves_a_repeat(device_time: Option<DateTime>, clock: Clock, flags: &[Flag]) -> bool {
+    let starting = device_time.is_some_and(is_start_value);
+    (clock != Clock::Kit || !starting) && !flags.contains(&Flag::CLOCK_NOT_SET)
+}
+
+/// Which user of a shared device it was.
+fn is_user(flag: &Flag) -> bool {
+    flag.as_str().starts_with("user_")
 }
 
 fn later(receipt: Option<Receipt>, other: Receipt) -> Option<Receipt> {
@@ -142,7 +162,12 @@ mod tests {
     async fn keeper(dir: &tempfile::TempDir) -> Keeper {
         let bounds = SpoolBounds { bytes_max: 1 << 20, age_max: SignedDuration::from_hours(240) };
         let spool = Spool::open(dir.path(), bounds, at(0), Board::default()).await.unwrap();
-        Keeper::new(Arc::new(spool), TimeZone::UTC)
+        Keeper::new(Arc::new(spool), TimeZone::UTC, Stage::default())
+    }
+
+    async fn keep(keeper: &Keeper, device: &DeviceId, measured: Vec<Measured>, now: Timestamp) -> Option<Receipt> {
+        let source = Source { key: "x", device, simulated: false, timeline: &Timeline::default() };
+        keeper.keep(source, measured, now).await
     }
 
     fn at(second: i64) -> Timestamp {
@@ -172,11 +197,11 @@ mod tests {
         let keeper = keeper(&dir).await;
         let device: DeviceId = "gatt-plx:1".parse().unwrap();
         let record = || vec![spo2(93, Some("2026-11-22T07:59:00")), spo2(93, Some("2026-11-22T07:59:00"))];
-        let first = keeper.keep(&device, false, record(), at(0)).await;
-        let again = keeper.keep(&device, false, record(), at(10)).await;
+        let first = keep(&keeper, &device, record(), at(0)).await;
+        let again = keep(&keeper, &device, record(), at(10)).await;
         assert_eq!(first, again, "the receipt is that of the message it went in");
         let other: DeviceId = "gatt-plx:2".parse().unwrap();
-        keeper.keep(&other, false, record(), at(20)).await;
+        keep(&keeper, &other, record(), at(20)).await;
         let counts: Vec<_> = sent(&keeper).await.iter().map(|message| message.readings.len()).collect();
         assert_eq!(counts, [1, 1]);
     }
@@ -187,7 +212,8 @@ mod tests {
         let keeper = keeper(&dir).await;
         let device: DeviceId = "gatt-plx:1".parse().unwrap();
         for second in [0, 60] {
-            keeper.keep(&device, true, vec![spo2(93, Some("2017-01-01T00:00:00"))], at(second)).await;
+            let source = Source { key: "x", device: &device, simulated: true, timeline: &Timeline::default() };
+            keeper.keep(source, vec![spo2(93, Some("2017-01-01T00:00:00"))], at(second)).await;
         }
         let messages = sent(&keeper).await;
         assert_eq!(messages.len(), 2);
@@ -198,12 +224,58 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_record_of_a_clock_that_counts_is_a_repeat_however_wrong_it_is_also_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let device: DeviceId = "gatt-blood-pressure:1".parse().unwrap();
+        let mut receipts = Vec::new();
+        for second in [0, 60, 120] {
+            let keeper = keeper(&dir).await;
+            let record = vec![spo2(93, Some("2017-01-16T00:57:28")), spo2(94, Some("2026-11-21T08:00:00"))];
+            receipts.push(keep(&keeper, &device, record, at(second)).await);
+            let messages = sent(&keeper).await;
+            assert_eq!(messages.iter().map(|message| message.readings.len()).sum::<usize>(), 2, "after {second} s");
+            keeper.spool.close().await;
+        }
+        assert!(receipts[0].is_some() && receipts.iter().all(|receipt| *receipt == receipts[0]), "{receipts:?}");
+    }
+
+    #[tokio::test]
+    async fn two_people_who_share_a_device_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = keeper(&dir).await;
+        let device: DeviceId = "gatt-weight:1".parse().unwrap();
+        let of = |user: &'static str| {
+            let mut record = spo2(93, Some("2026-11-22T07:59:00"));
+            record.flags.push(Flag::new(user));
+            vec![record]
+        };
+        for user in ["user_1", "user_2", "user_1"] {
+            keep(&keeper, &device, of(user), at(0)).await;
+        }
+        assert_eq!(sent(&keeper).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_is_said_with_its_receipt_and_a_repeat_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = keeper(&dir).await;
+        let device: DeviceId = "gatt-plx:1".parse().unwrap();
+        let mut heard = keeper.stage().listen();
+        let record = || vec![spo2(93, Some("2026-11-22T07:59:00"))];
+        let receipt = keep(&keeper, &device, record(), at(0)).await;
+        keep(&keeper, &device, record(), at(9)).await;
+        let Event::Measured(kept) = heard.try_recv().unwrap().event else { panic!("measured") };
+        assert_eq!((Some(kept.receipt), kept.readings.len()), (receipt, 1));
+        assert!(heard.try_recv().is_err());
+    }
+
+    #[tokio::test]
     async fn a_value_beyond_belief_is_kept_longest() {
         let dir = tempfile::tempdir().unwrap();
         let keeper = keeper(&dir).await;
         let device: DeviceId = "gatt-plx:1".parse().unwrap();
-        keeper.keep(&device, false, vec![spo2(93, None)], at(0)).await;
-        keeper.keep(&device, false, vec![spo2(62, None)], at(1)).await;
+        keep(&keeper, &device, vec![spo2(93, None)], at(0)).await;
+        keep(&keeper, &device, vec![spo2(62, None)], at(1)).await;
         let priorities: Vec<_> = keeper.spool.after(0, 10).await.iter().map(|row| row.priority).collect();
         assert_eq!(priorities, [Priority::Routine, Priority::Urgent]);
     }

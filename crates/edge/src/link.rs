@@ -1,16 +1,19 @@
 //! Step 1 of a reading's way: radio or port to packets. A link owns the socket and the clock; what the packets mean is the driver's.
 
 pub mod ble;
+pub mod memory;
 pub mod serial;
 mod talk;
 mod turn;
 
 use std::sync::Arc;
 
+use drivers::Driver;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::{board::Board, clock, keeper::Keeper};
+use crate::{board::Board, clock, identity::device_id, keeper::Keeper, stage::Event};
+use memory::{Clocks, Owed};
 
 /// What every link needs.
 #[derive(Clone)]
@@ -19,8 +22,20 @@ pub struct Links {
     pub keeper: Arc<Keeper>,
     /// Where presence and problems are pinned.
     pub board: Board,
+    /// The devices' clocks.
+    pub clocks: Clocks,
+    /// What devices wait for.
+    pub owed: Owed,
     /// The kit stops.
     pub stop: CancellationToken,
+}
+
+impl Links {
+    /// A device is configured, was heard, and can't be read.
+    fn trouble(&self, key: &str, driver: &Driver, sentence: &str) {
+        self.board.absent(key, Some(sentence.to_owned()));
+        self.keeper.stage().say(key, &device_id(driver, key), Event::Trouble(sentence.to_owned()));
+    }
 }
 
 /// Until the wall clock says `at`. Looks again every second, since a wall clock can be set.

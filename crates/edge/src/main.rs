@@ -97,7 +97,7 @@ async fn run(file: &Path) -> anyhow::Result<()> {
 
 fn check(file: &Path, json: bool) -> anyhow::Result<()> {
     let settings = config::load(file)?;
-    let devices = settings.ble.len() + settings.serial.len();
+    let devices = settings.devices.len();
     if json {
         println!("{}", serde_json::json!({ "file": file, "ok": true, "kit": settings.kit, "devices": devices }));
     } else {

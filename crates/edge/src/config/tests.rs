@@ -36,8 +36,8 @@ fn check(from: &str, to: &str, wanted: &str) {
 fn a_good_file_means_what_it_says() {
     let settings = edit("kit-1", "kit-1").unwrap();
     assert_eq!(settings.data_dir, Path::new("/etc/vagt/data"));
-    assert_eq!(settings.ble[0].address.as_deref(), Some("C0:FF:EE:00:00:01"));
-    assert_eq!(settings.serial[0].name, "usb-nonin");
+    assert_eq!(settings.devices.ble[0].address.as_deref(), Some("C0:FF:EE:00:00:01"));
+    assert_eq!(settings.devices.serial[0].name, "usb-nonin");
     assert_eq!((settings.broker.keep_alive.as_secs(), settings.broker.tls.is_some()), (30, false));
     assert_eq!(settings.bounds.bytes_max, SPOOL_BYTES_MAX);
 }
@@ -61,8 +61,46 @@ fn errors_name_line_column_field_found_and_wanted() {
         "9:22: broker.keep_alive_seconds: found 1, want at least 5",
     );
     check("[broker]", "[spool]\nbytes_max = 1\n[broker]", "6:13: spool.bytes_max: found 1, want at least 65536");
-    check("zone = \"Europe/Copenhagen\"", "", "1:1: kit: missing field `zone`");
+    check("zone = \"Europe/Copenhagen\"", "", "1:1: zone: missing field `zone`");
     check("port = 1883", "port = ", "7:8: broker.port: ");
+    check("host = \"127.0.0.1\"", "", "5:1: broker.host: missing field `host`");
+    check("driver = \"nonin-df2\"", "", "14:1: device.driver: missing field `driver`");
+}
+
+#[test]
+fn what_is_said_of_a_device_is_checked() {
+    let with = |line: &str| edit("driver = \"gatt-plx\"", &format!("driver = \"gatt-plx\"\n{line}"));
+    let ble = |line: &str| with(line).unwrap().devices.ble.remove(0);
+    let device = ble("user = 1\nconsent = 1234\npasskey = 1234");
+    assert!(device.options.user == Some(1) && device.options.consent == Some(1234));
+    assert_eq!(device.bond.unwrap().passkey, Some(1234));
+    assert!(ble("").bond.is_none() && ble("pair = true").bond.unwrap().passkey.is_none());
+    for (line, wanted) in [
+        ("consent = 10000", "12:11: device.consent: found 10000, want at most 9999"),
+        ("passkey = 1000000", "12:11: device.passkey: found 1000000, want at most 999999"),
+        ("quirk = \"none\"", "12:9: device.quirk: found \"none\", want "),
+    ] {
+        let error = with(line).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+    check(
+        "path = \"/dev/serial/by-id/usb-nonin\"",
+        "path = \"a\"\n[[device]]\ndriver = \"nonin-df2\"\npath = \"a\"",
+        "17:1: device: found \"a\" twice",
+    );
+}
+
+#[test]
+fn one_adapter_or_several_or_all() {
+    let with = |line: &str| edit("data_dir = \"data\"", &format!("data_dir = \"data\"\n{line}"));
+    let adapters = |line: &str| with(line).unwrap().adapters;
+    let named = |names: &[&str]| Adapters::Named(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(adapters(""), Adapters::First);
+    assert_eq!(adapters("adapter = \"hci1\""), named(&["hci1"]));
+    assert_eq!(adapters("adapters = [\"hci0\", \"hci1\"]"), named(&["hci0", "hci1"]));
+    assert_eq!(adapters("adapters = [\"all\"]"), Adapters::All);
+    assert!(with("adapters = []").unwrap_err().to_string().contains("adapters: found none, want names"));
+    assert!(with("adapter = \"a\"\nadapters = [\"b\"]").unwrap_err().to_string().contains("found beside adapter"));
 }
 
 #[test]
@@ -87,7 +125,7 @@ fn the_example_is_good() {
     let text =
         text.replace("secret_file = \"/etc/vagt/edge.secret\"", "secret = \"s\"").replace("ca_file", "# ca_file");
     let settings = parse(&file, &text).unwrap();
-    assert!(!settings.ble.is_empty() && !settings.serial.is_empty());
+    assert!(!settings.devices.ble.is_empty() && !settings.devices.serial.is_empty());
 }
 
 #[test]

@@ -12,26 +12,29 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{CALL_DEADLINE, RESOLVE_DEADLINE, Radio, call, within};
+use super::{
+    Shared,
+    radio::{CALL_DEADLINE, Failure, Radio, call, within},
+};
 use crate::{
     config::BleDevice,
-    identity,
     link::{
         Links,
-        talk::{Talk, Writes},
+        talk::{Party, Talk, Writes},
         until,
     },
 };
 
-/// Device Information: the serial number and the maker's name.
-const SERIAL_NUMBER: Uuid = Uuid::from_u128(0x0000_2a25_0000_1000_8000_0080_5f9b_34fb);
-const MANUFACTURER: Uuid = Uuid::from_u128(0x0000_2a29_0000_1000_8000_0080_5f9b_34fb);
-/// The maker of simulated devices.
-const MANUFACTURER_SIMULATED: &[u8] = b"Simulated";
+/// Some devices take a new time only in the first seconds of a connection (A&D's, about five).
+const READ_FOR: Duration = Duration::from_secs(4);
+/// One value is waited for this long.
+const READ_DEADLINE: Duration = Duration::from_secs(3);
+/// From connected to known services.
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(15);
 /// A device that stays connected and says nothing for this long is let go.
 const SILENT_MAX: Duration = Duration::from_secs(60);
 /// After everything was told, the core has this long to acknowledge, so that the device may forget.
-const KEPT_MAX: Duration = Duration::from_secs(5);
+const KEPT_MAX: Duration = Duration::from_secs(15);
 /// Values that were on their way when the device hung up.
 const LEFT_OVER: Duration = Duration::from_millis(250);
 /// Values taken together in one go.
@@ -50,14 +53,14 @@ type Packets = Vec<(Channel, Vec<u8>)>;
 
 /// Visits a device.
 pub async fn visit(
-    links: &Links,
+    shared: &Shared,
     radio: &Radio,
     device: &BleDevice,
     peripheral: Peripheral,
     hung_up: &CancellationToken,
-) -> Result<Visited, String> {
+) -> Result<Visited, Failure> {
     let visited = match radio.connect(&peripheral).await {
-        Ok(()) => talk(links, device, &peripheral, hung_up).await,
+        Ok(()) => talk(shared, radio, device, &peripheral, hung_up).await,
         Err(problem) => Err(problem),
     };
     // Also after a failed attempt, which BlueZ would go on with.
@@ -68,43 +71,58 @@ pub async fn visit(
 }
 
 async fn talk(
-    links: &Links,
+    shared: &Shared,
+    radio: &Radio,
     device: &BleDevice,
     peripheral: &Peripheral,
     hung_up: &CancellationToken,
-) -> Result<Visited, String> {
+) -> Result<Visited, Failure> {
     let Transport::Ble { subscribe, read, .. } = device.driver.transport else {
-        return Err(format!("{} is no Bluetooth driver", device.driver.name));
+        return Err(Failure::plain(format!("{} is not read by connecting to it", device.driver.name)));
     };
+    let links = &shared.links;
+    bond(shared, radio, device, peripheral).await?;
     within(RESOLVE_DEADLINE, "the device does not tell its services", peripheral.discover_services()).await?;
     let characteristics: Vec<Characteristic> =
         peripheral.services().into_iter().flat_map(|service| service.characteristics).collect();
     let find = |uuid: Uuid| characteristics.iter().find(|characteristic| characteristic.uuid == uuid);
     if subscribe.first().is_some_and(|main| find(*main).is_none()) {
-        return Err(format!("the device has no characteristic {}, which {} needs", subscribe[0], device.driver.name));
+        let sentence = format!("the device has no characteristic {}, which {} needs", subscribe[0], device.driver.name);
+        return Err(Failure::plain(sentence));
     }
     let mut values = call("can't listen to the device", peripheral.notifications()).await?;
-    let serial = read_text(peripheral, find(SERIAL_NUMBER)).await;
-    let simulated =
-        read_text(peripheral, find(MANUFACTURER)).await.is_some_and(|maker| maker.starts_with(MANUFACTURER_SIMULATED));
-    for characteristic in subscribe.iter().filter_map(|uuid| find(*uuid)) {
+    let packets = read_all(peripheral, read, find, hung_up).await;
+    let common = drivers::common_subscribe(&device.options);
+    for characteristic in common.iter().chain(subscribe).filter_map(|uuid| find(*uuid)) {
         if characteristic.properties.intersects(CharPropFlags::NOTIFY | CharPropFlags::INDICATE) {
-            call("can't subscribe", peripheral.subscribe(characteristic)).await?;
+            subscribe_to(peripheral, characteristic, common).await?;
         }
     }
-    let serial =
-        serial.as_deref().and_then(identity::serial_number).unwrap_or_else(|| peripheral.address().to_string());
-    let id = identity::device_id(device.driver, &serial);
-    let mut talk = Talk::new(links, device.driver, device.key(), id, simulated);
-    let mut writes = talk.connected().await;
-    for uuid in read {
-        if let Some(value) = read_text(peripheral, find(*uuid)).await {
-            writes.extend(talk.received(&[(Channel::Characteristic(*uuid), value)]).await);
-        }
-    }
+    let address = peripheral.address().to_string();
+    let party = Party { driver: device.driver, options: &device.options, key: device.key(), called: &address };
+    let mut talk = Talk::new(links, &party);
+    let writes = talk.connected(&packets).await;
     let heard = listen(links, peripheral, &characteristics, &mut talk, &mut values, writes, hung_up).await;
     let measured = talk.closed().await;
     heard.map(|heard| Visited { heard, measured })
+}
+
+/// Bonds with a device that wants it, unless it is bonded with already.
+#[cfg(feature = "pairing")]
+async fn bond(shared: &Shared, radio: &Radio, device: &BleDevice, peripheral: &Peripheral) -> Result<(), Failure> {
+    match device.bond {
+        Some(_) => shared.bonds.bond(&radio.name, &peripheral.address().to_string()).await,
+        None => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "pairing"))]
+#[allow(clippy::unused_async, reason = "with the feature it waits")]
+async fn bond(_: &Shared, _: &Radio, device: &BleDevice, _: &Peripheral) -> Result<(), Failure> {
+    match device.bond {
+        Some(_) => Err(Failure::plain("this vagt-edge was built without pairing, which the device is configured for")),
+        None => Ok(()),
+    }
 }
 
 /// Until the device has told everything, hangs up or falls silent. Returns whether it said anything.
@@ -116,7 +134,7 @@ async fn listen(
     values: &mut (impl Stream<Item = ValueNotification> + Unpin),
     mut writes: Writes,
     hung_up: &CancellationToken,
-) -> Result<bool, String> {
+) -> Result<bool, Failure> {
     let (mut heard, mut last) = (false, Instant::now());
     let mut told_at = None;
     loop {
@@ -163,7 +181,7 @@ fn with_more(first: ValueNotification, values: &mut (impl Stream<Item = ValueNot
 }
 
 /// A write that the device refuses does not end the visit: what it measures counts more than its clock.
-async fn write(peripheral: &Peripheral, characteristics: &[Characteristic], writes: Writes) -> Result<(), String> {
+async fn write(peripheral: &Peripheral, characteristics: &[Characteristic], writes: Writes) -> Result<(), Failure> {
     for (channel, bytes) in writes {
         let Channel::Characteristic(uuid) = channel else { continue };
         let Some(characteristic) = characteristics.iter().find(|characteristic| characteristic.uuid == uuid) else {
@@ -172,15 +190,45 @@ async fn write(peripheral: &Peripheral, characteristics: &[Characteristic], writ
         };
         let with_response = characteristic.properties.contains(CharPropFlags::WRITE);
         let kind = if with_response { WriteType::WithResponse } else { WriteType::WithoutResponse };
-        if let Err(problem) = call("can't write to the device", peripheral.write(characteristic, &bytes, kind)).await {
-            tracing::warn!(%uuid, %problem, "bluetooth: a write was refused");
+        if let Err(failure) = call("can't write to the device", peripheral.write(characteristic, &bytes, kind)).await {
+            tracing::warn!(%uuid, problem = failure.sentence, "bluetooth: a write was refused");
         }
     }
     Ok(())
 }
 
+/// What every device may tell at once, and what this one's driver reads: before the device begins to send. A slow one is not asked for all.
+async fn read_all<'a>(
+    peripheral: &Peripheral,
+    read: &[Uuid],
+    find: impl Fn(Uuid) -> Option<&'a Characteristic>,
+    hung_up: &CancellationToken,
+) -> Packets {
+    let (began, mut packets) = (Instant::now(), Packets::new());
+    for uuid in read.iter().chain(drivers::COMMON_READ) {
+        if hung_up.is_cancelled() || began.elapsed() > READ_FOR {
+            break;
+        }
+        let value = read_value(peripheral, find(*uuid)).await;
+        packets.extend(value.map(|value| (Channel::Characteristic(*uuid), value)));
+    }
+    packets
+}
+
+/// A device is read also without what is not of its profile.
+async fn subscribe_to(peripheral: &Peripheral, characteristic: &Characteristic, common: &[Uuid]) -> Result<(), Failure> {
+    let subscribed = call("can't subscribe", peripheral.subscribe(characteristic)).await;
+    match subscribed {
+        Err(failure) if common.contains(&characteristic.uuid) => {
+            tracing::warn!(uuid = %characteristic.uuid, problem = failure.sentence, "bluetooth: not of the profile, and refused");
+            Ok(())
+        }
+        subscribed => subscribed,
+    }
+}
+
 /// What the characteristic holds, if the device has it and lets it be read.
-async fn read_text(peripheral: &Peripheral, characteristic: Option<&Characteristic>) -> Option<Vec<u8>> {
+async fn read_value(peripheral: &Peripheral, characteristic: Option<&Characteristic>) -> Option<Vec<u8>> {
     let characteristic = characteristic.filter(|c| c.properties.contains(CharPropFlags::READ))?;
-    timeout(CALL_DEADLINE, peripheral.read(characteristic)).await.ok()?.ok()
+    timeout(READ_DEADLINE, peripheral.read(characteristic)).await.ok()?.ok()
 }
