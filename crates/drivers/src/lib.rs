@@ -3,12 +3,14 @@
 pub mod battery;
 pub mod bci;
 pub mod berrymed;
+pub mod beurer_scale;
 mod bit7;
 pub mod blood_pressure;
 pub mod body_composition;
 pub mod contec_cms50d;
 pub mod contec_cms50d_bt;
 pub mod contec_sp10;
+pub mod contec_sp10bt;
 pub mod current_time;
 mod device_clock;
 pub mod device_information;
@@ -43,6 +45,7 @@ mod tape;
 pub mod thermometer;
 pub mod user_data;
 pub mod weight;
+pub mod xiaomi_scale;
 pub mod yonker;
 
 pub use device_clock::CLOCK_TOLERANCE;
@@ -63,6 +66,10 @@ pub const DRIVERS: &[Driver] = &[
     body_composition::DRIVER,
     heart_rate::DRIVER,
     ghs::DRIVER,
+    xiaomi_scale::DRIVER,
+    xiaomi_scale::BODY_DRIVER,
+    beurer_scale::DRIVER,
+    beurer_scale::E7_DRIVER,
     glucose::DRIVER,
     yonker::DRIVER,
     microlife::DRIVER,
@@ -76,6 +83,7 @@ pub const DRIVERS: &[Driver] = &[
     nonin_3230::DRIVER,
     contec_cms50d::DRIVER,
     contec_sp10::DRIVER,
+    contec_sp10bt::DRIVER,
     phd::DRIVER,
 ];
 

@@ -95,6 +95,17 @@ impl Tape {
         self.heard(said)
     }
 
+    /// A device that only advertises: nobody connects to it.
+    pub fn heard_from(driver: Driver) -> Self {
+        Self::before(driver, &Options::default())
+    }
+
+    pub fn advertised(&mut self, hex: &str) -> &mut Self {
+        let channel = Channel::Advertisement(uuid::Uuid::nil());
+        let said = self.session.received(self.now, channel, &bytes(hex));
+        self.heard(said)
+    }
+
     pub fn line(&mut self, bytes: &[u8]) -> &mut Self {
         let said = self.session.received(self.now, Channel::Line, bytes);
         self.heard(said)
