@@ -14,6 +14,9 @@
 //! read, one that was lost, or one measured meanwhile makes the counts differ, and then nothing is deleted: everything comes again with the
 //! next connection, which is harmless.
 //!
+//! Where records have no numbers (pulse oximeters) one instant remains: a measurement that ends between the second count and the deletion,
+//! which follows at once, is deleted unreported. Such a device is connected and subscribed to, so it has sent that measurement live.
+//!
 //! A session owns a [`Download`] and, for its service:
 //! - calls [`Download::start`] when connected (if the device stores at all), and writes what that says;
 //! - gives values of [`CONTROL_POINT`], to which it must subscribe, to [`Download::answered`];

@@ -15,6 +15,7 @@ enum Event {
     Wait,
     Pass(u32),
     Kept,
+    Model(&'static str),
     Closed,
 }
 
@@ -37,8 +38,19 @@ fn nearly_a_frame() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
-/// Answers of the spirometer, so that its session gets past the first question.
+/// Answers of the devices that are asked, so that their sessions get past the first question.
 fn nearly_an_answer() -> impl Strategy<Value = Vec<u8>> {
+    let counted = (0_u8..4).prop_map(|count| vec![5, 0, count, 0]);
+    let ended = (1_u8..5, 1_u8..10).prop_map(|(request, code)| vec![6, 0, request, code]);
+    let of_cuff = vec(0_u8..29, 0..70).prop_map(|payload| {
+        let mut frame = drivers::microlife::command(&payload);
+        (frame[1], *frame.last_mut().unwrap()) = (0x3a, frame.last().unwrap().wrapping_add(0x3a + 1));
+        frame
+    });
+    prop_oneof![counted, ended, of_cuff, of_spirometer()]
+}
+
+fn of_spirometer() -> impl Strategy<Value = Vec<u8>> {
     let code = prop::sample::select(vec![0xf0, 0xf3, 0xf2, 0xe4, 0xe0, 0xe1, 0xe2, 0xe3_u8]);
     (code, vec(0_u8..4, 0..45)).prop_map(|(code, arguments)| drivers::contec_sp10::command(code, &arguments))
 }
@@ -52,7 +64,8 @@ fn event() -> impl Strategy<Value = Event> {
         12 => (any::<Index>(), bytes()).prop_map(|(channel, bytes)| Event::Bytes(channel, bytes)),
         3 => Just(Event::Wait),
         1 => any::<u32>().prop_map(Event::Pass),
-        1 => Just(Event::Kept),
+        2 => Just(Event::Kept),
+        1 => prop::sample::select(vec!["BM85", "UA-651BLE", ""]).prop_map(Event::Model),
         1 => Just(Event::Closed),
     ]
 }
@@ -63,7 +76,7 @@ fn channels(driver: &Driver) -> Vec<Channel> {
         Transport::Advertisement { service } => vec![Channel::Advertisement(service)],
         Transport::Ble { subscribe, read, .. } => {
             let known = subscribe.iter().chain(read).copied();
-            let others = [0x2a1e, 0x2a21, 0x2a36, 0x2a49, 0x2a9e, 0xffff].map(gatt::uuid16);
+            let others = [0x2a52, 0xfff2, 0xffff].map(gatt::uuid16);
             known.chain(others).map(Channel::Characteristic).chain([Channel::Line]).collect()
         }
     }
@@ -93,10 +106,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_session_panics_on_anything(events in vec(event(), 0..40)) {
+    fn no_session_panics_on_anything(events in vec(event(), 0..40), quirk: Option<Index>) {
         for driver in DRIVERS {
             let channels = channels(driver);
-            let mut session = (driver.open)(&drivers::Options::default());
+            let options = drivers::Options { quirk: quirk.map(|at| at.get(drivers::QUIRKS)), ..Default::default() };
+            let mut session = (driver.open)(&options);
             let mut now = Timestamp::UNIX_EPOCH;
             session.connected(now, LOCAL);
             for event in &events {
@@ -108,6 +122,7 @@ proptest! {
                     }
                     Event::Pass(seconds) => now = now.checked_add(SignedDuration::from_secs((*seconds).into())).unwrap_or(now),
                     Event::Kept => drop(session.kept(now)),
+                    Event::Model(model) => session.model(model),
                     Event::Closed => drop(session.closed(now)),
                 }
             }
