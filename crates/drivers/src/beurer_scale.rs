@@ -11,8 +11,7 @@
 //! All big-endian. A stable weight is the reading, at once; what moves shows how it stands. The measurement that follows, after the current
 //! has been through the body, is a reading where no stable weight was heard in this connection. Body composition is no vital and is left. A
 //! scale stores measurements of its users by a number of theirs; these are not asked for. FFE0 is used by other things too: look at the name.
-//! Sources: oliexdev/openScale
-//! (`BluetoothBeurerSanitas` and issue 1500), KristianP26/ble-scale-sync issue 211.
+//! Sources: oliexdev/openScale (`BluetoothBeurerSanitas`, `BluetoothFactory`, issue 1500), KristianP26/ble-scale-sync issue 211.
 
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 use uuid::Uuid;

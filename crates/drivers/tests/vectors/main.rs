@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod body;
+mod clocks;
 mod contec;
 mod cuffs;
 mod glucose;
@@ -24,18 +26,7 @@ use vitals::{Flag, Value};
 type Facts = BTreeMap<&'static str, Json>;
 
 /// Protocols whose driver is still to come.
-const NOBODYS: &[&str] = &[
-    "beurer-proprietary",
-    "cms50-v7",
-    "gatt-body-composition",
-    "gatt-current-time",
-    "gatt-elapsed-time",
-    "gatt-ghs",
-    "gatt-heart-rate",
-    "serial-bp-visomat",
-    "viatom",
-    "xiaomi-scale",
-];
+const NOBODYS: &[&str] = &["cms50-v7", "serial-bp-visomat", "viatom"];
 
 struct Vector {
     id: String,
@@ -127,6 +118,13 @@ fn facts(vector: &Vector) -> Result<Facts, DecodeError> {
         "gatt-thermometer" => sig::temperature(format, bytes),
         "gatt-weight" => sig::weighing(format, bytes),
         "gatt-glucose" => glucose::sugar(format, bytes),
+        "gatt-current-time" => clocks::current(bytes),
+        "gatt-elapsed-time" => clocks::elapsed(bytes),
+        "gatt-heart-rate" => body::heart_rate(bytes),
+        "gatt-body-composition" => body::composition(bytes),
+        "gatt-ghs" => body::health(bytes),
+        "xiaomi-scale" => body::xiaomi(format, bytes),
+        "beurer-proprietary" => body::beurer(bytes),
         "gatt-racp" => racp::answer(bytes),
         "yonker" => cuffs::yonker(bytes),
         "microlife" => cuffs::microlife(format, bytes),
