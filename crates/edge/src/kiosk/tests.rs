@@ -27,14 +27,14 @@ const SOURCES: &[&str] = &[
 
 /// Every key that the page can say: those that stand in its sources, and the families that are put together.
 pub(super) fn said_keys() -> BTreeSet<String> {
-    let calls = ["say(\"", "with(\"", "t(\"", "{ \"", "=> \"", "\"result", "\"answered", "\"call"];
+    let calls = ["say(\"", "with(\"", ".t(\"", "{ \"", "=> \"", "\"result", "\"answered", "\"call"];
     let mut said = BTreeSet::new();
     for text in SOURCES {
         for call in calls {
             let skip = if call.starts_with('"') { 1 } else { call.len() };
             for (at, _) in text.match_indices(call) {
                 let key = text[at + skip..].split('"').next().unwrap_or_default();
-                if words::keys(Language::Da).contains(key) || (call.ends_with("t(\"") && !key.contains('{')) {
+                if words::keys(Language::Da).contains(key) || call == ".t(\"" {
                     said.insert(key.to_owned());
                 }
             }

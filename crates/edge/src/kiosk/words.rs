@@ -111,7 +111,7 @@ impl Words {
 }
 
 #[cfg(test)]
-pub(super) fn keys(language: Language) -> std::collections::BTreeSet<&'static str> {
+pub(super) fn keys(language: Language) -> Vec<&'static str> {
     let lines = language.source().lines().filter(|line| line.starts_with(char::is_alphabetic));
     lines.filter_map(|line| Some(line.split_once(" =")?.0)).collect()
 }
