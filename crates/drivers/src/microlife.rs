@@ -53,7 +53,7 @@ const DONE: &[u8] = &[0x81];
 
 /// The driver.
 pub const DRIVER: Driver = Driver {
-    name: "microlife-bp3gy1",
+    name: "microlife",
     transport: Transport::Ble { service: SERVICE, subscribe: &[ANSWER], read: &[], names: &[] },
     vitals: &[Vital::Systolic, Vital::Diastolic, Vital::Pulse],
     devices: &["Microlife BP3GY1-2N"],

@@ -29,7 +29,7 @@ const LEN: usize = 15;
 
 /// The driver.
 pub const DRIVER: Driver = Driver {
-    name: "yonker-ibpa1",
+    name: "yonker",
     transport: Transport::Ble { service: SERVICE, subscribe: &[MEASUREMENT], read: &[], names: &[] },
     vitals: &[Vital::Systolic, Vital::Diastolic, Vital::Pulse],
     devices: &["Yonker YK-IBPA1"],

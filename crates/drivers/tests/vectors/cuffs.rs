@@ -5,12 +5,12 @@ use drivers::microlife;
 use super::*;
 
 pub fn yonker(bytes: &[u8]) -> Result<Facts, DecodeError> {
-    let driver = drivers::find("yonker-ibpa1").unwrap();
+    let driver = drivers::find("yonker").unwrap();
     Ok(cuff(&drivers::decode(driver, None, &[bytes.to_vec()])?))
 }
 
 pub fn microlife(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
-    let measured = drivers::decode(drivers::find("microlife-bp3gy1").unwrap(), None, &[bytes.to_vec()])?;
+    let measured = drivers::decode(drivers::find("microlife").unwrap(), None, &[bytes.to_vec()])?;
     if format == "microlife/record" {
         return Ok(cuff(&measured));
     }
