@@ -209,6 +209,10 @@ impl Session for EveryDevice {
         self.pass(now, said)
     }
 
+    fn model(&mut self, model: &str) {
+        self.inner.model(model);
+    }
+
     fn kept(&mut self, now: Timestamp) -> Vec<Output> {
         let said = self.inner.kept(now);
         self.pass(now, said)

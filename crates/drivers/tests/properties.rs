@@ -77,8 +77,56 @@ fn channels(driver: &Driver) -> Vec<Channel> {
         Transport::Ble { subscribe, read, .. } => {
             let known = subscribe.iter().chain(read).copied();
             let others = [0x2a52, 0xfff2, 0xffff].map(gatt::uuid16);
-            known.chain(others).map(Channel::Characteristic).chain([Channel::Line]).collect()
+            let every = drivers::COMMON_READ.iter().copied();
+            known.chain(others).chain(every).map(Channel::Characteristic).chain([Channel::Line]).collect()
         }
+    }
+}
+
+/// Characteristics that only the driver's own session hears.
+fn own_channels(driver: &Driver) -> Vec<Channel> {
+    let of_every_device = |channel: &Channel| match channel {
+        Channel::Characteristic(uuid) => drivers::COMMON_READ.contains(uuid) || *uuid == CONSENT,
+        Channel::Line | Channel::Advertisement(_) => false,
+    };
+    channels(driver).into_iter().filter(|channel| !of_every_device(channel)).collect()
+}
+
+const MODEL: uuid::Uuid = gatt::uuid16(0x2a24);
+const CONSENT: uuid::Uuid = gatt::uuid16(0x2a9f);
+const CLOCKS: [uuid::Uuid; 3] = [gatt::uuid16(0x2a08), gatt::uuid16(0x2a2b), gatt::uuid16(0x2bf2)];
+
+/// What comes of the profile, without the care that is taken of the device around it.
+fn of_the_profile(outputs: Vec<Output>) -> Vec<Output> {
+    let around = |output: &Output| match output {
+        Output::Clock(_) | Output::ClockSet | Output::About(_) | Output::Refused { .. } => true,
+        Output::Write { channel: Channel::Characteristic(uuid), .. } => CLOCKS.contains(uuid) || *uuid == CONSENT,
+        _ => false,
+    };
+    outputs.into_iter().filter(|output| !around(output)).collect()
+}
+
+/// Values of what every device may have, and what is nearly one.
+fn nearly_of_every_device() -> impl Strategy<Value = Vec<u8>> {
+    let times = prop::sample::select(vec!["e907010f0e1e2d032101", "3280510100000004080000", "ea070b16090000", "32"]);
+    prop_oneof![times.prop_map(hex), vec(any::<u8>(), 7), vec(any::<u8>(), 10), vec(any::<u8>(), 11), bytes()]
+}
+
+/// Lets one thing happen.
+fn happen(session: &mut dyn drivers::Session, channels: &[Channel], now: &mut Timestamp, event: &Event) -> Vec<Output> {
+    match event {
+        Event::Bytes(channel, bytes) => session.received(*now, *channel.get(channels), bytes),
+        Event::Wait => session.timed_out(*now),
+        Event::Pass(seconds) => {
+            *now = now.checked_add(SignedDuration::from_secs((*seconds).into())).unwrap_or(*now);
+            Vec::new()
+        }
+        Event::Kept => session.kept(*now),
+        Event::Model(model) => {
+            session.model(model);
+            Vec::new()
+        }
+        Event::Closed => session.closed(*now),
     }
 }
 
@@ -106,25 +154,52 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_session_panics_on_anything(events in vec(event(), 0..40), quirk: Option<Index>) {
+    fn no_session_panics_on_anything(
+        reads in vec((any::<Index>(), bytes()), 0..6),
+        events in vec(event(), 0..40),
+        quirk: Option<Index>,
+        user: Option<u8>,
+        consent: Option<u16>,
+    ) {
         for driver in DRIVERS {
             let channels = channels(driver);
-            let options = drivers::Options { quirk: quirk.map(|at| at.get(drivers::QUIRKS)), ..Default::default() };
-            let mut session = (driver.open)(&options);
+            let quirk = quirk.map(|at| at.get(drivers::QUIRKS));
+            let mut session = drivers::open(driver, &drivers::Options { user, consent, quirk });
             let mut now = Timestamp::UNIX_EPOCH;
-            session.connected(now, LOCAL);
-            for event in &events {
-                match event {
-                    Event::Bytes(channel, bytes) => drop(session.received(now, *channel.get(&channels), bytes)),
-                    Event::Wait => {
-                        now = session.timeout_at().unwrap_or(now).max(now);
-                        session.timed_out(now);
-                    }
-                    Event::Pass(seconds) => now = now.checked_add(SignedDuration::from_secs((*seconds).into())).unwrap_or(now),
-                    Event::Kept => drop(session.kept(now)),
-                    Event::Model(model) => session.model(model),
-                    Event::Closed => drop(session.closed(now)),
+            if !matches!(driver.transport, Transport::Advertisement { .. }) {
+                for (channel, bytes) in &reads {
+                    session.received(now, *channel.get(&channels), bytes);
                 }
+                session.connected(now, LOCAL);
+            }
+            for event in &events {
+                now = session.timeout_at().filter(|_| matches!(event, Event::Wait)).unwrap_or(now).max(now);
+                happen(&mut *session, &channels, &mut now, event);
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_measures_the_same_whatever_it_says_of_itself(
+        reads in vec((prop::sample::select(drivers::COMMON_READ), nearly_of_every_device()), 0..20),
+        events in vec(event(), 0..40),
+        consent: Option<u16>,
+    ) {
+        let options = drivers::Options { user: consent.map(|_| 1), consent, quirk: None };
+        for driver in DRIVERS.iter().filter(|driver| matches!(driver.transport, Transport::Ble { .. })) {
+            let channels = own_channels(driver);
+            let (mut bare, mut whole) = ((driver.open)(&options), drivers::open(driver, &options));
+            let mut now = Timestamp::UNIX_EPOCH;
+            for (uuid, bytes) in reads.iter().filter(|(uuid, _)| *uuid != MODEL) {
+                let said = whole.received(now, Channel::Characteristic(*uuid), bytes);
+                prop_assert_eq!(of_the_profile(said), vec![]);
+            }
+            prop_assert_eq!(of_the_profile(whole.connected(now, LOCAL)), of_the_profile(bare.connected(now, LOCAL)));
+            for event in &events {
+                now = bare.timeout_at().filter(|_| matches!(event, Event::Wait)).unwrap_or(now).max(now);
+                let mut at = now;
+                let said = happen(&mut *whole, &channels, &mut at, event);
+                prop_assert_eq!(of_the_profile(said), of_the_profile(happen(&mut *bare, &channels, &mut now, event)));
             }
         }
     }
