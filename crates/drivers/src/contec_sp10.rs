@@ -27,16 +27,19 @@
 //! (CMS50D+, CMS50F, protocol V7).
 
 mod frame;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use vitals::Vital;
 
-use frame::{CURVE, CURVE_FRAME_BYTES, CURVE_HEAD_BYTES, RECORD, RECORD_BYTES, check_sum, decode, frame_len};
+pub(crate) use frame::decode;
+use frame::{CURVE, CURVE_FRAME_BYTES, CURVE_HEAD_BYTES, RECORD, RECORD_BYTES, check_sum, frame_len};
 pub use frame::{Record, checksum, command};
 
-use crate::{Channel, DecodeError, Driver, LineSettings, Output, Session, Transport, gatt};
+use crate::{Channel, DecodeError, Driver, Heard, LineSettings, Output, Session, Transport, gatt};
 
 const WHAT: &str = "contec sp10";
 
@@ -64,7 +67,7 @@ pub const DRIVER: Driver = Driver {
     vitals: &[Vital::Fev1, Vital::Fvc, Vital::Fev6, Vital::Pef, Vital::Fev1Fvc],
     devices: &["Contec SP10", "Contec SP80B"],
     standard: "Contec SP10 protocol, as decoded in public (no document of the maker)",
-    open: |_| Box::new(Spirometer::default()),
+    open: |_| Box::new(Spirometer::on(Channel::Line)),
     decode,
 };
 
@@ -118,8 +121,10 @@ impl Step {
 }
 
 /// A connection.
-#[derive(Default)]
-struct Spirometer {
+pub(crate) struct Spirometer {
+    /// Where commands go.
+    channel: Channel,
+    heard: Heard,
     step: Step,
     /// The last thing asked, to be asked again.
     asked: Vec<u8>,
@@ -145,6 +150,28 @@ struct Spirometer {
 }
 
 impl Spirometer {
+    /// A session that writes to `channel`.
+    pub(crate) fn on(channel: Channel) -> Self {
+        Self {
+            channel,
+            heard: Heard::default(),
+            step: Step::Idle,
+            asked: Vec::new(),
+            asked_times: 0,
+            until: None,
+            began: None,
+            buffer: Vec::new(),
+            noise: Vec::new(),
+            curve_left: 0,
+            announced: 0,
+            come: 0,
+            whole: false,
+            measured: false,
+            seen: BTreeMap::new(),
+            transfer: Vec::new(),
+        }
+    }
+
     fn ask(&mut self, now: Timestamp, step: Step, bytes: Vec<u8>) -> Output {
         self.asked_times = 0;
         self.asked = bytes;
@@ -155,7 +182,7 @@ impl Spirometer {
     fn ask_again(&mut self, now: Timestamp) -> Output {
         self.asked_times += 1;
         self.until = now.checked_add(ANSWER_WAIT).ok();
-        write(self.asked.clone())
+        Output::Write { channel: self.channel, bytes: self.asked.clone() }
     }
 
     fn begin(&mut self, now: Timestamp) -> Vec<Output> {
@@ -165,9 +192,12 @@ impl Spirometer {
         vec![self.ask(now, Step::Hello, vec![0x80, 0x00])]
     }
 
-    fn rest(&mut self, now: Timestamp) {
+    /// A device on a line is asked again later. One on Bluetooth connects when it has something, and may go now.
+    fn rest(&mut self, now: Timestamp) -> Vec<Output> {
         self.step = Step::Idle;
-        self.until = now.checked_add(POLL_EVERY).ok();
+        let on_line = self.channel == Channel::Line;
+        self.until = now.checked_add(POLL_EVERY).ok().filter(|_| on_line);
+        if on_line { Vec::new() } else { vec![Output::SittingEnd] }
     }
 
     fn local(&self, now: Timestamp) -> Option<DateTime> {
@@ -194,11 +224,13 @@ impl Spirometer {
             return None;
         }
         let frame: Vec<u8> = self.buffer.drain(..need).collect();
+        self.heard.certain();
         Some([self.refuse_noise(), self.answered(now, &frame)].concat())
     }
 
     /// Ends of frames, of which the lengths are not all certain, are passed over; a code that nobody waits for is not.
     fn unexpected(&mut self, byte: u8) -> Vec<Output> {
+        self.heard.noise(1);
         if byte & 0x80 == 0 && self.noise.is_empty() {
             return Vec::new();
         }
@@ -247,8 +279,7 @@ impl Spirometer {
         }
         self.announced = u16::from(frame[1] & 0x7f) | u16::from(frame[2] & 0x7f) << 7;
         if self.announced == 0 {
-            self.rest(now);
-            return Vec::new();
+            return self.rest(now);
         }
         vec![self.ask(now, Step::Record, command(0x91, &[0x00, 0x01]))]
     }
@@ -331,22 +362,15 @@ impl Spirometer {
     }
 
     fn over(&mut self, now: Timestamp, again: bool) -> Vec<Output> {
-        if again {
-            return self.begin(now);
-        }
-        self.rest(now);
-        Vec::new()
+        if again { self.begin(now) } else { self.rest(now) }
     }
 
     fn give_up(&mut self, now: Timestamp) -> Vec<Output> {
         self.curve_left = 0;
-        self.rest(now);
-        [self.refuse_noise(), self.end_sitting()].concat()
+        let ended = [self.refuse_noise(), self.end_sitting()].concat();
+        let rest = self.rest(now);
+        if ended.contains(&Output::SittingEnd) { ended } else { [ended, rest].concat() }
     }
-}
-
-fn write(bytes: Vec<u8>) -> Output {
-    Output::Write { channel: Channel::Line, bytes }
 }
 
 impl Session for Spirometer {
@@ -400,125 +424,8 @@ impl Session for Spirometer {
     fn closed(&mut self, now: Timestamp) -> Vec<Output> {
         self.give_up(now)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::{
-        frame::tests::{EXAMPLE_SAYS, record},
-        *,
-    };
-    use crate::tape::Tape;
-
-    fn counted(records: u8) -> Vec<u8> {
-        command(0xe0, &[records, 0, 0, 0, 0, 0, 0, 0])
-    }
-
-    fn curve(number: u8, frames: u8) -> Vec<u8> {
-        [&[0xe2, number, 0, frames, 0][..], &vec![0x7f; 8 * usize::from(frames)], &[0x12]].concat()
-    }
-
-    fn listed(records: u8) -> Tape {
-        let mut tape = Tape::open(DRIVER);
-        tape.gives("> 8000");
-        tape.line(&[0xf0]).line(&[0x70]).gives("> 831a0b16090000000047");
-        tape.line(&command(0xf3, &[0])).gives("> 8202");
-        tape.line(&command(0xf2, &[0; 6])).gives("> 9414");
-        tape.line(&command(0xe4, &[1; 21])).gives("> 9010");
-        tape.line(&counted(records));
-        tape
-    }
-
-    /// The same again, for the polls after the first.
-    fn list(tape: &mut Tape, records: u8) -> &mut Tape {
-        for answer in [command(0xf0, &[]), command(0xf3, &[0]), command(0xf2, &[0; 6]), command(0xe4, &[1; 21])] {
-            tape.line(&answer);
-        }
-        tape.line(&counted(records))
-    }
-
-    /// The answer to the end of a transfer: a record's frame that holds none.
-    fn ended(how: u8) -> Vec<u8> {
-        command(0xe1, &[&[how][..], &[0; 41]].concat())
-    }
-
-    #[test]
-    fn two_records_are_read_oldest_first_and_deleted_only_when_kept() {
-        let mut tape = listed(2);
-        tape.gives("> 91000112");
-        tape.line(&record(1, 36, 0x6f)).gives(&format!("{EXAMPLE_SAYS}; > 920012"));
-        for piece in curve(1, 40).chunks(20) {
-            tape.line(piece);
-        }
-        tape.gives("").wait().gives("> 91010113");
-        tape.line(&record(2, 40, 0x70))
-            .gives(&format!("{EXAMPLE_SAYS}; > 920012").replace(":36", ":40").replace("4.95", "4.96"));
-        tape.line(&curve(2, 0)).wait().gives("end");
-        tape.kept().gives("> 917e0110");
-        tape.line(&ended(0x7e)).gives("> 8000");
-        list(&mut tape, 2).said();
-        tape.line(&record(1, 36, 0x6f)).line(&curve(1, 1)).wait().gives("> 920012; > 91010113");
-        tape.line(&record(2, 40, 0x70)).line(&curve(2, 1)).wait().gives("> 920012; > 917f0111");
-        tape.line(&ended(0x7f)).gives("").wait().gives("> 8000");
-        list(&mut tape, 0).said();
-        tape.wait().gives("> 8000");
-    }
-
-    #[test]
-    fn a_blow_after_the_transfer_is_read_before_anything_is_deleted() {
-        let mut tape = listed(1);
-        tape.line(&record(1, 36, 0x6f)).line(&curve(1, 1)).wait().kept().line(&ended(0x7e)).said();
-        list(&mut tape, 2).said();
-        tape.line(&record(1, 36, 0x6f)).line(&curve(1, 1)).wait().said();
-        tape.line(&record(2, 40, 0x70)).line(&curve(2, 1)).wait();
-        let said = tape.said();
-        assert!(said.contains("fev1 4.96") && said.ends_with("; end"), "{said}");
-        tape.kept().gives("> 917e0110");
-    }
-
-    #[test]
-    fn records_that_nobody_acknowledges_are_kept_and_not_said_twice() {
-        let mut tape = listed(1);
-        tape.line(&record(1, 36, 0x6f))
-            .line(&curve(1, 1))
-            .wait()
-            .gives(&format!("> 91000112; {EXAMPLE_SAYS}; > 920012; end"));
-        tape.wait().gives("> 917e0110");
-        tape.line(&ended(0x7e)).wait().gives("> 8000");
-        list(&mut tape, 1);
-        tape.line(&record(1, 36, 0x6f)).kept().line(&curve(1, 1));
-        tape.pass(SignedDuration::ZERO).wait();
-        let all = tape.said();
-        assert!(all.ends_with("> 91000112; > 920012; > 917f0111"), "{all}");
-    }
-
-    #[test]
-    fn a_damaged_record_is_refused_and_nothing_is_deleted() {
-        let mut tape = listed(1);
-        let mut damaged = record(1, 36, 0x6f);
-        damaged[20] ^= 1;
-        tape.line(&damaged).line(&curve(1, 1)).wait();
-        let said = tape.kept().said();
-        assert!(said.starts_with("> 91000112; ! contec sp10: checksum"), "{said}");
-        assert!(said.ends_with("> 920012; > 917e0110"), "{said}");
-    }
-
-    #[test]
-    fn a_silent_device_is_asked_three_times_then_left_until_the_next_poll() {
-        let mut tape = Tape::open(DRIVER);
-        tape.wait().wait().gives("> 8000; > 8000; > 8000");
-        tape.wait().gives("");
-        tape.wait().gives("> 8000");
-    }
-
-    #[test]
-    fn an_empty_memory_is_no_sitting() {
-        listed(0).gives("").closed().gives("");
-    }
-
-    #[test]
-    fn a_lost_link_ends_the_sitting() {
-        let mut tape = listed(3);
-        tape.line(&record(1, 36, 0x6f)).closed().gives(&format!("> 91000112; {EXAMPLE_SAYS}; > 920012; end"));
+    fn understands(&self) -> Option<bool> {
+        self.heard.understands()
     }
 }

@@ -157,7 +157,7 @@ pub(super) fn frame_len(bytes: &[u8]) -> Result<usize, usize> {
 }
 
 /// Frames from the device, one after the other. Only records give readings. What follows a curve up to the next code is not documented.
-pub(super) fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
+pub(crate) fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let bytes = pieces.concat();
     let mut rest = &bytes[..];
     let mut measured = Vec::new();
