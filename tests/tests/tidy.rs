@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("triage", &["vitals"]),
     ("edge", &["vitals", "drivers", "wire"]),
     ("store", &["vitals", "triage"]),
-    ("desk", &["vitals", "triage", "store"]),
+    ("desk", &["vitals", "wire", "triage", "store"]),
     ("hub", &["vitals", "drivers", "wire", "triage", "store", "desk"]),
     ("firmware-sim", &[]),
     ("tests", &["vitals", "wire", "triage", "store"]),

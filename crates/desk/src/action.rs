@@ -6,6 +6,8 @@ use tokio::sync::{mpsc, oneshot};
 use triage::{Action, ActionError, AlertChange, AlertId};
 use vitals::PatientId;
 
+use crate::{app::App, clock, command};
+
 /// How long a page waits for the pipeline's answer.
 pub const ACTION_SECONDS_MAX: u64 = 10;
 
@@ -49,8 +51,18 @@ pub(crate) struct Wanted {
     pub by: String,
 }
 
+/// Has an action done, and tells the patient's kit that somebody has looked.
+pub(crate) async fn act_on(app: &App, wanted: Wanted) -> Result<AlertChange, ActionRefused> {
+    let (by, desk) = (wanted.by.clone(), &app.desk);
+    let change = ask(&desk.actions, wanted).await?;
+    let (alert, kits) = (&change.alert, desk.board.kits());
+    let what = format!("{} {}", alert.id, alert.version);
+    command::seen(&*desk.store, &kits, &alert.patient, &what, &by, clock::now()).await;
+    Ok(change)
+}
+
 /// Hands an action to the pipeline and waits for its answer, both within [`ACTION_SECONDS_MAX`].
-pub(crate) async fn ask(pipeline: &mpsc::Sender<ActionRequest>, wanted: Wanted) -> Result<AlertChange, ActionRefused> {
+async fn ask(pipeline: &mpsc::Sender<ActionRequest>, wanted: Wanted) -> Result<AlertChange, ActionRefused> {
     let (reply, answer) = oneshot::channel();
     let Wanted { alert, patient, seen_version, action, by } = wanted;
     let request = ActionRequest { alert, patient, seen_version, action, by, reply };

@@ -202,6 +202,13 @@ impl Board {
         self.read().kits.values().cloned().collect()
     }
 
+    /// One kit.
+    #[must_use]
+    pub fn kit(&self, id: &str) -> Option<KitState> {
+        let id: KitId = id.parse().ok()?;
+        self.read().kits.get(&id).cloned()
+    }
+
     /// The numbers in the page's head.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -248,13 +255,15 @@ impl Board {
     }
 }
 
-/// Worst first; missing data last, since it is no degree of illness; then who has waited longest.
+/// Worst first, and whoever asks to be called before the yellows; missing data last, since it is no degree of illness; then who has waited
+/// longest.
 fn queue_key(alert: &Alert) -> (u8, Timestamp, AlertId) {
     let rank = match alert.mark {
         Mark::Red => 0,
-        Mark::Yellow => 1,
-        Mark::Blue => 2,
-        Mark::Green => 3,
+        Mark::Yellow if alert.family == triage::CALL_FAMILY => 1,
+        Mark::Yellow => 2,
+        Mark::Blue => 3,
+        Mark::Green => 4,
     };
     (rank, alert.waiting_since, alert.id)
 }

@@ -1,7 +1,8 @@
 //! Step 8 and the people in front of it: the pages, the HTTP API, the event stream, and sign-in.
 //!
 //! The desk reads a [`Board`] in memory and a [`store::Store`]; what a nurse does goes to the pipeline as an [`ActionRequest`], and comes back
-//! as a change of the board like every other. It never judges anybody itself, and it knows nothing of MQTT.
+//! as a change of the board like every other. It never judges anybody itself, and of MQTT it knows no more than what a
+//! kit can be asked for.
 
 mod action;
 mod api;
@@ -9,6 +10,7 @@ mod app;
 mod assets;
 mod board;
 mod clock;
+mod command;
 mod events;
 mod feed;
 mod health;
@@ -34,6 +36,7 @@ use tokio::sync::mpsc;
 
 pub use action::{ACTION_SECONDS_MAX, ActionRefused, ActionRequest};
 pub use board::{Board, Counts, INTAKE_AGE_MAX, Intake, KitState, Liveness, Person, Standing};
+pub use command::{Ask, AskRefused, COMMANDS_WAITING_MAX, ask};
 pub use events::EVENT_PAGES_MAX;
 pub use feed::FEED_CHANGES_MAX;
 pub use password::password_hash;

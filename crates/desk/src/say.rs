@@ -120,6 +120,9 @@ impl Say<'_> {
                 headline: format!("{} {}", self.vital(*vital), self.quantity(*value, *unit)),
                 limit: self.limit(finding.colour, *limit, *unit, *own),
             },
+            Reason::Answer { .. } if finding.rule == triage::CALL_RULE => {
+                Said { lead: String::new(), headline: self.words.say("call-me"), limit: String::new() }
+            }
             Reason::Answer { questionnaire, question, answer, .. } => {
                 let (question, answer) = question_text(self.words.language, asked, questionnaire, question, answer);
                 Said { lead: question, headline: answer, limit: String::new() }

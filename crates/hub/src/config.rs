@@ -40,6 +40,25 @@ pub struct Config {
     /// The pages and the HTTP API.
     #[serde(default)]
     pub http: Http,
+    /// Where kits exchange a one-time code for their own credentials; not at all without it.
+    #[serde(default)]
+    pub enrolment: Option<Enrolment>,
+}
+
+/// Where kits enrol, over TLS, with the certificate that `vagt ca` made.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolment {
+    /// Address and port; port 0 takes a free one.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// The host that kits connect to with MQTT; if left out, the one that they enrolled at.
+    #[serde(default)]
+    pub mqtt_host: Option<String>,
+    /// The port that kits connect to with MQTT; if left out, that of `mqtt.listen`.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub mqtt_port: Option<u16>,
 }
 
 /// The front door.
@@ -204,7 +223,7 @@ mod tests {
     fn says_where_it_is_wrong() {
         refused(
             "clinik = \"x\"\n",
-            "hub.toml:1:1: clinik: unknown field `clinik`, expected one of `clinic`, `zone`, `data`, `roster`, `programmes`, `simulated`, `mqtt`, `http`",
+            "hub.toml:1:1: clinik: unknown field `clinik`, expected one of `clinic`, `zone`, `data`, `roster`, `programmes`, `simulated`, `mqtt`, `http`, `enrolment`",
         );
         refused("[mqtt]\nlisten = \"here\"\n", "hub.toml:2:10: mqtt.listen: invalid socket address syntax");
         refused(

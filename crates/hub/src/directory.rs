@@ -24,11 +24,14 @@ pub struct Directory {
 /// A kit that may bring messages.
 #[derive(Clone, Debug)]
 pub struct KnownKit {
-    /// Whose it is.
-    pub patient: PatientId,
+    /// Whose it is; absent where several people share it.
+    pub patient: Option<PatientId>,
+    /// Those who share it.
+    pub patients: Vec<PatientId>,
     /// Handed out at.
     pub since: Timestamp,
-    secret: [u8; 32],
+    /// Absent until it has enrolled.
+    secret: Option<[u8; 32]>,
     revoked: bool,
 }
 
@@ -84,6 +87,23 @@ impl Directories {
     }
 }
 
+impl KnownKit {
+    /// Whose a message is that says `patient` of itself. `Err` says why nobody's.
+    ///
+    /// # Errors
+    /// A sentence: the message is for somebody who does not measure with this kit, or it does not say whose it is and several share the kit.
+    pub fn whose<'a>(&'a self, kit: &KitId, said: Option<&'a PatientId>) -> Result<&'a PatientId, String> {
+        match (&self.patient, said) {
+            (Some(own), None) => Ok(own),
+            (Some(own), Some(said)) if own == said => Ok(own),
+            (Some(own), Some(said)) => Err(format!("message is for patient {said}, and kit {kit} is given to {own}")),
+            (None, Some(said)) if self.patients.contains(said) => Ok(said),
+            (None, Some(said)) => Err(format!("message is for patient {said}, who is not among those who share kit {kit}")),
+            (None, None) => Err(format!("kit {kit} is shared by several people: want `patient` in the message, found none")),
+        }
+    }
+}
+
 impl Directory {
     /// Checks a roster against the programmes in use.
     ///
@@ -120,6 +140,12 @@ impl Directory {
         self.kits.get(id).is_some_and(|kit| !kit.revoked)
     }
 
+    /// Does this kit sign in with the secret of this SHA-256 (in hex)?
+    #[must_use]
+    pub fn has_secret(&self, id: &KitId, secret_sha256: &str) -> bool {
+        self.kit(id).is_some_and(|kit| kit.secret.is_some() && kit.secret == unhex(secret_sha256) && !kit.revoked)
+    }
+
     /// How a patient is judged.
     #[must_use]
     pub fn plan(&self, patient: &PatientId) -> Option<&Arc<Plan>> {
@@ -147,8 +173,9 @@ impl Directory {
         if known.revoked {
             return Err(format!("{kit} is revoked"));
         }
+        let Some(secret) = known.secret else { return Err(format!("{kit} has not enrolled yet")) };
         let given: [u8; 32] = Sha256::digest(password).into();
-        let differing = given.iter().zip(known.secret).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let differing = given.iter().zip(secret).fold(0, |sum, (a, b)| sum | (a ^ b));
         if std::hint::black_box(differing) == 0 { Ok(()) } else { Err(format!("{kit} came with a wrong password")) }
     }
 }
@@ -210,13 +237,22 @@ pub fn plan_of(patient: &Patient, programmes: &Programmes, zone: &TimeZone) -> R
 
 fn known(kit: &Kit, plans: &HashMap<PatientId, Arc<Plan>>) -> Result<KnownKit, RosterError> {
     let wrong = |what: String| RosterError::Kit { kit: kit.id.clone(), what };
-    if !plans.contains_key(&kit.patient) {
-        return Err(wrong(format!("is given to patient {}, who is not in the roster", kit.patient)));
+    if let Some(patient) = kit.people().find(|patient| !plans.contains_key(*patient)) {
+        return Err(wrong(format!("is given to patient {patient}, who is not in the roster")));
     }
-    let secret = unhex(&kit.secret_sha256)
-        .ok_or_else(|| wrong("secret_sha256: want the SHA-256 of its password as 64 hex digits".to_owned()))?;
+    if kit.patient.is_some() != kit.patients.is_empty() {
+        return Err(wrong("want `patient`, or `patients` on a kit that several people share".to_owned()));
+    }
+    let secret = match kit.secret_sha256.as_str() {
+        "" => None,
+        hash => Some(
+            unhex(hash)
+                .ok_or_else(|| wrong("secret_sha256: want the SHA-256 of its password as 64 hex digits".to_owned()))?,
+        ),
+    };
+    let (patient, patients) = (kit.patient.clone(), kit.patients.clone());
     let since = kit.since.unwrap_or(Timestamp::UNIX_EPOCH);
-    Ok(KnownKit { patient: kit.patient.clone(), since, secret, revoked: kit.revoked })
+    Ok(KnownKit { patient, patients, since, secret, revoked: kit.revoked })
 }
 
 /// Bytes as lower-case hex.
@@ -268,6 +304,27 @@ mod tests {
     }
 
     #[test]
+    fn a_message_of_a_shared_kit_says_whose_it_is() {
+        let mut roster = roster("copd", "");
+        let own = directory(roster.clone()).unwrap();
+        let [kit, station]: [KitId; 2] = ["kit-1", "kit-1"].map(|id| id.parse().unwrap());
+        let [ane, bo]: [PatientId; 2] = ["p-1", "p-2"].map(|id| id.parse().unwrap());
+        let known = own.kit(&kit).unwrap();
+        assert_eq!((known.whose(&kit, None), known.whose(&kit, Some(&ane))), (Ok(&ane), Ok(&ane)));
+        assert_eq!(known.whose(&kit, Some(&bo)).unwrap_err(), "message is for patient p-2, and kit kit-1 is given to p-1");
+        assert_eq!(own.check_secret(&kit, b"").unwrap_err(), "kit-1 has not enrolled yet");
+        (roster.kits[0].patient, roster.kits[0].patients) = (None, vec![ane.clone()]);
+        let shared = directory(roster.clone()).unwrap();
+        let known = shared.kit(&station).unwrap();
+        assert_eq!(known.whose(&station, Some(&ane)), Ok(&ane));
+        assert!(known.whose(&station, Some(&bo)).unwrap_err().contains("p-2, who is not among those who share kit kit-1"));
+        assert!(known.whose(&station, None).unwrap_err().ends_with("want `patient` in the message, found none"));
+        roster.kits[0].patients.clear();
+        let error = directory(roster).err().unwrap().to_string();
+        assert_eq!(error, "kit kit-1: want `patient`, or `patients` on a kit that several people share");
+    }
+
+    #[test]
     fn a_roster_that_cannot_be_used_says_why() {
         let secret = hex(&[0xa5; 32]);
         let error = |roster| directory(roster).err().expect("refused").to_string();
@@ -277,7 +334,7 @@ mod tests {
             "kit kit-1: secret_sha256: want the SHA-256 of its password as 64 hex digits"
         );
         let mut lonely = roster("copd", &secret);
-        lonely.kits[0].patient = "p-9".parse().unwrap();
+        lonely.kits[0].patient = Some("p-9".parse().unwrap());
         assert_eq!(error(lonely), "kit kit-1: is given to patient p-9, who is not in the roster");
     }
 }

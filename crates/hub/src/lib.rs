@@ -1,9 +1,12 @@
 //! The clinic's service (sources -> admit -> assess -> record -> show) and its command line. It wires what the other crates decide.
 
+pub mod authority;
 pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod directory;
+pub mod enrolment;
 mod lock;
 pub mod pipeline;
 pub mod presence;

@@ -19,7 +19,8 @@ struct Vagt {
 enum Command {
     Demo(cli::demo::Args),
     Serve(cli::serve::Args),
-    Kit(cli::roster::KitArgs),
+    Ca(cli::ca::Args),
+    Kit(cli::kit::KitArgs),
     Patient(cli::roster::PatientArgs),
     Account(cli::account::Args),
     Bench(cli::bench::Args),
@@ -38,7 +39,8 @@ fn run(command: Command) -> Result<(), Ended> {
     match command {
         Command::Demo(args) => cli::demo::run(&args),
         Command::Serve(args) => cli::serve::run(&args),
-        Command::Kit(args) => cli::roster::kit(&args),
+        Command::Ca(args) => cli::ca::run(&args),
+        Command::Kit(args) => cli::kit::kit(args),
         Command::Patient(args) => cli::roster::patient(&args),
         Command::Account(args) => cli::account::run(&args),
         Command::Bench(args) => cli::bench::run(&args),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use desk::Board;
 use jiff::tz::TimeZone;
 use store::{Roster, Store};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     cli::config::problem::Problem,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often a running service looks for changes.
-const LOOK_PERIOD: Duration = Duration::from_secs(2);
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Reads the roster file of the configuration into the store, and gives the store's roster.
 ///
@@ -39,8 +39,10 @@ async fn put_file(store: &dyn Store, path: &PathBuf, programmes: &Programmes, zo
     }
     let stored = store.roster().await?;
     for kit in &mut roster.kits {
-        let known = roster.patients.iter().chain(&stored.patients).any(|patient| patient.id == kit.patient);
-        anyhow::ensure!(known, "{file}: kit {}: is given to patient {}, who is not in the roster", kit.id, kit.patient);
+        for given in kit.people() {
+            let known = roster.patients.iter().chain(&stored.patients).any(|patient| patient.id == *given);
+            anyhow::ensure!(known, "{file}: kit {}: is given to patient {given}, who is not in the roster", kit.id);
+        }
         kit.revoked |= stored.kits.iter().any(|stored| stored.id == kit.id && stored.revoked);
     }
     Ok(store.put_roster(&roster, clock::now()).await?)
@@ -55,11 +57,12 @@ pub struct Keeper {
     store: Arc<dyn Store>,
     board: Arc<Board>,
     directory: watch::Sender<Arc<Directory>>,
+    changed: Arc<Notify>,
     last_problem: String,
 }
 
 impl Keeper {
-    /// A keeper that publishes to `directory`.
+    /// A keeper that publishes to `directory`, and looks at once when `known_to_change` says so.
     #[must_use]
     pub fn new(
         config: &Config,
@@ -67,16 +70,17 @@ impl Keeper {
         store: Arc<dyn Store>,
         board: Arc<Board>,
         directory: watch::Sender<Arc<Directory>>,
+        known_to_change: Arc<Notify>,
     ) -> Self {
         let (file, zone) = (config.roster.clone(), config.zone.clone());
         let file_changed = changed(file.as_ref());
-        Self { file, file_changed, programmes, zone, store, board, directory, last_problem: String::new() }
+        Self { file, file_changed, programmes, zone, store, board, directory, changed: known_to_change, last_problem: String::new() }
     }
 
-    /// Looks every two seconds, for ever. What can't be used is said once, and what was used before stays.
+    /// Looks every second, and when it is told to, for ever. What can't be used is said once, and what was used before stays.
     pub async fn keep(mut self) {
         loop {
-            tokio::time::sleep(LOOK_PERIOD).await;
+            let _told_or_due = tokio::time::timeout(LOOK_PERIOD, self.changed.notified()).await;
             let problem = self.look().await.err().map(|error| format!("{error:#}")).unwrap_or_default();
             if !problem.is_empty() && problem != self.last_problem {
                 tracing::error!("the roster stays as it was: {problem}");

@@ -13,16 +13,19 @@ use serde::Serialize;
 use store::{Heard, Sqlite, Store};
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    authority::Authority,
     clock,
+    commands::Commands,
     config::Config,
     directory::{Directories, Directory, programmes},
+    enrolment::{self, Enrolment},
     lock::Lock,
     pipeline::{ACTIONS_MAX, Parts, Pipeline, acks::Outbox},
     presence::Presence,
@@ -46,6 +49,9 @@ pub struct Ready {
     pub http: Http,
     /// The front door.
     pub mqtt: SocketAddr,
+    /// Where kits enrol, if they can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<SocketAddr>,
 }
 
 /// An address, written as `http://...`.
@@ -70,6 +76,7 @@ pub struct Service {
     store: Arc<dyn Store>,
     pipeline: Pipeline,
     front_door: FrontDoor,
+    enrolment: Option<Enrolment>,
     presence: Arc<Presence>,
     outbox: Arc<Outbox>,
     pages: JoinHandle<()>,
@@ -123,7 +130,7 @@ impl Service {
         let (directory, followed) = watch::channel(Arc::new(directory));
         let directories = Directories::new(followed);
         let (stop, close_pages) = (CancellationToken::new(), CancellationToken::new());
-        let outbox = Arc::new(Outbox::default());
+        let (outbox, commands) = (Arc::new(Outbox::default()), Arc::new(Commands::default()));
         let (actions, acted) = mpsc::channel(ACTIONS_MAX);
 
         let pages = TcpListener::bind(config.http.listen)
@@ -139,19 +146,29 @@ impl Service {
             stop: stop.clone(),
         })
         .await?;
+        let enrolling = directories.clone();
         let behind = Behind {
             directories,
             taker: pipeline.taker(),
             presence: Arc::clone(&presence),
             outbox: Arc::clone(&outbox),
+            commands: Arc::clone(&commands),
         };
         let front_door = FrontDoor::open(&config.mqtt, behind).await?;
-        let ready = Ready { ready: true, http: Http(pages.local_addr()?), mqtt: front_door.addr() };
+        let changed = Arc::new(Notify::new());
+        let enrolment = open_enrolment(&config, &store, enrolling, &changed, front_door.addr()).await?;
+        let ready = Ready {
+            ready: true,
+            http: Http(pages.local_addr()?),
+            mqtt: front_door.addr(),
+            enrolment: enrolment.as_ref().map(Enrolment::addr),
+        };
 
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&presence).keep(Arc::clone(&store)));
         tasks.spawn(Arc::clone(&outbox).keep(front_door.to_kits()));
-        let keeper = Keeper::new(&config, programmes, Arc::clone(&store), Arc::clone(&board), directory);
+        tasks.spawn(commands.keep(Arc::clone(&store), front_door.to_kits()));
+        let keeper = Keeper::new(&config, programmes, Arc::clone(&store), Arc::clone(&board), directory, changed);
         tasks.spawn(keeper.keep());
         tasks.spawn(upkeep(metrics.clone()));
         let desk = Desk {
@@ -165,7 +182,20 @@ impl Service {
             simulated: config.simulated,
         };
         let pages = tokio::spawn(serve_pages(pages, desk, close_pages.clone()));
-        Ok(Self { ready, store, pipeline, front_door, presence, outbox, pages, tasks, stop, close_pages, _lock: lock })
+        Ok(Self {
+            ready,
+            store,
+            pipeline,
+            front_door,
+            enrolment,
+            presence,
+            outbox,
+            pages,
+            tasks,
+            stop,
+            close_pages,
+            _lock: lock,
+        })
     }
 
     /// Where it can be reached.
@@ -201,6 +231,9 @@ impl Service {
             );
         }
         self.tasks.shutdown().await;
+        if let Some(enrolment) = self.enrolment.take() {
+            enrolment.close().await;
+        }
         self.outbox.flush(&*self.front_door.to_kits()).await;
         self.front_door.close().await;
         self.presence.flush(&*self.store).await;
@@ -217,6 +250,23 @@ async fn open_store(config: &Config) -> anyhow::Result<(Lock, Arc<dyn Store>)> {
     std::fs::create_dir_all(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
     let lock = Lock::take(&config.data)?;
     Ok((lock, Arc::new(Sqlite::open(&config.store()).await?)))
+}
+
+/// Kits enrol only where they then find a front door that speaks TLS: else their secret would cross the net in the clear.
+async fn open_enrolment(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    directories: Directories,
+    changed: &Arc<Notify>,
+    mqtt: SocketAddr,
+) -> anyhow::Result<Option<Enrolment>> {
+    let Some(wanted) = &config.enrolment else { return Ok(None) };
+    anyhow::ensure!(config.mqtt.tls.is_some(), "enrolment.listen is set and mqtt.tls is not: want both, see `vagt ca show`");
+    let authority = Authority::open(&config.data)?;
+    let (store, changed) = (Arc::clone(store), Arc::clone(changed));
+    let zone = config.zone.iana_name().map(str::to_owned);
+    let behind = enrolment::Behind { store, directories, changed, authority, mqtt, zone };
+    Ok(Some(Enrolment::open(wanted, behind).await?))
 }
 
 /// Nobody is connected when the service starts.

@@ -70,6 +70,7 @@ async fn open(permits: usize) -> House {
         taker: Arc::clone(&taker) as Arc<dyn Taker>,
         presence: Presence::new(Arc::clone(&board), Vec::new()),
         outbox: Arc::new(Outbox::default()),
+        commands: Arc::default(),
     };
     let config = Mqtt { listen: "127.0.0.1:0".parse().unwrap(), ..Mqtt::default() };
     House { door: FrontDoor::open(&config, behind).await.unwrap(), taker, board }

@@ -21,8 +21,8 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{
-    Account, Batch, Curve, Heard, KitSeq, QuarantinedEntry, Roster, Sqlite, Store, StoreError, Stored, StoredMessage,
-    WebSession,
+    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, KitSeq, Progress, QuarantinedEntry, Roster,
+    Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -31,7 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use triage::{Action, Alert, AlertEvent, AlertId, CloseReason, Mark};
-use vitals::{KitId, PatientId, Vital};
+use vitals::{Colour, KitId, PatientId, Vital};
 use wire::{Acks, Topic};
 
 /// A store whose commits can be made to fail, or to wait. Everything else is the real one.
@@ -75,6 +75,12 @@ impl Store for Border {
     async fn roster(&self) -> Result<Roster, StoreError> { self.inner.roster().await }
     async fn heard(&self, heard: &[Heard]) -> Result<(), StoreError> { self.inner.heard(heard).await }
     async fn last_heard(&self) -> Result<Vec<Heard>, StoreError> { self.inner.last_heard().await }
+    async fn put_enrolment(&self, enrolment: &Enrolment) -> Result<(), StoreError> { self.inner.put_enrolment(enrolment).await }
+    async fn enrol(&self, code: &str, secret: &str, now: Timestamp) -> Result<Enrolled, StoreError> { self.inner.enrol(code, secret, now).await }
+    async fn enrolments(&self) -> Result<Vec<Enrolment>, StoreError> { self.inner.enrolments().await }
+    async fn put_command(&self, command: &Command) -> Result<(), StoreError> { self.inner.put_command(command).await }
+    async fn open_commands(&self, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError> { self.inner.open_commands(now, limit).await }
+    async fn commands_of(&self, kit: &KitId, limit: u32) -> Result<Vec<CommandState>, StoreError> { self.inner.commands_of(kit, limit).await }
     async fn put_account(&self, account: &Account) -> Result<(), StoreError> { self.inner.put_account(account).await }
     async fn account(&self, user: &str) -> Result<Option<Account>, StoreError> { self.inner.account(user).await }
     async fn put_web_session(&self, session: &WebSession) -> Result<(), StoreError> { self.inner.put_web_session(session).await }
@@ -257,7 +263,10 @@ async fn again_is_acknowledged_again_and_stored_once() {
         clinic.takes(&message(seq, spo2, at)).await.unwrap();
     }
     let acks = clinic.told().await;
-    assert_eq!(acks, [Acks { through: 2, rejected: Vec::new(), judged: Vec::new() }], "3 may still come");
+    assert_eq!((acks.len(), acks[0].through, acks[0].rejected.len()), (1, 2, 0), "3 may still come");
+    let colours: Vec<_> = acks[0].judged.iter().map(|one| (one.seq, one.vital, one.colour)).collect();
+    let judged = |seq| [Vital::Spo2, Vital::Pulse].map(|vital| (seq, Some(vital), Colour::Green));
+    assert_eq!(colours, [judged(1), judged(2), judged(4)].concat());
     clinic.takes(&message(3, "94", at)).await.unwrap();
     assert_eq!(clinic.told().await[0].through, 4);
     clinic.takes(&message(2, "50", at)).await.unwrap();
@@ -452,4 +461,64 @@ async fn what_was_taken_in_is_finished_at_the_end() {
         acknowledged += u64::from(one.await.unwrap().is_ok());
     }
     assert_eq!(store.stored().await.unwrap().messages, acknowledged, "acknowledged is stored, and nothing else");
+}
+
+fn told_by_a_kit(kit: &str, seq: u64, patient: &str, what: &str) -> Arrival {
+    let payload = format!(
+        r#"{{"seq":{seq},"sent_at":"{}","session":"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f","readings":[]{patient},{what}}}"#,
+        now()
+    );
+    Arrival { kit: kit.parse().unwrap(), ..arrival(&payload) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_are_stored_with_their_message_and_whoever_asks_to_be_called_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 1).await;
+    let kit = clinic.store.roster().await.unwrap().kits.remove(0);
+    let wanted = desk::Ask { command: "message".into(), text: Some("hello".into()), ..desk::Ask::default() };
+    let id = desk::ask(&*clinic.store, &kit, wanted, Some("Mette Larsen"), now()).await.unwrap().id;
+    let at = now();
+    let receipts = format!(
+        r#""receipts":[{{"command":"{id}","outcome":"read","at":"{at}"}},{{"command":"unknown","outcome":"done","at":"{at}"}}]"#
+    );
+    let call = format!(
+        r#"{receipts},"answers":[{{"questionnaire":"kit","version":1,"question":"call_me","answer":"now","answered_at":"{at}"}}]"#
+    );
+    clinic.taker.take(told_by_a_kit("kit-1", 1, "", &call)).await.unwrap();
+    clinic.taker.take(told_by_a_kit("kit-1", 1, "", &call)).await.unwrap();
+    let state = clinic.store.commands_of(&kit.id, 9).await.unwrap().remove(0);
+    assert_eq!((state.state, state.receipts.len(), state.command.by.as_deref()), (Progress::Read, 1, Some("Mette")));
+    let alert = clinic.waits(1).await;
+    assert_eq!((alert.family.as_str(), alert.mark, alert.count), ("call", Mark::Yellow, 1));
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kit_that_several_share_says_whose_it_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let others = "[[patient]]\nid = \"p-2\"\nname = \"Bo\"\nprogramme = \"copd\"\n[[kit]]\nid = \"bus\"\npatients = [\"p-1\", \"p-2\"]\n";
+    let clinic = open_beside(&folder, 1, others).await;
+    let measured = message(1, "84", now());
+    let readings = &measured[measured.find("\"readings\"").unwrap()..measured.len() - 1];
+    for (seq, patient) in [(1, r#","patient":"p-2""#), (2, ""), (3, r#","patient":"p-9""#)] {
+        let mut arrival = told_by_a_kit("bus", seq, patient, "\"x\":0");
+        arrival.payload = String::from_utf8(arrival.payload.to_vec()).unwrap().replace("\"readings\":[]", readings).into();
+        clinic.taker.take(arrival).await.unwrap();
+    }
+    assert_eq!(clinic.waits(1).await.patient.as_str(), "p-2");
+    let rejected: Vec<_> = clinic.told().await[0].rejected.iter().map(|one| one.reason.clone()).collect();
+    assert_eq!(
+        rejected,
+        [
+            "kit bus is shared by several people: want `patient` in the message, found none",
+            "message is for patient p-9, who is not among those who share kit bus"
+        ]
+    );
+    let stored = clinic.store.stored().await.unwrap();
+    assert_eq!((stored.messages, stored.readings, stored.quarantined), (1, 2, 2));
+    let receipts = format!(r#""receipts":[{{"command":"c","outcome":"done","at":"{}"}}]"#, now());
+    clinic.taker.take(told_by_a_kit("bus", 4, "", &receipts)).await.unwrap();
+    assert_eq!(clinic.told().await[0].rejected.len(), 0, "receipts measure nobody");
+    clinic.close().await;
 }

@@ -167,6 +167,7 @@ impl Core {
             sent_at: at,
             readings,
             answers,
+            receipts: Vec::new(),
         };
         self.record(recorded_at, vec![entry], outcome.clone()).await;
         outcome
@@ -210,7 +211,8 @@ fn plan(patient: &Patient) -> Arc<Plan> {
 fn kit(patient: &Patient) -> Kit {
     Kit {
         id: kit_id(&patient.id),
-        patient: patient.id.clone(),
+        patient: Some(patient.id.clone()),
+        patients: Vec::new(),
         secret_sha256: "0".repeat(64),
         since: patient.since,
         devices: vec![format!("pulse-oximeter:{}", patient.id)],

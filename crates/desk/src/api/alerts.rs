@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use triage::{Action, Alert, AlertChange, AlertEvent, AlertId};
 
 use crate::{
-    action::{Wanted, ask},
+    action::{Wanted, act_on},
     app::App,
     pages::detail::patient_of,
     problem::Problem,
@@ -72,7 +72,7 @@ pub async fn act(
         body.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.body_text()))?;
     let patient = patient_of(&app, id).await?.ok_or_else(|| Problem::not_found("such alert"))?;
     let wanted = Wanted { alert: id, patient, seen_version, action, by: session.name };
-    Ok(Json(ask(&app.desk.actions, wanted).await?))
+    Ok(Json(act_on(&app, wanted).await?))
 }
 
 fn alert_id(id: Result<Path<AlertId>, PathRejection>) -> Result<AlertId, Problem> {

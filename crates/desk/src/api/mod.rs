@@ -1,6 +1,7 @@
 //! `/api/v1`: the same as on the pages, as JSON. Every error is problem details.
 
 pub mod alerts;
+pub mod commands;
 pub mod patients;
 
 use std::sync::Arc;
@@ -44,7 +45,12 @@ pub async fn session(Extension(session): Extension<Session>) -> Json<Me> {
 #[derive(Serialize, Deserialize)]
 pub struct KitView {
     id: KitId,
-    patient: PatientId,
+    /// Absent where several people share it.
+    patient: Option<PatientId>,
+    /// Those who share it.
+    patients: Vec<PatientId>,
+    /// Has it its credentials? Not before it has enrolled.
+    enrolled: bool,
     devices: Vec<String>,
     revoked: bool,
     online: bool,
@@ -57,6 +63,8 @@ pub async fn kits(State(app): State<Arc<App>>) -> Json<Vec<KitView>> {
     let view = |state: crate::KitState| KitView {
         id: state.kit.id.clone(),
         patient: state.kit.patient.clone(),
+        patients: state.kit.patients.clone(),
+        enrolled: !state.kit.secret_sha256.is_empty(),
         devices: state.kit.devices.clone(),
         revoked: state.kit.revoked,
         online: state.online(),

@@ -165,8 +165,12 @@ fn silence_line(app: &App, say: &Say<'_>, alert: &Alert, finding: &Finding) -> O
     if !matches!(finding.reason, Reason::Missing { .. }) {
         return None;
     }
-    let kits: Vec<_> = app.desk.board.kits().into_iter().filter(|state| state.kit.patient == alert.patient).collect();
+    let kits: Vec<_> = app.desk.board.kits().into_iter().filter(|state| state.kit.serves(&alert.patient)).collect();
     let last = kits.iter().filter_map(|state| state.heard.as_ref()).max_by_key(|heard| (heard.online, heard.at));
+    if !kits.is_empty() && kits.iter().all(|state| state.kit.is_station()) {
+        let when = last.map_or_else(|| say.words.say("kit-never"), |heard| say.when(heard.at));
+        return Some(say.words.with("silent-shared", &[("when", when.into())]));
+    }
     Some(match last {
         Some(heard) if heard.online => say.words.say("silent-person"),
         Some(heard) => say.words.with("silent-kit", &[("when", say.when(heard.at).into())]),

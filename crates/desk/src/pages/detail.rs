@@ -18,7 +18,7 @@ use triage::{
 
 use crate::{
     ActionRefused,
-    action::{Wanted, ask},
+    action::{Wanted, act_on},
     app::App,
     pages::{
         cards::{Owner, Tag, deciding_vital, last_heard, owner, plan, programme, sub, tags},
@@ -307,7 +307,7 @@ async fn act(
         return Err(PageError::not_found(session));
     };
     let wanted = Wanted { alert: id, patient, seen_version: seen, action, by: session.name.clone() };
-    match ask(&app.desk.actions, wanted).await {
+    match act_on(app, wanted).await {
         Ok(_) => answer(app, session, id, StatusCode::OK, None, headers).await,
         Err(refused) => {
             let say = app.say(session);

@@ -50,6 +50,12 @@ impl PageError {
         }
     }
 
+    /// What was asked makes no sense, or is too much; `key` names the sentence.
+    pub fn unfit(session: &Session, key: &'static str) -> Self {
+        let language = Language::of(&session.language).unwrap_or_default();
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, key, language }
+    }
+
     /// What the guard refused.
     pub fn of(problem: Problem, headers: &HeaderMap, session: Option<&Session>) -> Self {
         let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{Extension, extract::State, response::Response};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use vitals::PatientId;
 
 use crate::{
     app::App,
@@ -17,6 +18,12 @@ use crate::{
 
 /// Devices and problems shown of one kit: its status is its own claim, and is not trusted to be short.
 const LINES_MAX: usize = 32;
+/// People shown of one kit that many share.
+const PEOPLE_MAX: usize = 64;
+/// A device's clock that is wrong by less than this is not worth a word, in seconds.
+const CLOCK_WRONG_MIN_SECONDS: u64 = 60;
+/// A battery with no more than this is told as low, in percent.
+const BATTERY_LOW_PERCENT: u8 = 20;
 
 #[derive(Template)]
 #[template(path = "kits.html")]
@@ -27,8 +34,9 @@ struct KitsPage {
 
 struct Row {
     id: String,
-    patient: String,
-    name: String,
+    /// Id and name of everybody who measures with it.
+    people: Vec<(String, String)>,
+    shared: bool,
     online: bool,
     revoked: bool,
     state: String,
@@ -44,6 +52,10 @@ struct Device {
     id: String,
     present: bool,
     said: String,
+    /// Model and firmware, battery, clock: as far as it told.
+    about: Vec<String>,
+    /// The battery is low.
+    low: bool,
 }
 
 /// A kit's status as it is stored: read leniently, since a newer kit may say more and an older one less.
@@ -64,6 +76,10 @@ struct DeviceStatus {
     present: bool,
     last_heard: Option<Timestamp>,
     problem: Option<String>,
+    battery_percent: Option<u8>,
+    model: Option<String>,
+    firmware: Option<String>,
+    clock_ahead_seconds: Option<i64>,
 }
 
 /// The page: kits that are not connected first.
@@ -78,15 +94,20 @@ pub async fn page(State(app): State<Arc<App>>, Extension(session): Extension<Ses
 fn row(app: &App, say: &Say<'_>, state: &KitState) -> Row {
     let heard = state.heard.as_ref();
     let status: Status = heard.and_then(|heard| Status::deserialize(&heard.status).ok()).unwrap_or_default();
-    let patient = &state.kit.patient;
+    let name = |patient: &PatientId| {
+        let person = app.desk.board.person(patient);
+        (patient.to_string(), person.map_or_else(|| patient.to_string(), |person| person.patient.name.clone()))
+    };
     Row {
         id: state.kit.id.to_string(),
-        name: app.desk.board.person(patient).map_or_else(|| patient.to_string(), |person| person.patient.name.clone()),
-        patient: patient.to_string(),
+        people: state.kit.people().take(PEOPLE_MAX).map(name).collect(),
+        shared: state.kit.is_station(),
         online: state.online(),
         revoked: state.kit.revoked,
         state: say.words.say(if state.kit.revoked {
             "kit-revoked"
+        } else if state.kit.secret_sha256.is_empty() {
+            "kit-not-enrolled"
         } else if state.online() {
             "kit-online"
         } else {
@@ -107,9 +128,17 @@ fn devices(say: &Say<'_>, state: &KitState, status: &Status) -> Vec<Device> {
         id: device.device.clone(),
         present: device.present && device.problem.is_none(),
         said: device_line(say, device),
+        about: about(say, device),
+        low: device.battery_percent.is_some_and(|percent| percent <= BATTERY_LOW_PERCENT),
     });
     let silent = state.kit.devices.iter().filter(|id| !status.devices.iter().any(|device| device.device == **id));
-    let silent = silent.map(|id| Device { id: id.clone(), present: false, said: say.words.say("device-unknown") });
+    let silent = silent.map(|id| Device {
+        id: id.clone(),
+        present: false,
+        said: say.words.say("device-unknown"),
+        about: Vec::new(),
+        low: false,
+    });
     told.chain(silent).take(LINES_MAX).collect()
 }
 
@@ -123,6 +152,19 @@ fn device_line(say: &Say<'_>, device: &DeviceStatus) -> String {
         Some(at) => format!("{state} · {}", say.words.with("device-heard", &[("when", say.when(at).into())])),
         None => state,
     }
+}
+
+fn about(say: &Say<'_>, device: &DeviceStatus) -> Vec<String> {
+    let short = |text: &String| text.chars().take(80).collect::<String>();
+    let firmware = |text: &String| say.words.with("device-firmware", &[("version", short(text).into())]);
+    let battery = device.battery_percent.map(|percent| say.words.count("device-battery", percent));
+    let wrong = device.clock_ahead_seconds.filter(|ahead| ahead.unsigned_abs() >= CLOCK_WRONG_MIN_SECONDS);
+    let clock = wrong.map(|ahead| {
+        let by = say.length(SignedDuration::from_secs(ahead.saturating_abs()));
+        say.words.with(if ahead > 0 { "device-ahead" } else { "device-behind" }, &[("by", by.into())])
+    });
+    let said = [device.model.as_ref().map(short), device.firmware.as_ref().map(firmware), battery, clock];
+    said.into_iter().flatten().collect()
 }
 
 /// When a kit was last heard.

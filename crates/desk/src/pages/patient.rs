@@ -17,6 +17,7 @@ use crate::{
     board::Person,
     pages::{
         cards::{Tag, age, plan, tags},
+        commands::{CommandLine, lines},
         detail::{Drawn, LogLine, SITTINGS_AGE_MAX, Why, ended, log, programme_line, why},
         error::PageError,
         frame::{Frame, html},
@@ -45,6 +46,8 @@ struct PatientPage {
     sittings: Sittings,
     alerts: Vec<Past>,
     kits: Vec<KitLine>,
+    /// What can be asked for: name and words.
+    measurable: Vec<(&'static str, String)>,
 }
 
 /// The limits of one vital.
@@ -70,6 +73,8 @@ struct Past {
 struct KitLine {
     id: String,
     said: String,
+    revoked: bool,
+    commands: Vec<CommandLine>,
 }
 
 /// The page.
@@ -94,7 +99,8 @@ pub async fn page(
         vitals: drawn(&app, &say, &person).await.map_err(&failed)?,
         sittings: sittings(&say, &messages, plan(Some(&person)), SITTINGS_MAX),
         alerts,
-        kits: kits(&app, &say, &id),
+        kits: kits(&app, &say, &id).await.map_err(&failed)?,
+        measurable: vitals::VITALS.iter().map(|info| (info.vital.name(), say.vital(info.vital))).collect(),
         id: id.to_string(),
     }))
 }
@@ -149,8 +155,15 @@ fn one(say: &Say<'_>, person: &Person, alert: &Alert, events: &[triage::AlertEve
     }
 }
 
-fn kits(app: &App, say: &Say<'_>, patient: &PatientId) -> Vec<KitLine> {
-    let own = app.desk.board.kits().into_iter().filter(|state| state.kit.patient == *patient);
-    own.map(|state| KitLine { id: state.kit.id.to_string(), said: crate::pages::kits::heard_line(say, &state) })
-        .collect()
+async fn kits(app: &App, say: &Say<'_>, patient: &PatientId) -> Result<Vec<KitLine>, StoreError> {
+    let mut shown = Vec::new();
+    for state in app.desk.board.kits().into_iter().filter(|state| state.kit.serves(patient)) {
+        shown.push(KitLine {
+            id: state.kit.id.to_string(),
+            said: crate::pages::kits::heard_line(say, &state),
+            revoked: state.kit.revoked,
+            commands: lines(app, say, &state, patient).await?,
+        });
+    }
+    Ok(shown)
 }

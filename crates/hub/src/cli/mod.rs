@@ -5,12 +5,14 @@
 
 pub mod account;
 pub mod bench;
+pub mod ca;
 pub mod config;
 pub mod decode;
 pub mod demo;
 pub mod doctor;
 pub mod drivers;
 mod ended;
+pub mod kit;
 pub mod replay;
 pub mod roster;
 mod secret;

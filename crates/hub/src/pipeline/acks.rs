@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 use vitals::KitId;
-use wire::{Acks, Rejection, Topic, TopicKind};
+use wire::{Acks, Judged, Rejection, Topic, TopicKind};
 
 use crate::source::ToKits;
 
@@ -19,6 +19,9 @@ use crate::source::ToKits;
 pub const ACKS_PAUSE: Duration = Duration::from_millis(100);
 /// The most rejections of one kit that wait to be told; they are in quarantine in any case.
 pub const REJECTIONS_MAX: usize = 256;
+
+/// The most colours of one kit that wait to be told.
+pub const JUDGED_MAX: usize = 16;
 
 /// What is still to be told. Bounded by the roster.
 #[derive(Default)]
@@ -35,13 +38,18 @@ struct State {
 
 impl Outbox {
     /// This kit's messages are here up to `through`; these could not be used.
-    pub fn put(&self, kit: &KitId, through: u64, rejected: Vec<Rejection>) {
+    ///
+    /// Only the newest [`JUDGED_MAX`] colours are told: they are for a person who looks at the kit's page now.
+    pub fn put(&self, kit: &KitId, through: u64, rejected: Vec<Rejection>, judged: Vec<Judged>) {
         {
             let mut state = self.lock();
             let acks = state.kits.entry(kit.clone()).or_default();
             acks.through = acks.through.max(through);
             let room = REJECTIONS_MAX.saturating_sub(acks.rejected.len());
             acks.rejected.extend(rejected.into_iter().take(room));
+            acks.judged.extend(judged);
+            let old = acks.judged.len().saturating_sub(JUDGED_MAX);
+            acks.judged.drain(..old);
             state.due.insert(kit.clone());
         }
         self.wake.notify_one();
@@ -88,8 +96,8 @@ impl Outbox {
             .into_iter()
             .filter_map(|kit| {
                 let acks = kits.get_mut(&kit)?;
-                let rejected = std::mem::take(&mut acks.rejected);
-                Some((Topic::new(&kit, TopicKind::Acks), Acks { through: acks.through, rejected, judged: Vec::new() }))
+                let (rejected, judged) = (std::mem::take(&mut acks.rejected), std::mem::take(&mut acks.judged));
+                Some((Topic::new(&kit, TopicKind::Acks), Acks { through: acks.through, rejected, judged }))
             })
             .collect()
     }
@@ -120,8 +128,8 @@ mod tests {
         let (outbox, heard) = (Outbox::default(), Heard::default());
         let kit: KitId = "kit-1".parse().unwrap();
         outbox.again(&kit);
-        outbox.put(&kit, 41, vec![Rejection { seq: 41, reason: "no".into() }]);
-        outbox.put(&kit, 42, Vec::new());
+        outbox.put(&kit, 41, vec![Rejection { seq: 41, reason: "no".into() }], Vec::new());
+        outbox.put(&kit, 42, Vec::new(), Vec::new());
         outbox.flush(&heard).await;
         outbox.flush(&heard).await;
         outbox.again(&kit);
@@ -134,5 +142,21 @@ mod tests {
                 r#"vagt/v1/kit-1/acks {"through":42,"rejected":[]}"#
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn the_newest_colours_are_told_once() {
+        let (outbox, heard) = (Outbox::default(), Heard::default());
+        let kit: KitId = "kit-1".parse().unwrap();
+        let judged = |seq| Judged { seq, vital: None, colour: vitals::Colour::Green };
+        outbox.put(&kit, 40, Vec::new(), (1..=40).map(judged).collect());
+        outbox.put(&kit, 41, Vec::new(), vec![judged(41)]);
+        outbox.flush(&heard).await;
+        outbox.again(&kit);
+        outbox.flush(&heard).await;
+        let told = heard.0.into_inner().unwrap();
+        assert_eq!(told[0].matches("colour").count(), JUDGED_MAX);
+        assert!(told[0].contains(r#"{"seq":41,"colour":"green"}]"#) && !told[0].contains(r#""seq":25"#), "{}", told[0]);
+        assert!(!told[1].contains("judged"));
     }
 }

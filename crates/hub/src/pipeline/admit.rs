@@ -7,11 +7,14 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use store::{Entry, KitSeq, Quarantined};
-use vitals::{Answer, CLOCK_AHEAD_MAX, Decimal, Flag, KitId, Plausibility, Reading, Vital, check_time, check_value};
-use wire::{Arrived, RefusedPart};
+use store::{Entry, KitSeq, Progress, Quarantined, Receipt};
+use vitals::{Answer, CLOCK_AHEAD_MAX, Decimal, Flag, KitId, PatientId, Plausibility, Reading, Vital, check_time, check_value};
+use wire::{Arrived, CommandOutcome, Message, RefusedPart};
 
-use crate::{directory::Directory, source::Arrival};
+use crate::{
+    directory::{Directory, KnownKit},
+    source::Arrival,
+};
 
 /// The most reasons that are spelt out for one message; the rest is counted.
 pub const REASONS_MAX: usize = 16;
@@ -68,38 +71,55 @@ pub fn admit(directory: &Directory, arrival: &Arrival) -> Admitted {
     let Some(known) = directory.kit(kit) else {
         return refuse(seq, hash, format!("kit {kit} is not in the roster"));
     };
-    let said = arrived.message.readings.len() + arrived.message.answers.len() + arrived.refused.len();
-    let (entry, refused) = check(kit, arrived, hash, known, arrival.received_at);
-    let empty = said > 0 && entry.readings.is_empty() && entry.answers.is_empty();
+    let patient = match whose(kit, known, &arrived.message) {
+        Ok(patient) => patient.clone(),
+        Err(reason) => return refuse(seq, hash, reason),
+    };
+    let Message { readings, answers, receipts, .. } = &arrived.message;
+    let said = readings.len() + answers.len() + receipts.len() + arrived.refused.len();
+    let (entry, refused) = check(kit, patient, arrived, hash, known.since, arrival.received_at);
+    let empty = said > 0 && entry.readings.is_empty() && entry.answers.is_empty() && entry.receipts.is_empty();
     Admitted { kit: kit.clone(), seq, hash, entry: (!empty).then_some(entry), refused: sentence(&refused) }
+}
+
+/// Whose a message is. What measures nobody (receipts of a kit that several people share) is kept with the first of them.
+fn whose<'a>(kit: &KitId, known: &'a KnownKit, message: &'a Message) -> Result<&'a PatientId, String> {
+    let nobodys = message.patient.is_none() && message.readings.is_empty() && message.answers.is_empty();
+    match known.patients.first().filter(|_| nobodys) {
+        Some(first) => Ok(first),
+        None => known.whose(kit, message.patient.as_ref()),
+    }
 }
 
 fn check(
     kit: &KitId,
+    patient: PatientId,
     arrived: Arrived,
     hash: [u8; 32],
-    known: &crate::directory::KnownKit,
+    since: Timestamp,
     now: Timestamp,
 ) -> (Entry, Vec<RefusedPart>) {
     let Arrived { message, mut refused } = arrived;
     let mut readings = Vec::with_capacity(message.readings.len());
     for (index, reading) in message.readings.into_iter().enumerate() {
-        match check_reading(reading, known.since, now) {
+        match check_reading(reading, since, now) {
             Ok(reading) => readings.push((index, reading)),
             Err(reason) => refused.push(RefusedPart { at: format!("readings[{index}]"), reason }),
         }
     }
     check_pairs(&mut readings, &mut refused);
     let mut answers = message.answers;
-    check_answers(&mut answers, known.since, now, &mut refused);
+    check_answers(&mut answers, since, now, &mut refused);
+    let receipts = check_receipts(message.receipts, &mut refused);
     let entry = Entry {
         key: KitSeq { kit: kit.clone(), seq: message.seq },
         hash,
-        patient: known.patient.clone(),
+        patient,
         session: message.session,
         sent_at: message.sent_at,
         readings: readings.into_iter().map(|(_, reading)| reading).collect(),
         answers,
+        receipts,
     };
     (entry, refused)
 }
@@ -117,6 +137,10 @@ fn check_reading(reading: Reading, since: Timestamp, now: Timestamp) -> Result<R
     Ok(reading)
 }
 
+/// The longest id of a command that a receipt may name.
+pub const COMMAND_ID_CHARS_MAX: usize = 64;
+/// The longest that a receipt may say (diagnostics say most).
+pub const RECEIPT_DETAIL_BYTES_MAX: usize = 32 * 1024;
 /// The smallest believable difference between systolic and diastolic pressure, in mm[Hg].
 const PULSE_PRESSURE_MIN: Decimal = Decimal::TEN;
 
@@ -181,6 +205,30 @@ fn check_answers(answers: &mut Vec<Answer>, since: Timestamp, now: Timestamp, re
     });
 }
 
+fn check_receipts(receipts: Vec<wire::Receipt>, refused: &mut Vec<RefusedPart>) -> Vec<Receipt> {
+    let mut good = Vec::with_capacity(receipts.len());
+    for (index, wire::Receipt { command, outcome, at, detail }) in receipts.into_iter().enumerate() {
+        let (id, said) = (command.chars().count(), detail.as_ref().map_or(0, String::len));
+        if !(1..=COMMAND_ID_CHARS_MAX).contains(&id) || said > RECEIPT_DETAIL_BYTES_MAX {
+            let reason = format!(
+                "receipt names a command with {id} characters and says {said} bytes, \
+                 want 1 to {COMMAND_ID_CHARS_MAX} and at most {RECEIPT_DETAIL_BYTES_MAX}"
+            );
+            refused.push(RefusedPart { at: format!("receipts[{index}]"), reason });
+            continue;
+        }
+        let outcome = match outcome {
+            CommandOutcome::Taken => Progress::Taken,
+            CommandOutcome::Done => Progress::Done,
+            CommandOutcome::Read => Progress::Read,
+            CommandOutcome::Expired => Progress::Expired,
+            CommandOutcome::Failed => Progress::Failed,
+        };
+        good.push(Receipt { command, outcome, at, detail });
+    }
+    good
+}
+
 fn wrong_time(at: Timestamp, since: Timestamp, now: Timestamp) -> Option<String> {
     if at.duration_since(now) > CLOCK_AHEAD_MAX {
         return Some(format!("answered_at {at} is in the future: it is {now}"));
@@ -199,7 +247,8 @@ fn sentence(refused: &[RefusedPart]) -> Option<String> {
     }
 }
 
-/// SHA-256 of what a message says: the same however often, and whenever, it is sent.
+/// SHA-256 of what a message says: the same however often, and whenever, it is sent. What older kits never said adds nothing where it is
+/// absent, so that their hashes stay as they are stored.
 fn content_hash(arrived: &Arrived) -> [u8; 32] {
     let message = &arrived.message;
     let mut said = Vec::with_capacity(64 + 96 * message.readings.len() + 64 * message.answers.len());
@@ -214,6 +263,17 @@ fn content_hash(arrived: &Arrived) -> [u8; 32] {
         }
         said.extend(version.to_be_bytes());
         said.extend(answered_at.as_nanosecond().to_be_bytes());
+    }
+    if let Some(patient) = &message.patient {
+        say(&mut said, "patient");
+        say(&mut said, patient.as_str());
+    }
+    for wire::Receipt { command, outcome, at, detail } in &message.receipts {
+        for text in ["receipt", command, detail.as_deref().unwrap_or_default()] {
+            say(&mut said, text);
+        }
+        said.push(*outcome as u8);
+        said.extend(at.as_nanosecond().to_be_bytes());
     }
     for part in &arrived.refused {
         say(&mut said, &part.at);

@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use triage::{Chart, Event, Plan, Sitting, act, assess, next_tick, suspect_step};
 use vitals::{Flag, KitId, PatientId};
+use wire::Judged;
 
 use super::{
     Incoming, charts,
@@ -286,6 +287,7 @@ impl Judge {
             kit: admitted.kit.clone(),
             seq: admitted.seq,
             rejected: admitted.refused.clone(),
+            judged: Vec::new(),
             received_at: arrival.received_at,
             ack,
             _room,
@@ -307,7 +309,7 @@ impl Judge {
                 }
                 match (admitted.entry, known) {
                     (None, _) => {}
-                    (Some(entry), Ok(())) => self.judge(entry, now),
+                    (Some(entry), Ok(())) => owed.judged = self.judge(entry, now),
                     (Some(entry), Err(reason)) => self.set_aside(entry, &arrival.payload, reason, &mut owed),
                 }
             }
@@ -350,9 +352,9 @@ impl Judge {
         self.work.batch.quarantined.push(row);
     }
 
-    fn judge(&mut self, mut entry: store::Entry, now: Timestamp) {
-        let Some(plan) = self.directory.plan(&entry.patient) else { return };
-        let Some(chart) = self.charts.get_mut(&entry.patient) else { return };
+    fn judge(&mut self, mut entry: store::Entry, now: Timestamp) -> Vec<Judged> {
+        let Some(plan) = self.directory.plan(&entry.patient) else { return Vec::new() };
+        let Some(chart) = self.charts.get_mut(&entry.patient) else { return Vec::new() };
         for reading in &mut entry.readings {
             if suspect_step(chart, reading).is_some() {
                 reading.flag(Flag::SUSPECT_STEP);
@@ -360,9 +362,12 @@ impl Judge {
         }
         let sitting =
             Sitting { kit: &entry.key.kit, seq: entry.key.seq, readings: &entry.readings, answers: &entry.answers };
-        let outcome = assess(chart, plan, &Event::Sitting(sitting), now);
+        let mut outcome = assess(chart, plan, &Event::Sitting(sitting), now);
+        let seq = entry.key.seq;
+        let judged = std::mem::take(&mut outcome.judged).into_iter();
         self.work.add(outcome);
         self.work.batch.entries.push(entry);
+        judged.map(|(vital, colour)| Judged { seq, vital, colour }).collect()
     }
 
     /// Loads a chart that is not in memory, however long the store can't be read. What is read and makes no sense stays so, and is told.

@@ -14,7 +14,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use vitals::KitId;
-use wire::Rejection;
+use wire::{Judged, Rejection};
 
 use super::{
     acks::Outbox,
@@ -167,8 +167,8 @@ impl Recorder {
 
     /// In receive order; then each kit's watermark, once for the batch.
     fn acknowledge(&mut self, owed: Vec<Owed>, now: Timestamp) {
-        let mut kits: HashMap<KitId, Vec<Rejection>> = HashMap::new();
-        for Owed { kit, seq, rejected, ack, .. } in owed {
+        let mut kits: HashMap<KitId, (Vec<Rejection>, Vec<Judged>)> = HashMap::new();
+        for Owed { kit, seq, rejected, judged, ack, .. } in owed {
             if ack.is_some_and(|ack| ack.send(()).is_err()) {
                 metrics::counter!("vagt_acknowledged_to_nobody_total").increment(1);
             }
@@ -182,12 +182,13 @@ impl Recorder {
             if mark.has_hole() {
                 self.holes.insert(kit.clone());
             }
-            let rejections = kits.entry(kit).or_default();
+            let (rejections, colours) = kits.entry(kit).or_default();
             rejections.extend(rejected.map(|reason| Rejection { seq, reason }));
+            colours.extend(judged);
         }
-        for (kit, rejections) in kits {
+        for (kit, (rejections, colours)) in kits {
             let through = self.marks.get(&kit).map_or(0, Watermark::through);
-            self.outbox.put(&kit, through, rejections);
+            self.outbox.put(&kit, through, rejections, colours);
         }
     }
 
@@ -202,7 +203,7 @@ impl Recorder {
             let passed = mark.lose_patience(now);
             if passed > 0 {
                 note_passed(kit, passed);
-                outbox.put(kit, mark.through(), Vec::new());
+                outbox.put(kit, mark.through(), Vec::new(), Vec::new());
             }
             mark.has_hole()
         });

@@ -11,6 +11,7 @@ use store::Batch;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use triage::{AlertChange, Outcome};
 use vitals::KitId;
+use wire::Judged;
 
 use super::{BATCH_AGE_MAX, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
 
@@ -70,6 +71,8 @@ pub(super) struct Owed {
     pub seq: Option<u64>,
     /// What of it could not be used.
     pub rejected: Option<String>,
+    /// How its readings and answers were judged, for the kit's page.
+    pub judged: Vec<Judged>,
     /// When it came.
     pub received_at: Timestamp,
     /// The one that waits.

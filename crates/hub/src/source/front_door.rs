@@ -26,7 +26,9 @@ use super::{
     Arrival, Taker, ToKits,
     gate::{Gate, own_topic, wrong_topic},
 };
-use crate::{clock, config::Mqtt, directory::Directories, pipeline::acks::Outbox, presence::Presence};
+use crate::{
+    clock, commands::Commands, config::Mqtt, directory::Directories, pipeline::acks::Outbox, presence::Presence,
+};
 
 /// How long a message is held back for a store that does not take it; then the connection is closed without acknowledgement.
 pub const HOLD_MAX: Duration = Duration::from_secs(10);
@@ -56,6 +58,8 @@ pub struct Behind {
     pub presence: Arc<Presence>,
     /// Told when a kit begins to listen for acknowledgements.
     pub outbox: Arc<Outbox>,
+    /// Told when a kit begins to listen for commands.
+    pub commands: Arc<Commands>,
 }
 
 impl FrontDoor {
@@ -187,9 +191,12 @@ impl BrokerEventHandler for Hook {
 
     fn on_client_subscribe<'a>(&'a self, event: ClientSubscribeEvent) -> Event<'a, ()> {
         Box::pin(async move {
-            let topics = event.subscriptions.iter().filter_map(|one| Topic::parse(&one.topic_filter));
-            for topic in topics.filter(|topic| topic.kind == TopicKind::Acks) {
-                self.behind.outbox.again(&topic.kit);
+            for topic in event.subscriptions.iter().filter_map(|one| Topic::parse(&one.topic_filter)) {
+                match topic.kind {
+                    TopicKind::Acks => self.behind.outbox.again(&topic.kit),
+                    TopicKind::Commands => self.behind.commands.again(&topic.kit),
+                    TopicKind::Readings | TopicKind::Status => {}
+                }
             }
         })
     }

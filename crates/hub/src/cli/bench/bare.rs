@@ -59,6 +59,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         taker: Arc::new(Appender(queue)),
         presence: Presence::new(board, Vec::new()),
         outbox: Arc::new(Outbox::default()),
+        commands: Arc::default(),
     };
     let door = FrontDoor::open(&config.mqtt, behind).await?;
     let mut out = out();

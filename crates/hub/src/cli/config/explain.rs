@@ -83,7 +83,7 @@ fn roster(roster: &Roster) -> String {
     let mut text = format!("{} patients, {} kits.\n", roster.patients.len(), roster.kits.len());
     for patient in &roster.patients {
         let kits: Vec<_> =
-            roster.kits.iter().filter(|kit| kit.patient == patient.id).map(|kit| kit.id.as_str()).collect();
+            roster.kits.iter().filter(|kit| kit.serves(&patient.id)).map(|kit| kit.id.as_str()).collect();
         let kits = if kits.is_empty() { "no kit".to_owned() } else { kits.join(", ") };
         let own = super::roster::own(&patient.own).map_or(0, |own| own.limits.len());
         text.push_str(&format!("{}: programme {}, {own} own limits, {kits}\n", patient.id, patient.programme));

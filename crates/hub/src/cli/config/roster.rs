@@ -54,10 +54,14 @@ struct PatientForm {
 struct KitForm {
     /// The MQTT client id and user name.
     id: KitId,
-    /// Given to.
-    patient: PatientId,
-    /// SHA-256 of its password, in hex.
-    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    /// Given to. A kit that several people share has `patients` instead.
+    patient: Option<PatientId>,
+    /// Those who share it (station mode).
+    #[serde(default)]
+    patients: Vec<PatientId>,
+    /// SHA-256 of its password, in hex. Without it: the kit enrols itself, with a code from `vagt kit renew`.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^([0-9a-fA-F]{64})?$"))]
     secret_sha256: String,
     /// Handed out at, as "2026-11-22T08:00:00Z": readings before are rejected. When the file was first read, if it does not say.
     since: Option<String>,
@@ -108,11 +112,19 @@ fn kits(text: &str, roster: &Roster) -> Vec<Problem> {
     let people: HashSet<_> = roster.patients.iter().map(|patient| &patient.id).collect();
     let mut problems = Vec::new();
     for (index, kit) in roster.kits.iter().enumerate() {
-        if !people.contains(&kit.patient) {
-            let message = format!("found {:?}, want the id of a patient of this file", kit.patient.as_str());
-            problems.push(Problem::at_field(text, "kit", index, "patient", message));
+        let field = if kit.patient.is_some() { "patient" } else { "patients" };
+        for patient in kit.people().filter(|patient| !people.contains(patient)) {
+            let message = format!("found {:?}, want the id of a patient of this file", patient.as_str());
+            problems.push(Problem::at_field(text, "kit", index, field, message));
         }
-        if kit.secret_sha256.len() != SHA256_HEX_LEN || !kit.secret_sha256.chars().all(|c| c.is_ascii_hexdigit()) {
+        if kit.patient.is_some() != kit.patients.is_empty() {
+            let found = if kit.patient.is_some() { "both" } else { "neither" };
+            let message = format!("found {found}, want `patient`, or `patients` on a kit that several people share");
+            problems.push(Problem::at_field(text, "kit", index, field, message));
+        }
+        let enrols = kit.secret_sha256.is_empty();
+        let is_hash = kit.secret_sha256.len() == SHA256_HEX_LEN && kit.secret_sha256.chars().all(|c| c.is_ascii_hexdigit());
+        if !enrols && !is_hash {
             let found = kit.secret_sha256.chars().count();
             let message =
                 format!("found {found} characters, want {SHA256_HEX_LEN} hexadecimal digits: see `vagt kit add`");
@@ -190,7 +202,9 @@ revoked = true
     #[test]
     fn the_schema_is_of_what_is_read() {
         let schema = schemars::schema_for!(RosterForm).to_value();
-        let read = serde_json::to_value(toml::from_str::<Roster>(GOOD).unwrap()).unwrap();
+        let mut read: Roster = toml::from_str(GOOD).unwrap();
+        read.kits[0].patients.push("p-1".parse().unwrap());
+        let read = serde_json::to_value(read).unwrap();
         for (list, form) in [("patient", "PatientForm"), ("kit", "KitForm")] {
             let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<HashSet<_>>();
             assert_eq!(keys(&read[list][0]), keys(&schema["$defs"][form]["properties"]));

@@ -112,7 +112,8 @@ impl Prepared {
     pub fn kit(&self, now: Timestamp) -> Kit {
         Kit {
             id: self.kit_id().parse().expect("letters, a hyphen and a number"),
-            patient: self.patient(now).id,
+            patient: Some(self.patient(now).id),
+            patients: Vec::new(),
             secret_sha256: hex(&Sha256::digest(self.secret.as_bytes())),
             since: Some(fortnight_before(now)),
             devices: Vec::new(),

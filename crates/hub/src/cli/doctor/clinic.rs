@@ -129,7 +129,7 @@ fn people(config: &Config, roster: &Roster) -> Vec<Check> {
         return vec![Check::warn("roster", found, "add people with a roster file or `vagt patient add`")];
     }
     let mut checks = vec![Check::ok("roster", found)];
-    let with_kit: HashSet<_> = roster.kits.iter().filter(|kit| !kit.revoked).map(|kit| &kit.patient).collect();
+    let with_kit: HashSet<_> = roster.kits.iter().filter(|kit| !kit.revoked).flat_map(store::Kit::people).collect();
     let without = roster.patients.iter().filter(|patient| !with_kit.contains(&patient.id));
     if let Some(ids) = ids(without.map(|patient| patient.id.as_str())) {
         checks.push(Check::warn("roster", format!("without a kit: {ids}"), "give each a kit with `vagt kit add`"));

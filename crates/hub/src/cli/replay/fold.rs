@@ -190,7 +190,8 @@ impl Person {
         };
         let kit = Kit {
             id: kit.clone(),
-            patient: patient.id.clone(),
+            patient: Some(patient.id.clone()),
+            patients: Vec::new(),
             secret_sha256: hex(&[0; 32]),
             since: Some(self.since),
             devices: Vec::new(),

@@ -1,0 +1,218 @@
+//! The clinic's own authority: one key that signs the certificate of the front door and of the enrolment. Small on purpose: it issues, and
+//! that is all; what a kit may do is said by the roster, and a kit is shut out there at once.
+//!
+//! Its files lie in `authority/` in the data folder, readable by the service alone: `authority.crt` (what kits trust), `authority.key`,
+//! `server.crt` (with its chain) and `server.key`.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SerialNumber, date_time_ymd,
+};
+use sha2::{Digest, Sha256};
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use wire::Code;
+
+/// The authority lasts this long, in years: the kits of a clinic are tied to it.
+const AUTHORITY_YEARS: i16 = 20;
+/// A server's certificate lasts this long, in years; `vagt ca issue` makes the next.
+const SERVER_YEARS: i16 = 2;
+/// Certificates hold from here on, so that a kit whose clock has not been told the time yet can enrol.
+const FROM_YEAR: i32 = 2000;
+
+/// The authority of a data folder.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    folder: PathBuf,
+    certificate: CertificateDer<'static>,
+    pem: String,
+}
+
+/// What goes wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// There is none yet.
+    #[error("{} is not there: `vagt ca init` makes the clinic's own authority", .0.display())]
+    None(PathBuf),
+    /// There is one already: kits trust it, and would have to enrol anew.
+    #[error("{} is there already: kits trust it, so it is never replaced", .0.display())]
+    Exists(PathBuf),
+    /// A file can't be read or written.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A certificate or key can't be used or made.
+    #[error("{}: {what}", .path.display())]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+}
+
+impl Authority {
+    /// Where the authority of a data folder is.
+    #[must_use]
+    pub fn folder(data: &Path) -> PathBuf {
+        data.join("authority")
+    }
+
+    /// Makes one for a clinic.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Exists`], or its files can't be written.
+    pub fn init(data: &Path, clinic: &str, now: Timestamp) -> Result<Self, AuthorityError> {
+        let folder = Self::folder(data);
+        let path = folder.join("authority.crt");
+        if path.exists() {
+            return Err(AuthorityError::Exists(path));
+        }
+        let failed = |error: rcgen::Error| AuthorityError::Certificate { path: path.clone(), what: error.to_string() };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|source| AuthorityError::File { path: folder.clone(), source })?;
+        let key = KeyPair::generate().map_err(failed)?;
+        let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        named(&mut params, &format!("{clinic}: authority of kits"), now, AUTHORITY_YEARS);
+        let certificate = params.self_signed(&key).map_err(failed)?;
+        write_private(&folder.join("authority.key"), key.serialize_pem().as_bytes())?;
+        write_private(&path, certificate.pem().as_bytes())?;
+        Self::open(data)
+    }
+
+    /// The one of a data folder.
+    ///
+    /// # Errors
+    /// [`AuthorityError::None`], or its certificate can't be read.
+    pub fn open(data: &Path) -> Result<Self, AuthorityError> {
+        let folder = Self::folder(data);
+        let path = folder.join("authority.crt");
+        if !path.exists() {
+            return Err(AuthorityError::None(path));
+        }
+        let pem = fs::read_to_string(&path).map_err(|source| AuthorityError::File { path: path.clone(), source })?;
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| AuthorityError::Certificate { path, what: error.to_string() })?;
+        Ok(Self { folder, certificate, pem })
+    }
+
+    /// Issues the server's certificate for these names and addresses, with a key of its own.
+    ///
+    /// # Errors
+    /// A name is none, or the files can't be read or written.
+    pub fn issue_server(&self, names: &[String], now: Timestamp) -> Result<(), AuthorityError> {
+        let (key_path, path) = (self.folder.join("authority.key"), self.server_certificate());
+        let failed = |error: rcgen::Error| AuthorityError::Certificate { path: path.clone(), what: error.to_string() };
+        let key = fs::read_to_string(&key_path)
+            .map_err(|source| AuthorityError::File { path: key_path.clone(), source })?;
+        let key = KeyPair::from_pem(&key).map_err(failed)?;
+        let issuer = Issuer::from_ca_cert_der(&self.certificate, key).map_err(failed)?;
+        let mut params = CertificateParams::new(names.to_vec()).map_err(failed)?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        named(&mut params, names.first().map_or("vagt", String::as_str), now, SERVER_YEARS);
+        let own = KeyPair::generate().map_err(failed)?;
+        let certificate = params.signed_by(&own, &issuer).map_err(failed)?;
+        write_private(&self.server_key(), own.serialize_pem().as_bytes())?;
+        write_private(&path, format!("{}{}", certificate.pem(), self.pem).as_bytes())
+    }
+
+    /// What kits trust, as PEM.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The server's certificate, followed by the authority's.
+    #[must_use]
+    pub fn server_certificate(&self) -> PathBuf {
+        self.folder.join("server.crt")
+    }
+
+    /// The server's key.
+    #[must_use]
+    pub fn server_key(&self) -> PathBuf {
+        self.folder.join("server.key")
+    }
+
+    /// SHA-256 of its certificate.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(&self.certificate).into()
+    }
+
+    /// A new one-time code, by which a kit knows this authority.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        Code::new(rand::random(), &self.fingerprint())
+    }
+}
+
+fn named(params: &mut CertificateParams, name: &str, now: Timestamp, years: i16) {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::OrganizationName, "Vagt");
+    names.push(DnType::CommonName, name);
+    params.distinguished_name = names;
+    params.serial_number = Some(SerialNumber::from(rand::random::<u64>() >> 1));
+    let until = TimeZone::UTC.to_datetime(now).date();
+    let (month, day) = (until.month().unsigned_abs(), until.day().unsigned_abs().min(28));
+    params.not_before = date_time_ymd(FROM_YEAR, 1, 1);
+    params.not_after = date_time_ymd(i32::from(until.year() + years), month, day);
+}
+
+/// Writes a file that the service alone can read, whole or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AuthorityError> {
+    let new = path.with_extension("new");
+    let write = || {
+        if new.exists() {
+            fs::remove_file(&new)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().map_err(|source| AuthorityError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn is_made_once_and_its_files_are_its_own() {
+        let data = tempfile::tempdir().unwrap();
+        let now = "2026-02-28T08:00:00Z".parse().unwrap();
+        let none = Authority::open(data.path()).unwrap_err().to_string();
+        assert!(none.ends_with("`vagt ca init` makes the clinic's own authority"), "{none}");
+        let authority = Authority::init(data.path(), "Klinik Ø", now).unwrap();
+        authority.issue_server(&["localhost".into(), "127.0.0.1".into()], now).unwrap();
+        authority.issue_server(&["localhost".into()], now).unwrap();
+        for file in fs::read_dir(Authority::folder(data.path())).unwrap().map(Result::unwrap) {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
+        }
+        assert!(authority.code().is_of(&authority.fingerprint()));
+        assert!(matches!(Authority::init(data.path(), "again", now), Err(AuthorityError::Exists(_))));
+        assert_eq!(Authority::open(data.path()).unwrap().fingerprint(), authority.fingerprint());
+    }
+}

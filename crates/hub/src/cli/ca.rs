@@ -1,0 +1,96 @@
+//! `vagt ca`: the clinic's own authority, which signs what kits trust.
+
+use std::{io::Write as _, path::PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Ended, json_line, out};
+use crate::{authority::Authority, clock, config::Config, directory::hex};
+
+/// The clinic's own authority: what kits trust, and what the front door and the enrolment show them.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes the authority, in the data folder, and the first certificate of the server.
+    Init(Names),
+    /// Issues the server's certificate anew: for other names, or because the old one ends. Restart the service after it.
+    Issue(Names),
+    /// Shows the authority: its certificate's fingerprint, and where its files are.
+    Show {
+        /// The service's configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Under which names kits reach the clinic.
+#[derive(clap::Args)]
+struct Names {
+    /// A host name or an address by which kits reach the clinic; may be repeated.
+    #[arg(long = "name", value_name = "HOST", required = true)]
+    names: Vec<String>,
+    /// The service's configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `vagt ca`.
+///
+/// # Errors
+/// The authority can't be made, or not be read.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    match &args.command {
+        Command::Init(names) => {
+            let config = load(&names.config)?;
+            std::fs::create_dir_all(&config.data)
+                .map_err(|e| Ended::Failed(format!("data folder {}: {e}", config.data.display())))?;
+            let authority = Authority::init(&config.data, &config.clinic, clock::now()).map_err(failed)?;
+            issue(&authority, names)
+        }
+        Command::Issue(names) => issue(&Authority::open(&load(&names.config)?.data).map_err(failed)?, names),
+        Command::Show { config, json } => show(&Authority::open(&load(config)?.data).map_err(failed)?, *json),
+    }
+}
+
+fn load(config: &std::path::Path) -> Result<Config, Ended> {
+    Config::load(config).map_err(|e| Ended::Failed(e.to_string()))
+}
+
+fn issue(authority: &Authority, names: &Names) -> Result<(), Ended> {
+    authority.issue_server(&names.names, clock::now()).map_err(failed)?;
+    show(authority, names.json)
+}
+
+fn show(authority: &Authority, json: bool) -> Result<(), Ended> {
+    let (certificate, key) = (authority.server_certificate(), authority.server_key());
+    let fingerprint = hex(&authority.fingerprint());
+    let mut out = out();
+    if json {
+        json_line(&mut out, &json!({ "sha256": fingerprint, "server_certificate": certificate, "server_key": key }))?;
+    } else {
+        writeln!(
+            out,
+            "The authority's certificate has the SHA-256 {fingerprint}.\nFor hub.toml:\n[mqtt.tls]\ncert = {:?}\nkey = {:?}\n{}",
+            certificate.display().to_string(),
+            key.display().to_string(),
+            authority.pem().trim_end()
+        )?;
+    }
+    Ok(out.flush()?)
+}
+
+fn failed(error: crate::authority::AuthorityError) -> Ended {
+    Ended::Failed(error.to_string())
+}

@@ -1,0 +1,297 @@
+//! `vagt kit`: the home gateways, changed in the store. A running service notices within a second or two.
+
+use std::{fs, io::Write as _, path::PathBuf};
+
+use clap::{Subcommand, ValueEnum};
+use desk::{Ask, ask};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use store::{Enrolment, Kit, Roster, Sqlite, Store};
+use vitals::{KitId, PatientId, Vital};
+
+use super::{
+    Ended, block_on, json_line, out,
+    roster::{Where, failed, put},
+    secret,
+};
+use crate::{
+    authority::Authority,
+    clock,
+    config::Config,
+    directory::hex,
+    enrolment::hash_of,
+};
+
+/// How long a code is good, in days.
+const CODE_DAYS: i64 = 7;
+
+/// Kits: the home gateways that may connect.
+#[derive(clap::Args)]
+pub struct KitArgs {
+    #[command(subcommand)]
+    command: KitCommand,
+}
+
+#[derive(Subcommand)]
+enum KitCommand {
+    /// Adds a kit, or gives it to somebody else. Prints a one-time code to enrol it with, good for 7 days; or, where the clinic has no
+    /// authority of its own (`vagt ca init`) or with --password, a password. Either is printed once, and nowhere kept.
+    Add {
+        /// Its id: the user name and the client id of its connection.
+        kit: KitId,
+        /// Whose it is.
+        #[arg(long, required_unless_present = "station", conflicts_with = "station")]
+        patient: Option<PatientId>,
+        /// Several people share it: a bus, a care home.
+        #[arg(long, requires = "patients")]
+        station: bool,
+        /// Who shares it, with commas between.
+        #[arg(long, value_delimiter = ',', requires = "station")]
+        patients: Vec<PatientId>,
+        /// Its devices, as DRIVER:SERIAL; may be repeated.
+        #[arg(long = "device", value_name = "DRIVER:SERIAL")]
+        devices: Vec<String>,
+        /// Make a password instead of a code.
+        #[arg(long)]
+        password: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Prints a new one-time code for a kit, e.g. a repaired or a revoked one. What it signs in with now stays until the code is used.
+    Renew {
+        /// Its id.
+        kit: KitId,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Lets a kit connect no longer, and ends its connection; a code that was given out for it is no longer good. What it has sent stays.
+    Revoke {
+        /// Its id.
+        kit: KitId,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Asks a kit for something. It is sent when the kit is connected, and again until the kit says something of it or it expires.
+    Command {
+        /// Its id.
+        kit: KitId,
+        /// What to ask for.
+        #[arg(value_enum)]
+        what: What,
+        /// The message, or the file of a schedule (TOML, `[[due]]`).
+        said: Option<String>,
+        /// What to measure again.
+        #[arg(long)]
+        vital: Option<Vital>,
+        /// For whom, on a kit that several people share.
+        #[arg(long)]
+        patient: Option<PatientId>,
+        /// Who asks, as the person sees it.
+        #[arg(long)]
+        by: Option<String>,
+        /// When it is no longer worth doing, e.g. 2026-11-22T18:00:00Z; if left out, as is usual for its kind.
+        #[arg(long)]
+        expires: Option<Timestamp>,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// What a kit was asked, newest first, and what became of it, as JSON lines.
+    Commands {
+        /// Its id.
+        kit: KitId,
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    Remeasure,
+    Message,
+    Schedule,
+    Diagnostics,
+}
+
+/// Runs `vagt kit`.
+///
+/// # Errors
+/// When the store can't be written, or what is asked makes no sense.
+pub fn kit(args: KitArgs) -> Result<(), Ended> {
+    match args.command {
+        KitCommand::Add { kit, patient, patients, devices, password, json, place, .. } => {
+            let kit = Kit { id: kit, patient, patients, secret_sha256: String::new(), since: None, devices, revoked: false };
+            block_on(add(kit, password, json, &place))
+        }
+        KitCommand::Renew { kit, json, place } => block_on(renew(&kit, json, &place)),
+        KitCommand::Revoke { kit, place } => block_on(revoke(&kit, &place)),
+        KitCommand::Command { kit, what, said, vital, patient, by, expires, place } => {
+            let asked = asked(what, said, vital)?;
+            let asked = Ask { patient, expires_at: expires, ..asked };
+            block_on(command(&kit, asked, by.as_deref(), &place))
+        }
+        KitCommand::Commands { kit, place } => block_on(commands(&kit, &place)),
+    }
+}
+
+async fn add(mut kit: Kit, password: bool, json: bool, place: &Where) -> Result<(), Ended> {
+    let (config, path) = place.open()?;
+    let store = Sqlite::open(&path).await.map_err(failed)?;
+    let roster = store.roster().await.map_err(failed)?;
+    if let Some(patient) = kit.people().find(|patient| !roster.patients.iter().any(|known| known.id == **patient)) {
+        return Err(Ended::Failed(format!(
+            "patient {patient} is not in the roster; `vagt patient add {patient}` first"
+        )));
+    }
+    let authority = if password { None } else { Authority::open(&config.data).ok() };
+    let before = roster.kits.into_iter().find(|known| known.id == kit.id);
+    let same = before.as_ref().filter(|before| before.patient == kit.patient && before.patients == kit.patients);
+    kit.since = same.and_then(|before| before.since);
+    // One that was revoked comes back when it has enrolled, not before.
+    kit.revoked = authority.is_some() && before.is_some_and(|before| before.revoked);
+    match authority {
+        Some(authority) => {
+            not_in_file(&config, &kit.id)?;
+            let id = kit.id.clone();
+            put_roster(&store, kit).await?;
+            give_code(&store, &authority, &id, json).await
+        }
+        None => {
+            let secret = secret::new();
+            kit.secret_sha256 = hex(&Sha256::digest(secret.as_bytes()));
+            let (id, people) = (kit.id.clone(), people(&kit));
+            put(&store, Roster { patients: Vec::new(), kits: vec![kit.clone()] }).await?;
+            tell_password(&id, &kit, &people, &secret, json)
+        }
+    }
+}
+
+fn people(kit: &Kit) -> String {
+    kit.people().map(PatientId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn tell_password(id: &KitId, kit: &Kit, people: &str, secret: &str, json: bool) -> Result<(), Ended> {
+    let mut out = out();
+    if json {
+        let line = json!({ "kit": id, "patient": kit.patient, "patients": kit.patients, "user": id, "password": secret });
+        json_line(&mut out, &line)?;
+    } else {
+        writeln!(out, "{id} is given to {people}. Its user name is {id}, its password (shown this once):\n{secret}")?;
+    }
+    Ok(out.flush()?)
+}
+
+async fn renew(id: &KitId, json: bool, place: &Where) -> Result<(), Ended> {
+    let (config, path) = place.open()?;
+    let authority = Authority::open(&config.data).map_err(|error| Ended::Failed(error.to_string()))?;
+    let store = Sqlite::open(&path).await.map_err(failed)?;
+    known(&store, id).await?;
+    not_in_file(&config, id)?;
+    give_code(&store, &authority, id, json).await
+}
+
+/// A kit whose secret stands in the roster file would get that one back with the next start.
+fn not_in_file(config: &Config, id: &KitId) -> Result<(), Ended> {
+    let Some(file) = &config.roster else { return Ok(()) };
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let roster: Roster = toml::from_str(&text).unwrap_or_default();
+    if roster.kits.iter().any(|kit| kit.id == *id && !kit.secret_sha256.is_empty()) {
+        return Err(Ended::Failed(format!(
+            "{}: kit {id} has a secret_sha256 there, which would take the place of what it enrols with: take that line out first",
+            file.display()
+        )));
+    }
+    Ok(())
+}
+
+async fn give_code(store: &Sqlite, authority: &Authority, id: &KitId, json: bool) -> Result<(), Ended> {
+    let code = authority.code();
+    let expires_at = clock::now() + SignedDuration::from_hours(24 * CODE_DAYS);
+    let enrolment = Enrolment { kit: id.clone(), code_sha256: hash_of(&code), expires_at, secret_sha256: None };
+    let put = store.put_enrolment(&enrolment).await;
+    store.close().await;
+    put.map_err(failed)?;
+    let mut out = out();
+    if json {
+        json_line(&mut out, &json!({ "kit": id, "code": code.to_string(), "expires_at": expires_at }))?;
+    } else {
+        writeln!(out, "{id} enrols with this code, once, until {expires_at} (shown this once):\n{code}")?;
+    }
+    Ok(out.flush()?)
+}
+
+async fn revoke(id: &KitId, place: &Where) -> Result<(), Ended> {
+    let (_, path) = place.open()?;
+    let store = Sqlite::open(&path).await.map_err(failed)?;
+    let mut kit = known(&store, id).await?;
+    kit.revoked = true;
+    // A code that was given out meanwhile is good for nothing: this one has ended already.
+    let now = clock::now();
+    let nothing = Enrolment { kit: id.clone(), code_sha256: secret::new(), expires_at: now, secret_sha256: None };
+    store.put_enrolment(&nothing).await.map_err(failed)?;
+    put(&store, Roster { patients: Vec::new(), kits: vec![kit] }).await
+}
+
+async fn known(store: &Sqlite, id: &KitId) -> Result<Kit, Ended> {
+    let kits = store.roster().await.map_err(failed)?.kits;
+    kits.into_iter()
+        .find(|known| known.id == *id)
+        .ok_or_else(|| Ended::Failed(format!("kit {id} is not in the roster")))
+}
+
+async fn put_roster(store: &Sqlite, kit: Kit) -> Result<(), Ended> {
+    store.put_roster(&Roster { patients: Vec::new(), kits: vec![kit] }, clock::now()).await.map_err(failed)
+}
+
+/// A schedule as a file.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Schedule {
+    due: Vec<wire::Due>,
+}
+
+fn asked(what: What, said: Option<String>, vital: Option<Vital>) -> Result<Ask, Ended> {
+    let name = what.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let ask = Ask { command: name, vital, ..Ask::default() };
+    match (what, said) {
+        (What::Schedule, None) => Err(Ended::Usage("schedule wants a file, found none".to_owned())),
+        (What::Schedule, Some(file)) => {
+            let text = fs::read_to_string(PathBuf::from(&file)).map_err(|e| Ended::Failed(format!("{file}: {e}")))?;
+            let schedule: Schedule = toml::from_str(&text).map_err(|error| {
+                Ended::Failed(super::config::problem::Problem::from_toml(&text, &error).sentence(&file))
+            })?;
+            Ok(Ask { schedule: Some(schedule.due), ..ask })
+        }
+        (_, text) => Ok(Ask { text, ..ask }),
+    }
+}
+
+async fn command(id: &KitId, asked: Ask, by: Option<&str>, place: &Where) -> Result<(), Ended> {
+    let (_, path) = place.open()?;
+    let store = Sqlite::open(&path).await.map_err(failed)?;
+    let kit = known(&store, id).await?;
+    let kept = ask(&store, &kit, asked, by, clock::now()).await;
+    store.close().await;
+    let mut out = out();
+    json_line(&mut out, &kept.map_err(|error| Ended::Failed(error.to_string()))?)?;
+    Ok(out.flush()?)
+}
+
+/// Commands of one kit that are listed.
+const COMMANDS_LISTED_MAX: u32 = 100;
+
+async fn commands(id: &KitId, place: &Where) -> Result<(), Ended> {
+    let (_, path) = place.open()?;
+    let store = Sqlite::open_read_only(&path).await.map_err(failed)?;
+    let mut out = out();
+    for state in store.commands_of(id, COMMANDS_LISTED_MAX).await.map_err(failed)? {
+        json_line(&mut out, &state)?;
+    }
+    Ok(out.flush()?)
+}
