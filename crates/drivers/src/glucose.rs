@@ -10,8 +10,8 @@
 //! 2A51 feature u16: which bits of the status the meter can set
 //! ```
 //!
-//! A meter stores, and tells only what it is asked for over the record access control point, so `from_storage` would say nothing and isn't
-//! set. A person's time is the base time plus the offset: the base only ever runs. A context comes after its measurement and has its number;
+//! A meter stores, and tells only what it is asked for over the record access control point, so `from_storage` would say nothing, and is set
+//! only on a record that has no time of its own. A person's time is the base time plus the offset: the base only ever runs. A context comes after its measurement and has its number;
 //! what it says becomes flags of the reading, which waits for it. A measurement of control solution is of nobody's blood, and is refused.
 //! kg/L become mg/dL and mol/L become mmol/L by moving the decimal point. Source: Bluetooth SIG Glucose Service 1.0.1 and the GATT
 //! specification supplement.

@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, civil::DateTime};
 use uuid::Uuid;
+use vitals::Flag;
 
 use super::{CONTEXT, Context, FEATURE, Glucose, MEASUREMENT, WHAT, feature};
 use crate::{
@@ -46,7 +47,7 @@ impl Meter {
             self.download.understood(now, Some(Number::Short(read.number)));
             return Ok([waited, gatt::outputs(Err(of_nobody(&read)), bytes)].concat());
         }
-        self.waiting = Some((read.number, read.measured()));
+        self.waiting = Some((read.number, stored(read.measured())));
         self.sitting.heard(now);
         let said = if read.context_follows { Vec::new() } else { self.say_waiting(now) };
         Ok([waited, said].concat())
@@ -74,6 +75,14 @@ impl Meter {
         self.download.understood(now, Some(Number::Short(number)));
         measured.into_iter().map(Output::Measured).collect()
     }
+}
+
+/// A meter tells only what it has stored. That needs no saying, except where no time says so.
+fn stored(mut measured: Vec<Measured>) -> Vec<Measured> {
+    for one in measured.iter_mut().filter(|one| one.device_time.is_none()) {
+        one.flags.push(Flag::FROM_STORAGE);
+    }
+    measured
 }
 
 fn of_nobody(read: &Glucose) -> DecodeError {
@@ -170,6 +179,13 @@ mod tests {
         spoilt.value(CONTROL_POINT, "06000101").kept().gives("");
         let mut refused = reporting("06000402");
         refused.value(CONTROL_POINT, "06000108").gives("! record access: answer to a report is 0x08, want 1, success");
+    }
+
+    #[test]
+    fn a_record_without_a_time_says_that_it_was_stored() {
+        reporting("05000100")
+            .value(MEASUREMENT, "020100000000000000005ab011")
+            .gives("glucose 90 mg/dL specimen_capillary_blood site_finger from_storage");
     }
 
     #[test]
