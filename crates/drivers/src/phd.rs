@@ -73,14 +73,19 @@ pub const DRIVER: Driver = Driver {
 /// it must be of; of objects that stay unknown nothing is said.
 fn decode(_channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let stream = frames.concat();
-    let (mut rest, mut known, mut measured) = (&stream[..], Known::default(), Vec::new());
-    while !rest.is_empty() {
-        let need = apdu::len(rest)?.unwrap_or(apdu::HEADER_BYTES);
-        let Some((whole, after)) = rest.split_at_checked(need) else {
-            return Err(DecodeError::Length { what: apdu::WHAT, said: need, found: rest.len() });
+    let (mut at, mut known, mut measured) = (0, Known::default(), Vec::new());
+    while at < stream.len() {
+        let need = match apdu::len(&stream[at..]) {
+            Ok(need) => at + need.unwrap_or(apdu::HEADER_BYTES),
+            // what follows an APDU and begins none belongs to it
+            Err(_) if at > 0 => at,
+            Err(error) => return Err(error),
+        };
+        let Some(whole) = stream.get(at..need).filter(|whole| !whole.is_empty()) else {
+            return Err(DecodeError::Length { what: apdu::WHAT, said: need, found: stream.len() });
         };
         measured.extend(known.hear(&apdu::Apdu::parse(whole)?)?);
-        rest = after;
+        at = need;
     }
     Ok(measured)
 }

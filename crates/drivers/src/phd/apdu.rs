@@ -148,7 +148,7 @@ pub struct Action<'a> {
 /// # Errors
 /// When no APDU begins like this.
 pub fn len(begin: &[u8]) -> Result<Option<usize>, DecodeError> {
-    let Some((choice, rest)) = begin.split_first_chunk::<2>() else { return check_first(begin) };
+    let Some((choice, rest)) = begin.split_first_chunk::<2>() else { return Ok(None) };
     let choice = u16::from_be_bytes(*choice);
     let (least, most) = limits(choice)?;
     let Some((said, body)) = rest.split_first_chunk::<2>() else { return Ok(None) };
@@ -163,13 +163,6 @@ pub fn len(begin: &[u8]) -> Result<Option<usize>, DecodeError> {
         }
     }
     Ok(Some(HEADER_BYTES + said))
-}
-
-fn check_first(begin: &[u8]) -> Result<Option<usize>, DecodeError> {
-    match begin.first() {
-        Some(first) if !(0xe2..=0xe7).contains(first) => limits(u16::from(*first) << 8).map(|_| None),
-        _ => Ok(None),
-    }
 }
 
 /// The least body and the longest APDU of a choice.

@@ -133,8 +133,8 @@ impl Manager {
         let mut outputs = Vec::new();
         while let Some(bytes) = self.stream.next(late, &mut outputs) {
             outputs.extend(self.hear(now, &bytes));
+            outputs.extend(self.ask_next(now));
         }
-        outputs.extend(self.ask_next(now));
         outputs
     }
 
@@ -500,6 +500,7 @@ impl Session for Manager {
         let late = self.stream.rest_until().is_some_and(|until| until <= now);
         let mut outputs = self.give_up(now);
         outputs.extend(self.read(now, late));
+        outputs.extend(self.ask_next(now));
         outputs.extend(self.settle.timed_out(now));
         outputs.extend(self.sitting.end_if_due(now));
         outputs
@@ -522,3 +523,6 @@ impl Session for Manager {
         self.stream.heard.understands()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,10 +77,15 @@ impl Stream {
         }
     }
 
-    /// Nothing more comes.
+    /// Nothing more comes: the rest of an APDU is missing for ever.
     pub fn close(&mut self, outputs: &mut Vec<Output>) {
-        self.bytes.clear();
         self.refuse_noise(outputs);
+        let bytes = std::mem::take(&mut self.bytes);
+        if !bytes.is_empty() {
+            let need = apdu::len(&bytes).ok().flatten().unwrap_or(apdu::HEADER_BYTES);
+            let error = DecodeError::Incomplete { what: apdu::WHAT, found: bytes.len(), need };
+            outputs.push(Output::Refused { error, bytes });
+        }
     }
 }
 
@@ -122,5 +127,21 @@ mod tests {
         stream.push(Timestamp::UNIX_EPOCH, &[0xe7, 0, 0xff, 0xff, 0xff, 0xfd]);
         assert_eq!(next(&mut stream, false), (None, 0));
         assert!(stream.bytes.is_empty() && stream.bytes.capacity() < 64);
+    }
+
+    #[test]
+    fn a_flood_is_never_more_than_one_apdu() {
+        let mut stream = Stream::default();
+        let begin = [0xe7, 0, 0xfb, 0xfc, 0xfb, 0xfa];
+        let mut read = 0;
+        for piece in begin.iter().chain(&[0xe7; 200_000]).copied().collect::<Vec<u8>>().chunks(1000) {
+            stream.push(Timestamp::UNIX_EPOCH, piece);
+            let mut outputs = Vec::new();
+            while let Some(apdu) = stream.next(false, &mut outputs) {
+                read += apdu.len();
+            }
+            assert!(stream.bytes.len() <= apdu::APDU_BYTES_MAX && stream.noise.len() < NOISE_BYTES_MAX);
+        }
+        assert_eq!(read, apdu::APDU_BYTES_MAX);
     }
 }
