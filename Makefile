@@ -46,7 +46,7 @@ $(DIST)/.built: $(addprefix crates/desk/assets/,package.json package-lock.json b
 	touch $@
 
 build: assets
-	cargo build --workspace --bins
+	cargo build --workspace --bins --example kiosk
 
 check: assets
 	cargo fmt --all --check

@@ -1,37 +1,59 @@
-// A home: a private D-Bus, a simulated pulse oximeter that plays `org.bluez` on it, and the real `vagt-edge` beside them.
-import { existsSync, writeFileSync } from 'node:fs';
+// A home: a private D-Bus, simulated devices that play `org.bluez` on it, and the real `vagt-edge` beside them, with or without its page.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { debian, ours, until } from './programs.mjs';
 
-// Starts one in the clinic's folder; it ends with the clinic. `measure` has the oximeter measure.
-export async function home(clinic, who) {
+const DRIVERS = { oximeter: 'gatt-plx', thermometer: 'gatt-thermometer', cuff: 'gatt-blood-pressure', scale: 'gatt-weight' };
+
+// Starts one in the clinic's folder; it ends with the clinic. `measure` has the oximeter measure, `tell` commands any device. With `kiosk`, the kit
+// has its page, at `kiosk` of what is given back; `config` is put at the head of the kit's configuration.
+export async function home(clinic, who, { devices: kinds = ['oximeter'], kiosk = false, config = '' } = {}) {
   debian('dbus-daemon', 'dbus');
   const address = `unix:path=${clinic.path('bus')}`;
   clinic.run(ours('firmware-sim'), ['bus', '--end-with-stdin', '--dir', clinic.folder], 'bus.log');
   await until('the private bus', () => existsSync(clinic.path('bus')));
-  const args = ['home', '--person', 'stable', '--seed', '7', '--bus', address, '--serial', clinic.folder, '--devices', 'oximeter',
+  const args = ['home', '--person', 'stable', '--seed', '7', '--bus', address, '--serial', clinic.folder, '--devices', kinds.join(','),
     '--history-days', '0', '--live', 'off', '--json', '--end-with-stdin'];
   const devices = clinic.run(ours('firmware-sim'), args, 'devices.log');
   const ready = await devices.json((line) => line.event === 'ready');
-  writeFileSync(clinic.path('edge.toml'), edge(clinic, who, ready.devices[0].address));
-  clinic.run(ours('vagt-edge'), ['run', '--config', clinic.path('edge.toml')], 'edge.log', { DBUS_SYSTEM_BUS_ADDRESS: address, RUST_LOG: 'info' });
-  return {
-    measure: (spo2, pulse) => {
-      devices.tell(JSON.stringify({ measure: 'oximeter', spo2, pulse }));
-      return devices.json((line) => line.event === 'measured');
+  const port = kiosk ? await freePort() : null;
+  writeFileSync(clinic.path('edge.toml'), edge(clinic, who, ready.devices, config, port));
+  const start = () => clinic.run(ours('vagt-edge'), ['run', '--config', clinic.path('edge.toml')], 'edge.log', { DBUS_SYSTEM_BUS_ADDRESS: address, RUST_LOG: 'info' });
+  const said = {
+    kit: start(),
+    kiosk: port && `http://127.0.0.1:${port}`,
+    start: () => { said.kit = start(); },
+    log: () => readFileSync(clinic.path('edge.log'), 'utf8'),
+    tell: (command) => {
+      devices.tell(JSON.stringify(command));
+      return devices.json((line) => line.event === 'measured' || line.event === 'fault');
     },
+    measure: (spo2, pulse) => said.tell({ measure: 'oximeter', spo2, pulse }),
   };
+  if (port) await until(() => `the kit's page\n${said.log()}`, () => fetch(said.kiosk).then((answer) => answer.ok, () => false));
+  return said;
 }
 
-const edge = (clinic, { kit, secret }, address) => `# The kit of a simulated home.
+// A port that is free now.
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+const edge = (clinic, { kit, secret }, devices, config, port) => `# The kit of a simulated home.
 kit = "${kit}"
 zone = "Europe/Copenhagen"
 data_dir = "edge-data"
-[broker]
+${config}
+${port ? `[kiosk]\nlisten = "127.0.0.1:${port}"\nphone = "12 34 56 78"\n` : ''}[broker]
 host = "127.0.0.1"
 port = ${clinic.mqttPort}
 secret = "${secret}"
 keep_alive_seconds = 5
-[[device]]
-driver = "gatt-plx"
-address = "${address}"
-`;
+${devices.map(({ device, address }) => `[[device]]\ndriver = "${DRIVERS[device]}"\naddress = "${address}"\n`).join('')}`;

@@ -10,12 +10,15 @@ import { fileURLToPath } from 'node:url';
 export const SOON_MS = 60_000;
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
-// One of our programs, as `cargo build --workspace --bins` made it.
+// One of our programs, as `cargo build --workspace --bins --example kiosk` made it.
 export function ours(name) {
   const program = path.join(process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target'), 'debug', name);
-  if (!existsSync(program)) throw new Error(`${program} is missing: run cargo build --workspace --bins (make test does)`);
+  if (!existsSync(program)) throw new Error(`${program} is missing: run cargo build --workspace --bins --example kiosk (make test does)`);
   return program;
 }
+
+// An example, as the same command made it.
+export const example = (name) => ours(path.join('examples', name));
 
 // A file of this repository.
 export const file = (name) => path.join(ROOT, name);

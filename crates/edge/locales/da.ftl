@@ -122,7 +122,6 @@ seen-by = set af { $by } { $when }
 next = Videre
 back = Tilbage
 skip = Spring over
-skip-question = Spring spørgsmålet over
 later = Senere
 leave = Jeg er færdig
 yes = Ja

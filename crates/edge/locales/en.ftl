@@ -122,7 +122,6 @@ seen-by = seen by { $by } { $when }
 next = Go on
 back = Back
 skip = Skip
-skip-question = Skip the question
 later = Later
 leave = I am done
 yes = Yes

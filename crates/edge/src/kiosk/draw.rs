@@ -221,6 +221,11 @@ impl Sheet<'_> {
         self.view.notes.contains(&Note::Offline) || self.say.now.duration_since(at) > CALL_HELD_UP
     }
 
+    /// At a station it has to be somebody who calls.
+    fn can_call(&self) -> bool {
+        !self.view.station || self.view.person.is_some()
+    }
+
     fn is_calling(&self) -> bool {
         self.view.call != Call::Idle
     }
@@ -230,11 +235,7 @@ impl Sheet<'_> {
     }
 
     fn skip_said(&self) -> String {
-        self.t(match self.view.page {
-            Page::Question { .. } => "skip-question",
-            Page::Message { .. } => "later",
-            _ => "skip",
-        })
+        self.t(if matches!(self.view.page, Page::Message { .. }) { "later" } else { "skip" })
     }
 
     fn call_button(&self) -> String {
