@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::{
-    bluez::call::Tuning,
+    bluez::{Trials, call::Tuning},
     clock::DeviceClock,
     devices::{BleModel, Identity, Kind},
     home::Options,
@@ -42,7 +42,7 @@ Commands on standard input, one JSON object a line:
   {"measure":"oximeter","spo2":82,"pulse":118}       one measurement now; values left out are the story's
   {"measure":"oximeter","spo2":90,"seconds":10}      also as a continuous measurement, to whoever subscribes to it
   {"measure":"cuff","systolic":150,"diastolic":90,"pulse":80}  also thermometer: temperature; scale: weight; nonin: spo2, pulse;
-                                                      spirometer: fev1, fvc, fev6 (L), pef (L/s); oximeters: "low_perfusion":true
+                                                      phd-scale: weight; spirometer, peak-flow: fev1, fvc, fev6 (L), pef (L/s); oximeters: "low_perfusion":true
   {"fault":"disconnect","device":"oximeter"}          the link is lost, now or after the next value
   {"fault":"disconnect_mid_frame","device":"cuff"}    half a frame, then the link is lost
   {"fault":"garbage","device":"nonin"}                bytes that mean nothing
@@ -51,6 +51,8 @@ Commands on standard input, one JSON object a line:
   {"fault":"refuse_writes","device":"cuff"}           Bluetooth writes are refused (until clear)
   {"fault":"clock","device":"cuff","offset_seconds":-3600}   the device's clock is wrong
   {"fault":"clock_lost","device":"oximeter"}          the clock starts at 2017-01-01, "not set", until the host sets it
+  {"fault":"refused_first","device":"phd-scale"}      20601: the next association is asked for wrongly, and refused
+  {"fault":"unconfirmed","device":"phd-scale"}        20601: the next configuration is told against the rules
   {"fault":"unplug","device":"nonin"}                 out of reach; then {"fault":"replug",...} or {"fault":"clear",...}
   {"quit":true}
 
@@ -178,7 +180,7 @@ pub struct HomeArgs {
     /// The D-Bus on which to play org.bluez, e.g. unix:path=/tmp/home-7/bus (one home to a bus).
     #[arg(long)]
     bus: Option<String>,
-    /// The folder in which the serial ports appear: DIR/nonin, DIR/sp10.
+    /// The folder in which the serial ports appear: DIR/nonin, DIR/sp10, DIR/phd-scale, DIR/peak-flow.
     #[arg(long)]
     serial: Option<PathBuf>,
     /// Which devices, separated by commas; all that the given links can carry when left out.
@@ -202,6 +204,12 @@ pub struct HomeArgs {
     /// Seconds for which a Bluetooth device advertises after a measurement; then it rests 15 s and tries again while it holds records.
     #[arg(long, default_value_t = 60.0)]
     advertise_seconds: f64,
+    /// The Bluetooth devices let nobody subscribe before they are bonded with, with these six digits.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=999_999))]
+    passkey: Option<u32>,
+    /// The Bluetooth adapter hangs: it does not discover until it is switched off and on.
+    #[arg(long)]
+    hung_adapter: bool,
     /// End when standard input is closed.
     #[arg(long)]
     pub end_with_stdin: bool,
@@ -239,6 +247,7 @@ impl HomeArgs {
             live: self.live == Live::On,
             zone,
             tuning: Tuning { advertise_for, ..Tuning::default() },
+            trials: Trials { passkey: self.passkey, hung_adapter: self.hung_adapter },
         })
     }
 }
@@ -291,7 +300,11 @@ mod tests {
             home("--bus unix:path=/x").unwrap().kinds,
             [Kind::Oximeter, Kind::Thermometer, Kind::Cuff, Kind::Scale]
         );
-        assert_eq!(home("--serial /x").unwrap().kinds, [Kind::Nonin, Kind::Spirometer]);
+        assert_eq!(
+            home("--serial /x").unwrap().kinds,
+            [Kind::Nonin, Kind::Spirometer, Kind::PhdScale, Kind::PeakFlow]
+        );
+        assert_eq!(home("--serial /x --devices peak-flow").unwrap().kinds, [Kind::PeakFlow]);
         assert_eq!(home("--serial /x --devices nonin").unwrap().kinds, [Kind::Nonin]);
         assert!(!home("--serial /x --script none").unwrap().live);
         assert!(!home("--serial /x --live off").unwrap().live);

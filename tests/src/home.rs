@@ -19,6 +19,8 @@ pub struct Home {
     sim: Running,
     edge: Option<Running>,
     devices: Vec<Value>,
+    /// What the kit's configuration says of every device besides.
+    said: String,
     _bus: Running,
 }
 
@@ -38,6 +40,14 @@ impl Home {
     /// # Errors
     /// When something does not start.
     pub async fn without_kit(login: &KitLogin, devices: &str, history_days: u32) -> Result<Self> {
+        Self::with_trials(login, devices, history_days, &[]).await
+    }
+
+    /// The same, with more arguments of `firmware-sim home`.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn with_trials(login: &KitLogin, devices: &str, history_days: u32, trials: &[&str]) -> Result<Self> {
         debian("dbus-daemon", "dbus")?;
         let folder = tempfile::tempdir()?;
         let path = folder.path().to_str().context("UTF-8")?.to_owned();
@@ -49,7 +59,7 @@ impl Home {
             sleep(Duration::from_millis(20)).await;
         }
         let (address, days) = (format!("unix:path={path}/bus"), history_days.to_string());
-        let args = [
+        let mut args = vec![
             "home",
             "--person",
             "stable",
@@ -68,10 +78,12 @@ impl Home {
             "--json",
             "--end-with-stdin",
         ];
+        args.extend(trials);
         let mut sim = Running::start(&ours("firmware-sim")?, &args, &[], &log)?;
         let ready = sim.line_where(|line| line["event"] == "ready").await?;
         let devices = ready["devices"].as_array().context("devices")?.clone();
-        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, _bus: bus })
+        let said = String::new();
+        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, said, _bus: bus })
     }
 
     /// Starts the kit (again).
@@ -86,6 +98,47 @@ impl Home {
         let env = [("DBUS_SYSTEM_BUS_ADDRESS", bus.as_str()), ("RUST_LOG", "info")];
         self.edge = Some(Running::start(&ours("vagt-edge")?, &args, &env, &self.path("edge.log"))?);
         Ok(())
+    }
+
+    /// Has the kit's configuration say this of every device too, from the next start on.
+    pub fn say_of_devices(&mut self, lines: &str) {
+        self.said = lines.to_owned();
+    }
+
+    /// Leaves the devices out of the kit's configuration; returns what was known of them.
+    pub fn forget_devices(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.devices)
+    }
+
+    /// Runs a command of `vagt-edge` in this home, and returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub async fn edge_command(&self, args: &[&str]) -> Result<String> {
+        let bus = format!("unix:path={}", self.path("bus").display());
+        let mut command = tokio::process::Command::new(ours("vagt-edge")?);
+        let output = command.args(args).env("DBUS_SYSTEM_BUS_ADDRESS", bus).output().await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "vagt-edge {args:?}: {said}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The same, for a kit that enrols first: its configuration holds its devices and a clinic that is not there. Gives what it says.
+    ///
+    /// # Errors
+    /// When it is refused, or can't be started.
+    pub async fn enrol_and_start(&mut self, code: &str, clinic: &str) -> Result<Value> {
+        let config = self.path("edge.toml");
+        fs::write(&config, self.edge_config(1)?)?;
+        let folder = self.folder.path().to_str().context("UTF-8")?.to_owned();
+        let args = ["enrol", code, "--clinic", clinic, "--out", &folder, "--json"];
+        let mut enrol = Running::start(&ours("vagt-edge")?, &args, &[], &self.path("enrol.log"))?;
+        let said = enrol.line_where(|line| line["kit"].is_string()).await.with_context(|| self.log())?;
+        let bus = format!("unix:path={}", self.path("bus").display());
+        let args = ["run", "--config", config.to_str().context("UTF-8")?];
+        let env = [("DBUS_SYSTEM_BUS_ADDRESS", bus.as_str()), ("RUST_LOG", "info")];
+        self.edge = Some(Running::start(&ours("vagt-edge")?, &args, &env, &self.path("edge.log"))?);
+        Ok(said)
     }
 
     /// `kill -9` of the kit.
@@ -131,7 +184,7 @@ impl Home {
     #[must_use]
     pub fn log(&self) -> String {
         let read = |name| fs::read_to_string(self.path(name)).unwrap_or_default();
-        format!("--- edge\n{}\n--- devices\n{}", read("edge.log"), read("sim.log"))
+        format!("--- enrol\n{}\n--- edge\n{}\n--- devices\n{}", read("enrol.log"), read("edge.log"), read("sim.log"))
     }
 
     fn edge_config(&self, mqtt_port: u16) -> Result<String> {
@@ -149,11 +202,12 @@ impl Home {
                 "scale" => ("gatt-weight", "address"),
                 "nonin" => ("nonin-df2", "path"),
                 "spirometer" => ("contec-sp10", "path"),
+                "phd-scale" | "peak-flow" => ("phd-20601", "path"),
                 other => bail!("no driver for {other}"),
             };
             let field = if link == "address" { "address" } else { "port" };
             let at = device[field].as_str().with_context(|| format!("{field} in {device}"))?;
-            writeln!(text, "[[device]]\ndriver = \"{driver}\"\n{link} = \"{at}\"")?;
+            writeln!(text, "[[device]]\ndriver = \"{driver}\"\n{link} = \"{at}\"\n{}", self.said)?;
         }
         Ok(text)
     }

@@ -6,9 +6,15 @@ mod ble;
 mod bluezoo;
 #[path = "system/clients.rs"]
 mod clients;
+#[path = "system/commands.rs"]
+mod commands;
+#[path = "system/enrol.rs"]
+mod enrol;
 #[path = "system/faults.rs"]
 mod faults;
 #[path = "system/kill.rs"]
 mod kill;
+#[path = "system/radio.rs"]
+mod radio;
 #[path = "system/serial.rs"]
 mod serial;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use edge::{agent, config};
+use edge::{agent, config, enlist};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -42,6 +42,22 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Exchange a one-time code from the clinic for this kit's own credentials.
+    Enrol {
+        /// The code, as the clinic gave it: seven groups of four.
+        code: String,
+        /// The clinic, e.g. https://vagt.clinic.example:8443.
+        #[arg(long)]
+        clinic: String,
+        /// The folder of edge.toml. One that is there is completed, with its comments and devices kept.
+        #[arg(long, default_value = "/etc/vagt")]
+        out: PathBuf,
+    },
+    /// Add a device to the configuration, or list its devices. A running agent takes on the change by itself.
+    Device {
+        #[command(subcommand)]
+        command: DeviceCommand,
+    },
     /// List devices in range and serial ports, with the driver that would take each.
     Scan {
         /// How long to listen for Bluetooth devices, in seconds.
@@ -50,6 +66,27 @@ enum Command {
         /// The Bluetooth adapter, e.g. hci0; the first one if left out.
         #[arg(long)]
         adapter: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+enum DeviceCommand {
+    /// Add a device.
+    Add {
+        #[command(flatten)]
+        device: Box<enlist::NewDevice>,
+        /// The kit's configuration.
+        #[arg(long)]
+        config: PathBuf,
+        /// How long to listen for a Bluetooth device whose driver is not given, in seconds.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=300))]
+        seconds: u64,
+    },
+    /// List the devices of the configuration.
+    List {
+        /// The kit's configuration.
+        #[arg(long)]
+        config: PathBuf,
     },
 }
 
@@ -62,6 +99,11 @@ fn main() -> ExitCode {
             Command::Run { config } => run(&config).await,
             Command::Check { config } => check(&config, cli.json),
             Command::Schema => schema(),
+            Command::Enrol { code, clinic, out } => edge::enrol::run(&code, &clinic, &out, cli.json).await,
+            Command::Device { command: DeviceCommand::Add { device, config, seconds } } => {
+                enlist::add(&config, *device, seconds, cli.json).await
+            }
+            Command::Device { command: DeviceCommand::List { config } } => enlist::list(&config, cli.json),
             Command::Scan { seconds, adapter } => edge::scan::run(seconds, adapter, cli.json).await,
         }
     });

@@ -96,11 +96,7 @@ fn on_serial(links: &BTreeMap<PathBuf, PathBuf>) -> Vec<Found> {
     ports.into_iter().map(|port| of_port(port, links, drivers.clone())).collect()
 }
 
-fn of_port(
-    port: serialport::SerialPortInfo,
-    links: &BTreeMap<PathBuf, PathBuf>,
-    drivers: Vec<&'static str>,
-) -> Found {
+fn of_port(port: serialport::SerialPortInfo, links: &BTreeMap<PathBuf, PathBuf>, drivers: Vec<&'static str>) -> Found {
     let at = links.get(Path::new(&port.port_name)).map_or(port.port_name, |link| link.display().to_string());
     let SerialPortType::UsbPort(usb) = port.port_type else {
         return Found { link: "serial", at, name: None, rssi: None, usb: None, usb_serial: None, drivers };

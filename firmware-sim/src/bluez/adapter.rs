@@ -13,7 +13,7 @@ use tokio::sync::mpsc::WeakSender;
 use uuid::Uuid;
 use zbus::{Connection, ObjectPath, OwnedVariant, fdo::DBusProxy, interface, message::Header};
 
-use super::{BluezError, call::Call};
+use super::{BluezError, Trials, agent::Agents, call::Call};
 
 /// Where the adapter is.
 pub const PATH: &str = "/org/bluez/hci0";
@@ -27,12 +27,25 @@ const CLIENTS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub struct AdapterState {
     powered: AtomicBool,
+    hung: AtomicBool,
+    passkey: Option<u32>,
+    pub(super) agents: Agents,
     discovering: Mutex<HashMap<String, Vec<Uuid>>>,
     filters: Mutex<HashMap<String, Vec<Uuid>>>,
     devices: Mutex<Vec<WeakSender<Call>>>,
 }
 
 impl AdapterState {
+    pub(super) fn new(trials: Trials) -> Self {
+        Self { hung: AtomicBool::new(trials.hung_adapter), passkey: trials.passkey, ..Self::default() }
+    }
+
+    /// What the devices want to be bonded with.
+    #[must_use]
+    pub fn passkey(&self) -> Option<u32> {
+        self.passkey
+    }
+
     /// Whether some client wants to hear of a device that advertises `service`.
     #[must_use]
     pub fn hears(&self, service: Uuid) -> bool {
@@ -47,6 +60,7 @@ impl AdapterState {
     async fn client_gone(&self, client: &str) {
         self.discovering.lock().expect("no holder panics").remove(client);
         self.filters.lock().expect("no holder panics").remove(client);
+        self.agents.forget(client);
         let devices: Vec<_> =
             self.devices.lock().expect("no holder panics").iter().filter_map(WeakSender::upgrade).collect();
         for device in devices {
@@ -112,6 +126,9 @@ impl Adapter {
         #[zbus(signal_emitter)] emitter: zbus::object_server::SignalEmitter<'_>,
     ) -> Result<(), BluezError> {
         let client = caller(&header);
+        if self.state.hung.load(Ordering::Relaxed) {
+            return Err(BluezError::Failed("Operation failed".into()));
+        }
         {
             let filter = self.state.filters.lock().expect("no holder panics").get(&client).cloned().unwrap_or_default();
             let mut discovering = self.state.discovering.lock().expect("no holder panics");
@@ -178,6 +195,10 @@ impl Adapter {
 
     #[zbus(property)]
     fn set_powered(&self, powered: bool) {
+        if !powered {
+            self.state.hung.store(false, Ordering::Relaxed);
+            self.state.discovering.lock().expect("no holder panics").clear();
+        }
         self.state.powered.store(powered, Ordering::Relaxed);
     }
 

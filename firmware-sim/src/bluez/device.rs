@@ -3,20 +3,28 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc::WeakSender, oneshot};
-use zbus::{ObjectPath, OwnedObjectPath, interface};
+use zbus::{
+    Connection, ObjectPath, OwnedObjectPath, interface, message::Header, object_server::SignalEmitter,
+};
 
-use super::{BluezError, adapter, call::Call, radio::Shown};
+use super::{
+    BluezError,
+    adapter::{self, AdapterState, caller},
+    call::Call,
+    radio::Shown,
+};
 
 /// The D-Bus object.
 #[derive(Debug)]
 pub struct Device {
     shown: Arc<Shown>,
+    state: Arc<AdapterState>,
     calls: WeakSender<Call>,
 }
 
 impl Device {
-    pub(super) fn new(shown: Arc<Shown>, calls: WeakSender<Call>) -> Self {
-        Self { shown, calls }
+    pub(super) fn new(shown: Arc<Shown>, state: Arc<AdapterState>, calls: WeakSender<Call>) -> Self {
+        Self { shown, state, calls }
     }
 }
 
@@ -41,8 +49,23 @@ impl Device {
         ask(&self.calls, |reply| Call::Disconnect { reply }).await
     }
 
-    async fn pair(&self) -> Result<(), BluezError> {
-        Err(BluezError::NotSupported("simulated devices need no pairing".into()))
+    /// As BlueZ does, asks the agent of whoever wants the bond.
+    async fn pair(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> Result<(), BluezError> {
+        let wanted = self.state.passkey().ok_or_else(|| BluezError::NotSupported("it needs no pairing".into()))?;
+        if self.shown.paired() {
+            return Err(BluezError::AlreadyExists("Already Exists".into()));
+        }
+        let given = self.state.agents.passkey(connection, &caller(&header), emitter.path()).await?;
+        if given != wanted {
+            return Err(BluezError::AuthenticationFailed("Authentication Failed".into()));
+        }
+        self.shown.pair();
+        Ok(self.paired_changed(&emitter).await?)
     }
 
     #[zbus(property)]
@@ -67,17 +90,22 @@ impl Device {
 
     #[zbus(property)]
     fn paired(&self) -> bool {
-        false
+        self.shown.paired()
     }
 
     #[zbus(property)]
     fn bonded(&self) -> bool {
-        false
+        self.shown.paired()
     }
 
     #[zbus(property)]
     fn trusted(&self) -> bool {
-        false
+        self.shown.trusted()
+    }
+
+    #[zbus(property)]
+    fn set_trusted(&self, trusted: bool) {
+        self.shown.trust(trusted);
     }
 
     #[zbus(property)]

@@ -315,6 +315,11 @@ impl Firmware {
             drop(reply.send(Err(BluezError::NotConnected("Not Connected".into()))));
             return Ok(());
         }
+        if self.radio.wants_bond() {
+            let error = "Operation failed with ATT error: 0x05 (insufficient authentication)";
+            drop(reply.send(Err(BluezError::NotPermitted(error.into()))));
+            return Ok(());
+        }
         let done = live.subscribe(client);
         let ok = done.is_ok();
         drop(reply.send(done));
@@ -443,6 +448,7 @@ impl Firmware {
             Fault::DisconnectMidFrame => self.armed.cut_in_value = true,
             Fault::Garbage => self.armed.garbage = true,
             Fault::Truncate => self.armed.truncate = true,
+            Fault::RefusedFirst | Fault::Unconfirmed => {} // of IEEE 11073-20601 alone
             Fault::NeverResolve => self.armed.never_resolve = true,
             Fault::RefuseWrites => self.armed.refuse_writes = true,
             Fault::Clock { offset_seconds } => self.clock.put_off(jiff::SignedDuration::from_secs(offset_seconds)),

@@ -1,9 +1,10 @@
 //! Plays `org.bluez` on a private D-Bus: an adapter, devices and their GATT tree, so that a BlueZ client runs here unmodified.
 //!
-//! `adapter` is Adapter1, `device` Device1, `gatt` the service tree; `radio` is what a device's firmware can do to the bus, `firmware`
+//! `adapter` is Adapter1, `agent` AgentManager1, `device` Device1, `gatt` the service tree; `radio` is what a device's firmware can do to the bus, `firmware`
 //! the device itself (when it advertises, what it sends and when it hangs up), and `requests` what it answers.
 
 pub mod adapter;
+pub mod agent;
 pub mod call;
 pub mod device;
 pub mod firmware;
@@ -21,6 +22,7 @@ use zbus::{
 
 use self::{
     adapter::{Adapter, AdapterState},
+    agent::AgentManager,
     call::{Call, Tuning},
     firmware::Firmware,
     radio::Radio,
@@ -54,6 +56,10 @@ pub enum BluezError {
     NotPermitted(String),
     /// It is going on already.
     InProgress(String),
+    /// It is so already.
+    AlreadyExists(String),
+    /// The passkey was wrong, or nobody gave one.
+    AuthenticationFailed(String),
 }
 
 /// Why the bus could not be served.
@@ -72,6 +78,15 @@ pub enum StartError {
     },
 }
 
+/// What makes it harder than it has to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trials {
+    /// Every device wants to be bonded with, with this passkey, before it lets anybody subscribe.
+    pub passkey: Option<u32>,
+    /// The adapter hangs: it doesn't discover until it is switched off and on.
+    pub hung_adapter: bool,
+}
+
 /// A running `org.bluez`.
 #[derive(Debug)]
 pub struct Bluez {
@@ -84,8 +99,8 @@ impl Bluez {
     ///
     /// # Errors
     /// [`StartError`] when the bus can't be reached or somebody plays BlueZ there already.
-    pub async fn start(address: &str) -> Result<Self, StartError> {
-        let adapter = Arc::new(AdapterState::default());
+    pub async fn start(address: &str, trials: Trials) -> Result<Self, StartError> {
+        let adapter = Arc::new(AdapterState::new(trials));
         let refused = |source| StartError::Bus { address: address.to_owned(), source: Box::new(source) };
         let connection = serve(address, Arc::clone(&adapter)).await.map_err(refused)?;
         adapter::forget_lost_clients(&connection, &adapter).await.map_err(refused)?;
@@ -112,7 +127,8 @@ impl Bluez {
 
 async fn serve(address: &str, state: Arc<AdapterState>) -> zbus::Result<Connection> {
     let builder = connection::Builder::address(address);
-    let connection = builder.serve_at("/", ObjectManager).serve_at(adapter::PATH, Adapter::new(state)).build().await?;
+    let builder = builder.serve_at("/", ObjectManager).serve_at(adapter::PATH, Adapter::new(Arc::clone(&state)));
+    let connection = builder.serve_at(agent::PATH, AgentManager::new(state)).build().await?;
     // whoever comes second must not wait in the bus's queue for the first to end
     connection.request_name_with_flags(BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await?;
     Ok(connection)

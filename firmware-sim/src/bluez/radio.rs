@@ -29,6 +29,8 @@ pub struct Shown {
     pub name: String,
     connected: AtomicBool,
     resolved: AtomicBool,
+    paired: AtomicBool,
+    trusted: AtomicBool,
     rssi: Mutex<Option<i16>>,
     uuids: Mutex<Vec<Uuid>>,
 }
@@ -42,6 +44,26 @@ impl Shown {
     /// Whether its services are known.
     pub fn resolved(&self) -> bool {
         self.resolved.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a bond.
+    pub fn paired(&self) -> bool {
+        self.paired.load(Ordering::Relaxed)
+    }
+
+    /// There is a bond now.
+    pub fn pair(&self) {
+        self.paired.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody said that it can be trusted.
+    pub fn trusted(&self) -> bool {
+        self.trusted.load(Ordering::Relaxed)
+    }
+
+    /// Somebody says so, or no longer.
+    pub fn trust(&self, trusted: bool) {
+        self.trusted.store(trusted, Ordering::Relaxed);
     }
 
     /// How strongly it was last heard, dBm.
@@ -85,6 +107,8 @@ impl Radio {
             name: identity.name.clone(),
             connected: AtomicBool::new(false),
             resolved: AtomicBool::new(false),
+            paired: AtomicBool::new(false),
+            trusted: AtomicBool::new(false),
             rssi: Mutex::new(None),
             uuids: Mutex::new(vec![model.service]),
         };
@@ -107,6 +131,11 @@ impl Radio {
         self.shown.connected()
     }
 
+    /// Whether it lets nobody subscribe because there is no bond.
+    pub fn wants_bond(&self) -> bool {
+        self.adapter.passkey().is_some() && !self.shown.paired()
+    }
+
     /// Whether somebody listens to it.
     pub fn heard(&self) -> bool {
         self.adapter.hears(self.service)
@@ -122,7 +151,7 @@ impl Radio {
             return self.changed(&self.path, "org.bluez.Device1", &[("RSSI", rssi.into())]).await;
         }
         self.known = true;
-        let device = Device::new(Arc::clone(&self.shown), self.calls.clone());
+        let device = Device::new(Arc::clone(&self.shown), Arc::clone(&self.adapter), self.calls.clone());
         self.connection.object_server().at(self.path.as_str(), device).await?;
         Ok(())
     }

@@ -104,6 +104,8 @@ enum PlainFault {
     NeverResolve,
     RefuseWrites,
     ClockLost,
+    RefusedFirst,
+    Unconfirmed,
     #[serde(alias = "vanish")]
     Unplug,
     Replug,
@@ -120,6 +122,8 @@ impl From<PlainFault> for Fault {
             PlainFault::NeverResolve => Self::NeverResolve,
             PlainFault::RefuseWrites => Self::RefuseWrites,
             PlainFault::ClockLost => Self::ClockLost,
+            PlainFault::RefusedFirst => Self::RefusedFirst,
+            PlainFault::Unconfirmed => Self::Unconfirmed,
             PlainFault::Unplug => Self::Unplug,
             PlainFault::Replug => Self::Replug,
             PlainFault::Clear => Self::Clear,
@@ -165,8 +169,8 @@ pub fn measures(kind: Kind, body: &Body) -> bool {
         (Kind::Oximeter | Kind::Nonin, Body::Oxygen { .. })
             | (Kind::Thermometer, Body::Temperature { .. })
             | (Kind::Cuff, Body::Pressure { .. })
-            | (Kind::Scale, Body::Weight { .. })
-            | (Kind::Spirometer, Body::Spirometry { .. })
+            | (Kind::Scale | Kind::PhdScale, Body::Weight { .. })
+            | (Kind::Spirometer | Kind::PeakFlow, Body::Spirometry { .. })
     )
 }
 

@@ -25,6 +25,10 @@ pub enum Fault {
     },
     /// The device's clock starts again at 2017-01-01 and says that it was never set, until the host sets it.
     ClockLost,
+    /// IEEE 11073-20601: the next association is asked for by a protocol that no host has, and refused.
+    RefusedFirst,
+    /// IEEE 11073-20601: the next configuration is told without wanting it confirmed, which the rules forbid.
+    Unconfirmed,
     /// Out of reach, until `replug`: Bluetooth vanishes from the bus, a serial line closes.
     Unplug,
     /// Within reach again.

@@ -23,13 +23,13 @@ use self::{
 };
 use crate::{
     bluez::{
-        Bluez,
+        Bluez, Trials,
         call::{Call, Tuning},
     },
     clock::{self, DeviceClock},
     devices::{Body, Identity, Kind, Record},
     people::Story,
-    serial::{self, Port, nonin::Nonin, spirometer::Sp10},
+    serial::{self, Port, nonin::Nonin, phd::Phd, spirometer::Sp10},
 };
 
 /// Orders that wait for a serial device, at most.
@@ -80,6 +80,8 @@ pub struct Options {
     pub zone: TimeZone,
     /// How the Bluetooth devices behave.
     pub tuning: Tuning,
+    /// What makes Bluetooth harder.
+    pub trials: Trials,
 }
 
 #[derive(Debug)]
@@ -119,7 +121,7 @@ impl Home {
     /// When the bus or a serial port can't be had.
     pub async fn start(options: Options, teller: Teller) -> anyhow::Result<Self> {
         let bluez = match &options.bus {
-            Some(address) => Some(Bluez::start(address).await?),
+            Some(address) => Some(Bluez::start(address, options.trials).await?),
             None => None,
         };
         let mut home = Self {
@@ -154,10 +156,10 @@ impl Home {
                     .with_context(|| format!("could not make the serial port {}", dir.join(name).display()))?;
                 self.described.push(serial::nonin::describe(&identity, &port));
                 let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-                if kind == Kind::Nonin {
-                    tokio::spawn(Nonin::new(port, identity, clock, teller).run(inbox));
-                } else {
-                    tokio::spawn(Sp10::new(port, identity, clock, teller).run(inbox));
+                match kind {
+                    Kind::Nonin => drop(tokio::spawn(Nonin::new(port, identity, clock, teller).run(inbox))),
+                    Kind::Spirometer => drop(tokio::spawn(Sp10::new(port, identity, clock, teller).run(inbox))),
+                    _ => drop(tokio::spawn(Phd::new(port, identity, clock, teller).run(inbox))),
                 }
                 Handle::Serial(orders)
             }

@@ -153,6 +153,7 @@ mod tests {
             live: true,
             zone: TimeZone::get("Europe/Copenhagen").unwrap(),
             tuning: Tuning::default(),
+            trials: crate::bluez::Trials::default(),
         }
     }
 

@@ -111,7 +111,7 @@ async fn talk(
 #[cfg(feature = "pairing")]
 async fn bond(shared: &Shared, radio: &Radio, device: &BleDevice, peripheral: &Peripheral) -> Result<(), Failure> {
     match device.bond {
-        Some(_) => shared.bonds.bond(&radio.name, &peripheral.address().to_string()).await,
+        Some(bond) => shared.bonds.bond(&radio.name, &peripheral.address().to_string(), bond).await,
         None => Ok(()),
     }
 }
@@ -216,7 +216,11 @@ async fn read_all<'a>(
 }
 
 /// A device is read also without what is not of its profile.
-async fn subscribe_to(peripheral: &Peripheral, characteristic: &Characteristic, common: &[Uuid]) -> Result<(), Failure> {
+async fn subscribe_to(
+    peripheral: &Peripheral,
+    characteristic: &Characteristic,
+    common: &[Uuid],
+) -> Result<(), Failure> {
     let subscribed = call("can't subscribe", peripheral.subscribe(characteristic)).await;
     match subscribed {
         Err(failure) if common.contains(&characteristic.uuid) => {
