@@ -6,8 +6,7 @@
 //! 2A08 Date Time 7, see the file `gatt.rs`
 //! ```
 //!
-//! Both are local time of the room, without a zone. A clock whose date is unknown has not been set. A day of the week that is none is
-//! passed over: the date says it. Source: Bluetooth SIG Current Time Service 1.1 and the GATT specification supplement.
+//! Both are local time of the room, without a zone. A clock whose date is unknown has not been set. Source: Bluetooth SIG Current Time Service 1.1 and the GATT specification supplement.
 
 use jiff::civil::{DateTime, Time};
 use uuid::Uuid;
@@ -53,7 +52,12 @@ pub fn current_time(bytes: &[u8]) -> Result<CurrentTime, DecodeError> {
     rest.u32();
     let [hour, minute, second] = [rest.u8(), rest.u8(), rest.u8()].map(u8::cast_signed);
     let time_of_day = Time::new(hour, minute, second, 0).expect("the date time was checked");
-    Ok(CurrentTime { time, time_of_day, day_of_week: rest.u8(), fractions: rest.u8(), reasons: rest.u8() })
+    let day_of_week = rest.u8();
+    if day_of_week > 7 {
+        let (field, found, wanted) = ("day of the week", day_of_week.into(), "0 to 7");
+        return Err(DecodeError::Malformed { what: "date time", field, found, wanted });
+    }
+    Ok(CurrentTime { time, time_of_day, day_of_week, fractions: rest.u8(), reasons: rest.u8() })
 }
 
 impl CurrentTime {
@@ -106,6 +110,8 @@ mod tests {
         check("e907010f0e1e2d038001", "Local(2025-01-15T14:30:45.5)");
         check("000000000c1e00010000", "NotSet");
         check("e907010f0e1e2d0300", "current time: 9 bytes, need at least 10");
+        check("0f270c1f173b3b07ff0f", "Local(9999-12-31T23:59:59.99609375)");
+        check("e9070101000000080000", "date time: day of the week is 0x08, want 0 to 7");
         check("e9070101180000010000", "date time: hour is 0x18, want 0 to 23");
         assert_eq!(current_time(&bytes("000000000c1e00010000")).unwrap().time_of_day.to_string(), "12:30:00");
     }

@@ -104,7 +104,8 @@ fn body_scale(bytes: &[u8]) -> Result<Weighing, DecodeError> {
     let control = fields.u16();
     let has = |bit: u16| control & 1 << bit != 0;
     let time = gatt::date_time(&bytes[2..9])?;
-    (fields.u32(), fields.u24());
+    fields.u32();
+    fields.u24();
     let impedance = fields.u16();
     Ok(Weighing {
         steps: fields.u16(),
