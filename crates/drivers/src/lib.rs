@@ -11,6 +11,7 @@ pub mod contec_cms50d;
 pub mod contec_cms50d_bt;
 pub mod contec_sp10;
 pub mod contec_sp10bt;
+pub mod contec_v7;
 pub mod current_time;
 mod device_clock;
 pub mod device_information;
@@ -44,6 +45,7 @@ mod settle;
 mod tape;
 pub mod thermometer;
 pub mod user_data;
+pub mod visomat;
 pub mod weight;
 pub mod xiaomi_scale;
 pub mod yonker;
@@ -82,7 +84,9 @@ pub const DRIVERS: &[Driver] = &[
     nonin_df13::DRIVER,
     nonin_3230::DRIVER,
     contec_cms50d::DRIVER,
+    contec_v7::DRIVER,
     contec_sp10::DRIVER,
+    visomat::DRIVER,
     contec_sp10bt::DRIVER,
     phd::DRIVER,
 ];

@@ -135,6 +135,8 @@ fn facts(vector: &Vector) -> Result<Facts, DecodeError> {
         "nonin-3230" => nonin::of_3230(bytes),
         "nonin-command" => nonin::command(bytes),
         "bci-5byte" => oximeters::bci(bytes),
+        "cms50-v7" => oximeters::cms50_v7(bytes),
+        "serial-bp-visomat" => oximeters::visomat(bytes),
         "jumper" => oximeters::jumper(bytes),
         "cms50dplus-stored" => oximeters::cms50d_stored(format, bytes),
         "contec-sp10" => contec::spirometer(format, bytes),

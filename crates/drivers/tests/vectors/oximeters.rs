@@ -1,6 +1,6 @@
-//! Frames of the oximeters whose makers have formats of their own.
+//! Frames of devices whose makers have formats of their own: oximeters, and the cuff on a line.
 
-use drivers::{bci, contec_cms50d, jumper};
+use drivers::{bci, contec_cms50d, contec_v7::Package, jumper, visomat};
 
 use super::*;
 
@@ -31,4 +31,45 @@ pub fn cms50d_stored(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
     }
     assert!(measured.iter().all(|one| has(&one.flags, "from_storage")));
     Ok(of_vitals(&measured, &["spo2", "pulse"]))
+}
+
+pub fn cms50_v7(bytes: &[u8]) -> Result<Facts, DecodeError> {
+    let read = Package::parse(bytes)?;
+    assert_eq!(read.bytes(), bytes, "written as it was read");
+    let measured = line("contec-v7", bytes)?;
+    if let Some(live) = read.live() {
+        let mut facts = of_vitals(&measured, &["spo2", "pulse", "perfusion_index"]);
+        let signal = [("strength", live.strength()), ("pleth", live.pleth()), ("bar", live.bar())];
+        facts.extend(signal.map(|(name, number)| (name, json!(number))));
+        let bits = [("beep", live.beep()), ("low_spo2", live.low_spo2()), ("pi_valid", live.index_valid())];
+        facts.extend(bits.map(|(name, bit)| (name, json!(bit))));
+        let search = [("probe_error", live.probe_error()), ("searching", live.searching())];
+        facts.extend(search.map(|(name, bit)| (name, json!(bit))));
+        facts.insert("searching_too_long", json!(live.too_long()));
+        facts.insert("pi_raw", json!(live.index_sent()));
+        return Ok(facts);
+    }
+    let records: Vec<Json> = read.samples().iter().map(|sample| json!([sample.spo2, sample.pulse])).collect();
+    let pair = [read.byte(0), read.byte(1)];
+    Ok(match read.kind {
+        0x0f | 0x09 => Facts::from([("records", json!(records))]),
+        0x07 => Facts::from([("date", json!(read.date().map(|date| date.to_string())))]),
+        0x12 => Facts::from([("time", json!(read.time().map(|time| time.to_string())))]),
+        0x08 => Facts::from([("length", json!(read.length())), ("bytes", json!(read.length()))]),
+        0x0a => Facts::from([("user", json!(pair[0])), ("segments", json!(pair[1]))]),
+        0x0b => Facts::from([("command", json!(pair[0])), ("reason", json!(pair[1]))]),
+        0x0d => Facts::from([("reason", json!(pair[0]))]),
+        0x7d => Facts::from([("type", json!(read.kind)), ("command", json!(pair[0]))]),
+        kind => Facts::from([("type", json!(kind))]),
+    })
+}
+
+pub fn visomat(bytes: &[u8]) -> Result<Facts, DecodeError> {
+    let measured = line("visomat", bytes)?;
+    let memories = visomat::parse(bytes)?;
+    let records = memories.iter().map(|memory| memory.records.len()).sum::<usize>();
+    assert_eq!(measured.iter().filter(|one| one.vital.name() == "systolic").count(), records);
+    let record = |one: &visomat::Record| json!({ "date": one.date, "time": one.time, "flag": one.mark.to_string(), "sys": one.systolic, "dia": one.diastolic, "pulse": one.pulse });
+    let of = |memory: &visomat::Memory| (memory.user.to_string(), memory.records.iter().map(record).collect::<Json>());
+    Ok(Facts::from([("users", memories.iter().map(of).collect::<serde_json::Map<_, _>>().into())]))
 }
