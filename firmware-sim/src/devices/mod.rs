@@ -6,6 +6,7 @@ pub mod information;
 pub mod medfloat;
 pub mod nonin;
 pub mod oximeter;
+pub mod phd;
 pub mod scale;
 pub mod spirometer;
 pub mod thermometer;
@@ -30,12 +31,26 @@ pub enum Kind {
     Scale,
     Nonin,
     Spirometer,
+    /// An IEEE 11073-20601 scale on a serial line.
+    #[serde(rename = "phd-scale")]
+    PhdScale,
+    /// An IEEE 11073-20601 peak flow meter on a serial line.
+    #[serde(rename = "peak-flow")]
+    PeakFlow,
 }
 
 impl Kind {
     /// All kinds, in the order of the command line.
-    pub const ALL: [Self; 6] =
-        [Self::Oximeter, Self::Thermometer, Self::Cuff, Self::Scale, Self::Nonin, Self::Spirometer];
+    pub const ALL: [Self; 8] = [
+        Self::Oximeter,
+        Self::Thermometer,
+        Self::Cuff,
+        Self::Scale,
+        Self::Nonin,
+        Self::Spirometer,
+        Self::PhdScale,
+        Self::PeakFlow,
+    ];
 
     /// The name on the command line and in JSON.
     #[must_use]
@@ -47,6 +62,8 @@ impl Kind {
             Self::Scale => "scale",
             Self::Nonin => "nonin",
             Self::Spirometer => "spirometer",
+            Self::PhdScale => "phd-scale",
+            Self::PeakFlow => "peak-flow",
         }
     }
 
@@ -56,6 +73,8 @@ impl Kind {
         match self {
             Self::Nonin => Some("nonin"),
             Self::Spirometer => Some("sp10"),
+            Self::PhdScale => Some("phd-scale"),
+            Self::PeakFlow => Some("peak-flow"),
             _ => None,
         }
     }
@@ -68,7 +87,7 @@ impl Kind {
             Self::Thermometer => Some(&thermometer::MODEL),
             Self::Cuff => Some(&cuff::MODEL),
             Self::Scale => Some(&scale::MODEL),
-            Self::Nonin | Self::Spirometer => None,
+            Self::Nonin | Self::Spirometer | Self::PhdScale | Self::PeakFlow => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Serial devices on pseudo-terminals: a port is a symbolic link in a folder, and the device knows whether a host has it open.
 
 pub mod nonin;
+pub mod phd;
 pub mod spirometer;
 
 use std::{

@@ -94,6 +94,7 @@ impl Nonin {
             }
             Fault::DisconnectMidFrame | Fault::Garbage | Fault::Truncate => self.armed = Some(fault),
             Fault::NeverResolve | Fault::RefuseWrites | Fault::Clock { .. } | Fault::ClockLost => {}
+            Fault::RefusedFirst | Fault::Unconfirmed => {}
         }
     }
 

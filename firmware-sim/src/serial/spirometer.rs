@@ -94,7 +94,7 @@ impl Sp10 {
             }
             Fault::Clock { offset_seconds } => self.clock.put_off(jiff::SignedDuration::from_secs(offset_seconds)),
             Fault::ClockLost => self.clock.lose(clock::now()),
-            Fault::NeverResolve | Fault::RefuseWrites => {}
+            Fault::NeverResolve | Fault::RefuseWrites | Fault::RefusedFirst | Fault::Unconfirmed => {}
         }
     }
 

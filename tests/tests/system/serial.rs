@@ -68,3 +68,25 @@ async fn the_spirometers_records_are_read_once_even_over_an_unplugged_line() -> 
     assert!(old >= first["fev1"].len() && old <= 6, "each old record once: {values:?}");
     Ok(())
 }
+
+/// IEEE 11073-20601: the scale is refused first, tells its own configuration against the rules, and its report is cut.
+#[tokio::test]
+async fn devices_of_ieee_11073_20601_are_read_whatever_goes_wrong_first() -> Result<()> {
+    let login = KitLogin::simulated(1);
+    let clinic = Clinic::start(std::slice::from_ref(&login)).await?;
+    let mut home = Home::without_kit(&login, "phd-scale,peak-flow", 0).await?;
+    for fault in ["refused_first", "unconfirmed", "disconnect_mid_frame"] {
+        home.tell(&json!({"fault": fault, "device": "phd-scale"})).await?;
+        home.tell(&json!({"measure": "phd-scale", "weight": 80.505})).await?;
+    }
+    home.tell(&json!({"measure": "peak-flow", "fev1": 1.37, "fev6": 2.1, "pef": 5.1})).await?;
+    home.start_edge(clinic.mqtt_port)?;
+    let blow = values_where(&clinic, &login, &["pef", "fev1", "fev6"]).await.with_context(|| home.log())?;
+    assert_eq!((&blow["fev1"], &blow["fev6"]), (&vec!["1.37".to_owned()], &vec!["2.10".to_owned()]), "{blow:?}");
+    assert_eq!(blow["pef"].len(), 1);
+    sleep(Duration::from_secs(4)).await;
+    home.tell(&json!({"fault": "replug", "device": "phd-scale"})).await?;
+    let weighed = values_where(&clinic, &login, &["weight"]).await.with_context(|| home.log())?;
+    assert!(weighed["weight"].iter().all(|weight| weight == "80.505"), "{weighed:?}");
+    Ok(())
+}
