@@ -17,11 +17,13 @@ use crate::{
     config::Settings,
     devices,
     keeper::Keeper,
+    kiosk::Kiosk,
     link::{
         Links,
         memory::{Clocks, Owed},
     },
     parts::Parts,
+    round::Handle,
     spool::Spool,
     stage::Stage,
     systemd,
@@ -44,18 +46,36 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let board = Board::default();
     let spool = Spool::open(&settings.data_dir, settings.bounds, clock::now(), board.clone()).await;
     let spool = Arc::new(spool.with_context(|| format!("the spool in {} can't be used", settings.data_dir.display()))?);
-    let keeper = Arc::new(Keeper::new(spool.clone(), settings.zone.clone(), Stage::default()));
+    let (stage, dir) = (Stage::default(), settings.data_dir.clone());
+    let round = Handle::open(settings.rules, spool.clone(), board.clone(), dir).await;
+    let keeper = Arc::new(Keeper::new(spool.clone(), round.clone(), settings.zone.clone(), stage.clone()));
     let clocks = Clocks::open(settings.data_dir.join("clocks.json"));
     let links = Links { keeper, board: board.clone(), clocks, owed: Owed::default(), stop: stop.clone() };
 
     let mut parts = Parts::new(board.clone(), stop.clone());
     let (kit, broker) = (settings.kit.clone(), settings.broker.clone());
     parts.start("uplink", {
-        let (spool, board, stop) = (spool.clone(), board.clone(), stop.clone());
+        let (spool, board, round, stop) = (spool.clone(), board.clone(), round.clone(), stop.clone());
         move || {
             let mut uplink = Uplink::new(kit.clone(), broker.clone(), spool.clone(), board.clone());
+            uplink.tell(round.clone());
             let stop = stop.clone();
             async move { uplink.run(&stop).await }
+        }
+    });
+    if let Some(kiosk) = settings.kiosk.clone() {
+        let kiosk = Kiosk::new(kiosk, settings.zone.clone(), round.clone().into(), stop.clone());
+        let board = board.clone();
+        parts.start("kiosk", move || {
+            let (kiosk, board) = (kiosk.clone(), board.clone());
+            async move { kiosk.run(&board).await }
+        });
+    }
+    parts.start("round", {
+        let (round, stage, stop) = (round.clone(), stage.clone(), stop.clone());
+        move || {
+            let (round, heard, stop) = (round.clone(), stage.listen(), stop.clone());
+            async move { round.run(heard, stop).await }
         }
     });
     let devices = settings.devices.len();

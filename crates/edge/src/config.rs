@@ -3,6 +3,7 @@
 //! Unknown fields are refused. Every error names file, line, column and field, what was found and what was wanted.
 
 mod device;
+mod round;
 
 use std::{
     fmt, fs,
@@ -18,6 +19,7 @@ use toml::Spanned;
 use vitals::KitId;
 
 pub use device::{Adapters, BleDevice, Bond, DeviceConfig, Devices, SerialDevice};
+pub use round::{PersonConfig, StationConfig};
 
 use crate::spool::{Bounds, SPOOL_AGE_MAX_DAYS, SPOOL_BYTES_MAX};
 
@@ -55,6 +57,25 @@ pub struct Config {
     #[serde(default, rename = "device")]
     #[schemars(with = "Vec<DeviceConfig>", length(max = 64))]
     pub devices: Vec<Spanned<DeviceConfig>>,
+    /// What the page calls the kit's person: a first name.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub person: Option<Spanned<String>>,
+    /// What the person should do when, unless the clinic has set it.
+    #[serde(default, rename = "round")]
+    #[schemars(with = "Vec<wire::Due>", length(max = 32))]
+    pub rounds: Vec<Spanned<wire::Due>>,
+    /// A folder of questionnaires, beside those that the program brings; relative to this file.
+    #[serde(default)]
+    #[schemars(with = "Option<PathBuf>")]
+    pub questionnaires: Option<Spanned<PathBuf>>,
+    /// One kit for many people.
+    #[serde(default)]
+    #[schemars(with = "Option<StationConfig>")]
+    pub station: Option<Spanned<StationConfig>>,
+    /// The page on the kit; none without this block.
+    #[serde(default)]
+    pub kiosk: Option<crate::kiosk::KioskConfig>,
 }
 
 /// `[broker]`.
@@ -127,6 +148,10 @@ pub struct Settings {
     pub bounds: Bounds,
     /// The kit's devices.
     pub devices: Devices,
+    /// The person's side.
+    pub rules: crate::round::Rules,
+    /// The page on the kit.
+    pub kiosk: Option<crate::kiosk::KioskSettings>,
 }
 
 /// The broker, ready to connect to.
@@ -209,10 +234,13 @@ impl Source<'_> {
                 format!("found {:?}, want an IANA time zone such as \"Europe/Copenhagen\"", config.zone.get_ref());
             self.error(config.zone.span().start, "zone", reason)
         })?;
+        let rules = self.rules(&config, zone.clone())?;
         let devices = self.devices(&config.devices)?;
         let adapters = self.adapters(config.adapter, config.adapters)?;
         let bounds = self.bounds(&config.spool)?;
         let broker = self.broker(config.broker)?;
+        let kiosk = config.kiosk.map(crate::kiosk::KioskConfig::settings).transpose();
+        let kiosk = kiosk.map_err(|refused| self.error(refused.at, refused.field, refused.reason))?;
         let Config { kit, data_dir, .. } = config;
         Ok(Settings {
             file: self.file.to_owned(),
@@ -223,6 +251,8 @@ impl Source<'_> {
             broker,
             bounds,
             devices,
+            rules,
+            kiosk,
         })
     }
 

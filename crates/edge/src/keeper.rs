@@ -2,21 +2,19 @@
 
 use drivers::Measured;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use tokio::sync::Mutex;
-use uuid::{NoContext, Uuid};
-use vitals::{Bounds, Clock, DeviceId, Flag, Reading};
+use vitals::{Clock, DeviceId, Flag, Reading};
 
 use crate::{
     placing::{Timeline, is_start_value},
-    sitting::Sittings,
-    spool::{Draft, Priority, Receipt, SeenKey, Spool},
+    round::{Handle, Keyed, Spooled, Taken},
+    spool::{Receipt, SeenKey, Spool},
     stage::{Event, Kept, Stage},
 };
 
 /// Takes measurements in. One for the kit.
 pub struct Keeper {
     spool: std::sync::Arc<Spool>,
-    sittings: Mutex<Sittings>,
+    round: Handle,
     zone: TimeZone,
     stage: Stage,
 }
@@ -28,6 +26,8 @@ pub struct Source<'a> {
     pub key: &'a str,
     /// The device.
     pub device: &'a DeviceId,
+    /// Which of the device's users the person is, where that is configured.
+    pub user: Option<u8>,
     /// It says that it is simulated.
     pub simulated: bool,
     /// Its clock.
@@ -37,8 +37,8 @@ pub struct Source<'a> {
 impl Keeper {
     /// A keeper for a kit whose devices' clocks are in `zone`.
     #[must_use]
-    pub fn new(spool: std::sync::Arc<Spool>, zone: TimeZone, stage: Stage) -> Self {
-        Self { spool, sittings: Mutex::default(), zone, stage }
+    pub fn new(spool: std::sync::Arc<Spool>, round: Handle, zone: TimeZone, stage: Stage) -> Self {
+        Self { spool, round, zone, stage }
     }
 
     /// Where it says what it has kept.
@@ -59,46 +59,34 @@ impl Keeper {
         &self.spool
     }
 
-    /// Spools what a device measured. Records that the device has sent before are passed over. The receipt covers both; when the core
-    /// has acknowledged it, the device may forget.
+    /// Takes in what a device measured: spooled, or held until somebody has said whose it is (see [`crate::round`]). Records that the
+    /// device has sent before are passed over. The receipt covers all of it; when the core has acknowledged it, the device may forget.
     pub async fn keep(&self, source: Source<'_>, measured: Vec<Measured>, now: Timestamp) -> Option<Receipt> {
-        let (mut drafts, mut receipt) = (Vec::new(), None);
+        let (mut readings, mut receipt): (Vec<Keyed>, _) = (Vec::new(), None);
         for one in measured {
             let (reading, key) = self.reading(source, one, now);
-            if let Some(key) = &key {
-                if drafts.iter().any(|draft: &Draft| draft.seen.contains(key)) {
+            if let Some(known) = &key {
+                if readings.iter().any(|(_, other)| *other == key) {
                     continue;
                 }
-                if let Some(before) = self.spool.seen(key).await {
+                if let Some(before) = self.spool.seen(known).await {
                     receipt = later(receipt, before);
                     continue;
                 }
             }
-            self.add(&mut drafts, reading, key, now).await;
+            readings.push((reading, key));
         }
-        for draft in drafts {
-            let (session, readings) = (draft.session, draft.readings.clone());
+        if readings.is_empty() {
+            return receipt;
+        }
+        let (device, user) = (source.device.clone(), source.user);
+        let taken = self.round.take_in(Taken { device, user, readings }, now).await;
+        for Spooled { session, receipt: put, readings } in taken.spooled {
             tracing::info!(readings = readings.len(), device = %source.device, %session, "taken in");
-            let put = self.spool.put(draft, now).await;
             receipt = later(receipt, put);
             self.stage.say(source.key, source.device, Event::Measured(Kept { session, receipt: put, readings }));
         }
-        receipt
-    }
-
-    /// Into the message of its sitting.
-    async fn add(&self, drafts: &mut Vec<Draft>, reading: Reading, key: Option<SeenKey>, now: Timestamp) {
-        let session = self.sittings.lock().await.join(reading.measured_at, || session_id(now));
-        let index = drafts.iter().position(|draft| draft.session == session).unwrap_or_else(|| {
-            drafts.push(Draft { session, ..Draft::default() });
-            drafts.len() - 1
-        });
-        let draft = &mut drafts[index];
-        if looks_urgent(&reading) {
-            draft.priority = Priority::Urgent;
-        }
-        draft.readings.push(reading);
-        draft.seen.extend(key);
+        if taken.withheld { Some(Receipt::withheld()) } else { receipt }
     }
 
     /// A record can be told from a new reading by the device's own time alone; see [`proves_a_repeat`].
@@ -135,20 +123,6 @@ fn later(receipt: Option<Receipt>, other: Receipt) -> Option<Receipt> {
     Some(receipt.map_or(other, |receipt| receipt.max(other)))
 }
 
-/// Outside what is believable for a body: the last to be given up when the spool is over its bound. The kit knows no patient's limits.
-fn looks_urgent(reading: &Reading) -> bool {
-    let canonical = reading.clone().into_canonical().ok();
-    canonical.zip(Bounds::of(reading.vital)).is_some_and(|(reading, bounds)| {
-        let (low, high) = bounds.suspect;
-        !(low..=high).contains(&reading.value.decimal())
-    })
-}
-
-fn session_id(now: Timestamp) -> Uuid {
-    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, now.subsec_nanosecond().unsigned_abs()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -157,16 +131,23 @@ mod tests {
     use vitals::{Unit, Value, Vital};
 
     use super::*;
-    use crate::{board::Board, spool::Bounds as SpoolBounds};
+    use crate::{
+        board::Board,
+        round::Rules,
+        spool::{Bounds as SpoolBounds, Priority},
+    };
 
     async fn keeper(dir: &tempfile::TempDir) -> Keeper {
         let bounds = SpoolBounds { bytes_max: 1 << 20, age_max: SignedDuration::from_hours(240) };
         let spool = Spool::open(dir.path(), bounds, at(0), Board::default()).await.unwrap();
-        Keeper::new(Arc::new(spool), TimeZone::UTC, Stage::default())
+        let spool = Arc::new(spool);
+        let (rules, board) = (Rules::plain(TimeZone::UTC), Board::default());
+        let round = Handle::open(rules, spool.clone(), board, dir.path().to_owned()).await;
+        Keeper::new(spool, round, TimeZone::UTC, Stage::default())
     }
 
     async fn keep(keeper: &Keeper, device: &DeviceId, measured: Vec<Measured>, now: Timestamp) -> Option<Receipt> {
-        let source = Source { key: "x", device, simulated: false, timeline: &Timeline::default() };
+        let source = Source { key: "x", device, user: None, simulated: false, timeline: &Timeline::default() };
         keeper.keep(source, measured, now).await
     }
 
@@ -212,7 +193,7 @@ mod tests {
         let keeper = keeper(&dir).await;
         let device: DeviceId = "gatt-plx:1".parse().unwrap();
         for second in [0, 60] {
-            let source = Source { key: "x", device: &device, simulated: true, timeline: &Timeline::default() };
+            let source = Source { key: "x", device: &device, user: None, simulated: true, timeline: &Timeline::default() };
             keeper.keep(source, vec![spo2(93, Some("2017-01-01T00:00:00"))], at(second)).await;
         }
         let messages = sent(&keeper).await;

@@ -27,6 +27,22 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
+enum QuestionnaireCommand {
+    /// Check a file and run its examples, naming line and field of what is wrong.
+    Check {
+        /// The questionnaire.
+        file: PathBuf,
+    },
+    /// Say in words what is asked, which way it goes and what it means.
+    Explain {
+        /// The questionnaire.
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the file.
+    Schema,
+}
+
+#[derive(Subcommand)]
 enum Command {
     /// Run the agent until it is told to stop (SIGTERM or Ctrl-C). RUST_LOG sets what is logged, e.g. "debug".
     Run {
@@ -42,6 +58,11 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Check a questionnaire and run its examples, say it in words, or print its JSON Schema.
+    Questionnaire {
+        #[command(subcommand)]
+        command: QuestionnaireCommand,
+    },
     /// Exchange a one-time code from the clinic for this kit's own credentials.
     Enrol {
         /// The code, as the clinic gave it: seven groups of four.
@@ -99,6 +120,7 @@ fn main() -> ExitCode {
             Command::Run { config } => run(&config).await,
             Command::Check { config } => check(&config, cli.json),
             Command::Schema => schema(),
+            Command::Questionnaire { command } => questionnaire(&command, cli.json),
             Command::Enrol { code, clinic, out } => edge::enrol::run(&code, &clinic, &out, cli.json).await,
             Command::Device { command: DeviceCommand::Add { device, config, seconds } } => {
                 enlist::add(&config, *device, seconds, cli.json).await
@@ -144,6 +166,27 @@ fn check(file: &Path, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::json!({ "file": file, "ok": true, "kit": settings.kit, "devices": devices }));
     } else {
         println!("{}: good, kit {} with {devices} devices", file.display(), settings.kit);
+    }
+    Ok(())
+}
+
+fn questionnaire(command: &QuestionnaireCommand, json: bool) -> anyhow::Result<()> {
+    match command {
+        QuestionnaireCommand::Schema => {
+            println!("{}", serde_json::to_string_pretty(&schemars::schema_for!(edge::questionnaire::File))?);
+        }
+        QuestionnaireCommand::Explain { file } => print!("{}", edge::questionnaire::load(file)?.explain()),
+        QuestionnaireCommand::Check { file } => {
+            let read = edge::questionnaire::load(file)?;
+            let (id, version, questions, examples) = (read.id(), read.version(), read.len(), read.examples());
+            if json {
+                let said = serde_json::json!({ "file": file, "ok": true, "id": id, "version": version, "questions": questions, "examples": examples });
+                println!("{said}");
+            } else {
+                let name = file.display();
+                println!("{name}: good, {id} version {version} with {questions} questions; {examples} examples came out as they say");
+            }
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod act;
 mod action;
 pub mod advice;
 mod commands;
+mod diagnostics;
 mod forms;
 mod guard;
 mod handle;
@@ -24,7 +25,8 @@ pub use act::{CALL_AGAIN_AFTER, KIT_QUESTIONNAIRE, KIT_QUESTIONNAIRE_VERSION};
 pub use action::{Acted, Action, Refusal};
 pub use commands::COMMANDS_REMEMBERED;
 pub use guard::{WEIGHT_BEYOND_KG, WEIGHT_COUNTS_FOR};
-pub use handle::Handle;
+pub use diagnostics::DIAGNOSTICS_BYTES_MAX;
+pub use handle::{Handle, Spooled, TakenIn};
 pub use held::{ANSWER_WITHIN, CLAIM_WITHIN, HELD_MAX, Keyed};
 pub use machine::{Round, Rules, Taken, Who};
 pub use measure::REPEATS_MAX;
@@ -34,3 +36,6 @@ pub use view::{
     Asked, Call, Choice, Doubt, Fate, Note, Page, Question, QuestionKind, Shown, Sight, Step, StepState, Text, View,
     What,
 };
+
+#[cfg(test)]
+mod tests;

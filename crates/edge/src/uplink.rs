@@ -22,6 +22,7 @@ use crate::{
     board::Board,
     clock,
     config::Broker,
+    round::Handle,
     spool::{Acked, Spool},
 };
 use connection::{Connection, Said};
@@ -45,6 +46,8 @@ pub struct Uplink {
     broker: Broker,
     spool: Arc<Spool>,
     board: Board,
+    /// Who is told what the core judged and asks for.
+    round: Option<Handle>,
     patience: Patience,
 }
 
@@ -62,7 +65,12 @@ impl Uplink {
     /// An uplink that has not connected yet.
     #[must_use]
     pub fn new(kit: KitId, broker: Broker, spool: Arc<Spool>, board: Board) -> Self {
-        Self { kit, broker, spool, board, patience: Patience::default() }
+        Self { kit, broker, spool, board, round: None, patience: Patience::default() }
+    }
+
+    /// Whom to tell what the core judged and asks for.
+    pub fn tell(&mut self, round: Handle) {
+        self.round = Some(round);
     }
 
     /// Sends until it is stopped. Nothing else ends it.
@@ -141,10 +149,12 @@ impl Uplink {
                             return end;
                         }
                     }
-                    // The kit has no screen yet: it knows no command, and passes over each as the contract says.
-                    Ok(Said::Do(command)) => {
-                        tracing::info!(id = %command.id, command = %command.command, "uplink: a command that this kit can't do");
-                    }
+                    Ok(Said::Do(command)) => if let Some(round) = &self.round {
+                        round.command(command).await;
+                    },
+                    Ok(Said::Judged(judged)) => if let Some(round) = &self.round {
+                        round.judged(&judged).await;
+                    },
                 },
                 Some((seq, said)) = notices.next() => {
                     let before = window.taken_through();

@@ -80,6 +80,10 @@ pub struct Owed {
 impl Owed {
     /// The connection to the device under `key` ended before the core had acknowledged this.
     pub fn remember(&self, key: &str, owed: Receipt) {
+        // What is held may be answered for meanwhile; the device, which still has it, tells it again.
+        if owed == Receipt::withheld() {
+            return;
+        }
         let mut by_key = self.by_key.lock().expect("no code panics while it holds the receipts");
         if by_key.len() < CLOCKS_MAX || by_key.contains_key(key) {
             let receipt = by_key.get(key).map_or(owed, |before| before.max(owed));

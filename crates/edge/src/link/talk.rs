@@ -36,6 +36,8 @@ pub struct Talk {
     driver: &'static Driver,
     key: String,
     device: DeviceId,
+    /// Which of the device's users the person is, where that is configured.
+    user: Option<u8>,
     simulated: bool,
     session: Box<dyn Session>,
     timeline: Timeline,
@@ -71,6 +73,7 @@ impl Talk {
             driver,
             key,
             device,
+            user: options.user,
             simulated,
             session,
             timeline,
@@ -207,8 +210,8 @@ impl Talk {
         self.measured += measured.len();
         while !measured.is_empty() {
             let rest = measured.split_off(measured.len().min(READINGS_MAX));
-            let Self { key, device, simulated, timeline, .. } = &*self;
-            let source = Source { key, device, simulated: *simulated, timeline };
+            let Self { key, device, user, simulated, timeline, .. } = &*self;
+            let source = Source { key, device, user: *user, simulated: *simulated, timeline };
             let receipt = self.links.keeper.keep(source, measured, now).await;
             self.owed = self.owed.into_iter().chain(receipt).reduce(Receipt::max);
             measured = rest;

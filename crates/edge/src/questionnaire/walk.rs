@@ -1,6 +1,6 @@
 //! A checked questionnaire, walked question by question. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use vitals::{Colour, Decimal, Value};
 
@@ -82,6 +82,24 @@ impl Questionnaire {
         self.questions.is_empty()
     }
 
+    /// How many worked examples came out as they say.
+    #[must_use]
+    pub fn examples(&self) -> usize {
+        self.examples.len()
+    }
+
+    /// What is asked, which way it goes and what it means, in English.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut words = format!("{} (version {}): {}\n", self.id, self.version, self.title.en);
+        self.questions.iter().for_each(|asked| asked.explain(&mut words));
+        for path in &self.paths {
+            let each = path.when.iter().map(|(question, answers)| format!("{question} is {}", answers.join(" or ")));
+            words.push_str(&format!("Together, {}: {}.\n", each.collect::<Vec<_>>().join(" and "), path.significance));
+        }
+        words
+    }
+
     /// The question that is asked first.
     #[must_use]
     pub fn first(&self) -> &str {
@@ -133,6 +151,20 @@ impl Questionnaire {
 }
 
 impl Asked {
+    fn explain(&self, words: &mut String) {
+        words.push_str(&format!("{}: {:?}\n", self.id, self.text.en));
+        let ranges = self.ranges.iter().map(|range| (range.to_string(), &range.branch));
+        let answers = self.branches.iter().map(|(answer, branch)| (answer.clone(), branch)).chain(ranges);
+        for (answer, branch) in answers {
+            let means = branch.significance.map_or("nothing by itself", Colour::name);
+            let next = branch.next.as_deref().unwrap_or(&self.next);
+            words.push_str(&format!("  {answer}: {means}, then {next}\n"));
+        }
+        if self.branches.is_empty() && self.ranges.is_empty() {
+            words.push_str(&format!("  then {}\n", self.next));
+        }
+    }
+
     fn branch(&self, answer: &str) -> Option<&Branch> {
         if self.ranges.is_empty() {
             return self.branches.get(answer);
@@ -142,6 +174,17 @@ impl Asked {
             range.from.is_none_or(|from| number >= from) && range.below.is_none_or(|below| number < below)
         };
         self.ranges.iter().find(within).map(|range| &range.branch)
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.from, self.below) {
+            (Some(from), Some(below)) => write!(f, "from {from} and below {below}"),
+            (Some(from), None) => write!(f, "from {from}"),
+            (None, Some(below)) => write!(f, "below {below}"),
+            (None, None) => f.write_str("any number"),
+        }
     }
 }
 

@@ -203,7 +203,14 @@ impl Round {
         }
     }
 
-    fn answer_command(&mut self, who: &Who, id: String, outcome: CommandOutcome, detail: Option<String>, now: Timestamp) {
+    fn answer_command(
+        &mut self,
+        who: &Who,
+        id: String,
+        outcome: CommandOutcome,
+        detail: Option<String>,
+        now: Timestamp,
+    ) {
         self.out.said.push(Said::Command);
         let long = outcome != CommandOutcome::Failed;
         let detail = detail.map(|text| if long { text } else { text.chars().take(DETAIL_CHARS_MAX).collect() });

@@ -80,11 +80,19 @@ impl Round {
     fn asked(&self, id: &str, question: &str, now: Timestamp) -> Option<(Who, Arc<Questionnaire>)> {
         let who = self.who()?;
         let current = self.current(&who, now)?;
-        let questionnaire = self.rules.questionnaires.get(id).filter(|_| current.what == What::Answer(id.to_owned()))?;
+        let questionnaire =
+            self.rules.questionnaires.get(id).filter(|_| current.what == What::Answer(id.to_owned()))?;
         (self.question_of(&who, questionnaire) == question).then(|| (who, questionnaire.clone()))
     }
 
-    fn step_on(&mut self, who: &Who, questionnaire: &Questionnaire, question: &str, answer: Option<String>, now: Timestamp) {
+    fn step_on(
+        &mut self,
+        who: &Who,
+        questionnaire: &Questionnaire,
+        question: &str,
+        answer: Option<String>,
+        now: Timestamp,
+    ) {
         // Answers to another questionnaire, or another version of it, are not mixed with these.
         let of_another = |filling: &Filling| {
             filling.questionnaire != questionnaire.id() || filling.version != questionnaire.version()

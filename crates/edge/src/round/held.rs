@@ -60,7 +60,11 @@ impl Held {
     #[must_use]
     pub fn values(&self) -> Vec<Shown> {
         let first = self.at();
-        self.readings.iter().filter(|(reading, _)| reading.measured_at == first).map(|(reading, _)| shown(reading)).collect()
+        self.readings
+            .iter()
+            .filter(|(reading, _)| reading.measured_at == first)
+            .map(|(reading, _)| shown(reading))
+            .collect()
     }
 
     /// When it was measured.

@@ -51,6 +51,18 @@ pub struct Rules {
     pub station: Option<Station>,
 }
 
+impl Rules {
+    /// A kit of one person with the program's own questionnaires, on which nothing is due.
+    ///
+    /// # Panics
+    /// When the program's own questionnaires are wrong, which its tests rule out.
+    #[must_use]
+    pub fn plain(zone: TimeZone) -> Self {
+        let questionnaires = crate::questionnaire::defaults().expect("the program's own questionnaires are tested");
+        Self { zone, name: None, dues: Vec::new(), questionnaires, station: None }
+    }
+}
+
 /// What is kept for the kit as a whole.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -196,7 +208,9 @@ impl Round {
     pub fn acked(&mut self, acked: Receipt, now: Timestamp) {
         self.traces.acked(acked, now);
         let called = |own: &Own| {
-            own.call.as_ref().is_some_and(|call| call.sent_at.is_none() && call.seq.is_some_and(|seq| seq <= acked.seq()))
+            own.call
+                .as_ref()
+                .is_some_and(|call| call.sent_at.is_none() && call.seq.is_some_and(|seq| seq <= acked.seq()))
         };
         let called: Vec<Who> = self.people.iter().filter(|(_, own)| called(own)).map(|(who, _)| who.clone()).collect();
         for who in called {
@@ -245,6 +259,12 @@ impl Round {
                 self.changed.insert(who);
             }
         }
+    }
+
+    /// Measurements that wait for somebody to say whose they are.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.kit.held.len()
     }
 
     /// Whose turn it is; `None` when nobody is chosen at a station.
@@ -298,8 +318,7 @@ impl Round {
     /// A message with answers; returns where it is followed.
     pub(super) fn send_answers(&mut self, who: &Who, answers: Vec<Answer>, call: bool, now: Timestamp) -> u64 {
         let session = self.session(who, now, now);
-        let draft =
-            Draft { session, answers, patient: who.clone(), priority: Priority::Urgent, ..Draft::default() };
+        let draft = Draft { session, answers, patient: who.clone(), priority: Priority::Urgent, ..Draft::default() };
         let index = self.draft(draft, who, call, now);
         self.out.traces[index]
     }

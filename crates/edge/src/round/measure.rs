@@ -4,9 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use vitals::{Bounds, Flag, Plausibility, Reading, Vital, check_value};
 
 use super::{
-    Doubt,
-    advice,
-    guard,
+    Doubt, advice, guard,
     held::{HELD_MAX, Held, Keyed},
     machine::{Round, Said, Taken, Who, flagged},
     own::{After, Own, Shows},

@@ -77,9 +77,7 @@ pub fn begun(dues: &[Due], now: Timestamp, zone: &TimeZone) -> Vec<Begun> {
         all.extend(on_day.filter(|(at, _)| *at <= now));
     }
     all.sort_by_key(|(at, _)| *at);
-    let open = |at: Timestamp| {
-        zone.to_datetime(at).date() == today || now.duration_since(at) <= PAST_MIDNIGHT_MAX
-    };
+    let open = |at: Timestamp| zone.to_datetime(at).date() == today || now.duration_since(at) <= PAST_MIDNIGHT_MAX;
     let (mut steps, mut before): (Vec<Begun>, BTreeMap<What, Timestamp>) = (Vec::new(), BTreeMap::new());
     for (at, due) in all {
         for what in parts(due) {

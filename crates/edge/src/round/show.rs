@@ -45,8 +45,10 @@ impl Round {
             station,
             person: self.turn.as_ref().map(|turn| turn.name.clone()).or_else(|| self.rules.name.clone()),
             steps: steps.collect(),
-            skip: matches!(page, Page::Measure { .. } | Page::Advice { .. } | Page::Question { .. } | Page::Measuring { .. })
-                && (current.is_some() || !own.remeasures.is_empty() || own.after.is_some()),
+            skip: matches!(
+                page,
+                Page::Measure { .. } | Page::Advice { .. } | Page::Question { .. } | Page::Measuring { .. }
+            ) && (current.is_some() || !own.remeasures.is_empty() || own.after.is_some()),
             page,
             sent: own.last.and_then(|trace| self.traces.fate(trace)),
             call: own.call.as_ref().map_or(Call::Idle, super::own::Called::view),

@@ -40,7 +40,16 @@ impl Traces {
     pub fn begin(&mut self, who: Who, call: bool, now: Timestamp) -> u64 {
         self.next += 1;
         let (receipt, sent_at, seen) = (None, None, None);
-        self.all.push_back(Trace { id: self.next, who, call, kept_at: now, receipt, sent_at, colours: BTreeMap::new(), seen });
+        self.all.push_back(Trace {
+            id: self.next,
+            who,
+            call,
+            kept_at: now,
+            receipt,
+            sent_at,
+            colours: BTreeMap::new(),
+            seen,
+        });
         if self.all.len() > TRACES_MAX {
             self.all.pop_front();
         }

@@ -37,6 +37,8 @@ pub enum Said {
     Through(u64),
     /// It asks for something.
     Do(Command),
+    /// How the core judged what it has stored.
+    Judged(Vec<wire::Judged>),
 }
 
 /// A connection with its subscriptions.
@@ -95,11 +97,12 @@ impl Connection {
 
     /// What the core says next, or why the connection is over.
     pub async fn next(&mut self) -> Result<Said, String> {
-        let FromCore { through, commands } = &mut self.from_core;
+        let FromCore { through, commands, judged } = &mut self.from_core;
         tokio::select! {
             biased;
             Ok(()) = through.changed() => Ok(Said::Through(*through.borrow_and_update())),
             Some(command) = commands.recv() => Ok(Said::Do(command)),
+            Some(judged) = judged.recv() => Ok(Said::Judged(judged)),
             reason = &mut self.poll => Err(reason.unwrap_or_else(|error| error.to_string())),
         }
     }

@@ -1,20 +1,18 @@
 //! What the core says to the kit, taken in by the task that polls: never waits, and keeps the newest.
 
-use std::collections::VecDeque;
-
 use tokio::sync::{mpsc, watch};
-use wire::{Acks, Command, TopicKind};
+use wire::{Acks, Command, Judged, TopicKind};
 
 /// Commands that wait to be looked at; more are passed over.
 const COMMANDS_MAX: usize = 64;
-/// Ids of commands that are remembered, so that one that comes twice is done once.
-const IDS_REMEMBERED: usize = 64;
+/// Acks with judgements that wait to be looked at; more are passed over, since only the page shows them.
+const JUDGED_MAX: usize = 64;
 
 /// The writing end.
 pub struct Inbox {
     through: watch::Sender<u64>,
     commands: mpsc::Sender<Command>,
-    ids: VecDeque<String>,
+    judged: mpsc::Sender<Vec<Judged>>,
     rejected: u64,
 }
 
@@ -22,16 +20,19 @@ pub struct Inbox {
 pub struct FromCore {
     /// The highest acknowledgement so far.
     pub through: watch::Receiver<u64>,
-    /// Commands that have not come before on this connection.
+    /// Commands, in order. One that comes again is told from its first coming by whoever does it, over restarts too.
     pub commands: mpsc::Receiver<Command>,
+    /// What was judged, in order.
+    pub judged: mpsc::Receiver<Vec<Judged>>,
 }
 
 /// Both ends.
 pub fn inbox() -> (Inbox, FromCore) {
     let (through, acked) = watch::channel(0);
     let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-    let inbox = Inbox { through, commands: sender, ids: VecDeque::new(), rejected: 0 };
-    (inbox, FromCore { through: acked, commands })
+    let (judging, judged) = mpsc::channel(JUDGED_MAX);
+    let inbox = Inbox { through, commands: sender, judged: judging, rejected: 0 };
+    (inbox, FromCore { through: acked, commands, judged })
 }
 
 impl Inbox {
@@ -55,19 +56,15 @@ impl Inbox {
                 "uplink: the core rejected a message or a part of it"
             );
         }
+        if !acks.judged.is_empty() && self.judged.try_send(acks.judged).is_err() {
+            tracing::debug!("uplink: more judgements came than could be looked at");
+        }
         // Also the same number again is news: it may cover what has been sent since.
         self.through.send_modify(|through| *through = acks.through.max(*through));
     }
 
     fn command(&mut self, payload: &[u8]) {
         let Some(command) = understood::<Command>(payload) else { return };
-        if self.ids.contains(&command.id) {
-            return;
-        }
-        self.ids.push_back(command.id.clone());
-        if self.ids.len() > IDS_REMEMBERED {
-            self.ids.pop_front();
-        }
         if self.commands.try_send(command).is_err() {
             tracing::warn!("uplink: more commands came than could be looked at");
         }
@@ -103,19 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_comes_twice_comes_once() {
+    fn commands_and_judgements_come_in_order_and_never_without_end() {
         let (mut inbox, mut from_core) = inbox();
-        for id in [1, 2, 1] {
+        for id in [1, 2] {
             inbox.take(TopicKind::Commands, format!(r#"{{"id":"{id}","command":"remeasure"}}"#).as_bytes());
+            let judged = format!(r#"{{"through":{id},"judged":[{{"seq":{id},"colour":"red"}}]}}"#);
+            inbox.take(TopicKind::Acks, judged.as_bytes());
         }
-        let mut ids = Vec::new();
-        while let Ok(command) = from_core.commands.try_recv() {
-            ids.push(command.id);
-        }
+        let ids: Vec<String> = std::iter::from_fn(|| Some(from_core.commands.try_recv().ok()?.id)).collect();
         assert_eq!(ids, ["1", "2"]);
+        let seqs: Vec<u64> = std::iter::from_fn(|| Some(from_core.judged.try_recv().ok()?[0].seq)).collect();
+        assert_eq!(seqs, [1, 2]);
         for id in 0..1000 {
             inbox.take(TopicKind::Commands, format!(r#"{{"id":"{id}","command":"x"}}"#).as_bytes());
+            inbox.take(TopicKind::Acks, br#"{"through":1,"judged":[{"seq":1,"colour":"red"}]}"#);
         }
-        assert_eq!(from_core.commands.len(), COMMANDS_MAX);
+        assert_eq!((from_core.commands.len(), from_core.judged.len()), (COMMANDS_MAX, JUDGED_MAX));
     }
 }

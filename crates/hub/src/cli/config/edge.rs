@@ -12,7 +12,38 @@ use crate::cli::{Ended, sibling};
 /// # Errors
 /// The program is missing, or says something else.
 pub fn check(file: &Text) -> Result<Vec<Problem>, Ended> {
-    let output = ask(&["check", "--config", &file.name])?;
+    first_problem(&["check", "--config", &file.name], file)
+}
+
+/// What is wrong with a questionnaire: the kit's program tells the first.
+///
+/// # Errors
+/// The program is missing, or says something else.
+pub fn check_questionnaire(file: &Text) -> Result<Vec<Problem>, Ended> {
+    first_problem(&["questionnaire", "check", &file.name], file)
+}
+
+/// What a checked questionnaire asks and means.
+///
+/// # Errors
+/// The program is missing.
+pub fn explain_questionnaire(file: &Text) -> Result<String, Ended> {
+    let output = ask(&["questionnaire", "explain", &file.name])?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The JSON Schema of a questionnaire.
+///
+/// # Errors
+/// The program is missing, or says something else.
+pub fn questionnaire_schema() -> Result<Value, Ended> {
+    let output = ask(&["questionnaire", "schema"])?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| Ended::Failed(format!("vagt-edge questionnaire schema: {error}")))
+}
+
+fn first_problem(question: &[&str], file: &Text) -> Result<Vec<Problem>, Ended> {
+    let output = ask(question)?;
     if output.status.success() {
         return Ok(Vec::new());
     }

@@ -55,6 +55,7 @@ fn in_words(kind: Kind, file: &Text) -> Result<String, Ended> {
         }
         Kind::Roster => toml::from_str(&file.text).map(|r| roster(&r)).map_err(|e| failed(e.to_string())),
         Kind::Edge => Ok(super::edge::explain(&file.text)),
+        Kind::Questionnaire => super::edge::explain_questionnaire(file),
     }
 }
 

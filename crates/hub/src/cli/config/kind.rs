@@ -23,6 +23,8 @@ pub enum Kind {
     Roster,
     /// A kit's edge.toml; the kit's own program is asked about it.
     Edge,
+    /// A questionnaire of the kit's page; the kit's own program is asked about it.
+    Questionnaire,
 }
 
 /// What stands at a key.
@@ -85,6 +87,7 @@ impl Kind {
             Self::Hub => "hub",
             Self::Roster => "roster",
             Self::Edge => "edge",
+            Self::Questionnaire => "questionnaire",
         }
     }
 
@@ -96,6 +99,7 @@ impl Kind {
             Self::Hub => "the service's configuration",
             Self::Roster => "a roster",
             Self::Edge => "a kit's configuration",
+            Self::Questionnaire => "a questionnaire",
         }
     }
 
@@ -126,6 +130,15 @@ impl Kind {
                 ("http", Table),
             ],
             Self::Roster => &[("patient", List), ("kit", List)],
+            Self::Questionnaire => &[
+                ("id", Value),
+                ("version", Value),
+                ("title", Table),
+                ("source", Value),
+                ("question", List),
+                ("path", List),
+                ("example", List),
+            ],
             Self::Edge => &[
                 ("kit", Value),
                 ("zone", Value),
@@ -155,6 +168,7 @@ impl Kind {
             }
             Self::Roster => roster::check(text),
             Self::Edge => edge::check(file)?,
+            Self::Questionnaire => edge::check_questionnaire(file)?,
         })
     }
 }
@@ -197,6 +211,7 @@ mod tests {
             ("clinic = \"x\"\nzoen = \"y\"\n", Some(Kind::Hub)),
             ("[[patient]]\nid = \"p-1\"\n[[kit]]\n", Some(Kind::Roster)),
             ("kit = \"kit-1\"\nzone = \"UTC\"\n[broker]\n[[device]]\n", Some(Kind::Edge)),
+            ("id = \"q\"\nversion = 1\n[[question]]\n[[path]]\n", Some(Kind::Questionnaire)),
             ("", None),
             ("colour = 1\n", None),
         ] {

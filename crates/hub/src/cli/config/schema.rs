@@ -22,7 +22,7 @@ use crate::{
 /// It is made from the types that read them, so that it can't be behind them. For a file, the schema of its kind.
 #[derive(clap::Args)]
 pub struct Args {
-    /// programme, hub, roster, edge, own, readings, status, acks or commands; or a file.
+    /// programme, hub, roster, edge, questionnaire, own, readings, status, acks or commands; or a file.
     #[arg(value_name = "KIND|FILE", required_unless_present = "all", conflicts_with = "all")]
     of: Option<String>,
     /// Write them all into this folder, as KIND.json.
@@ -42,6 +42,7 @@ const SCHEMAS: &[(&str, MakeSchema)] = &[
     ("hub", || Ok(schema_for!(Config).to_value())),
     ("roster", || Ok(schema_for!(roster::RosterForm).to_value())),
     ("edge", super::edge::schema),
+    ("questionnaire", super::edge::questionnaire_schema),
     ("own", || Ok(schema_for!(triage::Own).to_value())),
     ("readings", || Ok(schema_for!(wire::Message).to_value())),
     ("status", || Ok(schema_for!(wire::Status).to_value())),
