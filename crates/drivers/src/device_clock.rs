@@ -129,6 +129,11 @@ impl DeviceClocks {
     }
 }
 
+/// Is this a value of one of [`CLOCKS`]?
+pub fn check(uuid: Uuid, bytes: &[u8]) -> Result<(), DecodeError> {
+    decode(uuid, bytes).map(drop)
+}
+
 fn decode(uuid: Uuid, bytes: &[u8]) -> Result<(Option<DeviceClock>, Option<elapsed_time::Current>), DecodeError> {
     match uuid {
         CURRENT_TIME => Ok((Some(current_time::current_time(bytes)?.clock()), None)),

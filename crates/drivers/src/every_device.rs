@@ -21,9 +21,9 @@ use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use uuid::Uuid;
 
 use crate::{
-    About, Channel, Driver, Options, Output, Session, Transport, battery,
+    About, Channel, DecodeError, Driver, Options, Output, Session, Transport, battery,
     current_time::{CURRENT_TIME, DATE_TIME},
-    device_clock::{CLOCKS, DeviceClocks},
+    device_clock::{self, CLOCKS, DeviceClocks},
     device_information as information,
     elapsed_time::CURRENT_ELAPSED_TIME,
     gatt, user_data,
@@ -76,6 +76,29 @@ pub fn open(driver: &Driver, options: &Options) -> Box<dyn Session> {
     })
 }
 
+/// Is this value of a characteristic that every device may have what it should be? `None` for any other characteristic.
+#[must_use]
+pub fn check(uuid: Uuid, bytes: &[u8]) -> Option<Result<(), DecodeError>> {
+    match uuid {
+        user_data::CONTROL_POINT => Some(user_data::consented(bytes)),
+        clock if CLOCKS.contains(&clock) => Some(device_clock::check(clock, bytes)),
+        _ => about(uuid, bytes).map(|about| about.map(drop)),
+    }
+}
+
+/// What it adds to what the device says of itself.
+fn about(uuid: Uuid, bytes: &[u8]) -> Option<Result<About, DecodeError>> {
+    match uuid {
+        battery::LEVEL => {
+            Some(battery::level(bytes).map(|left| About { battery_percent: Some(left), ..About::default() }))
+        }
+        user_data::DATABASE_CHANGE_INCREMENT => {
+            Some(user_data::database_change_increment(bytes).map(|_| About::default()))
+        }
+        known => information::ALL.contains(&known).then(|| information::read(uuid, bytes)),
+    }
+}
+
 struct EveryDevice {
     inner: Box<dyn Session>,
     /// What the profile's session is fed, whatever is made of it here.
@@ -99,18 +122,10 @@ impl EveryDevice {
         if uuid == information::MODEL {
             self.inner.model(&information::text(bytes).unwrap_or_default());
         }
-        let about = match uuid {
-            battery::LEVEL => {
-                battery::level(bytes).map(|left| About { battery_percent: Some(left), ..About::default() })
-            }
-            user_data::DATABASE_CHANGE_INCREMENT => {
-                user_data::database_change_increment(bytes).map(|_| About::default())
-            }
-            user_data::CONTROL_POINT => return Some(self.answered(bytes)),
-            known if information::ALL.contains(&known) => information::read(uuid, bytes),
-            _ => return None,
-        };
-        Some(match about {
+        if uuid == user_data::CONTROL_POINT {
+            return Some(self.answered(bytes));
+        }
+        Some(match about(uuid, bytes)? {
             Ok(nothing) if nothing == About::default() => Vec::new(),
             Ok(about) => vec![Output::About(about)],
             Err(error) => vec![Output::Refused { error, bytes: bytes.to_vec() }],
@@ -354,6 +369,20 @@ mod tests {
         let mut tape = opened(&weight::DRIVER);
         tape.value(CURRENT_ELAPSED_TIME, "05f4010000000000000000").gives("");
         tape.connected().gives("");
+    }
+
+    #[test]
+    fn a_value_of_it_can_be_looked_at_under_any_bluetooth_driver() {
+        let says = |short: u16, hex: &str| {
+            let channel = Channel::Characteristic(gatt::uuid16(short));
+            crate::decode(&weight::DRIVER, Some(channel), &[crate::tape::bytes(hex)]).map_err(|error| error.to_string())
+        };
+        for (short, hex) in [(0x2a2b, "e907010f0e1e2d032101"), (0x2a19, "0f"), (0x2a24, "41"), (0x2a9f, "200201")] {
+            assert_eq!(says(short, hex), Ok(vec![]));
+        }
+        assert_eq!(says(0x2bf2, "02400000"), Err("elapsed time: 4 bytes, need at least 11".into()));
+        assert_eq!(says(0x2a99, "01"), Err("database change increment: 1 bytes, need at least 4".into()));
+        assert!(says(0x2a00, "41").is_err());
     }
 
     fn consenting() -> Tape {

@@ -98,12 +98,20 @@ pub fn find(name: &str) -> Option<&'static Driver> {
 }
 
 /// What `frames` say by themselves, in order: values of one characteristic (the driver's main one, if none is named), or pieces of the
-/// stream that comes from a serial device. Nothing is waited for and nothing averaged, as a [`Session`] would.
+/// stream that comes from a serial device. Nothing is waited for and nothing averaged, as a [`Session`] would. A value of what every
+/// Bluetooth device may have beside its profile (a clock, a battery) says nothing, or is refused.
 ///
 /// # Errors
 /// The first thing in them that can't be understood; in a stream, also a packet that isn't complete.
 pub fn decode(driver: &Driver, channel: Option<Channel>, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
-    (driver.decode)(channel.unwrap_or_else(|| driver.main_channel()), frames)
+    let channel = channel.unwrap_or_else(|| driver.main_channel());
+    if let (Channel::Characteristic(uuid), Transport::Ble { .. }) = (channel, driver.transport) {
+        let of_every_device: Option<Vec<_>> = frames.iter().map(|frame| every_device::check(uuid, frame)).collect();
+        if let Some(checked) = of_every_device.filter(|checked| !checked.is_empty()) {
+            return checked.into_iter().collect::<Result<(), _>>().map(|()| Vec::new());
+        }
+    }
+    (driver.decode)(channel, frames)
 }
 
 #[cfg(test)]
