@@ -60,6 +60,12 @@ impl Board {
         self.changed();
     }
 
+    /// Is there a problem of `about` now?
+    #[must_use]
+    pub fn has_problem(&self, about: &str) -> bool {
+        self.lock().problems.contains_key(about)
+    }
+
     /// A configured device exists, under `key`, and is not there yet.
     pub fn expect(&self, key: &str, device: DeviceId) {
         let status = DeviceStatus {

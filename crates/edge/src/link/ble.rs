@@ -65,7 +65,7 @@ impl Shared {
             turns: Mutex::new(devices.iter().map(|_| Turn::default()).collect()),
             ears: Mutex::new(devices.iter().map(|device| Ear::new(&links, device)).collect()),
             #[cfg(feature = "pairing")]
-            bonds: pairing::Bonds::new(&devices),
+            bonds: pairing::Bonds::default(),
             links,
             devices,
         }

@@ -159,7 +159,7 @@ async fn converse(
             Some(false) => break End::NotUnderstood,
             None => {}
         }
-        let give_up_at = give_up_at(began, heard, settings.are_a_try(), others);
+        let give_up_at = give_up_at(began, heard, settings.are_a_try(), others && !settings.are_right());
         let timeout_at = talk.timeout_at();
         writes = tokio::select! {
             () = links.stop.cancelled() => break End::Gone("stopped".to_owned()),

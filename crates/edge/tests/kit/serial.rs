@@ -125,3 +125,45 @@ async fn without_a_bluetooth_bus_the_rest_goes_on_and_it_is_said() {
     stop.cancel();
     agent.await.unwrap().unwrap();
 }
+
+/// Writes what a finger gives, as long as the line is set as the device is; noise, as a wrong speed makes of it, while it is not.
+fn speaks_at_4800(mut device: File, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let set = rustix::termios::tcgetattr(&device).unwrap();
+        let right = set.output_speed() == 4800;
+        let noise: Vec<u8> = packet(93, 72).iter().map(|byte| byte.reverse_bits() | 0x41).collect();
+        let said = if right { packet(93, 72) } else { noise };
+        if device.write_all(&said).is_err() {
+            return;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(333));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_speaks_at_another_speed_is_found_out_and_named() {
+    let broker = Mosquitto::start();
+    let core = Core::start(&broker, true).await;
+    let dir = tempfile::tempdir().unwrap();
+    let port = dir.path().join("nonin");
+    let text = format!(
+        "kit = \"kit-1\"\nzone = \"UTC\"\ndata_dir = \"data\"\n[broker]\nhost = \"127.0.0.1\"\nport = {}\nsecret = \"s\"\n\
+         [[device]]\ndriver = \"nonin-df2\"\npath = {port:?}\nname = \"501\"\n",
+        broker.port
+    );
+    let settings = config::parse(&dir.path().join("edge.toml"), &text).unwrap();
+    let (stop, line) = (CancellationToken::new(), Line::plug(&port));
+    let (device, until) = (line.device.try_clone().unwrap(), stop.clone());
+    let agent = tokio::spawn(agent::run(settings, stop.clone()));
+    let thread = std::thread::spawn(move || speaks_at_4800(device, &until));
+    core.until("a reading", |heard| heard.messages.iter().any(|m| m.readings[0].value.to_string() == "93")).await;
+    let sentence = "speaks 4800 baud 8N1, where 9600 baud 8N1 was expected";
+    core.until("it is named", |heard| {
+        let device = heard.statuses.last().and_then(|status| status.devices.first());
+        device.is_some_and(|device| device.present && device.problem.as_deref() == Some(sentence))
+    })
+    .await;
+    stop.cancel();
+    thread.join().unwrap();
+    agent.await.unwrap().unwrap();
+}

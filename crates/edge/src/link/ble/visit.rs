@@ -35,6 +35,8 @@ const RESOLVE_DEADLINE: Duration = Duration::from_secs(15);
 const SILENT_MAX: Duration = Duration::from_secs(60);
 /// After everything was told, the core has this long to acknowledge, so that the device may forget.
 const KEPT_MAX: Duration = Duration::from_secs(15);
+/// While there is no connection to the core, nothing is acknowledged: the device is told at a later visit.
+const KEPT_OFFLINE_MAX: Duration = Duration::from_secs(2);
 /// Values that were on their way when the device hung up.
 const LEFT_OVER: Duration = Duration::from_millis(250);
 /// Values taken together in one go.
@@ -143,6 +145,7 @@ async fn listen(
             told_at = Some(Instant::now());
         }
         let leave_at = match told_at {
+            Some(at) if talk.owes() && links.board.has_problem("broker") => at + KEPT_OFFLINE_MAX,
             Some(at) if talk.owes() => at + KEPT_MAX,
             Some(at) => at,
             None => last + SILENT_MAX,

@@ -39,6 +39,12 @@ impl Settings {
         self.now > 0 && !self.right
     }
 
+    /// Has anything been understood with those in use?
+    #[must_use]
+    pub fn are_right(&self) -> bool {
+        self.right
+    }
+
     /// What comes is understood. A sentence, if the device speaks otherwise than expected.
     pub fn understood(&mut self) -> Option<String> {
         self.right = true;
