@@ -54,6 +54,10 @@ pub struct Clinic {
     pub http: String,
     /// Where kits connect.
     pub mqtt_port: u16,
+    /// Where kits enrol, if they can.
+    pub enrol_port: Option<u16>,
+    /// What stands in its configuration besides.
+    more: String,
     client: Client,
 }
 
@@ -76,7 +80,7 @@ impl Clinic {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("roster.toml"), roster(kits))?;
         let client = Client::builder().cookie_store(true).build()?;
-        let clinic = Self { folder, serve: None, http: String::new(), mqtt_port: 0, client };
+        let clinic = Self { folder, serve: None, http: String::new(), mqtt_port: 0, enrol_port: None, more: String::new(), client };
         clinic.write_config("127.0.0.1:0", "127.0.0.1:0")?;
         clinic.add_account().await?;
         Ok(clinic)
@@ -95,6 +99,7 @@ impl Clinic {
         let mqtt = ready["mqtt"].as_str().context("mqtt")?;
         self.mqtt_port = mqtt.rsplit(':').next().context("a port")?.parse()?;
         self.write_config(mqtt, self.http.trim_start_matches("http://"))?;
+        self.enrol_port = ready["enrolment"].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok());
         self.serve = Some(serve);
         Ok(())
     }
@@ -206,9 +211,63 @@ impl Clinic {
     fn write_config(&self, mqtt: &str, http: &str) -> Result<()> {
         let text = format!(
             "clinic = \"Test clinic\"\ndata = \"data\"\nroster = \"roster.toml\"\nsimulated = true\n\
-             [mqtt]\nlisten = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n"
+             [mqtt]\nlisten = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n{}",
+            self.more
         );
         Ok(fs::write(self.path("hub.toml"), text)?)
+    }
+
+    /// Gives it an authority of its own: the front door speaks TLS from the next start on, and kits enrol.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub async fn add_authority(&mut self) -> Result<()> {
+        self.vagt(&["ca", "init", "--name", "127.0.0.1", "--name", "localhost", "--json"]).await?;
+        self.more = "[mqtt.tls]\ncert = \"data/authority/server.crt\"\nkey = \"data/authority/server.key\"\n\
+                     [enrolment]\nlisten = \"127.0.0.1:0\"\n"
+            .to_owned();
+        self.write_config("127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    /// Runs `vagt ...` with this clinic's configuration; the lines of JSON that it prints.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn vagt(&self, args: &[&str]) -> Result<Vec<Value>> {
+        let config = self.path("hub.toml");
+        let run = tokio::process::Command::new(ours("vagt")?).args(args).arg("--config").arg(config).output().await?;
+        ensure!(run.status.success(), "vagt {args:?}: {}", String::from_utf8_lossy(&run.stderr));
+        let lines = String::from_utf8(run.stdout)?;
+        Ok(lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// Posts to the API (signed in).
+    ///
+    /// # Errors
+    /// When it answers with an error.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let csrf = self.get("/api/v1/session").await?["csrf"].as_str().context("csrf")?.to_owned();
+        let request = self.client.post(format!("{}{path}", self.http)).header("X-CSRF-Token", csrf).json(body);
+        let answer = request.send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(status.is_success(), "{path}: {status}: {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Waits until what the API gives at `path` satisfies `wanted`.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub async fn get_where(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let until = Instant::now() + SOON;
+        loop {
+            let found = self.get(path).await?;
+            if wanted(&found) {
+                return Ok(found);
+            }
+            ensure!(Instant::now() < until, "{path} gives {found}\n{}", self.log());
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn add_account(&self) -> Result<()> {

@@ -21,6 +21,7 @@ pub struct Home {
     devices: Vec<Value>,
     /// What the kit's configuration says of every device besides.
     said: String,
+    adapters: Option<String>,
     _bus: Running,
 }
 
@@ -82,8 +83,8 @@ impl Home {
         let mut sim = Running::start(&ours("firmware-sim")?, &args, &[], &log)?;
         let ready = sim.line_where(|line| line["event"] == "ready").await?;
         let devices = ready["devices"].as_array().context("devices")?.clone();
-        let said = String::new();
-        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, said, _bus: bus })
+        let (said, adapters) = (String::new(), None);
+        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, said, adapters, _bus: bus })
     }
 
     /// Starts the kit (again).
@@ -103,6 +104,11 @@ impl Home {
     /// Has the kit's configuration say this of every device too, from the next start on.
     pub fn say_of_devices(&mut self, lines: &str) {
         self.said = lines.to_owned();
+    }
+
+    /// Has the kit use these adapters (TOML), from the next start on.
+    pub fn use_adapters(&mut self, adapters: &str) {
+        self.adapters = Some(adapters.to_owned());
     }
 
     /// Leaves the devices out of the kit's configuration; returns what was known of them.
@@ -189,9 +195,10 @@ impl Home {
 
     fn edge_config(&self, mqtt_port: u16) -> Result<String> {
         let KitLogin { kit, secret, .. } = &self.login;
+        let adapters = self.adapters.as_ref().map_or_else(String::new, |adapters| format!("adapters = {adapters}"));
         let mut text = format!(
             "# The kit of a simulated home.\nkit = \"{kit}\"\nzone = \"Europe/Copenhagen\"\ndata_dir = \"edge-data\"\n\
-             [broker]\nhost = \"127.0.0.1\"\nport = {mqtt_port}\nsecret = \"{secret}\"\nkeep_alive_seconds = 5\n"
+             {adapters}\n[broker]\nhost = \"127.0.0.1\"\nport = {mqtt_port}\nsecret = \"{secret}\"\nkeep_alive_seconds = 5\n"
         );
         for device in &self.devices {
             let kind = device["device"].as_str().context("device")?;
@@ -200,6 +207,7 @@ impl Home {
                 "thermometer" => ("gatt-thermometer", "address"),
                 "cuff" => ("gatt-blood-pressure", "address"),
                 "scale" => ("gatt-weight", "address"),
+                "mi-scale" => ("xiaomi-scale", "address"),
                 "nonin" => ("nonin-df2", "path"),
                 "spirometer" => ("contec-sp10", "path"),
                 "phd-scale" | "peak-flow" => ("phd-20601", "path"),

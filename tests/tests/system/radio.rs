@@ -119,3 +119,22 @@ async fn a_device_is_added_with_one_command_while_the_kit_runs() -> Result<()> {
     assert!(again.contains("twice, want each device once"), "{again}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_scale_that_only_advertises_is_read_without_a_connection_on_any_adapter() -> Result<()> {
+    let login = KitLogin::simulated(1);
+    let clinic = Clinic::start(std::slice::from_ref(&login)).await?;
+    let mut home = Home::without_kit(&login, "mi-scale,oximeter", 0).await?;
+    home.use_adapters("[\"all\"]");
+    home.start_edge(clinic.mqtt_port)?;
+    home.tell(&json!({"measure": "oximeter", "spo2": 93, "pulse": 71})).await?;
+    home.tell(&json!({"measure": "mi-scale", "weight": 71.5})).await?;
+    let values = values_where(&clinic, &login, &["weight", "spo2"]).await.with_context(|| home.log())?;
+    assert!(values["weight"][0].starts_with("71.5"), "{values:?}");
+    // It goes on saying so for some seconds: that is one weighing.
+    sleep(Duration::from_secs(4)).await;
+    let values = values_where(&clinic, &login, &["weight"]).await?;
+    assert_eq!(values["weight"].len(), 1, "{values:?}\n{}", home.log());
+    assert!(!home.log().contains("\"event\":\"connected\",\"device\":\"mi-scale\""), "{}", home.log());
+    Ok(())
+}

@@ -4,7 +4,7 @@ use std::{fs, io::Write as _, path::PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use desk::{Ask, ask};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use store::{Enrolment, Kit, Roster, Sqlite, Store};
@@ -152,7 +152,7 @@ async fn add(mut kit: Kit, password: bool, json: bool, place: &Where) -> Result<
     let authority = if password { None } else { Authority::open(&config.data).ok() };
     let before = roster.kits.into_iter().find(|known| known.id == kit.id);
     let same = before.as_ref().filter(|before| before.patient == kit.patient && before.patients == kit.patients);
-    kit.since = same.and_then(|before| before.since);
+    kit.since = same.map_or_else(|| this_minute(clock::now()), |before| before.since);
     // One that was revoked comes back when it has enrolled, not before.
     kit.revoked = authority.is_some() && before.is_some_and(|before| before.revoked);
     match authority {
@@ -170,6 +170,11 @@ async fn add(mut kit: Kit, password: bool, json: bool, place: &Where) -> Result<
             tell_password(&id, &kit, &people, &secret, json)
         }
     }
+}
+
+/// Handed out in this minute: many devices' clocks know no seconds, and the first measurement may follow at once.
+fn this_minute(now: Timestamp) -> Option<Timestamp> {
+    now.round(TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc)).ok()
 }
 
 fn people(kit: &Kit) -> String {
