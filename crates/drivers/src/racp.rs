@@ -14,6 +14,9 @@
 //! read, one that was lost, or one measured meanwhile makes the counts differ, and then nothing is deleted: everything comes again with the
 //! next connection, which is harmless.
 //!
+//! A device that never answers, or refuses the write because another procedure is in progress (ATT 0xFE) or nobody is subscribed (0xFD), looks
+//! the same from here: after [`ANSWER_MAX`] it is told to abort, asked once more, and then left alone. The session goes on in any case.
+//!
 //! Where records have no numbers (pulse oximeters) one instant remains: a measurement that ends between the second count and the deletion,
 //! which follows at once, is deleted unreported. Such a device is connected and subscribed to, so it has sent that measurement live.
 //!
