@@ -45,6 +45,7 @@ mod settle;
 mod tape;
 pub mod thermometer;
 pub mod user_data;
+pub mod viatom;
 pub mod visomat;
 pub mod weight;
 pub mod xiaomi_scale;
@@ -86,6 +87,7 @@ pub const DRIVERS: &[Driver] = &[
     contec_cms50d::DRIVER,
     contec_v7::DRIVER,
     contec_sp10::DRIVER,
+    viatom::DRIVER,
     visomat::DRIVER,
     contec_sp10bt::DRIVER,
     phd::DRIVER,

@@ -80,7 +80,7 @@ fn is_reason(error: &DecodeError, reason: &str) -> bool {
     match error {
         DecodeError::TooShort { .. } => matches!(reason, "too-short" | "truncated"),
         DecodeError::TooLong { .. } => reason == "too-long",
-        DecodeError::Checksum { .. } => reason == "bad-checksum",
+        DecodeError::Checksum { .. } => matches!(reason, "bad-checksum" | "bad-crc"),
         DecodeError::Malformed { what: "date time", .. } => reason == "bad-datetime",
         DecodeError::Malformed { field: "bcd", .. } => reason == "bad-bcd",
         DecodeError::Malformed { field: "preamble", .. } => reason == "bad-preamble",
@@ -137,6 +137,7 @@ fn facts(vector: &Vector) -> Result<Facts, DecodeError> {
         "bci-5byte" => oximeters::bci(bytes),
         "cms50-v7" => oximeters::cms50_v7(bytes),
         "serial-bp-visomat" => oximeters::visomat(bytes),
+        "viatom" => oximeters::viatom(format, bytes),
         "jumper" => oximeters::jumper(bytes),
         "cms50dplus-stored" => oximeters::cms50d_stored(format, bytes),
         "contec-sp10" => contec::spirometer(format, bytes),

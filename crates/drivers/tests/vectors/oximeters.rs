@@ -1,6 +1,12 @@
 //! Frames of devices whose makers have formats of their own: oximeters, and the cuff on a line.
 
-use drivers::{bci, contec_cms50d, contec_v7::Package, jumper, visomat};
+use drivers::{
+    bci, contec_cms50d,
+    contec_v7::Package,
+    jumper,
+    viatom::{Message, Sensors},
+    visomat,
+};
 
 use super::*;
 
@@ -72,4 +78,32 @@ pub fn visomat(bytes: &[u8]) -> Result<Facts, DecodeError> {
     let record = |one: &visomat::Record| json!({ "date": one.date, "time": one.time, "flag": one.mark.to_string(), "sys": one.systolic, "dia": one.diastolic, "pulse": one.pulse });
     let of = |memory: &visomat::Memory| (memory.user.to_string(), memory.records.iter().map(record).collect::<Json>());
     Ok(Facts::from([("users", memories.iter().map(of).collect::<serde_json::Map<_, _>>().into())]))
+}
+
+pub fn viatom(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
+    let measured = values_of("viatom", bytes)?;
+    if format == "viatom/request" {
+        let read = Message::parse_request(bytes)?;
+        assert_eq!((read.request(), measured), (bytes.to_vec(), Vec::new()));
+        return Ok(Facts::from([
+            ("cmd", json!(read.code)),
+            ("block", json!(read.block)),
+            ("len", json!(read.data.len())),
+        ]));
+    }
+    let mut facts = of_vitals(&measured, &["spo2", "pulse"]);
+    let data = match format {
+        "viatom/response" => {
+            let read = Message::response(bytes)?;
+            facts.insert("status", json!(read.code));
+            read.data
+        }
+        _ => bytes.to_vec(),
+    };
+    let read = Sensors::parse(&data)?;
+    let numbers =
+        [("battery", read.battery), ("charging", read.charging), ("motion", read.motion), ("strength", read.strength)];
+    facts.extend(numbers.map(|(name, number)| (name, json!(number))));
+    facts.insert("worn", json!(read.worn));
+    Ok(facts)
 }
