@@ -81,7 +81,8 @@ pub struct Agent {
     until: Instant,
     invoke_id: u16,
     heard: Vec<u8>,
-    misbehaviour: Option<Misbehaviour>,
+    /// How it will misbehave, each once.
+    misbehaviours: Vec<Misbehaviour>,
 }
 
 impl Agent {
@@ -89,7 +90,7 @@ impl Agent {
     #[must_use]
     pub fn new(identity: Identity, now: Instant) -> Self {
         let (memory, heard) = (VecDeque::new(), Vec::new());
-        Self { identity, memory, state: State::Resting, until: now, invoke_id: 0, heard, misbehaviour: None }
+        Self { identity, memory, state: State::Resting, until: now, invoke_id: 0, heard, misbehaviours: Vec::new() }
     }
 
     /// A measurement goes into memory.
@@ -106,9 +107,22 @@ impl Agent {
         self.memory.front()
     }
 
-    /// It will misbehave the next time that it can.
-    pub fn misbehave(&mut self, how: Option<Misbehaviour>) {
-        self.misbehaviour = how;
+    /// It will misbehave so the next time that it can.
+    pub fn misbehave(&mut self, how: Misbehaviour) {
+        if !self.misbehaviours.contains(&how) {
+            self.misbehaviours.push(how);
+        }
+    }
+
+    /// It will behave.
+    pub fn behave(&mut self) {
+        self.misbehaviours.clear();
+    }
+
+    /// Does it misbehave so this time?
+    fn misbehaves(&mut self, how: Misbehaviour) -> bool {
+        let place = self.misbehaviours.iter().position(|one| *one == how);
+        place.map(|place| self.misbehaviours.remove(place)).is_some()
     }
 
     /// The line was closed.
@@ -144,8 +158,8 @@ impl Agent {
 
     fn associate(&mut self, now: Instant, tries: u32) -> Vec<u8> {
         self.enter(State::Associating { tries }, now + ASSOCIATION_WAIT);
-        let refused = self.misbehaviour.take_if(|how| *how == Misbehaviour::RefusedFirst);
-        frames::association_request(&self.identity, refused.is_none())
+        let by_20601 = !self.misbehaves(Misbehaviour::RefusedFirst);
+        frames::association_request(&self.identity, by_20601)
     }
 
     fn report(&mut self, now: Instant) -> Vec<u8> {
@@ -201,7 +215,7 @@ impl Agent {
             3 => {
                 self.invoke_id = self.invoke_id.wrapping_add(1);
                 self.enter(State::Configuring, now + CONFIGURATION_WAIT);
-                let unconfirmed = self.misbehaviour.take_if(|how| *how == Misbehaviour::Unconfirmed).is_some();
+                let unconfirmed = self.misbehaves(Misbehaviour::Unconfirmed);
                 let configuration = frames::configuration(self.identity.kind);
                 done.answer.extend(frames::event(self.invoke_id, !unconfirmed, CONFIGURATION, &configuration));
             }
@@ -328,7 +342,7 @@ mod tests {
     fn its_clock_can_be_set_and_it_misbehaves_once() {
         let now = Instant::now();
         let mut agent = agent(now);
-        agent.misbehave(Some(Misbehaviour::RefusedFirst));
+        agent.misbehave(Misbehaviour::RefusedFirst);
         assert!(hex(&agent.tick(now)).contains("ffff0026"));
         assert_eq!(agent.hear(&accepted(4), now, CLOCK).refused, Some(4));
         assert!(hex(&agent.tick(now + REST)).contains("50790026"));

@@ -80,7 +80,7 @@ impl Phd {
             Fault::Unplug => self.unplug().await,
             Fault::Replug | Fault::Clear => {
                 self.armed = None;
-                self.agent.misbehave(None);
+                self.agent.behave();
                 if let Err(error) = self.port.plug() {
                     tracing::error!(%error, "could not plug the device in again");
                 }
@@ -88,8 +88,8 @@ impl Phd {
             Fault::Disconnect | Fault::DisconnectMidFrame | Fault::Garbage | Fault::Truncate => {
                 self.armed = Some(fault)
             }
-            Fault::RefusedFirst => self.agent.misbehave(Some(Misbehaviour::RefusedFirst)),
-            Fault::Unconfirmed => self.agent.misbehave(Some(Misbehaviour::Unconfirmed)),
+            Fault::RefusedFirst => self.agent.misbehave(Misbehaviour::RefusedFirst),
+            Fault::Unconfirmed => self.agent.misbehave(Misbehaviour::Unconfirmed),
             Fault::Clock { offset_seconds } => self.clock.put_off(jiff::SignedDuration::from_secs(offset_seconds)),
             Fault::ClockLost => self.clock.lose(clock::now()),
             Fault::NeverResolve | Fault::RefuseWrites => {}
