@@ -84,7 +84,8 @@ pub async fn add(file: &Path, mut device: NewDevice, seconds: u64, json: bool) -
 /// When the file can't be used.
 pub fn list(file: &Path, json: bool) -> anyhow::Result<()> {
     let devices = config::load(file)?.devices;
-    let ble = devices.ble.iter().map(|device| ("ble", device.driver.name, device.key().to_owned(), device.bond.is_some()));
+    let ble =
+        devices.ble.iter().map(|device| ("ble", device.driver.name, device.key().to_owned(), device.bond.is_some()));
     let serial = devices.serial.iter().map(|device| ("serial", device.driver.name, device.key(), false));
     for (link, driver, at, bonded) in ble.chain(serial) {
         if json {
@@ -101,7 +102,10 @@ async fn listen_for(device: &NewDevice, adapters: &Adapters, seconds: u64) -> an
     let (Some(wanted), None) = (device.address.as_ref().or(device.name.as_ref()), &device.path) else {
         let serial = drivers::DRIVERS.iter().filter(|driver| matches!(driver.transport, Transport::Serial { .. }));
         let names: Vec<_> = serial.map(|driver| driver.name).collect();
-        anyhow::bail!("which device is on a serial port can't be seen from outside: want --driver, one of {}", names.join(", "));
+        anyhow::bail!(
+            "which device is on a serial port can't be seen from outside: want --driver, one of {}",
+            names.join(", ")
+        );
     };
     let adapter = match adapters {
         Adapters::Named(names) => names.first().map(String::as_str),
@@ -129,12 +133,17 @@ fn with_device(text: &str, driver: &str, device: &NewDevice) -> anyhow::Result<S
     let mut block = Table::new();
     block.insert("driver", value(driver));
     let path = device.path.as_ref().map(|path| path.display().to_string());
-    for (key, said) in [("address", &device.address), ("path", &path), ("name", &device.name), ("quirk", &device.quirk)] {
+    for (key, said) in [("address", &device.address), ("path", &path), ("name", &device.name), ("quirk", &device.quirk)]
+    {
         if let Some(said) = said {
             block.insert(key, value(said));
         }
     }
-    let numbers = [("user", device.user.map(i64::from)), ("consent", device.consent.map(i64::from)), ("passkey", device.passkey.map(i64::from))];
+    let numbers = [
+        ("user", device.user.map(i64::from)),
+        ("consent", device.consent.map(i64::from)),
+        ("passkey", device.passkey.map(i64::from)),
+    ];
     for (key, said) in numbers {
         if let Some(said) = said {
             block.insert(key, value(said));

@@ -30,12 +30,7 @@ impl Agents {
     }
 
     /// What the agent of `client` says is the passkey of `device`.
-    pub(super) async fn passkey(
-        &self,
-        connection: &Connection,
-        client: &str,
-        device: &str,
-    ) -> Result<u32, BluezError> {
+    pub(super) async fn passkey(&self, connection: &Connection, client: &str, device: &str) -> Result<u32, BluezError> {
         let failed = |why: &str| BluezError::AuthenticationFailed(why.into());
         let agent = self.by_client.lock().expect("no holder panics").get(client).cloned();
         let agent = agent.ok_or_else(|| failed("nobody to ask"))?;

@@ -1,10 +1,10 @@
 //! Device1: what BlueZ shows of a device, and its Connect and Disconnect.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::{mpsc::WeakSender, oneshot};
 use zbus::{
-    Connection, ObjectPath, OwnedObjectPath, interface, message::Header, object_server::SignalEmitter,
+    Connection, ObjectPath, OwnedObjectPath, OwnedVariant, interface, message::Header, object_server::SignalEmitter,
 };
 
 use super::{
@@ -132,6 +132,18 @@ impl Device {
     #[zbus(property, name = "RSSI")]
     fn rssi(&self) -> zbus::fdo::Result<i16> {
         self.shown.rssi().ok_or_else(|| zbus::fdo::Error::Failed("not advertising".into()))
+    }
+
+    /// Absent of a device that advertises none.
+    #[zbus(property)]
+    fn service_data(&self) -> zbus::fdo::Result<HashMap<String, OwnedVariant>> {
+        let failed = |why: String| zbus::fdo::Error::Failed(why);
+        let data = self.shown.service_data().ok_or_else(|| failed("no service data".into()))?;
+        let owned = data.into_iter().map(|(service, bytes)| {
+            let bytes = OwnedVariant::try_from(bytes).map_err(|error| failed(error.to_string()))?;
+            Ok((service, bytes))
+        });
+        owned.collect()
     }
 
     #[zbus(property, name = "UUIDs")]

@@ -30,6 +30,8 @@ const CONNECTS_MAX: usize = 8;
 pub const MEMORY_RECORDS_MAX: usize = 250;
 
 const ADVERTISE_EVERY: Duration = Duration::from_millis(400);
+/// Advertisements that carry one measurement, of a device that is never connected to.
+const BROADCASTS: u32 = 12;
 const RESOLVE_AFTER: Duration = Duration::from_millis(120);
 const FIRST_VALUE_AFTER: Duration = Duration::from_millis(100);
 const VALUE_EVERY: Duration = Duration::from_millis(40);
@@ -198,10 +200,32 @@ impl Firmware {
     async fn advertise(&mut self) -> zbus::Result<()> {
         self.advertisements = self.advertisements.wrapping_add(1);
         let flutter = i16::try_from(self.advertisements * 7 % 11).expect("less than 11");
+        if self.model.only_advertises() {
+            return self.broadcast(-62 - flutter).await;
+        }
         self.radio.advertise(-62 - flutter).await?;
         self.next = Instant::now() + ADVERTISE_EVERY;
         if !self.connecting.is_empty() {
             return self.link_up().await;
+        }
+        Ok(())
+    }
+
+    /// What it measured is said [`BROADCASTS`] times to whoever listens, and then forgotten.
+    async fn broadcast(&mut self, rssi: i16) -> zbus::Result<()> {
+        let Some(record) = self.memory.front().cloned() else { return self.sleep().await };
+        let data = (self.model.encode)(&record);
+        self.next = Instant::now() + ADVERTISE_EVERY;
+        if let Some(data) = data.filter(|_| self.radio.heard()) {
+            self.radio.broadcast(rssi, data.clone()).await?;
+            self.attempts += 1;
+            if self.attempts == 1 {
+                self.teller.sent(&self.identity, &record, &data, self.attempts).await;
+            }
+        }
+        if self.attempts >= BROADCASTS {
+            self.attempts = 0;
+            self.memory.pop_front();
         }
         Ok(())
     }

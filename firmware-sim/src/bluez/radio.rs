@@ -32,6 +32,7 @@ pub struct Shown {
     paired: AtomicBool,
     trusted: AtomicBool,
     rssi: Mutex<Option<i16>>,
+    service_data: Mutex<Option<(Uuid, Vec<u8>)>>,
     uuids: Mutex<Vec<Uuid>>,
 }
 
@@ -69,6 +70,12 @@ impl Shown {
     /// How strongly it was last heard, dBm.
     pub fn rssi(&self) -> Option<i16> {
         *self.rssi.lock().expect("no holder panics")
+    }
+
+    /// What it advertises of its service.
+    pub fn service_data(&self) -> Option<HashMap<String, Variant<'static>>> {
+        let data = self.service_data.lock().expect("no holder panics").clone();
+        data.map(|(service, bytes)| HashMap::from([(service.to_string(), bytes.into())]))
     }
 
     /// Advertised services, or all once they are resolved.
@@ -110,6 +117,7 @@ impl Radio {
             paired: AtomicBool::new(false),
             trusted: AtomicBool::new(false),
             rssi: Mutex::new(None),
+            service_data: Mutex::new(None),
             uuids: Mutex::new(vec![model.service]),
         };
         let tree = grow(&path, services);
@@ -154,6 +162,17 @@ impl Radio {
         let device = Device::new(Arc::clone(&self.shown), Arc::clone(&self.adapter), self.calls.clone());
         self.connection.object_server().at(self.path.as_str(), device).await?;
         Ok(())
+    }
+
+    /// One advertisement that carries data of the device's service.
+    pub async fn broadcast(&mut self, rssi: i16, data: Vec<u8>) -> zbus::Result<()> {
+        *self.shown.service_data.lock().expect("no holder panics") = Some((self.service, data));
+        let known = self.known;
+        self.advertise(rssi).await?;
+        match self.shown.service_data().filter(|_| known && self.heard()) {
+            Some(data) => self.changed(&self.path, "org.bluez.Device1", &[("ServiceData", data.into())]).await,
+            None => Ok(()),
+        }
     }
 
     /// The last advertisement is over.

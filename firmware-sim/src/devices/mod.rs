@@ -4,6 +4,7 @@ pub mod cuff;
 pub mod datetime;
 pub mod information;
 pub mod medfloat;
+pub mod mi_scale;
 pub mod nonin;
 pub mod oximeter;
 pub mod phd;
@@ -37,10 +38,13 @@ pub enum Kind {
     /// An IEEE 11073-20601 peak flow meter on a serial line.
     #[serde(rename = "peak-flow")]
     PeakFlow,
+    /// A Bluetooth scale that only advertises.
+    #[serde(rename = "mi-scale")]
+    MiScale,
 }
 
 impl Kind {
-    /// All kinds, in the order of the command line.
+    /// The kinds that a home has unless it is told otherwise, in the order of the command line.
     pub const ALL: [Self; 8] = [
         Self::Oximeter,
         Self::Thermometer,
@@ -64,6 +68,7 @@ impl Kind {
             Self::Spirometer => "spirometer",
             Self::PhdScale => "phd-scale",
             Self::PeakFlow => "peak-flow",
+            Self::MiScale => "mi-scale",
         }
     }
 
@@ -87,6 +92,7 @@ impl Kind {
             Self::Thermometer => Some(&thermometer::MODEL),
             Self::Cuff => Some(&cuff::MODEL),
             Self::Scale => Some(&scale::MODEL),
+            Self::MiScale => Some(&mi_scale::MODEL),
             Self::Nonin | Self::Spirometer | Self::PhdScale | Self::PeakFlow => None,
         }
     }
@@ -111,6 +117,14 @@ pub struct BleModel {
     pub services: fn() -> Vec<Service>,
     /// One measurement as the value of that characteristic; `None` when it measures something else.
     pub encode: fn(&Record) -> Option<Vec<u8>>,
+}
+
+impl BleModel {
+    /// Is it never connected to? Then what it encodes is the data of its service, in its advertisements.
+    #[must_use]
+    pub fn only_advertises(&self) -> bool {
+        (self.services)().is_empty()
+    }
 }
 
 /// Which specimen it is: all derived from the home's seed.

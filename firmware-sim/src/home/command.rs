@@ -169,7 +169,7 @@ pub fn measures(kind: Kind, body: &Body) -> bool {
         (Kind::Oximeter | Kind::Nonin, Body::Oxygen { .. })
             | (Kind::Thermometer, Body::Temperature { .. })
             | (Kind::Cuff, Body::Pressure { .. })
-            | (Kind::Scale | Kind::PhdScale, Body::Weight { .. })
+            | (Kind::Scale | Kind::PhdScale | Kind::MiScale, Body::Weight { .. })
             | (Kind::Spirometer | Kind::PeakFlow, Body::Spirometry { .. })
     )
 }
