@@ -185,15 +185,17 @@ fn first_name(name: &str) -> String {
 }
 
 /// Tells a patient's kits that somebody has looked: the same look twice is told once. A kit without a page passes it over.
-pub(crate) async fn seen(store: &dyn Store, kits: &[crate::KitState], patient: &PatientId, what: &str, by: &str, now: Timestamp) {
+pub(crate) async fn seen(
+    store: &dyn Store,
+    kits: &[crate::KitState],
+    patient: &PatientId,
+    what: &str,
+    by: &str,
+    now: Timestamp,
+) {
     for kit in kits.iter().map(|state| &*state.kit).filter(|kit| kit.serves(patient) && !kit.revoked) {
         let id = Uuid::new_v5(&SEEN, format!("{} {what}", kit.id).as_bytes()).to_string();
-        let wanted = Ask {
-            id: Some(id),
-            command: "seen".to_owned(),
-            patient: Some(patient.clone()),
-            ..Ask::default()
-        };
+        let wanted = Ask { id: Some(id), command: "seen".to_owned(), patient: Some(patient.clone()), ..Ask::default() };
         if let Err(error) = ask(store, kit, wanted, Some(by), now).await {
             tracing::warn!(kit = %kit.id, "the kit is not told that its patient was seen: {error}");
         }
@@ -219,14 +221,22 @@ mod tests {
     fn says_what_it_wants() {
         let own = kit(r#"{"id":"kit-1","patient":"p-1"}"#);
         let station = kit(r#"{"id":"bus","patients":["p-1","p-2"]}"#);
-        refused(&own, r#"{"command":"dance"}"#, "command is \"dance\", want one of remeasure, message, schedule, diagnostics, seen");
+        refused(
+            &own,
+            r#"{"command":"dance"}"#,
+            "command is \"dance\", want one of remeasure, message, schedule, diagnostics, seen",
+        );
         refused(&own, r#"{"command":"remeasure"}"#, "remeasure wants `vital`, found none");
         refused(&own, r#"{"command":"message","text":"  "}"#, "message wants `text`, found none");
         refused(&own, r#"{"command":"schedule"}"#, "schedule has 0 entries, want 1 to 32");
         let nothing = r#"{"command":"schedule","schedule":[{"at":"08:00:00"}]}"#;
         refused(&own, nothing, "schedule: nothing is due at 08:00:00, want vitals or questionnaires");
         refused(&own, r#"{"command":"diagnostics","patient":"p-9"}"#, "patient p-9 does not measure with kit kit-1");
-        refused(&station, r#"{"command":"message","text":"x"}"#, "kit bus is shared by several people: want `patient`, found none");
+        refused(
+            &station,
+            r#"{"command":"message","text":"x"}"#,
+            "kit bus is shared by several people: want `patient`, found none",
+        );
         refused(
             &own,
             r#"{"command":"diagnostics","expires_at":"2026-11-22T07:00:00Z"}"#,
@@ -237,9 +247,13 @@ mod tests {
     #[test]
     fn each_kind_has_an_end_of_its_own_and_a_first_name() {
         let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
-        let asked = serde_json::from_str(r#"{"command":"remeasure","vital":"spo2","text":" Warm the finger "}"#).unwrap();
+        let asked =
+            serde_json::from_str(r#"{"command":"remeasure","vital":"spo2","text":" Warm the finger "}"#).unwrap();
         let made = command(&kit(r#"{"id":"kit-1","patient":"p-1"}"#), asked, Some("Mette Larsen"), now).unwrap();
-        assert_eq!((made.by.as_deref(), made.expires_at.duration_since(now)), (Some("Mette"), SignedDuration::from_hours(2)));
+        assert_eq!(
+            (made.by.as_deref(), made.expires_at.duration_since(now)),
+            (Some("Mette"), SignedDuration::from_hours(2))
+        );
         assert_eq!(made.body, serde_json::json!({ "vital": "spo2", "text": "Warm the finger" }));
     }
 }

@@ -120,8 +120,8 @@ impl Authority {
     pub fn issue_server(&self, names: &[String], now: Timestamp) -> Result<(), AuthorityError> {
         let (key_path, path) = (self.folder.join("authority.key"), self.server_certificate());
         let failed = |error: rcgen::Error| AuthorityError::Certificate { path: path.clone(), what: error.to_string() };
-        let key = fs::read_to_string(&key_path)
-            .map_err(|source| AuthorityError::File { path: key_path.clone(), source })?;
+        let key =
+            fs::read_to_string(&key_path).map_err(|source| AuthorityError::File { path: key_path.clone(), source })?;
         let key = KeyPair::from_pem(&key).map_err(failed)?;
         let issuer = Issuer::from_ca_cert_der(&self.certificate, key).map_err(failed)?;
         let mut params = CertificateParams::new(names.to_vec()).map_err(failed)?;

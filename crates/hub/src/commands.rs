@@ -147,8 +147,7 @@ mod tests {
         assert_eq!((told().await, told().await), (1, 1), "once for a connection");
         commands.again(&kit);
         assert_eq!(told().await, 2);
-        let receipts =
-            vec![Receipt { command: "c-1".to_owned(), outcome: Progress::Taken, at: now, detail: None }];
+        let receipts = vec![Receipt { command: "c-1".to_owned(), outcome: Progress::Taken, at: now, detail: None }];
         let entry = Entry {
             key: KitSeq { kit: kit.clone(), seq: 1 },
             hash: [0; 32],

@@ -98,8 +98,12 @@ impl KnownKit {
             (Some(own), Some(said)) if own == said => Ok(own),
             (Some(own), Some(said)) => Err(format!("message is for patient {said}, and kit {kit} is given to {own}")),
             (None, Some(said)) if self.patients.contains(said) => Ok(said),
-            (None, Some(said)) => Err(format!("message is for patient {said}, who is not among those who share kit {kit}")),
-            (None, None) => Err(format!("kit {kit} is shared by several people: want `patient` in the message, found none")),
+            (None, Some(said)) => {
+                Err(format!("message is for patient {said}, who is not among those who share kit {kit}"))
+            }
+            (None, None) => {
+                Err(format!("kit {kit} is shared by several people: want `patient` in the message, found none"))
+            }
         }
     }
 }
@@ -311,13 +315,18 @@ mod tests {
         let [ane, bo]: [PatientId; 2] = ["p-1", "p-2"].map(|id| id.parse().unwrap());
         let known = own.kit(&kit).unwrap();
         assert_eq!((known.whose(&kit, None), known.whose(&kit, Some(&ane))), (Ok(&ane), Ok(&ane)));
-        assert_eq!(known.whose(&kit, Some(&bo)).unwrap_err(), "message is for patient p-2, and kit kit-1 is given to p-1");
+        assert_eq!(
+            known.whose(&kit, Some(&bo)).unwrap_err(),
+            "message is for patient p-2, and kit kit-1 is given to p-1"
+        );
         assert_eq!(own.check_secret(&kit, b"").unwrap_err(), "kit-1 has not enrolled yet");
         (roster.kits[0].patient, roster.kits[0].patients) = (None, vec![ane.clone()]);
         let shared = directory(roster.clone()).unwrap();
         let known = shared.kit(&station).unwrap();
         assert_eq!(known.whose(&station, Some(&ane)), Ok(&ane));
-        assert!(known.whose(&station, Some(&bo)).unwrap_err().contains("p-2, who is not among those who share kit kit-1"));
+        assert!(
+            known.whose(&station, Some(&bo)).unwrap_err().contains("p-2, who is not among those who share kit kit-1")
+        );
         assert!(known.whose(&station, None).unwrap_err().ends_with("want `patient` in the message, found none"));
         roster.kits[0].patients.clear();
         let error = directory(roster).err().unwrap().to_string();

@@ -74,7 +74,17 @@ impl Keeper {
     ) -> Self {
         let (file, zone) = (config.roster.clone(), config.zone.clone());
         let file_changed = changed(file.as_ref());
-        Self { file, file_changed, programmes, zone, store, board, directory, changed: known_to_change, last_problem: String::new() }
+        Self {
+            file,
+            file_changed,
+            programmes,
+            zone,
+            store,
+            board,
+            directory,
+            changed: known_to_change,
+            last_problem: String::new(),
+        }
     }
 
     /// Looks every second, and when it is told to, for ever. What can't be used is said once, and what was used before stays.

@@ -261,7 +261,10 @@ async fn open_enrolment(
     mqtt: SocketAddr,
 ) -> anyhow::Result<Option<Enrolment>> {
     let Some(wanted) = &config.enrolment else { return Ok(None) };
-    anyhow::ensure!(config.mqtt.tls.is_some(), "enrolment.listen is set and mqtt.tls is not: want both, see `vagt ca show`");
+    anyhow::ensure!(
+        config.mqtt.tls.is_some(),
+        "enrolment.listen is set and mqtt.tls is not: want both, see `vagt ca show`"
+    );
     let authority = Authority::open(&config.data)?;
     let (store, changed) = (Arc::clone(store), Arc::clone(changed));
     let zone = config.zone.iana_name().map(str::to_owned);

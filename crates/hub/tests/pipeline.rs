@@ -21,8 +21,8 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{
-    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, KitSeq, Progress, QuarantinedEntry, Roster,
-    Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, KitSeq, Progress, QuarantinedEntry,
+    Roster, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -503,7 +503,8 @@ async fn a_kit_that_several_share_says_whose_it_measured() {
     let readings = &measured[measured.find("\"readings\"").unwrap()..measured.len() - 1];
     for (seq, patient) in [(1, r#","patient":"p-2""#), (2, ""), (3, r#","patient":"p-9""#)] {
         let mut arrival = told_by_a_kit("bus", seq, patient, "\"x\":0");
-        arrival.payload = String::from_utf8(arrival.payload.to_vec()).unwrap().replace("\"readings\":[]", readings).into();
+        arrival.payload =
+            String::from_utf8(arrival.payload.to_vec()).unwrap().replace("\"readings\":[]", readings).into();
         clinic.taker.take(arrival).await.unwrap();
     }
     assert_eq!(clinic.waits(1).await.patient.as_str(), "p-2");

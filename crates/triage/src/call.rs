@@ -12,12 +12,7 @@ use std::{
 use jiff::Timestamp;
 use vitals::Answer;
 
-use crate::{
-    Chart, Finding, Input, Mark, Plan, Reason, Sitting,
-    assess::late,
-    chart::Memory,
-    episode::Fed,
-};
+use crate::{Chart, Finding, Input, Mark, Plan, Reason, Sitting, assess::late, chart::Memory, episode::Fed};
 
 /// The questionnaire under which a kit reports what was asked of the clinic.
 pub const CALL_QUESTIONNAIRE: &str = "kit";

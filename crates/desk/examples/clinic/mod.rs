@@ -120,6 +120,45 @@ impl Clinic {
         self.board.intake(Intake { at, behind_since: None, reason: None, waiting: 0 });
     }
 
+    /// A kit says what became of a command.
+    pub async fn receives(
+        &self,
+        kit: &KitId,
+        patient: &str,
+        command: &str,
+        outcome: store::Progress,
+        detail: Option<&str>,
+    ) {
+        let now = Timestamp::now();
+        let receipt =
+            store::Receipt { command: command.to_owned(), outcome, at: now, detail: detail.map(str::to_owned) };
+        let entry = Entry {
+            key: KitSeq { kit: kit.clone(), seq: self.core.seq.fetch_add(1, Ordering::Relaxed) },
+            hash: [0; 32],
+            patient: patient.parse().unwrap(),
+            session: uuid::Uuid::nil(),
+            sent_at: now,
+            readings: Vec::new(),
+            answers: Vec::new(),
+            receipts: vec![receipt],
+        };
+        self.core.record(now, vec![entry], Outcome::default()).await;
+    }
+
+    /// Somebody answers now, on the kit's own pages.
+    pub async fn answers(&self, patient: &str, answers: Vec<Answer>) {
+        let (patient, now) = (patient.parse().unwrap(), Timestamp::now());
+        let outcome = {
+            let mut charts = self.core.charts.lock().await;
+            let kit = kit_id(&patient);
+            let seq = self.core.seq.fetch_add(1, Ordering::Relaxed);
+            let sitting = Sitting { kit: &kit, seq, readings: &[], answers: &answers };
+            let chart = charts.entry(patient.clone()).or_default();
+            assess(chart, &self.core.plans[&patient], &Event::Sitting(sitting), now)
+        };
+        self.core.record(now, Vec::new(), outcome).await;
+    }
+
     /// Somebody measures at `at`, and it is recorded `after` that.
     pub async fn sit(&self, patient: &str, at: Timestamp, after: SignedDuration, sat: Sat<'_>) -> Outcome {
         self.core.sit(&patient.parse().unwrap(), at, at + after, sat).await

@@ -39,7 +39,12 @@ pub struct CommandLine {
 }
 
 /// What a kit was asked lately for this patient. That somebody looked is told too, and shown once it was read by nobody: not here.
-pub async fn lines(app: &App, say: &Say<'_>, kit: &KitState, patient: &PatientId) -> Result<Vec<CommandLine>, StoreError> {
+pub async fn lines(
+    app: &App,
+    say: &Say<'_>,
+    kit: &KitState,
+    patient: &PatientId,
+) -> Result<Vec<CommandLine>, StoreError> {
     let states = app.desk.store.commands_of(&kit.kit.id, SHOWN_MAX * 4).await?;
     let ours = |one: &&CommandState| {
         one.command.command != "seen" && one.command.patient.as_ref().is_none_or(|whose| whose == patient)
@@ -52,7 +57,8 @@ fn line(say: &Say<'_>, one: &CommandState) -> CommandLine {
     let kind = if say.words.knows(&key) { say.words.say(&key) } else { one.command.command.clone() };
     let vital = one.command.body.get("vital").and_then(|name| name.as_str()?.parse::<Vital>().ok());
     let kind = vital.map_or(kind.clone(), |vital| format!("{kind}: {}", say.vital(vital)));
-    let state = if one.state == Progress::Waiting && one.command.expires_at <= say.now { Progress::Expired } else { one.state };
+    let state =
+        if one.state == Progress::Waiting && one.command.expires_at <= say.now { Progress::Expired } else { one.state };
     let args = [
         ("what", kind.into()),
         ("when", say.when(one.command.issued_at).into()),

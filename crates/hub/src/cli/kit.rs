@@ -15,13 +15,7 @@ use super::{
     roster::{Where, failed, put},
     secret,
 };
-use crate::{
-    authority::Authority,
-    clock,
-    config::Config,
-    directory::hex,
-    enrolment::hash_of,
-};
+use crate::{authority::Authority, clock, config::Config, directory::hex, enrolment::hash_of};
 
 /// How long a code is good, in days.
 const CODE_DAYS: i64 = 7;
@@ -126,7 +120,8 @@ enum What {
 pub fn kit(args: KitArgs) -> Result<(), Ended> {
     match args.command {
         KitCommand::Add { kit, patient, patients, devices, password, json, place, .. } => {
-            let kit = Kit { id: kit, patient, patients, secret_sha256: String::new(), since: None, devices, revoked: false };
+            let kit =
+                Kit { id: kit, patient, patients, secret_sha256: String::new(), since: None, devices, revoked: false };
             block_on(add(kit, password, json, &place))
         }
         KitCommand::Renew { kit, json, place } => block_on(renew(&kit, json, &place)),
@@ -184,7 +179,8 @@ fn people(kit: &Kit) -> String {
 fn tell_password(id: &KitId, kit: &Kit, people: &str, secret: &str, json: bool) -> Result<(), Ended> {
     let mut out = out();
     if json {
-        let line = json!({ "kit": id, "patient": kit.patient, "patients": kit.patients, "user": id, "password": secret });
+        let line =
+            json!({ "kit": id, "patient": kit.patient, "patients": kit.patients, "user": id, "password": secret });
         json_line(&mut out, &line)?;
     } else {
         writeln!(out, "{id} is given to {people}. Its user name is {id}, its password (shown this once):\n{secret}")?;

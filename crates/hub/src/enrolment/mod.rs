@@ -180,7 +180,8 @@ impl Shared {
         let unfit = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         let Json(Asked { code, secret_sha256 }) = asked.map_err(|error| unfit(error.body_text()))?;
         let code: Code = code.parse().map_err(|error: wire::CodeError| unfit(error.to_string()))?;
-        let is_hash = secret_sha256.len() == 64 && secret_sha256.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hash =
+            secret_sha256.len() == 64 && secret_sha256.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
         if !is_hash {
             return Err(unfit("secret_sha256: want a SHA-256 as 64 hex digits".to_owned()));
         }
@@ -221,7 +222,13 @@ impl Shared {
 
     fn answer(&self, kit: KitId) -> Answer {
         let (mqtt_host, mqtt_port) = (self.mqtt_host.clone(), self.mqtt_port);
-        Answer { kit, mqtt_host, mqtt_port, authority: self.behind.authority.pem().to_owned(), zone: self.behind.zone.clone() }
+        Answer {
+            kit,
+            mqtt_host,
+            mqtt_port,
+            authority: self.behind.authority.pem().to_owned(),
+            zone: self.behind.zone.clone(),
+        }
     }
 }
 
@@ -248,7 +255,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail });
+        let body =
+            json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail });
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

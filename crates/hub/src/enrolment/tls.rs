@@ -3,7 +3,10 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::{extract::connect_info::Connected, serve::{IncomingStream, Listener}};
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc},

@@ -8,7 +8,9 @@
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use store::{Entry, KitSeq, Progress, Quarantined, Receipt};
-use vitals::{Answer, CLOCK_AHEAD_MAX, Decimal, Flag, KitId, PatientId, Plausibility, Reading, Vital, check_time, check_value};
+use vitals::{
+    Answer, CLOCK_AHEAD_MAX, Decimal, Flag, KitId, PatientId, Plausibility, Reading, Vital, check_time, check_value,
+};
 use wire::{Arrived, CommandOutcome, Message, RefusedPart};
 
 use crate::{

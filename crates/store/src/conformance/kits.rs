@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::{
-    Failure, Open, ensure, same,
+    Failure, Open, ensure,
     people::{kit, patient},
+    same,
     sample::{at, batch, of, plain},
 };
 use crate::{Command, Enrolled, Enrolment, Entry, Kit, Progress, Receipt, Roster, Store, StoreError};
@@ -32,8 +33,7 @@ pub(super) async fn a_code_is_exchanged_once(open: Open<'_>) -> Result<(), Failu
     let store = open().await?;
     with_two_kits(&*store).await?;
     let (code, mine, theirs) = ("c0".repeat(32), "aa".repeat(32), "bb".repeat(32));
-    let enrolment =
-        Enrolment { kit: of("kit-2"), code_sha256: code.clone(), expires_at: at(100), secret_sha256: None };
+    let enrolment = Enrolment { kit: of("kit-2"), code_sha256: code.clone(), expires_at: at(100), secret_sha256: None };
     store.put_enrolment(&enrolment).await?;
     same("codes", store.enrolments().await?, vec![enrolment])?;
     same("another code", store.enrol(&"c1".repeat(32), &mine, at(1)).await?, Enrolled::No)?;
@@ -45,7 +45,8 @@ pub(super) async fn a_code_is_exchanged_once(open: Open<'_>) -> Result<(), Failu
     same("the answer was lost", store.enrol(&code, &mine, at(2)).await?, Enrolled::Yes(of("kit-2")))?;
     same("somebody else", store.enrol(&code, &theirs, at(2)).await?, Enrolled::Used(of("kit-2")))?;
     same("secret", store.roster().await?.kits[1].secret_sha256.clone(), mine.clone())?;
-    let roster = Roster { patients: Vec::new(), kits: vec![Kit { secret_sha256: String::new(), ..kit("kit-2", "p-1") }] };
+    let roster =
+        Roster { patients: Vec::new(), kits: vec![Kit { secret_sha256: String::new(), ..kit("kit-2", "p-1") }] };
     store.put_roster(&roster, at(3)).await?;
     same("secret after a roster without one", store.roster().await?.kits[1].secret_sha256.clone(), mine)
 }

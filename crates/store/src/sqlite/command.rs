@@ -49,11 +49,7 @@ pub(super) async fn open(store: &Sqlite, now: Timestamp, limit: u32) -> Result<V
     if late.is_some() {
         let mut write = store.writer.begin().await?;
         let expire = "UPDATE command SET state = 'expired', changed_at = expires_at WHERE state = 'waiting' AND expires_at <= ?1";
-        sqlx::query(expire)
-            .bind(nanos(now))
-            .execute(write.conn())
-            .await
-            .map_err(|error| store.trouble(error))?;
+        sqlx::query(expire).bind(nanos(now)).execute(write.conn()).await.map_err(|error| store.trouble(error))?;
         write.commit().await?;
     }
     let sql = "SELECT id, kit, patient, command, by, issued_at, expires_at, body FROM command
@@ -64,14 +60,16 @@ pub(super) async fn open(store: &Sqlite, now: Timestamp, limit: u32) -> Result<V
 
 /// A kit's commands, newest first.
 pub(super) async fn of_kit(store: &Sqlite, kit: &KitId, limit: u32) -> Result<Vec<CommandState>, StoreError> {
-    let sql = "SELECT id, kit, patient, command, by, issued_at, expires_at, body, state, changed_at, detail FROM command
+    let sql =
+        "SELECT id, kit, patient, command, by, issued_at, expires_at, body, state, changed_at, detail FROM command
                WHERE kit = ?1 ORDER BY issued_at DESC, id DESC LIMIT ?2";
     let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
     let rows = sqlx::query(sql).bind(kit.as_str()).bind(limit).fetch_all(&mut *tx).await?;
     let mut states = Vec::with_capacity(rows.len());
     for row in &rows {
         let command = command(row)?;
-        let said = "SELECT command, outcome, at, detail FROM receipt WHERE kit = ?1 AND command = ?2 ORDER BY at, recorded_at";
+        let said =
+            "SELECT command, outcome, at, detail FROM receipt WHERE kit = ?1 AND command = ?2 ORDER BY at, recorded_at";
         let said = sqlx::query(said).bind(kit.as_str()).bind(command.id.as_str()).fetch_all(&mut *tx).await?;
         let receipts = said.iter().map(receipt).collect::<Result<_, _>>()?;
         let state = progress("command", &command.id, row.try_get(8)?)?;

@@ -58,7 +58,8 @@ async fn put_kit(conn: &mut SqliteConnection, kit: &Kit, now: Timestamp) -> Resu
                devices = excluded.devices, revoked = excluded.revoked,
                since = coalesce(?4, iif(patient IS excluded.patient AND patients = excluded.patients, since, ?5))";
     if kit.revoked {
-        let taken_back = "DELETE FROM enrolment WHERE kit = ?1 AND EXISTS (SELECT 1 FROM kit WHERE id = ?1 AND NOT revoked)";
+        let taken_back =
+            "DELETE FROM enrolment WHERE kit = ?1 AND EXISTS (SELECT 1 FROM kit WHERE id = ?1 AND NOT revoked)";
         sqlx::query(taken_back).bind(kit.id.as_str()).execute(&mut *conn).await?;
     }
     sqlx::query(sql)

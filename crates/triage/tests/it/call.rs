@@ -18,7 +18,10 @@ fn it_is_an_alert_of_its_own_and_leaves_the_colour_alone() {
     let asked = asks(&mut person, "2026-11-22T08:10:00Z", "2026-11-22T08:10:01Z");
     assert_eq!((events(&asked), asked.assessment.is_some()), (vec![EventKind::Raised], false));
     let alert = &asked.alerts[0].alert;
-    assert_eq!((alert.family.as_str(), alert.mark, alert.now_mark, alert.late), ("call", Mark::Yellow, Mark::Yellow, false));
+    assert_eq!(
+        (alert.family.as_str(), alert.mark, alert.now_mark, alert.late),
+        ("call", Mark::Yellow, Mark::Yellow, false)
+    );
     assert_eq!(alert.findings[0].why, "asks to be called");
     assert_eq!(person.chart.colour(), Colour::Green);
 }

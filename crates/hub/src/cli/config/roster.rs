@@ -123,7 +123,8 @@ fn kits(text: &str, roster: &Roster) -> Vec<Problem> {
             problems.push(Problem::at_field(text, "kit", index, field, message));
         }
         let enrols = kit.secret_sha256.is_empty();
-        let is_hash = kit.secret_sha256.len() == SHA256_HEX_LEN && kit.secret_sha256.chars().all(|c| c.is_ascii_hexdigit());
+        let is_hash =
+            kit.secret_sha256.len() == SHA256_HEX_LEN && kit.secret_sha256.chars().all(|c| c.is_ascii_hexdigit());
         if !enrols && !is_hash {
             let found = kit.secret_sha256.chars().count();
             let message =
