@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { debian, ours, until } from './programs.mjs';
 
-const DRIVERS = { oximeter: 'gatt-plx', thermometer: 'gatt-thermometer', cuff: 'gatt-blood-pressure', scale: 'gatt-weight' };
+const DRIVERS = { oximeter: 'gatt-plx', thermometer: 'gatt-thermometer', cuff: 'gatt-blood-pressure', scale: 'gatt-weight', nonin: 'nonin-df2' };
 
 // Starts one in the clinic's folder; it ends with the clinic. `measure` has the oximeter measure, `tell` commands any device. With `kiosk`, the kit
 // has its page, at `kiosk` of what is given back; `config` is put at the head of the kit's configuration.
@@ -56,4 +56,4 @@ host = "127.0.0.1"
 port = ${clinic.mqttPort}
 secret = "${secret}"
 keep_alive_seconds = 5
-${devices.map(({ device, address }) => `[[device]]\ndriver = "${DRIVERS[device]}"\naddress = "${address}"\n`).join('')}`;
+${devices.map(({ device, address, port: line }) => `[[device]]\ndriver = "${DRIVERS[device]}"\n${address ? `address = "${address}"` : `path = "${line}"`}\n`).join('')}`;

@@ -56,7 +56,7 @@
     const field = form.querySelector('input[type=text]');
     const body = new URLSearchParams(new FormData(form, event.submitter));
     event.submitter?.classList.add('sending');
-    fetch(form.action, { method: 'POST', body, headers: { 'x-kiosk': '1' } }).then((answer) => {
+    fetch(form.getAttribute('action'), { method: 'POST', body, headers: { 'x-kiosk': '1' } }).then((answer) => {
       if (!answer.ok) throw new Error(answer.status);
       find(NOT_SENT).hidden = true;
       if (field) field.value = '';

@@ -30,7 +30,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use draw::Drawing;
+pub use draw::{Drawing, key};
 pub use guard::BODY_BYTES_MAX;
 pub use live::LIVE_PAGES_MAX;
 pub use settings::{KioskConfig, KioskSettings, Refused};

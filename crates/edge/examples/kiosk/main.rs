@@ -31,8 +31,9 @@ async fn main() {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             match views::views(Timestamp::now()).into_iter().find(|(name, _)| name == line.trim()) {
                 Some((name, view)) => {
+                    let key = edge::kiosk::key(&view.page);
                     shown.send_replace(view);
-                    println!("{}", serde_json::json!({ "shown": name }));
+                    println!("{}", serde_json::json!({ "shown": name, "key": key }));
                 }
                 None => println!("{}", serde_json::json!({ "unknown": line })),
             }
@@ -42,7 +43,7 @@ async fn main() {
     kiosk.serve(listener).await;
 }
 
-/// Says what was pressed. An answer or a code that says `no` is refused, so that this can be looked at too.
+/// Says what was pressed. A number of 99, no words, and the code 0000 are refused, so that this can be looked at too.
 fn pressed(action: &Action) -> Acted {
     println!("{}", serde_json::json!({ "pressed": action }));
     match action {

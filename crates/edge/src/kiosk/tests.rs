@@ -34,7 +34,7 @@ pub(super) fn said_keys() -> BTreeSet<String> {
             let skip = if call.starts_with('"') { 1 } else { call.len() };
             for (at, _) in text.match_indices(call) {
                 let key = text[at + skip..].split('"').next().unwrap_or_default();
-                if words::keys(Language::Da).contains(key) || call == ".t(\"" {
+                if words::keys(Language::Da).contains(&key) || call == ".t(\"" {
                     said.insert(key.to_owned());
                 }
             }
