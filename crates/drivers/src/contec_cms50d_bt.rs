@@ -31,6 +31,7 @@ pub const FRAMES: Uuid = uuid16(0xff02);
 /// Asks for live values.
 pub const START: [u8; 3] = [0x9b, 0x01, 0x1c];
 
+const COMMAND: u8 = 0x9b;
 const LIVE: u8 = 0xeb;
 const CURVE: u8 = 0x00;
 const VALUES: u8 = 0x01;
@@ -55,6 +56,8 @@ pub const DRIVER: Driver = Driver {
 /// One frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
+    /// The host's command to send live values.
+    Start,
     /// A point of the curve.
     Curve {
         /// The point.
@@ -77,17 +80,21 @@ pub enum Frame {
 /// [`DecodeError::TooShort`], [`DecodeError::TooLong`], [`DecodeError::Checksum`], [`DecodeError::Malformed`] for a frame of another kind.
 pub fn parse(bytes: &[u8]) -> Result<Frame, DecodeError> {
     let need = match *bytes {
+        [COMMAND, ..] => START.len(),
         [LIVE, VALUES, ..] => VALUES_BYTES,
         [LIVE, CURVE, ..] => CURVE_BYTES,
         [LIVE, found, ..] => return Err(malformed("kind", found, "0x00 or 0x01")),
         [] | [LIVE] => return Err(DecodeError::TooShort { what: WHAT, found: bytes.len(), need: CURVE_BYTES }),
-        [found, ..] => return Err(malformed("code", found, "0xeb")),
+        [found, ..] => return Err(malformed("code", found, "0xeb, or 0x9b of the host")),
     };
     let fields = gatt::Fields::exact(WHAT, bytes, need);
     fields?;
     let (found, wanted) = (bytes[need - 1], checksum(&bytes[..need - 1]));
     if found & 0x7f != wanted {
         return Err(DecodeError::Checksum { what: WHAT, found, wanted });
+    }
+    if need == START.len() {
+        return Ok(Frame::Start);
     }
     if need == CURVE_BYTES {
         return Ok(Frame::Curve { pleth: bytes[3] & 0x7f, bar: bytes[4] & 0x0f });
@@ -102,7 +109,7 @@ fn malformed(field: &'static str, found: u8, wanted: &'static str) -> DecodeErro
 
 fn decode(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
     Ok(match parse(bytes)? {
-        Frame::Curve { .. } => Vec::new(),
+        Frame::Start | Frame::Curve { .. } => Vec::new(),
         Frame::Values { pulse, spo2 } => bci::measured(spo2, pulse.map(u16::from), &[]),
     })
 }
@@ -120,6 +127,7 @@ mod tests {
     fn frames_say_what_is_there() {
         tape::check(DRIVER, &[GOOD], "spo2 99 %; pulse 83 /min");
         tape::check(DRIVER, &[CURVE], "");
+        tape::check(DRIVER, &["9b011c"], "");
         let nobody = [&[0xeb, 0x01, 0x00, 0x7f, 0x7f, 0x7f, 0x00][..], &[checksum(&[0xeb, 0x01, 0x7f, 0x7f, 0x7f])]];
         tape::check(DRIVER, &[&tape::hex(&nobody.concat())], "");
     }
@@ -129,7 +137,8 @@ mod tests {
         tape::check(DRIVER, &["eb010453637f0026"], "contec cms50d-bt: checksum is 0x26, the bytes give 0x25");
         tape::check(DRIVER, &["eb010453637f00"], "contec cms50d-bt: 7 bytes, need at least 8");
         tape::check(DRIVER, &["eb020453637f0025"], "contec cms50d-bt: kind is 0x02, want 0x00 or 0x01");
-        tape::check(DRIVER, &["9b011c"], "contec cms50d-bt: code is 0x9b, want 0xeb");
+        tape::check(DRIVER, &["91000112"], "contec cms50d-bt: code is 0x91, want 0xeb, or 0x9b of the host");
+        tape::check(DRIVER, &["9b011d"], "contec cms50d-bt: checksum is 0x1d, the bytes give 0x1c");
         tape::check(DRIVER, &["eb"], "contec cms50d-bt: 1 bytes, need at least 6");
     }
 

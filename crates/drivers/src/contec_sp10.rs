@@ -130,6 +130,9 @@ pub(crate) struct Spirometer {
     asked: Vec<u8>,
     asked_times: u32,
     until: Option<Timestamp>,
+    /// The device has taken the time; it was said so.
+    clock_set: bool,
+    clock_said: bool,
     /// When the session began, and the wall clock then.
     began: Option<(Timestamp, DateTime)>,
     buffer: Vec<u8>,
@@ -159,6 +162,8 @@ impl Spirometer {
             asked: Vec::new(),
             asked_times: 0,
             until: None,
+            clock_set: false,
+            clock_said: false,
             began: None,
             buffer: Vec::new(),
             noise: Vec::new(),
@@ -192,12 +197,14 @@ impl Spirometer {
         vec![self.ask(now, Step::Hello, vec![0x80, 0x00])]
     }
 
-    /// A device on a line is asked again later. One on Bluetooth connects when it has something, and may go now.
+    /// What comes from now on is by the clock that was set. A device on a line is asked again later. One on Bluetooth connects when it has something, and may go now.
     fn rest(&mut self, now: Timestamp) -> Vec<Output> {
         self.step = Step::Idle;
         let on_line = self.channel == Channel::Line;
         self.until = now.checked_add(POLL_EVERY).ok().filter(|_| on_line);
-        if on_line { Vec::new() } else { vec![Output::SittingEnd] }
+        let clock = self.clock_set && !std::mem::replace(&mut self.clock_said, self.clock_set);
+        let end = (!on_line).then_some(Output::SittingEnd);
+        clock.then_some(Output::ClockSet).into_iter().chain(end).collect()
     }
 
     fn local(&self, now: Timestamp) -> Option<DateTime> {
@@ -224,7 +231,11 @@ impl Spirometer {
             return None;
         }
         let frame: Vec<u8> = self.buffer.drain(..need).collect();
-        self.heard.certain();
+        if check_sum(&frame).is_ok() {
+            self.heard.framed(frame.len())
+        } else {
+            self.heard.noise(frame.len())
+        }
         Some([self.refuse_noise(), self.answered(now, &frame)].concat())
     }
 
@@ -256,7 +267,10 @@ impl Spirometer {
                 let Some(local) = self.local(now) else { return Vec::new() };
                 vec![self.ask(now, Step::Clock, set_clock(local))]
             }
-            Step::Clock => vec![self.ask(now, Step::Ready, command(0x82, &[]))],
+            Step::Clock => {
+                self.clock_set = true;
+                vec![self.ask(now, Step::Ready, command(0x82, &[]))]
+            }
             Step::Ready => vec![self.ask(now, Step::Predicted, command(0x94, &[]))],
             Step::Predicted => vec![self.ask(now, Step::Count, command(0x90, &[]))],
             Step::Count => self.counted(now, frame),
@@ -369,7 +383,8 @@ impl Spirometer {
         self.curve_left = 0;
         let ended = [self.refuse_noise(), self.end_sitting()].concat();
         let rest = self.rest(now);
-        if ended.contains(&Output::SittingEnd) { ended } else { [ended, rest].concat() }
+        let rest = rest.into_iter().filter(|output| !ended.contains(output)).collect();
+        [ended, rest].concat()
     }
 }
 
@@ -421,8 +436,9 @@ impl Session for Spirometer {
         if self.step == Step::Kept { vec![self.finish(now, KEEP, self.whole)] } else { Vec::new() }
     }
 
-    fn closed(&mut self, now: Timestamp) -> Vec<Output> {
-        self.give_up(now)
+    fn closed(&mut self, _now: Timestamp) -> Vec<Output> {
+        (self.step, self.until, self.curve_left) = (Step::Idle, None, 0);
+        [self.refuse_noise(), self.end_sitting()].concat()
     }
 
     fn understands(&self) -> Option<bool> {

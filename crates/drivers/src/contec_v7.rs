@@ -11,7 +11,7 @@
 //! reasons: 0 done, 1 switched off, 2 other user, 3 recording, 4 can't delete, 5 not supported
 //! ```
 //!
-//! When the line is up the session stops what is going on, sets the date and the time, reads each recording of its user from the oldest on,
+//! When the line is up the session stops what is going on, reads each recording of its user from the oldest on, sets the date and the time,
 //! and then listens to the live stream, which becomes one measurement of a sitting (see the file `settle.rs`). A recording becomes readings as the
 //! file `recording.rs` says. When the core has acknowledged them, they are deleted, if each was whole, and if there are still as many and the
 //! last is as long as it was. The clock can't be read. A device that is silent is asked again after [`AGAIN_AFTER`].

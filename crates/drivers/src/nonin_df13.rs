@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each packet is a measurement, with the device's own time. The device removes what it has sent from its memory by itself. Its clock is read
-//! first, then set, then read again; then it is told to use this format (see the file `nonin_command.rs`), all within the five seconds in which
+//! first; if it is off it is set, and read again; then it is told to use this format (see the file `nonin_command.rs`), all within the five seconds in which
 //! it listens. It loses its clock and its memory with its batteries.
 //! Source: Nonin 9560 OEM specification 6470-000-01.
 
@@ -15,7 +15,8 @@ use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use vitals::{Flag, Vital};
 
 use crate::{
-    Channel, DecodeError, DeviceClock, Driver, Heard, LineSettings, Measured, Output, Session, Transport, bci,
+    CLOCK_TOLERANCE, Channel, DecodeError, DeviceClock, Driver, Heard, LineSettings, Measured, Output, Session,
+    Transport, bci,
     gatt::{self, Sitting},
     nonin_command::{self, ACK, Command, DataFormat, NAK},
 };
@@ -144,7 +145,11 @@ fn time(bytes: [u8; 7]) -> Result<DateTime, DecodeError> {
     })
 }
 
+/// Packets one after the other; a command or an answer to one says nothing.
 fn decode(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
+    if let [0x02, 0x70 | 0x72 | 0xf2, ..] | [ACK | NAK] = *bytes {
+        return Command::parse(bytes).map(|_| Vec::new());
+    }
     let mut rest = bytes;
     let mut measured = Vec::new();
     loop {
@@ -178,6 +183,11 @@ struct Oximeter {
     step: Step,
     until: Option<Timestamp>,
     began: Option<(Timestamp, DateTime)>,
+    /// What the clock said before it was set, and when.
+    clock: Option<(Timestamp, DateTime)>,
+    set_at: Option<Timestamp>,
+    /// The clock that was said last is the one that was set.
+    said_set: bool,
     /// At most a packet.
     buffer: Vec<u8>,
     noise: Vec<u8>,
@@ -214,13 +224,24 @@ impl Oximeter {
         self.heard.certain();
         match (self.step, answer) {
             (Step::Clock, Command::Clock(time)) => {
-                let Some(local) = self.local(now) else { return Vec::new() };
-                let set = write(Command::SetClock(local));
-                vec![Output::Clock(DeviceClock::Local(time)), set, self.ask(now, Step::ClockAgain, Command::GetClock)]
+                self.clock = Some((now, time));
+                let said = Output::Clock(DeviceClock::Local(time));
+                match self.local(now).filter(|local| local.duration_since(time).abs() > CLOCK_TOLERANCE) {
+                    Some(local) => {
+                        self.set_at = Some(now);
+                        let set = write(Command::SetClock(local));
+                        vec![said, set, self.ask(now, Step::ClockAgain, Command::GetClock)]
+                    }
+                    None => vec![said, self.select(now, false)],
+                }
             }
             (Step::ClockAgain, Command::Clock(time)) => {
                 let off = self.local(now).map(|local| local.duration_since(time).abs());
-                let set = off.is_some_and(|off| off <= CLOCK_SET_WITHIN).then_some(Output::ClockSet);
+                self.said_set = off.is_some_and(|off| off <= CLOCK_SET_WITHIN);
+                if !self.said_set {
+                    self.set_at = None;
+                }
+                let set = self.said_set.then_some(Output::ClockSet);
                 set.into_iter().chain([self.select(now, false)]).collect()
             }
             (Step::Format { .. }, Command::Ack) => self.listen(),
@@ -232,6 +253,20 @@ impl Oximeter {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Which clock the packet's time is by, where that isn't the one that was said last: what was measured before the clock was set keeps
+    /// the time that it had.
+    fn clock_of(&mut self, now: Timestamp, packet: &Packet) -> Option<Output> {
+        let (set_at, (read_at, clock)) = (self.set_at?, self.clock?);
+        let (from, to) = (self.local(set_at)?, self.local(now)?);
+        let of_set =
+            packet.time.duration_since(from) >= -CLOCK_TOLERANCE && packet.time.duration_since(to) <= CLOCK_TOLERANCE;
+        if std::mem::replace(&mut self.said_set, of_set) == of_set {
+            return None;
+        }
+        let unset = clock.checked_add(now.duration_since(read_at)).ok()?;
+        Some(Output::Clock(DeviceClock::Local(if of_set { to } else { unset })))
     }
 
     /// Takes what is complete at the start of the buffer; `None` when more bytes are needed.
@@ -268,8 +303,9 @@ impl Oximeter {
                 self.buffer.drain(..need);
                 self.heard.certain();
                 self.sitting.heard(now);
-                let measured = packet.measured().into_iter().map(Output::Measured).collect();
-                Some([self.refuse_noise(), measured].concat())
+                let clock = self.clock_of(now, &packet);
+                let measured = packet.measured().into_iter().map(Output::Measured);
+                Some(self.refuse_noise().into_iter().chain(clock).chain(measured).collect())
             }
             // What looked like a packet may hold the beginning of one.
             Err(error) => {
@@ -353,6 +389,7 @@ mod tests {
         tape::check(DRIVER, &["0002000d000e2026011508301500010001ff007f2903"], "");
         tape::check(DRIVER, &["0002000d00102026011508301500020000480062010258 03"], SAYS);
         tape::check(DRIVER, &[&GOOD[..10], &GOOD[10..], GOOD], &format!("{SAYS}; {SAYS}"));
+        tape::check(DRIVER, &["027002020d03"], "");
     }
 
     #[test]
@@ -382,9 +419,21 @@ mod tests {
             "clock Local(2026-11-22T08:48:00); > 0272061a0b1609000003; > 02720003".replace("08:48", "08:48").as_str(),
         );
         tape.line(&tape::bytes("02f2061a0b1609000003")).gives("clock set; > 027002020d03");
-        tape.line(&[0x06]).line(&tape::bytes(GOOD)).gives(SAYS);
+        tape.line(&[0x06]).line(&tape::bytes(GOOD)).gives(&format!("clock Local(2026-11-22T08:48:00); {SAYS}"));
+        let now = "0002000d000e20261122090000000200004800622e03";
+        tape.line(&tape::bytes(now));
+        let said = tape.said();
+        assert!(said.starts_with("clock Local(2026-11-22T09:00:00); spo2 98 % 2026-11-22T09:00:00"), "{said}");
         tape.wait().gives("end");
         assert_eq!(tape.understands(), Some(true));
+    }
+
+    #[test]
+    fn a_clock_that_is_right_is_left_alone() {
+        let mut tape = Tape::open(DRIVER);
+        tape.line(&tape::bytes("02f2061a0b1609001403"));
+        tape.gives("> 02720003; clock Local(2026-11-22T09:00:20); > 027002020d03");
+        tape.line(&[0x06]).line(&tape::bytes(GOOD)).gives(SAYS);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use vitals::Vital;
 pub use conversation::{ANSWER_WAIT, ASKED_MAX, FILE_BYTES_MAX, POLL_EVERY, POLL_RARELY, WRITE_BYTES_MAX};
 pub use message::{FILE_HEAD_BYTES, FileHead, Info, Message, RECORD_BYTES, SENSORS_BYTES, Sensors, crc8, record};
 
-use crate::{Channel, DecodeError, Driver, Measured, Transport, gatt, recording::Recording};
+use crate::{DecodeError, Driver, Measured, Transport, gatt, recording::Recording};
 
 const WHAT: &str = "viatom";
 

@@ -8,6 +8,10 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 const LOCAL: DateTime = DateTime::constant(2026, 11, 22, 9, 0, 0, 0);
 
+/// Drivers of a line whose packets are found by themselves (IEEE 11073-20601 has a file of its own).
+const LINES: [&str; 8] =
+    ["nonin-df2", "nonin-df7", "nonin-df8", "nonin-df13", "contec-cms50d", "contec-v7", "contec-sp10", "visomat"];
+
 /// One thing that happens to a session.
 #[derive(Clone, Debug)]
 enum Event {
@@ -215,10 +219,45 @@ proptest! {
     #[test]
     fn a_stream_says_the_same_wherever_it_is_cut(noise in vec(any::<u8>(), 0..300), cuts in vec(any::<Index>(), 0..20)) {
         let stream = [noise, settled_packets()].concat();
-        for name in ["nonin-df2", "contec-sp10"] {
+        for name in LINES {
             let driver = drivers::find(name).unwrap();
-            prop_assert_eq!(cut(driver, &stream, &cuts), cut(driver, &stream, &[]));
+            prop_assert_eq!(cut(driver, &stream, &cuts), cut(driver, &stream, &[]), "{}", name);
         }
+    }
+
+    #[test]
+    fn frames_one_after_the_other_say_the_same_wherever_they_are_cut(
+        frames in vec(nearly_a_frame(), 0..12),
+        cuts in vec(any::<Index>(), 0..20),
+    ) {
+        let stream = frames.concat();
+        for name in LINES {
+            let driver = drivers::find(name).unwrap();
+            prop_assert_eq!(cut(driver, &stream, &cuts), cut(driver, &stream, &[]), "{}", name);
+        }
+    }
+
+    #[test]
+    fn noise_is_not_understood(noise in vec(any::<u8>(), 600..1200)) {
+        for name in LINES {
+            let mut session = (drivers::find(name).unwrap().open)(&drivers::Options::default());
+            session.connected(Timestamp::UNIX_EPOCH, LOCAL);
+            session.received(Timestamp::UNIX_EPOCH, Channel::Line, &noise);
+            prop_assert_ne!(session.understands(), Some(true), "{}", name);
+        }
+    }
+
+    #[test]
+    fn a_night_is_a_reading_a_minute_whatever_was_recorded(records in vec(any::<[u8; 5]>(), 60..2000)) {
+        let seconds = u16::try_from(records.len() * 2).unwrap();
+        let mut file = vec![0; 40];
+        file[..9].copy_from_slice(&[3, 0, 0xea, 0x07, 11, 21, 23, 30, 0]);
+        file[13..15].copy_from_slice(&seconds.to_le_bytes());
+        file.extend(records.iter().flatten());
+        let said = drivers::decode(drivers::find("viatom").unwrap(), None, &[file]).unwrap();
+        let minutes = records.len().div_ceil(30);
+        prop_assert!(said.len() <= 2 * minutes, "{} readings of {} minutes", said.len(), minutes);
+        prop_assert!(said.iter().all(|one| one.device_time.is_some()));
     }
 
     #[test]

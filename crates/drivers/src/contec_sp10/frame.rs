@@ -10,6 +10,8 @@ use crate::{Channel, DecodeError, Measured, gatt};
 pub(super) const RECORD: u8 = 0xe1;
 /// Bytes of a record, with its checksum.
 pub(super) const RECORD_BYTES: usize = 44;
+/// Codes of the host's commands.
+const COMMANDS: [u8; 9] = [0x80, 0x82, 0x83, 0x8b, 0x90, 0x91, 0x92, 0x93, 0x94];
 /// Second byte of a record's frame that holds none.
 const NO_RECORD: [u8; 2] = [0x7e, 0x7f];
 pub(super) const CURVE: u8 = 0xe2;
@@ -156,7 +158,7 @@ pub(super) fn frame_len(bytes: &[u8]) -> Result<usize, usize> {
     }
 }
 
-/// Frames from the device, one after the other. Only records give readings. What follows a curve up to the next code is not documented.
+/// Frames from the device, one after the other, or a command of the host, which says nothing. Only records give readings. What follows a curve up to the next code is not documented.
 pub(crate) fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let bytes = pieces.concat();
     let mut rest = &bytes[..];
@@ -164,6 +166,9 @@ pub(crate) fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, De
     let mut tail_allowed = false;
     if rest.is_empty() {
         return Err(DecodeError::Incomplete { what: WHAT, found: 0, need: 2 });
+    }
+    if rest.len() >= 2 && COMMANDS.contains(&rest[0]) {
+        return check_sum(rest).map(|()| measured);
     }
     while let Some(first) = rest.first() {
         let need = frame_len(rest).unwrap_or_else(|need| need);
@@ -218,7 +223,9 @@ pub(super) mod tests {
     fn damaged_records_are_refused() {
         tape::check(DRIVER, &[&EXAMPLE[..86]], "contec sp10: incomplete, 43 bytes of 44");
         tape::check(DRIVER, &[&EXAMPLE.replace("6f03", "6e03")], "contec sp10: checksum is 0x5b, the bytes give 0x5a");
-        tape::check(DRIVER, &["91000112"], "contec sp10: code is 0x91, want 0xe0 to 0xe4, 0xf0, 0xf2 or 0xf3");
+        tape::check(DRIVER, &["91000113"], "contec sp10: checksum is 0x13, the bytes give 0x12");
+        tape::check(DRIVER, &["a1000122"], "contec sp10: code is 0xa1, want 0xe0 to 0xe4, 0xf0, 0xf2 or 0xf3");
+        tape::check(DRIVER, &["91000112"], "");
         tape::check(DRIVER, &[""], "contec sp10: incomplete, 0 bytes of 2");
     }
 

@@ -55,7 +55,7 @@ fn two_records_are_read_oldest_first_and_deleted_only_when_kept() {
     list(&mut tape, 2).said();
     tape.line(&record(1, 36, 0x6f)).line(&curve(1, 1)).wait().gives("> 920012; > 91010113");
     tape.line(&record(2, 40, 0x70)).line(&curve(2, 1)).wait().gives("> 920012; > 917f0111");
-    tape.line(&ended(0x7f)).gives("").wait().gives("> 8000");
+    tape.line(&ended(0x7f)).gives("clock set").wait().gives("> 8000");
     list(&mut tape, 0).said();
     tape.wait().gives("> 8000");
 }
@@ -80,7 +80,7 @@ fn records_that_nobody_acknowledges_are_kept_and_not_said_twice() {
         .wait()
         .gives(&format!("> 91000112; {EXAMPLE_SAYS}; > 920012; end"));
     tape.wait().gives("> 917e0110");
-    tape.line(&ended(0x7e)).wait().gives("> 8000");
+    tape.line(&ended(0x7e)).gives("clock set").wait().gives("> 8000");
     list(&mut tape, 1);
     tape.line(&record(1, 36, 0x6f)).kept().line(&curve(1, 1));
     tape.pass(SignedDuration::ZERO).wait();
@@ -109,7 +109,7 @@ fn a_silent_device_is_asked_three_times_then_left_until_the_next_poll() {
 
 #[test]
 fn an_empty_memory_is_no_sitting() {
-    listed(0).gives("").closed().gives("");
+    listed(0).gives("clock set").closed().gives("");
 }
 
 #[test]

@@ -71,12 +71,15 @@ pub(super) struct Oximeter {
     live: Live,
     heard: Heard,
     stream: Stream,
+    /// It has said something.
+    answered: bool,
     step: Step,
     asked_times: u32,
     until: Option<Timestamp>,
     keep_alive_at: Option<Timestamp>,
     began: Option<(Timestamp, DateTime)>,
-    date_is_set: bool,
+    /// The device has taken the date and the time.
+    clock_is_set: bool,
     recordings: u8,
     /// Which of them, from 0.
     at: u8,
@@ -88,6 +91,8 @@ pub(super) struct Oximeter {
     whole: bool,
     /// Something was measured that has not been acknowledged.
     owed: bool,
+    /// All of it has been: the recordings may be deleted.
+    acknowledged: bool,
     /// Recordings were said in this round.
     measured: bool,
     known: BTreeSet<(Option<DateTime>, u32)>,
@@ -100,12 +105,13 @@ impl Oximeter {
             live: Live::new(LIVE_PER_SECOND, 1, End::Measured),
             heard: Heard::default(),
             stream: Stream::default(),
+            answered: false,
             step: Step::Away,
             asked_times: 0,
             until: None,
             keep_alive_at: None,
             began: None,
-            date_is_set: false,
+            clock_is_set: false,
             recordings: 0,
             at: 0,
             date: None,
@@ -114,13 +120,15 @@ impl Oximeter {
             reading: None,
             whole: false,
             owed: false,
+            acknowledged: false,
             measured: false,
             known: BTreeSet::new(),
         }
     }
 
     fn go(&mut self, now: Timestamp, step: Step) -> Vec<Output> {
-        (self.step, self.asked_times) = (step, 0);
+        let delete = step == Step::Live && self.whole && self.recordings > 0 && std::mem::take(&mut self.acknowledged);
+        (self.step, self.asked_times) = (if delete { Step::StopToDelete } else { step }, 0);
         self.ask(now)
     }
 
@@ -166,20 +174,26 @@ impl Oximeter {
     }
 
     fn begin(&mut self, now: Timestamp) -> Vec<Output> {
-        (self.recordings, self.at, self.whole) = (0, 0, true);
+        (self.recordings, self.at, self.whole, self.answered) = (0, 0, true, false);
         // A recording may be on its way still, asked for by whoever was here before.
         [vec![write(&[0xa7])], self.go(now, Step::Stop)].concat()
     }
 
     fn package(&mut self, now: Timestamp, package: &Package) -> Vec<Output> {
-        self.heard.certain();
+        let bytes = package.data.len() + 2;
+        self.answered = true;
+        if package.is_known() {
+            self.heard.framed(bytes)
+        } else {
+            self.heard.noise(bytes)
+        }
         if matches!(self.step, Step::Live | Step::Away) {
             self.until = now.checked_add(AGAIN_AFTER).ok();
         }
         match (package.kind, self.step) {
             (package::LIVE, _) => package.live().map(|live| self.live.packet(now, live.measured())).unwrap_or_default(),
             (package::IDENTITY, Step::Identify) => {
-                [vec![Output::About(identity(&package.data))], self.go(now, Step::SetDate)].concat()
+                [vec![Output::About(identity(&package.data))], self.go(now, Step::Count)].concat()
             }
             (package::FREE, Step::Stop) => self.go(now, Step::Identify),
             (package::FREE, Step::StopToDelete) => self.go(now, Step::CountAgain),
@@ -223,11 +237,11 @@ impl Oximeter {
             return [vec![refused], self.unanswered(now)].concat();
         }
         match self.step {
-            Step::SetDate => {
-                self.date_is_set = true;
-                self.go(now, Step::SetTime)
+            Step::SetDate => self.go(now, Step::SetTime),
+            Step::SetTime => {
+                self.clock_is_set = true;
+                [vec![Output::ClockSet], self.go(now, Step::Live)].concat()
             }
-            Step::SetTime => [vec![Output::ClockSet], self.go(now, Step::Count)].concat(),
             Step::Delete => {
                 (self.recordings, self.at) = (0, 0);
                 self.known.clear();
@@ -249,7 +263,9 @@ impl Oximeter {
             return self.go(now, Step::Start);
         }
         self.at = self.recordings.saturating_sub(1);
-        [self.end_sitting(), self.go(now, Step::Live)].concat()
+        // What is recorded keeps the times of the clock as it was: it is set when that has been read.
+        let next = if self.clock_is_set { Step::Live } else { Step::SetDate };
+        [self.end_sitting(), self.go(now, next)].concat()
     }
 
     fn skip(&mut self, now: Timestamp) -> Vec<Output> {
@@ -309,7 +325,9 @@ impl Oximeter {
         if whole && self.known.len() < KNOWN_MAX {
             self.known.insert((self.start, self.length));
         }
-        self.owed |= !measured.is_empty();
+        if !measured.is_empty() {
+            (self.owed, self.acknowledged) = (true, false);
+        }
         self.measured |= !measured.is_empty();
         outputs.extend(measured.into_iter().map(Output::Measured));
         outputs
@@ -323,9 +341,8 @@ impl Oximeter {
     fn unanswered(&mut self, now: Timestamp) -> Vec<Output> {
         match self.step {
             Step::Stop => self.go(now, Step::Identify),
-            Step::Identify if self.heard.understands() != Some(true) => self.go(now, Step::Away),
-            Step::Identify => self.go(now, Step::SetDate),
-            Step::SetDate | Step::SetTime => self.go(now, Step::Count),
+            Step::Identify if !self.answered => self.go(now, Step::Away),
+            Step::Identify => self.go(now, Step::Count),
             Step::Start => self.go(now, Step::Length),
             Step::Length => {
                 self.whole = false;
@@ -336,7 +353,10 @@ impl Oximeter {
                 [read, vec![write(&[0xa7])], self.skip(now)].concat()
             }
             Step::StopToDelete => self.go(now, Step::CountAgain),
-            Step::Count | Step::CountAgain | Step::LengthAgain | Step::Delete => self.go(now, Step::Live),
+            Step::Count if !self.clock_is_set => self.go(now, Step::SetDate),
+            Step::Count | Step::SetDate | Step::SetTime | Step::CountAgain | Step::LengthAgain | Step::Delete => {
+                self.go(now, Step::Live)
+            }
             Step::Live | Step::Away => self.begin(now),
         }
     }
@@ -406,11 +426,11 @@ impl Session for Oximeter {
     }
 
     fn kept(&mut self, now: Timestamp) -> Vec<Output> {
-        let stored = std::mem::take(&mut self.owed) && self.recordings > 0;
-        if !(stored && self.whole && self.step == Step::Live) {
-            return Vec::new();
+        self.acknowledged |= std::mem::take(&mut self.owed);
+        if self.step == Step::Live && self.acknowledged && self.whole && self.recordings > 0 {
+            return self.go(now, Step::Live);
         }
-        self.go(now, Step::StopToDelete)
+        Vec::new()
     }
 
     fn understands(&self) -> Option<bool> {

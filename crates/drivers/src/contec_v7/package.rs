@@ -114,6 +114,12 @@ impl Package {
         Ok(Self { kind: bytes[0], data: bytes[HEAD_BYTES..].iter().enumerate().map(eight).collect() })
     }
 
+    /// Is it of a kind that the protocol has?
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        data_bytes(self.kind).is_some()
+    }
+
     /// The byte at `at` of the data; 0, if it has none.
     #[must_use]
     pub fn byte(&self, at: usize) -> u8 {

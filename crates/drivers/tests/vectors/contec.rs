@@ -13,6 +13,7 @@ pub fn spirometer(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
     }
     let (code, arguments) = (bytes[0], &bytes[1..bytes.len() - 1]);
     assert_eq!(contec_sp10::command(code, arguments), bytes);
+    assert_eq!(line("contec-sp10", bytes)?, [], "a command of the host says nothing");
     let hex: String = arguments.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Facts::from([("op", json!(code)), ("args", json!(hex)), ("kind", json!("command"))]))
 }
@@ -42,6 +43,7 @@ pub fn oximeter(bytes: &[u8]) -> Result<Facts, DecodeError> {
             assert_eq!(measured, []);
             Facts::from([("kind", json!("wave")), ("pleth", json!(pleth)), ("bar", json!(bar))])
         }
+        Frame::Start => Facts::from([("kind", json!("command"))]),
         Frame::Values { .. } => {
             let mut facts = of_vitals(&measured, &["spo2", "pulse"]);
             facts.insert("kind", json!("values"));
