@@ -36,6 +36,8 @@ const GAP_REPORTED: SignedDuration = SignedDuration::from_hours(7 * 24);
 const ASIDE_FILES_MAX: usize = 3;
 /// The most names under which the kit remembers something besides its messages.
 pub const KEPT_NAMES_MAX: usize = 1024;
+/// How their names begin; then the time in milliseconds, and a number.
+const ASIDE_START: &str = "spool.db.damaged-";
 /// A core that says it has this much has not counted.
 const SEQ_BELIEVED_MAX: u64 = wire::SEQ_MAX - 1_000_000_000;
 
@@ -129,6 +131,8 @@ struct Inner {
     epoch: u32,
     /// The disk could not be used the last time.
     troubled: bool,
+    /// The file was found damaged while it was used, and how.
+    suspect: Option<String>,
     /// What is in memory was given out while older messages on the disk could not be read. Until those have been sent, no ack covers them.
     overtaken: bool,
 }
@@ -152,6 +156,7 @@ impl Spool {
             acked: Receipt::default(),
             epoch: 0,
             troubled: false,
+            suspect: None,
             overtaken: false,
         };
         match inner.reopen(now, &board).await {
@@ -304,11 +309,12 @@ fn start_seq(now: Timestamp) -> u64 {
 impl Inner {
     /// Opens the file; a damaged one is set aside first.
     async fn reopen(&mut self, now: Timestamp, board: &Board) -> Result<(), DiskError> {
-        let (disk, totals) = match Disk::open(&self.path).await {
-            Err(DiskError::Corrupt(why)) => {
-                self.set_aside(now, &why, board);
-                Disk::open(&self.path).await?
-            }
+        let opened = match self.suspect.take() {
+            Some(why) => Err(DiskError::Corrupt(why)),
+            None => Disk::open(&self.path).await,
+        };
+        let (disk, totals) = match opened {
+            Err(DiskError::Corrupt(why)) => self.begin_anew(now, &why, board).await?,
             opened => opened?,
         };
         self.remember_kept(disk).await?;
@@ -320,6 +326,17 @@ impl Inner {
         };
         self.mended(board);
         Ok(())
+    }
+
+    /// Sets the damaged file aside, and takes over from it what can still be read.
+    async fn begin_anew(&mut self, now: Timestamp, why: &str, board: &Board) -> Result<(Disk, Totals), DiskError> {
+        let aside = self.set_aside(now, why, board);
+        let (mut disk, totals) = Disk::open(&self.path).await?;
+        let (totals, kept) = disk.salvage(&aside, totals, self.bounds.bytes_max).await?;
+        if self.kept.is_empty() {
+            self.kept = kept;
+        }
+        Ok((disk, totals))
     }
 
     /// What the disk knows and memory does not is taken from it; the disk gets the rest.
@@ -442,6 +459,9 @@ impl Inner {
     /// Reports an error of the disk. All but a full disk close the file, to be opened (and checked through) again.
     fn fail(&mut self, board: &Board, error: &DiskError) {
         self.trouble(board, error);
+        if let DiskError::Corrupt(why) = error {
+            self.suspect = Some(why.clone());
+        }
         if !matches!(error, DiskError::Full(_)) {
             self.disk = None;
             self.totals = Totals { rows: 0, bytes: 0, ..self.totals };
@@ -458,27 +478,33 @@ impl Inner {
         board.problem("spool", Some(format!("{error}; new messages are only in memory, at most {HELD_ROWS_MAX}")));
     }
 
-    /// Moves a damaged file out of the way. It is not deleted: somebody may be able to read it.
-    fn set_aside(&mut self, now: Timestamp, why: &str, board: &Board) {
-        let aside = self.path.with_file_name(format!("spool.db.damaged-{}", now.as_millisecond()));
+    /// Moves a damaged file out of the way, with its log, and returns where it is. It is not deleted: somebody may be able to read it. Its
+    /// name tells when, and the how-manieth of this kit it is.
+    fn set_aside(&mut self, now: Timestamp, why: &str, board: &Board) -> PathBuf {
+        let files = self.aside_files();
+        let count = files.iter().filter_map(|file| file.to_str()?.rsplit_once('-')?.1.parse::<u64>().ok()).max();
+        let count = count.unwrap_or(0) + 1;
+        let aside = self.path.with_file_name(format!("{ASIDE_START}{}-{count}", now.as_millisecond()));
         let sentence = format!(
-            "{} was damaged ({why}) and set aside as {}; what it held is not sent",
+            "{} was damaged ({why}) and set aside as {}; what could not be read of it is not sent; it is the {count}. of this kit",
             self.path.display(),
             aside.display()
         );
         board.problem("spool file", Some(sentence));
-        for suffix in ["-wal", "-shm"] {
-            remove(&with_suffix(&self.path, suffix));
+        remove(&with_suffix(&self.path, "-shm"));
+        for suffix in ["-wal", ""] {
+            let (from, to) = (with_suffix(&self.path, suffix), with_suffix(&aside, suffix));
+            if let Err(error) = fs::rename(&from, &to)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                let sentence = format!("{} is damaged and can't be set aside: {error}", from.display());
+                board.problem("spool file", Some(sentence));
+            }
         }
-        if let Err(error) = fs::rename(&self.path, &aside) {
-            board.problem(
-                "spool file",
-                Some(format!("{} is damaged and can't be set aside: {error}", self.path.display())),
-            );
+        for old in files.iter().rev().skip(ASIDE_FILES_MAX - 1) {
+            ["", "-wal", "-shm"].iter().for_each(|suffix| remove(&with_suffix(old, suffix)));
         }
-        for old in self.aside_files().iter().rev().skip(ASIDE_FILES_MAX) {
-            remove(old);
-        }
+        aside
     }
 
     /// Oldest first.
@@ -486,7 +512,8 @@ impl Inner {
         let dir = self.path.parent().and_then(|dir| fs::read_dir(dir).ok());
         let mut files: Vec<PathBuf> = dir.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         files.retain(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("spool.db.damaged-"))
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            name.starts_with(ASIDE_START) && !name.ends_with("-wal") && !name.ends_with("-shm")
         });
         files.sort();
         files

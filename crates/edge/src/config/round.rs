@@ -152,7 +152,11 @@ mod tests {
             let said = settings(top, &blocks).unwrap_err().to_string();
             assert!(said.starts_with(wanted), "{blocks}{top}: {said}");
         }
-        let twice = format!("{}{}", station("code = \"a\"\npatient = \"p-1\"\nname = \"A\""), "[[station.person]]\ncode = \"A\"\npatient = \"p-2\"\nname = \"B\"\n");
+        let twice = format!(
+            "{}{}",
+            station("code = \"a\"\npatient = \"p-1\"\nname = \"A\""),
+            "[[station.person]]\ncode = \"A\"\npatient = \"p-2\"\nname = \"B\"\n"
+        );
         let said = settings("", &twice).unwrap_err().to_string();
         assert!(said.starts_with("edge.toml:14:1: station.person.code: found a code again"), "{said}");
     }

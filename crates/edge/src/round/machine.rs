@@ -88,7 +88,7 @@ pub struct Live {
     pub progress: Progress,
     /// When it was last heard of.
     pub at: Timestamp,
-    /// In whose turn it was begun.
+    /// In whose turn it was begun: remembered until the device has told it, or is gone.
     pub turn: Option<u64>,
 }
 
@@ -252,7 +252,6 @@ impl Round {
         self.release_over(now);
         self.expire(now);
         self.leave_idle_questions(now);
-        self.live.retain(|_, live| now.duration_since(live.at).abs() <= LIVE_FOR * 10);
         let people: Vec<Who> = self.people.keys().cloned().collect();
         for who in people {
             if self.people.get_mut(&who).is_some_and(|own| own.forget(now)) {

@@ -34,7 +34,11 @@ fn rules(dues: &str) -> Rules {
 }
 
 fn station() -> Rules {
-    let member = |name: &str| Member { code: name.to_owned(), patient: format!("p-{name}").parse().unwrap(), name: name.to_owned() };
+    let member = |name: &str| Member {
+        code: name.to_owned(),
+        patient: format!("p-{name}").parse().unwrap(),
+        name: name.to_owned(),
+    };
     let persons = ["a", "b", "c"].map(member).to_vec();
     let station = Some(Station { persons, idle: TURN_IDLE });
     Rules { station, ..rules(r#"[{"at":"08:00","vitals":["weight"],"questionnaires":["copd-daily"]}]"#) }
@@ -113,7 +117,11 @@ impl Kit {
     fn values(&self) -> Vec<String> {
         let of = |draft: &Draft| {
             let whose = draft.patient.as_ref().map_or(String::new(), |patient| format!("{patient} "));
-            draft.readings.iter().map(move |r| format!("{whose}{}={} {:?}", r.vital, r.value, r.flags)).collect::<Vec<_>>()
+            draft
+                .readings
+                .iter()
+                .map(move |r| format!("{whose}{}={} {:?}", r.vital, r.value, r.flags))
+                .collect::<Vec<_>>()
         };
         self.sent.iter().flat_map(of).collect()
     }
@@ -404,7 +412,10 @@ async fn the_page_says_what_became_of_it() {
     assert_eq!(kit.round.view(at(3)).call, Call::Asked { at: at(1) }, "it has not arrived");
     kit.round.judged(&[Judged { seq: receipts[0].seq(), vital: Some(Vital::Spo2), colour: Colour::Yellow }]);
     let Page::Result { values, fate: of_result } = kit.page(4) else { panic!("the result") };
-    assert_eq!((values[0].colour, of_result.colour, of_result.sent_at), (Some(Colour::Yellow), Some(Colour::Yellow), Some(at(3))));
+    assert_eq!(
+        (values[0].colour, of_result.colour, of_result.sent_at),
+        (Some(Colour::Yellow), Some(Colour::Yellow), Some(at(3)))
+    );
 
     spool.acked(call[0].seq(), call[0].seq(), at(5)).await;
     kit.round.acked(*spool.acked_through().borrow(), at(5));
@@ -569,7 +580,8 @@ mod crossing {
                 }
                 Happens::Message(person) => {
                     let (id, name) = (format!("m{second}"), NAMES[*person]);
-                    let text = format!(r#"{{"id":"{id}","command":"message","text":"for {name}","patient":"p-{name}"}}"#);
+                    let text =
+                        format!(r#"{{"id":"{id}","command":"message","text":"for {name}","patient":"p-{name}"}}"#);
                     self.kit.command(&text, second);
                 }
                 Happens::Wait(seconds) => self.second += seconds,
@@ -638,7 +650,10 @@ mod crossing {
                     assert!(seen.insert(value.clone()), "{value} was sent twice");
                     let whose = self.whose[&value].map(|person| format!("p-{}", NAMES[person]));
                     let claimed = self.claimed.contains(&value) && reading.has(&Flag::PERSON_CONFIRMED);
-                    assert!(claimed || whose.as_deref() == Some(patient.as_str()), "{value} of {whose:?} went to {patient}");
+                    assert!(
+                        claimed || whose.as_deref() == Some(patient.as_str()),
+                        "{value} of {whose:?} went to {patient}"
+                    );
                 }
                 for answer in draft.answers.iter().filter(|answer| answer.questionnaire != "kit") {
                     let person = self.answered[&format!("{}@{}", answer.question, answer.answered_at)];

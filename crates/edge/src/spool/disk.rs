@@ -19,12 +19,21 @@ const SCHEMA_VERSION: i64 = 1;
 const WAL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The most device records that are remembered; the oldest are forgotten first.
 pub const SEEN_ROWS_MAX: i64 = 20_000;
+/// Messages taken over from a damaged file in one step.
+const SALVAGE_ROWS_STEP: i64 = 64;
+/// A larger number in a damaged file is part of the damage.
+const SALVAGED_SEQ_MAX: u64 = 1 << 52;
+const SALVAGE_FORWARD: &str = "SELECT seq, body, created_at, priority, sum FROM damaged.spool
+    WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?";
+const SALVAGE_BACKWARD: &str = "SELECT seq, body, created_at, priority, sum FROM damaged.spool
+    WHERE seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?";
 /// Messages looked at in one step of making room.
 const EVICT_ROWS_STEP: i64 = 64;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS spool (
-        seq INTEGER PRIMARY KEY, body TEXT NOT NULL, created_at INTEGER NOT NULL, bytes INTEGER NOT NULL, priority INTEGER NOT NULL
+        seq INTEGER PRIMARY KEY, body TEXT NOT NULL, created_at INTEGER NOT NULL, bytes INTEGER NOT NULL, priority INTEGER NOT NULL,
+        sum INTEGER
     ) STRICT;
     CREATE INDEX IF NOT EXISTS spool_by_worth ON spool (priority, seq);
     CREATE TABLE IF NOT EXISTS seen (
@@ -63,6 +72,9 @@ pub enum DiskError {
 impl From<sqlx::Error> for DiskError {
     /// SQLite's primary result code is the low byte of the extended one.
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) {
+            return Self::Corrupt(error.to_string());
+        }
         let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i32>().ok());
         match code.map(|code| code & 0xff) {
             Some(13) => Self::Full(error),
@@ -123,8 +135,72 @@ impl Disk {
         let mut disk = Self { conn, in_doubt: false };
         disk.check().await?;
         sqlx::raw_sql(SCHEMA).execute(&mut disk.conn).await?;
+        disk.add_sums().await?;
         let totals = disk.totals().await?;
         Ok((disk, totals))
+    }
+
+    /// Files of the first release have no checksums; what is in them is believed.
+    async fn add_sums(&mut self) -> Result<(), DiskError> {
+        let found = sqlx::query_scalar("SELECT count(*) FROM pragma_table_info('spool') WHERE name = 'sum'");
+        let found: i64 = found.fetch_one(&mut self.conn).await?;
+        if found == 0 {
+            sqlx::raw_sql("ALTER TABLE spool ADD COLUMN sum INTEGER").execute(&mut self.conn).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what can still be read of a damaged file, at both ends of where it can't. Returns the new totals, and what was remembered
+    /// there besides messages.
+    pub async fn salvage(
+        &mut self,
+        damaged: &Path,
+        mut totals: Totals,
+        bytes_max: u64,
+    ) -> Result<(Totals, Kept), DiskError> {
+        let attached = sqlx::query("ATTACH DATABASE ? AS damaged").bind(damaged.display().to_string());
+        if attached.execute(&mut self.conn).await.is_err() {
+            return Ok((totals, Kept::new()));
+        }
+        let (mut low, mut high) = (0_i64, signed(SALVAGED_SEQ_MAX));
+        for (query, forward) in [(SALVAGE_FORWARD, true), (SALVAGE_BACKWARD, false)] {
+            for limit in [SALVAGE_ROWS_STEP, 1] {
+                while let Some(rows) = self.readable(query, low, high, limit).await {
+                    let (before, ends) = ((low, high), rows.iter().filter_map(|row| row.try_get::<i64, _>(0).ok()));
+                    if forward {
+                        low = ends.fold(low, i64::max)
+                    } else {
+                        high = ends.fold(high, i64::min)
+                    }
+                    // A damaged file may give the same for ever.
+                    if (low, high) == before {
+                        break;
+                    }
+                    let rows: Vec<Row> = rows.iter().filter_map(|row| row_of(row).ok()).collect();
+                    totals = self.write(Batch { rows: &rows, ..Batch::default() }, totals, bytes_max).await?;
+                }
+            }
+        }
+        let seen = "INSERT OR IGNORE INTO seen (device, device_time, vital, value, seq)
+            SELECT device, device_time, vital, value, seq FROM damaged.seen";
+        let seen = sqlx::raw_sql(seen).execute(&mut self.conn).await.is_ok();
+        let kept =
+            sqlx::query("SELECT name, value FROM damaged.kept").fetch_all(&mut self.conn).await.unwrap_or_default();
+        let kept = kept.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect();
+        let detached = sqlx::raw_sql("DETACH DATABASE damaged").execute(&mut self.conn).await.is_ok();
+        tracing::warn!(
+            messages = totals.rows,
+            seen,
+            detached,
+            "spool: what could still be read of the damaged file was taken over"
+        );
+        Ok((totals, kept))
+    }
+
+    /// The next messages of the damaged file; `None` at its end, or where it can't be read.
+    async fn readable(&mut self, query: &'static str, low: i64, high: i64, limit: i64) -> Option<Vec<SqliteRow>> {
+        let rows = sqlx::query(query).bind(low).bind(high).bind(limit).fetch_all(&mut self.conn).await.ok()?;
+        (!rows.is_empty()).then_some(rows)
     }
 
     async fn check(&mut self) -> Result<(), DiskError> {
@@ -140,16 +216,18 @@ impl Disk {
         let sums = sqlx::query("SELECT count(*), coalesce(sum(bytes), 0), coalesce(max(seq), 0) FROM spool");
         let sums = sums.fetch_one(&mut self.conn).await?;
         let meta = sqlx::query("SELECT name, value FROM meta").fetch_all(&mut self.conn).await?;
-        let named =
-            |name: &str| meta.iter().find(|row| row.get::<&str, _>(0) == name).map_or(0, |row| row.get::<i64, _>(1));
-        let after_last = sums.get::<i64, _>(2) + 1;
+        let named = |name: &str| {
+            let row = meta.iter().find(|row| row.try_get::<&str, _>(0).is_ok_and(|found| found == name));
+            row.and_then(|row| row.try_get::<i64, _>(1).ok()).unwrap_or(0)
+        };
+        let after_last = sums.try_get::<i64, _>(2)?.saturating_add(1);
         let next_seq = if after_last > 1 { named("next_seq").max(after_last) } else { named("next_seq") };
         Ok(Totals {
             next_seq: unsigned(next_seq),
             dropped: unsigned(named("dropped")),
             dropped_newest: named("dropped_newest"),
-            rows: unsigned(sums.get(0)),
-            bytes: unsigned(sums.get(1)),
+            rows: unsigned(sums.try_get(0)?),
+            bytes: unsigned(sums.try_get(1)?),
         })
     }
 
@@ -164,7 +242,7 @@ impl Disk {
     /// Everything that the kit remembers besides its messages.
     pub async fn kept(&mut self) -> Result<Kept, DiskError> {
         let rows = sqlx::query("SELECT name, value FROM kept").fetch_all(&mut self.conn).await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        Ok(rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, sqlx::Error>>()?)
     }
 
     /// Gives up what is older than `oldest`.
@@ -196,9 +274,10 @@ impl Disk {
 
     /// The first `limit` messages after `seq`, in order.
     pub async fn after(&mut self, seq: u64, limit: u32) -> Result<Vec<Row>, DiskError> {
-        let rows = sqlx::query("SELECT seq, body, created_at, priority FROM spool WHERE seq > ? ORDER BY seq LIMIT ?");
+        let rows =
+            sqlx::query("SELECT seq, body, created_at, priority, sum FROM spool WHERE seq > ? ORDER BY seq LIMIT ?");
         let rows = rows.bind(signed(seq)).bind(limit).fetch_all(&mut self.conn).await?;
-        Ok(rows.iter().map(row_of).collect())
+        rows.iter().map(row_of).collect()
     }
 
     /// In which message this record of a device went, if it was seen before.
@@ -310,15 +389,17 @@ async fn insert_rows(
 
 /// Is it new? A commit that reported an error may still have happened, and the same message comes again.
 async fn insert_row(conn: &mut SqliteConnection, row: &Row) -> Result<bool, DiskError> {
-    let inserted =
-        sqlx::query("INSERT OR IGNORE INTO spool (seq, body, created_at, bytes, priority) VALUES (?, ?, ?, ?, ?)")
-            .bind(signed(row.seq))
-            .bind(&row.body)
-            .bind(row.created_at.as_millisecond())
-            .bind(signed(row.bytes()))
-            .bind(row.priority as i64)
-            .execute(&mut *conn)
-            .await?;
+    let inserted = sqlx::query(
+        "INSERT OR IGNORE INTO spool (seq, body, created_at, bytes, priority, sum) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(signed(row.seq))
+    .bind(&row.body)
+    .bind(row.created_at.as_millisecond())
+    .bind(signed(row.bytes()))
+    .bind(row.priority as i64)
+    .bind(checksum(&row.body))
+    .execute(&mut *conn)
+    .await?;
     for key in &row.seen {
         remember(conn, key, row.seq).await?;
     }
@@ -345,14 +426,14 @@ async fn evict(
         if totals.bytes <= bytes_max {
             break;
         }
-        let seq: i64 = row.get(0);
+        let seq: i64 = row.try_get(0)?;
         sqlx::query("DELETE FROM spool WHERE seq = ?").bind(seq).execute(&mut *conn).await?;
         // The device may still hold these records: if it sends them again, the gap closes.
         sqlx::query("DELETE FROM seen WHERE seq = ?").bind(seq).execute(&mut *conn).await?;
         totals.rows = totals.rows.saturating_sub(1);
-        totals.bytes = totals.bytes.saturating_sub(unsigned(row.get(1)));
+        totals.bytes = totals.bytes.saturating_sub(unsigned(row.try_get(1)?));
         totals.dropped += 1;
-        totals.dropped_newest = totals.dropped_newest.max(row.get(2));
+        totals.dropped_newest = totals.dropped_newest.max(row.try_get(2)?);
     }
     write_meta(conn, &totals).await?;
     Ok(totals)
@@ -396,14 +477,27 @@ async fn write_meta(conn: &mut SqliteConnection, totals: &Totals) -> Result<(), 
     Ok(())
 }
 
-fn row_of(row: &SqliteRow) -> Row {
-    Row {
-        seq: unsigned(row.get(0)),
-        body: row.get(1),
-        created_at: Timestamp::from_millisecond(row.get(2)).unwrap_or(Timestamp::UNIX_EPOCH),
-        priority: if row.get::<i64, _>(3) == 0 { Priority::Routine } else { Priority::Urgent },
-        seen: Vec::new(),
+/// A message as it was written, or the file is damaged.
+fn row_of(row: &SqliteRow) -> Result<Row, DiskError> {
+    let (seq, body, sum) = (row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?, row.try_get::<Option<i64>, _>(4)?);
+    if sum.is_some_and(|sum| sum != checksum(&body)) {
+        return Err(DiskError::Corrupt(format!("message {seq} is not as it was written")));
     }
+    Ok(Row {
+        seq: unsigned(seq),
+        body,
+        created_at: Timestamp::from_millisecond(row.try_get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
+        priority: if row.try_get::<i64, _>(3)? == 0 { Priority::Routine } else { Priority::Urgent },
+        seen: Vec::new(),
+    })
+}
+
+/// FNV-1a of 64 bits: SQLite notices a damaged page, but not a damaged digit.
+fn checksum(body: &str) -> i64 {
+    let hash = body
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    hash.cast_signed()
 }
 
 fn columns(key: &SeenKey) -> [String; 4] {

@@ -263,3 +263,175 @@ async fn a_record_is_seen_once_also_after_a_restart_and_while_the_disk_is_full()
 async fn inner_of(kit: &Kit) -> Inner {
     kit.open(at(0)).await.inner.into_inner()
 }
+
+#[tokio::test]
+async fn what_the_kit_remembers_is_durable_with_its_messages_and_forgotten_when_told() {
+    let kit = Kit::new(BOUNDS);
+    let spool = kit.open(at(0)).await;
+    let kept = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let drafts = vec![draft(Priority::Routine), draft(Priority::Urgent)];
+    let receipts = spool.commit(Changes { drafts, kept: kept("a", "1"), ..Changes::default() }, at(0)).await;
+    assert_eq!(receipts[1].seq(), receipts[0].seq() + 1);
+    drop(spool); // as a kill
+    let spool = kit.open(at(1)).await;
+    assert_eq!(spool.kept().await["a"], "1");
+    assert_eq!(waiting(&spool).await.len(), 2);
+    // While the disk is full it is held, and written when there is space.
+    spool.inner.lock().await.disk.as_mut().unwrap().pages_max(Some(1)).await;
+    let large = "x".repeat(100_000);
+    spool.commit(Changes { kept: kept("a", &large), ..Changes::default() }, at(2)).await;
+    assert!(kit.problems().starts_with("spool: the disk is full"), "{}", kit.problems());
+    assert_eq!(spool.kept().await["a"], large);
+    spool.inner.lock().await.disk.as_mut().unwrap().pages_max(None).await;
+    spool.tend(at(3), false).await;
+    drop(spool);
+    let spool = kit.open(at(4)).await;
+    assert_eq!(spool.kept().await["a"], large);
+    spool.commit(Changes { kept: kept("a", ""), ..Changes::default() }, at(5)).await;
+    drop(spool);
+    assert!(kit.open(at(6)).await.kept().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_record_that_is_passed_over_is_seen_and_its_receipt_is_of_what_came_before() {
+    let kit = Kit::new(BOUNDS);
+    let spool = kit.open(at(0)).await;
+    let before = spool.put(draft(Priority::Routine), at(0)).await;
+    let key = SeenKey {
+        device: "gatt-weight:1".parse().unwrap(),
+        person: None,
+        device_time: "2026-11-22T08:00:00".parse().unwrap(),
+        vital: vitals::Vital::Weight,
+        value: vitals::Value::new(95, 0),
+    };
+    spool.commit(Changes { passed_over: vec![key.clone()], ..Changes::default() }, at(1)).await;
+    assert_eq!(spool.seen(&key).await, Some(before));
+    drop(spool);
+    assert_eq!(kit.open(at(2)).await.seen(&key).await, Some(before));
+    assert!(!Receipt::withheld().covered_by(Receipt { epoch: 0, seq: u64::MAX }));
+}
+
+/// A sequence of numbers that is the same in every run.
+fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 16) as usize % below
+    }
+}
+
+/// Flips a few bytes of the spool's file, and sometimes of its log.
+fn damage(dir: &Path, seed: u64) {
+    let mut number = numbers(seed);
+    let log = dir.join("spool.db-wal");
+    let path = if number(3) == 0 && log.exists() { log } else { dir.join("spool.db") };
+    let mut bytes = fs::read(&path).unwrap_or_default();
+    if bytes.is_empty() {
+        return;
+    }
+    for _ in 0..=number(8) {
+        let at = number(bytes.len());
+        bytes[at] ^= 1 << number(8);
+    }
+    // In place, as a bad disk does: the file stays the same one.
+    let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::io::Write::write_all(&mut file, &bytes).unwrap();
+}
+
+/// Whatever is read is what was written: a damaged message is set aside, never sent.
+async fn only_good(spool: &Spool) -> usize {
+    let rows = spool.after(0, 1000).await;
+    for row in &rows {
+        let wanted = draft(Priority::Routine).numbered(row.seq, at(0)).body;
+        assert_eq!(row.body, wanted, "message {} was damaged and is sent", row.seq);
+    }
+    rows.len()
+}
+
+/// Newer files are refused by their version, which a flipped bit can fake: the one thing that does end the program.
+fn faked_version(error: &DiskError) -> bool {
+    matches!(error, DiskError::Newer { .. })
+}
+
+#[tokio::test]
+async fn flipped_bytes_before_the_start_never_stop_the_kit_and_are_never_sent() {
+    let (mut set_aside, mut saved) = (0, 0);
+    for seed in 0..60 {
+        let kit = Kit::new(BOUNDS);
+        let spool = kit.open(at(0)).await;
+        for second in 0..120 {
+            put(&spool, Priority::Routine, second).await;
+        }
+        spool.close().await;
+        drop(spool);
+        damage(kit.dir.path(), seed);
+        let spool = match Spool::open(kit.dir.path(), BOUNDS, at(200), kit.board.clone()).await {
+            Err(error) if faked_version(&error) => continue,
+            opened => opened.unwrap(),
+        };
+        only_good(&spool).await;
+        spool.tend(at(210), false).await;
+        saved += only_good(&spool).await;
+        let seq = put(&spool, Priority::Routine, 220).await;
+        assert!(waiting(&spool).await.contains(&seq), "seed {seed}: goes on");
+        let aside = spool.inner.lock().await.aside_files().len();
+        assert_eq!(aside > 0, kit.problems().contains("spool file"), "seed {seed}: {}", kit.problems());
+        set_aside += aside;
+    }
+    assert!(set_aside > 5, "{set_aside} of 60 files were found damaged");
+    assert!(saved > 60 * 60, "{saved} messages were saved");
+}
+
+#[tokio::test]
+async fn flipped_bytes_while_it_runs_never_stop_the_kit_and_are_never_sent() {
+    for seed in 100..140 {
+        let kit = Kit::new(BOUNDS);
+        let spool = kit.open(at(0)).await;
+        for second in 0..60 {
+            put(&spool, Priority::Routine, second).await;
+        }
+        damage(kit.dir.path(), seed);
+        for second in 60..120 {
+            put(&spool, Priority::Routine, second).await;
+            if second % 20 == 0 {
+                only_good(&spool).await;
+                spool.tend(at(second), false).await;
+            }
+        }
+        only_good(&spool).await;
+        spool.tend(at(130), false).await;
+        spool.tend(at(140), false).await;
+        only_good(&spool).await;
+        let seq = put(&spool, Priority::Routine, 150).await;
+        assert!(waiting(&spool).await.contains(&seq), "seed {seed}: goes on");
+        assert!(spool.inner.lock().await.disk.is_some(), "seed {seed}: {}", kit.problems());
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_readings_are_held_and_drained() {
+    const MESSAGES: u64 = 500;
+    const READINGS: usize = 200;
+    let kit = Kit::new(BOUNDS);
+    let spool = kit.open(at(0)).await;
+    let mut large = draft(Priority::Routine);
+    large.readings = vec![large.readings[0].clone(); READINGS];
+    let mut last = 0;
+    for second in 0..MESSAGES as i64 {
+        last = spool.put(large.clone(), at(second)).await.seq();
+    }
+    assert_eq!(kit.board.status(true, at(0)).spooled, MESSAGES);
+    drop(spool);
+    let spool = kit.open(at(1000)).await;
+    let (mut cursor, mut readings) = (0, 0);
+    while cursor < last {
+        let rows = spool.after(cursor, 100).await;
+        readings += rows.iter().map(|row| row.body.matches("\"vital\"").count()).sum::<usize>();
+        cursor = rows.last().expect("not at the end yet").seq;
+        spool.acked(cursor, cursor, at(1001)).await;
+    }
+    assert_eq!(readings, MESSAGES as usize * READINGS);
+    assert_eq!(kit.board.status(true, at(1001)).spooled, 0);
+}
