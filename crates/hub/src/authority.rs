@@ -135,6 +135,14 @@ impl Authority {
         write_private(&path, format!("{}{}", certificate.pem(), self.pem).as_bytes())
     }
 
+    /// How many days the server's certificate still lasts, as far as its file tells: it was issued when it was written.
+    #[must_use]
+    pub fn server_days_left(&self, now: Timestamp) -> Option<i64> {
+        let written = fs::metadata(self.server_certificate()).ok()?.modified().ok()?;
+        let written = Timestamp::try_from(written).ok()?;
+        Some(i64::from(SERVER_YEARS) * 365 - now.duration_since(written).as_hours() / 24)
+    }
+
     /// What kits trust, as PEM.
     #[must_use]
     pub fn pem(&self) -> &str {

@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::check::Check;
-use crate::config::Config;
+use crate::{authority::Authority, clock, config::Config};
 
 /// Under this much free space somebody should look, in bytes.
 const FREE_BYTES_WANTED: u64 = 1024 * 1024 * 1024;
@@ -121,10 +121,39 @@ pub fn certificates(config: &Config) -> Vec<Check> {
     });
     let mqtt_words =
         if config.mqtt.tls.is_some() { "certificate and key are there" } else { "none needed on loopback" };
-    vec![
+    let mut checks = vec![
         mqtt.unwrap_or_else(|| Check::ok("mqtt tls", mqtt_words)),
         http.unwrap_or_else(|| Check::ok("http tls", "none needed on loopback")),
-    ]
+    ];
+    checks.extend(enrolment(config));
+    checks
+}
+
+/// The server's certificate is told of when it ends within so many days.
+const CERTIFICATE_DAYS_MIN: i64 = 60;
+
+/// Kits can enrol where there is an authority, and come in as long as its certificate for the server lasts.
+fn enrolment(config: &Config) -> Option<Check> {
+    let authority = match Authority::open(&config.data) {
+        Ok(authority) => authority,
+        Err(error) if config.enrolment.is_some() => {
+            return Some(Check::fail("enrolment", error.to_string(), "make it with `vagt ca init --name HOST`"));
+        }
+        Err(_) => return None,
+    };
+    Some(match authority.server_days_left(clock::now()) {
+        None => Check::fail(
+            "enrolment",
+            format!("{} is not there", authority.server_certificate().display()),
+            "make it with `vagt ca issue --name HOST`",
+        ),
+        Some(days) if days < CERTIFICATE_DAYS_MIN => Check::warn(
+            "enrolment",
+            format!("the server's certificate lasts {days} more days"),
+            "make the next with `vagt ca issue --name HOST` and restart the service",
+        ),
+        Some(days) => Check::ok("enrolment", format!("the server's certificate lasts {days} more days")),
+    })
 }
 
 fn unreadable(path: &PathBuf) -> Option<Check> {

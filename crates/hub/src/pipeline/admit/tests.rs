@@ -174,3 +174,30 @@ fn reasons_are_bounded() {
     let refused = arrives("kit-1", &of(&many)).refused.unwrap();
     assert!(refused.ends_with("; and 84 more"), "{refused}");
 }
+
+#[test]
+fn receipts_are_checked_one_by_one_and_alone_make_a_message() {
+    let payload = |receipts: &str| {
+        format!(
+            r#"{{"seq":42,"sent_at":"{NOW}","session":"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f","receipts":[{receipts}]}}"#
+        )
+    };
+    let receipt = |id: &str, outcome: &str| format!(r#"{{"command":"{id}","outcome":"{outcome}","at":"{NOW}"}}"#);
+    let good = receipt("c-1", "done");
+    let long = receipt(&"x".repeat(COMMAND_ID_CHARS_MAX + 1), "done");
+    let admitted = arrives("kit-1", &payload(&format!("{good},{long},{}", receipt("c-2", "danced"))));
+    let entry = admitted.entry.unwrap();
+    assert_eq!((entry.receipts.len(), entry.receipts[0].outcome), (1, Progress::Done));
+    let refused = admitted.refused.unwrap();
+    assert!(refused.contains("receipts[1]: receipt names a command with 65 characters"), "{refused}");
+    assert!(refused.contains("receipts[2]: unknown variant `danced`"), "{refused}");
+    assert!(arrives("kit-1", &payload(&long)).entry.is_none(), "nothing of it is left");
+    let (one, other) = (arrives("kit-1", &payload(&good)), arrives("kit-1", &payload(&receipt("c-1", "read"))));
+    assert_ne!(one.hash, other.hash);
+}
+
+#[test]
+fn a_message_without_what_is_new_has_the_hash_that_is_stored_of_it() {
+    let hash = |payload: &str| hex(&arrives("kit-1", payload).hash);
+    assert_eq!(hash(&of(&[now("spo2", "93", "%")])), "120c380d3439c6e71e0c63deabef10fd07c8dee31dd8d77939d72d7ccbda344f");
+}
