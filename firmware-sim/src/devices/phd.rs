@@ -67,6 +67,8 @@ pub struct Heard {
     pub clock_set_to: Option<DateTime>,
     /// The host has confirmed a report.
     pub confirmed: bool,
+    /// It has told its configuration against the rules.
+    pub unconfirmed: bool,
     /// The host has refused the association, for this reason.
     pub refused: Option<u16>,
 }
@@ -215,9 +217,9 @@ impl Agent {
             3 => {
                 self.invoke_id = self.invoke_id.wrapping_add(1);
                 self.enter(State::Configuring, now + CONFIGURATION_WAIT);
-                let unconfirmed = self.misbehaves(Misbehaviour::Unconfirmed);
+                done.unconfirmed = self.misbehaves(Misbehaviour::Unconfirmed);
                 let configuration = frames::configuration(self.identity.kind);
-                done.answer.extend(frames::event(self.invoke_id, !unconfirmed, CONFIGURATION, &configuration));
+                done.answer.extend(frames::event(self.invoke_id, !done.unconfirmed, CONFIGURATION, &configuration));
             }
             reason => {
                 done.refused = Some(reason);

@@ -131,7 +131,11 @@ impl Phd {
             self.clock.set(time, real_time);
             self.teller.happened("clock_set", &self.identity).await;
         }
-        if done.refused.is_some() {
+        if done.unconfirmed {
+            tracing::info!("20601: tells its configuration unconfirmed");
+        }
+        if let Some(reason) = done.refused {
+            tracing::info!(reason, "20601: refused_association");
             self.teller.happened("refused_association", &self.identity).await;
         }
         if let Some(record) = oldest.filter(|_| done.confirmed) {
@@ -157,6 +161,7 @@ impl Phd {
                 return;
             }
             Some(Fault::DisconnectMidFrame) if is_report => {
+                tracing::info!("20601: cut within a report");
                 self.port.write(&said[..said.len() / 2]);
                 return self.unplug().await;
             }

@@ -84,7 +84,13 @@ async fn devices_of_ieee_11073_20601_are_read_whatever_goes_wrong_first() -> Res
     let blow = values_where(&clinic, &login, &["pef", "fev1", "fev6"]).await.with_context(|| home.log())?;
     assert_eq!((&blow["fev1"], &blow["fev6"]), (&vec!["1.37".to_owned()], &vec!["2.10".to_owned()]), "{blow:?}");
     assert_eq!(blow["pef"].len(), 1);
-    sleep(Duration::from_secs(4)).await;
+    let until = Instant::now() + SOON;
+    for happened in ["refused_association", "tells its configuration unconfirmed", "cut within a report"] {
+        while !home.log().contains(happened) {
+            ensure!(Instant::now() < until, "nothing {happened}\n{}", home.log());
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
     home.tell(&json!({"fault": "replug", "device": "phd-scale"})).await?;
     let weighed = values_where(&clinic, &login, &["weight"]).await.with_context(|| home.log())?;
     assert!(weighed["weight"].iter().all(|weight| weight == "80.505"), "{weighed:?}");

@@ -147,7 +147,7 @@ pub fn report(record: &Record) -> Option<Vec<u8>> {
 /// Eight bytes of binary-coded decimal digits.
 #[must_use]
 pub fn absolute_time(time: DateTime) -> [u8; 8] {
-    let two = |number: i16| u8::try_from((number / 10 % 10) << 4 | number % 10).expect("two digits");
+    let two = |number: i16| u8::try_from(((number / 10 % 10) << 4) | (number % 10)).expect("two digits");
     let [month, day, hour, minute, second] =
         [time.month(), time.day(), time.hour(), time.minute(), time.second()].map(|number| two(number.into()));
     [two(time.year() / 100), two(time.year() % 100), month, day, hour, minute, second, 0]
