@@ -2,9 +2,10 @@
 #   make demo    the whole clinic on this machine, with simulated homes
 #   make test    everything that continuous integration runs
 #   make bench   the measured figures
+#   make fuzz    every driver against bytes that look for trouble, SECONDS=60 each (docs/fuzzing.md)
 #   make package the kit's Debian package, for a kit like this machine
 
-.PHONY: demo test bench build assets schemas check unit system browser deny package package-arm64 package-try clean-assets install-demo install-test
+.PHONY: demo test bench fuzz build assets schemas check unit system browser deny package package-arm64 package-try clean-assets install-demo install-test
 .DEFAULT_GOAL := help
 
 DIST := crates/desk/assets/dist
@@ -24,6 +25,14 @@ bench: install-demo assets
 	cargo build --release --bins
 	target/release/vagt bench ingest
 	cargo bench -p benches
+
+SECONDS ?= 60
+
+fuzz:
+	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
+	cd fuzz && ./targets $$(cargo run --quiet --example seed names) && cargo run --quiet --example seed
+	cargo fuzz build --sanitizer none --fuzz-dir fuzz
+	fuzz/run $(SECONDS)
 
 # --- the parts
 
