@@ -7,7 +7,7 @@ use std::{env, fs, sync::Arc, time::Instant};
 
 use edge::{
     board::Board,
-    spool::{Bounds, Draft, Spool},
+    spool::{Bounds, Draft, SPOOL_BYTES_MAX, Spool},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let messages = readings.div_ceil(each);
     let dir = env::temp_dir().join(format!("vagt-million-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
-    let bounds = Bounds { bytes_max: 1 << 30, age_max: SignedDuration::from_hours(30 * 24) };
+    let bounds = Bounds { bytes_max: SPOOL_BYTES_MAX, age_max: SignedDuration::from_hours(30 * 24) };
     let now: Timestamp = "2026-11-22T08:00:00Z".parse()?;
     let reading: vitals::Reading = serde_json::from_str(
         r#"{"vital":"spo2","value":93,"unit":"%","measured_at":"2026-11-22T08:00:01Z","clock":"device","device":"gatt-plx:501234567"}"#,

@@ -26,8 +26,9 @@ use crate::board::Board;
 use disk::{Batch, Disk, Kept, Totals};
 use memory::Memory;
 
-/// The most that waits on disk, unless configured otherwise, in bytes: about 150,000 messages of a kit's usual size.
-pub const SPOOL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The most that waits on disk, unless configured otherwise, in bytes: about 600,000 messages of a kit's usual size, more than a million
+/// readings.
+pub const SPOOL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// The longest that a message waits, unless configured otherwise, in days.
 pub const SPOOL_AGE_MAX_DAYS: u32 = 30;
 /// How long a gap is reported after messages were given up.

@@ -41,13 +41,7 @@ impl Kit {
                 r#"{{"vital":"spo2","value":93,"unit":"%","measured_at":"{now}","clock":"kit","device":"nonin-df2:1"}}"#
             );
             let readings = vec![serde_json::from_str(&reading).unwrap()];
-            let draft = Draft {
-                session: uuid::Uuid::nil(),
-                readings,
-                answers: vec![],
-                priority: Priority::Routine,
-                seen: vec![],
-            };
+            let draft = Draft { readings, priority: Priority::Routine, ..Draft::default() };
             self.spool.put(draft, now).await;
             seqs.push(*self.spool.newest().borrow());
         }
