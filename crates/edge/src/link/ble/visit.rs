@@ -159,7 +159,14 @@ async fn listen(
             }
             () = hung_up.cancelled() => break,
             () = links.stop.cancelled() => break,
-            () = talk.covered() => talk.kept().await,
+            () = talk.covered() => {
+                let forget = talk.kept().await;
+                if !forget.is_empty() {
+                    // The device answers before it has forgotten: the visit goes on until it has.
+                    (last, told_at, talk.ended) = (Instant::now(), None, false);
+                }
+                forget
+            }
             () = until(timeout_at) => talk.timed_out().await,
             () = sleep_until(leave_at.into()) => break,
         };
