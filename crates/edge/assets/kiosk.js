@@ -56,10 +56,11 @@
     const field = form.querySelector('input[type=text]');
     const body = new URLSearchParams(new FormData(form, event.submitter));
     event.submitter?.classList.add('sending');
-    fetch(form.getAttribute('action'), { method: 'POST', body, headers: { 'x-kiosk': '1' } }).then((answer) => {
-      if (!answer.ok) throw new Error(answer.status);
+    fetch(form.getAttribute('action'), { method: 'POST', body, headers: { 'x-kiosk': '1' } }).then(async (answer) => {
+      if (answer.status === 422) { draw(await answer.text()); field?.select(); }
+      else if (!answer.ok) throw new Error(answer.status);
+      else if (field) field.value = '';
       find(NOT_SENT).hidden = true;
-      if (field) field.value = '';
     }).catch(() => { find(NOT_SENT).hidden = false; }).finally(() => event.submitter?.classList.remove('sending'));
   });
 
