@@ -178,6 +178,7 @@ test('a number is typed as it is said, and one that can\'t be taken says why', a
   await page.locator('#refused', { hasText: 'Et tal fra 34,0 til 42,0' }).waitFor();
   assert.equal(await field.inputValue(), '99,5', 'what was typed stays');
   await field.fill('38,2');
+  await new Promise((done) => { setTimeout(done, SETTLED_MS); });
   await page.getByRole('button', { name: 'Videre' }).click();
   const pressed = await gallery.json((line) => line.pressed?.answer === '38.2');
   assert.equal(pressed.pressed.question, 'temperature');
