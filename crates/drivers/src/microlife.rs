@@ -8,7 +8,7 @@
 //!          00 00 00 00 00 00 00 FD  the records of that user: from byte 38 of the answer on, 10 bytes each
 //!          0D yy mo dd hh mi ss     set the clock; the answer is 81, done
 //!          04                       hang up; not answered
-//! record   systolic, diastolic, pulse, year (2000 +), month, day, hour, minute, 2 unknown; all u8; all zero for none
+//! record   systolic, diastolic, pulse, year (2000 +), month, day, hour, minute, 2 unknown; all u8; 0 is no value
 //! ```
 //!
 //! No command that deletes is known, so every connection brings all records again, and the kit tells by their times which it has had. For
@@ -111,32 +111,29 @@ fn sum(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
 }
 
-/// Reads one record of 10 bytes; `None` for an empty place in the memory.
+/// Reads one record of 10 bytes; nothing for an empty place in the memory.
 ///
 /// # Errors
 /// [`DecodeError::TooShort`], [`DecodeError::TooLong`], and [`DecodeError::Malformed`] for a time that can't be.
-pub fn record(bytes: &[u8]) -> Result<Option<[Measured; 3]>, DecodeError> {
+pub fn record(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
     let mut fields = Fields::exact("microlife record", bytes, RECORD_LEN)?;
     let [systolic, diastolic, pulse, year] = [(); 4].map(|()| fields.u8());
     if [systolic, diastolic, pulse] == [0; 3] {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let [month, day, hour, minute] = [(); 4].map(|()| fields.u8());
     let device_time = Some(gatt::since_2000(year, [month, day, hour, minute, 0])?);
-    let one = |vital, raw: u8, unit| {
-        let value = Value::new(raw.into(), 0);
-        Measured { vital, value, unit, device_time, device_offset: None, flags: Vec::new() }
-    };
-    let (millimetres, beats) = (Unit::MillimetreMercury, Unit::PerMinute);
-    Ok(Some([
-        one(Vital::Systolic, systolic, millimetres),
-        one(Vital::Diastolic, diastolic, millimetres),
-        one(Vital::Pulse, pulse, beats),
-    ]))
+    let number = |raw: u8| (raw != 0).then(|| Value::new(raw.into(), 0));
+    let values = [
+        (Vital::Systolic, number(systolic), Unit::MillimetreMercury),
+        (Vital::Diastolic, number(diastolic), Unit::MillimetreMercury),
+        (Vital::Pulse, number(pulse), Unit::PerMinute),
+    ];
+    Ok(gatt::present(values, device_time, &[]))
 }
 
 /// The records in the answer to the question for them, each as it could be read. Less than a record at the end is padding.
-fn records(payload: &[u8]) -> impl Iterator<Item = (&[u8], Result<Option<[Measured; 3]>, DecodeError>)> {
+fn records(payload: &[u8]) -> impl Iterator<Item = (&[u8], Result<Vec<Measured>, DecodeError>)> {
     let memory = payload.get(RECORDS_FROM..).unwrap_or_default();
     memory.chunks_exact(RECORD_LEN).map(|bytes| (bytes, record(bytes)))
 }
@@ -149,11 +146,11 @@ fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeE
     }
     if frames.iter().all(|frame| frame.len() == RECORD_LEN && payload(frame).is_err()) {
         let all: Result<Vec<_>, _> = frames.iter().map(|frame| record(frame)).collect();
-        return Ok(all?.into_iter().flatten().flatten().collect());
+        return Ok(all?.concat());
     }
     let joined = frames.concat();
     let read: Result<Vec<_>, _> = records(payload(&joined)?).map(|(_, record)| record).collect();
-    Ok(read?.into_iter().flatten().flatten().collect())
+    Ok(read?.concat())
 }
 
 #[cfg(test)]
@@ -189,6 +186,8 @@ mod tests {
                             pulse 60 /min 2024-06-15T14:30:00";
         tape::check(DRIVER, &["78503c18060f0e1e0000"], SAYS);
         tape::check(DRIVER, &["00000000000000000000"], "");
+        let without_pulse = SAYS.split("; pulse").next().unwrap();
+        tape::check(DRIVER, &["78500018060f0e1e0000"], without_pulse);
         tape::check(DRIVER, &["78503c18000f0e1e0000"], "date time: month is 0x00, want 1 or more");
         tape::check(DRIVER, &["78503c18060f181e0000"], "date time: hour is 0x18, want 0 to 23");
         let answer = session::tests::answer(&["78503c18060f0e1e0000", "00000000000000000000", "0000"]);

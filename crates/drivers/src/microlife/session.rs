@@ -122,7 +122,7 @@ impl Cuff {
         let mut measured: Vec<Measured> = Vec::new();
         for (bytes, record) in records(payload) {
             match record {
-                Ok(values) => measured.extend(values.into_iter().flatten()),
+                Ok(values) => measured.extend(values),
                 Err(error) => outputs.push(Output::Refused { error, bytes: bytes.to_vec() }),
             }
         }
