@@ -44,7 +44,7 @@ pub const DRIVER: Driver = Driver {
     devices: &["Beurer BF600", "Beurer BF720"],
     standard: "Bluetooth SIG Body Composition Service 1.0 (0x181B)",
     open: |_| Box::new(Scale::default()),
-    decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
+    decode: decode_all,
 };
 
 /// One value of 2A9C. What wasn't sent, or not measured, is `None`.
@@ -189,6 +189,23 @@ fn decode(uuid: Uuid, bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
     }
 }
 
+/// Values in order: two packets that belong together are one measurement.
+fn decode_all(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
+    if gatt::characteristic(WHAT, channel)? != MEASUREMENT {
+        return gatt::decode_values(WHAT, decode, channel, frames);
+    }
+    let (mut all, mut first): (Vec<Composition>, Option<Composition>) = (Vec::new(), None);
+    for frame in frames {
+        let read = parse(frame)?;
+        match (first.take(), read.is_one_of_two) {
+            (None, true) => first = Some(read),
+            (Some(first), true) => all.push(first.and(read)),
+            (before, false) => all.extend(before.into_iter().chain([read])),
+        }
+    }
+    Ok(all.iter().chain(&first).flat_map(Composition::readings).collect())
+}
+
 /// A connection.
 #[derive(Default)]
 struct Scale {
@@ -303,6 +320,9 @@ mod tests {
     #[test]
     fn two_packets_are_one_measurement() {
         let mut tape = Tape::open(DRIVER);
+        tape::check(DRIVER, &[FIRST, SECOND], "weight 70.000 kg 2023-06-20T10:30:00 user_2");
+        tape::check(DRIVER, &[SECOND, "00043200b136"], "weight 70.000 kg user_2; weight 70.005 kg");
+        tape::check(DRIVER, &[SECOND], "weight 70.000 kg user_2");
         tape.value(MEASUREMENT, FIRST).gives("");
         tape.value(MEASUREMENT, SECOND).gives("weight 70.000 kg 2023-06-20T10:30:00 user_2");
         tape.wait().gives("end");
