@@ -152,8 +152,7 @@ fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeE
     let head = match uuid {
         LIVE => 0,
         STORED => RECORD_NUMBER_LEN,
-        FEATURES => return frames.iter().try_for_each(|frame| features(frame).map(drop)).map(|()| Vec::new()),
-        other => return Err(gatt::unknown(WHAT, other, "0x2b8b, 0x2bdd or 0x2bf3")),
+        other => return frames.iter().try_for_each(|frame| says_nothing(other, frame)).map(|()| Vec::new()),
     };
     let (mut segments, mut all) = (Segments::default(), Vec::new());
     for frame in frames {
@@ -164,6 +163,29 @@ fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeE
         all.extend(measured(&observations)?);
     }
     segments.end().map(|()| all)
+}
+
+/// Checks a value of a characteristic that holds no observation.
+fn says_nothing(uuid: Uuid, bytes: &[u8]) -> Result<(), DecodeError> {
+    match uuid {
+        FEATURES => features(bytes).map(drop),
+        CONTROL_POINT => started(bytes),
+        SCHEDULE_CHANGED => Ok(()),
+        racp::CONTROL_POINT => match *bytes {
+            [COMBINED_REPORT_ANSWER, 0, _, ..] => Ok(()),
+            _ => racp::Answer::parse(bytes).map(drop),
+        },
+        other => Err(gatt::unknown(WHAT, other, "0x2b8b, 0x2bdd, 0x2bf1, 0x2bf3, 0x2bf4 or 0x2a52")),
+    }
+}
+
+/// Reads what the control point answers to the start of live observations.
+fn started(bytes: &[u8]) -> Result<(), DecodeError> {
+    match *bytes {
+        [DONE, ..] => Ok(()),
+        [refused, ..] => Err(wrong("answer to the start", refused.into(), "0x80, done")),
+        [] => Err(DecodeError::TooShort { what: WHAT, found: 0, need: 1 }),
+    }
 }
 
 /// A connection.
@@ -222,14 +244,7 @@ impl HealthSensor {
             LIVE => self.live_came(now, bytes),
             STORED => self.stored_came(now, bytes),
             racp::CONTROL_POINT => Ok(self.records.answered(now, bytes)),
-            CONTROL_POINT => match *bytes {
-                [DONE, ..] => Ok(Vec::new()),
-                [refused, ..] => Err(wrong("answer to the start", refused.into(), "0x80, done")),
-                [] => Err(DecodeError::TooShort { what: WHAT, found: 0, need: 1 }),
-            },
-            FEATURES => features(bytes).map(|_| Vec::new()),
-            SCHEDULE_CHANGED => Ok(Vec::new()),
-            other => Err(gatt::unknown(WHAT, other, "0x2b8b, 0x2bdd, 0x2bf1, 0x2bf3, 0x2bf4 or 0x2a52")),
+            other => says_nothing(other, bytes).map(|()| Vec::new()),
         }
     }
 }
@@ -260,6 +275,7 @@ impl Session for HealthSensor {
     }
 
     fn closed(&mut self, _now: Timestamp) -> Vec<Output> {
+        self.records = Records::default();
         self.sitting.end()
     }
 
@@ -427,6 +443,32 @@ mod tests {
         tape.value(racp::CONTROL_POINT, "06000701").gives("");
         tape.wait().gives("end");
         tape.kept().gives("");
+    }
+
+    #[test]
+    fn a_lost_link_deletes_nothing_and_asks_nothing() {
+        let mut tape = connected();
+        tape.value(racp::CONTROL_POINT, "0500 01000000").gives("> 0701");
+        tape.value(STORED, &format!("03 05000000 {FEV1}")).said();
+        tape.value(racp::CONTROL_POINT, "0800 01000000").closed().gives("end").kept().gives("");
+    }
+
+    #[test]
+    fn a_value_of_every_characteristic_can_be_looked_at() {
+        let look = |uuid, hex: &str| decode(Channel::Characteristic(uuid), &[bytes(hex)]);
+        for (uuid, hex) in [
+            (racp::CONTROL_POINT, "06000701"),
+            (racp::CONTROL_POINT, "0800 02000000"),
+            (CONTROL_POINT, "80"),
+            (SCHEDULE_CHANGED, "00"),
+            (FEATURES, "00 00"),
+        ] {
+            assert_eq!(look(uuid, hex), Ok(Vec::new()), "{hex}");
+        }
+        for (uuid, hex) in [(racp::CONTROL_POINT, "0701"), (CONTROL_POINT, "81"), (FEATURES, "00 01"), (uuid16(1), "")]
+        {
+            assert!(look(uuid, hex).is_err(), "{hex}");
+        }
     }
 
     #[test]
