@@ -358,7 +358,7 @@ impl Manager {
             (Ask::Description, Body::Attributes(attributes)) => self.described(now, attributes),
             (Ask::SetClock, Body::Action(_)) => Ok(vec![Output::ClockSet]),
             (Ask::Segments(store), Body::Action(result)) => {
-                let follows = self.stores.listed(store, result.info)?;
+                let follows = self.stores.listed(store, result.info, self.user)?;
                 self.todo.extend(follows);
                 Ok(Vec::new())
             }

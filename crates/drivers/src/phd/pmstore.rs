@@ -77,6 +77,12 @@ impl Segment {
         reader.end()
     }
 
+    /// May it be of this person? Of one of whom nothing is known it may.
+    #[must_use]
+    pub fn may_be_of(&self, user: Option<u8>) -> bool {
+        self.person.zip(user).is_none_or(|(person, user)| person == u16::from(user))
+    }
+
     /// Bytes of one entry.
     fn entry_bytes(&self) -> usize {
         let header = [(ABSOLUTE, 8), (RELATIVE, 4), (HIGH_RESOLUTION, 8)];

@@ -2,7 +2,8 @@
 //!
 //! A store is listed, and each segment with entries transferred. When the core has acknowledged, the store is listed again: segments that hold
 //! exactly what was transferred and acknowledged are cleared, and those to which something has been added are transferred again. A device
-//! that doesn't say how many entries a segment holds keeps them.
+//! that doesn't say how many entries a segment holds keeps them. Segments of other people are neither read nor cleared, where it is known who
+//! the patient is.
 
 use std::collections::BTreeMap;
 
@@ -45,8 +46,9 @@ impl Stores {
     ///
     /// # Errors
     /// When the list doesn't hold together.
-    pub fn listed(&mut self, store: u16, info: &[u8]) -> Result<Vec<Ask>, DecodeError> {
-        let segments = Segment::parse_all(info)?;
+    pub fn listed(&mut self, store: u16, info: &[u8], user: Option<u8>) -> Result<Vec<Ask>, DecodeError> {
+        let mut segments = Segment::parse_all(info)?;
+        segments.retain(|segment| segment.may_be_of(user));
         if self.listed.len() >= STORES_MAX && !self.listed.contains_key(&store) {
             return Ok(Vec::new());
         }

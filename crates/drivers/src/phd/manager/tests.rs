@@ -199,6 +199,10 @@ fn a_damaged_report_is_refused_to_the_agent_so_that_it_keeps_it() {
 
 /// An oximeter with a store: handle 1 SpO2, handle 20 the store.
 fn with_store() -> Tape {
+    with_store_of(None)
+}
+
+fn with_store_of(user: Option<u8>) -> Tape {
     let spo2 = [
         words(&[6, 1, 4]),
         sized(&words(&[
@@ -207,7 +211,7 @@ fn with_store() -> Tape {
     ];
     let store = [words(&[61, 20, 0]), sized(&[])];
     let objects = [spo2.concat(), store.concat()].concat();
-    let mut tape = Tape::open(DRIVER);
+    let mut tape = Tape::open_with(DRIVER, &Options { user, ..Options::default() });
     tape.line(&request(0x4002)).line(&event(
         event::CONFIGURATION,
         0,
@@ -220,10 +224,14 @@ fn with_store() -> Tape {
 }
 
 fn segments(invoke_id: u16, entries: u16) -> Vec<u8> {
+    segments_of(invoke_id, entries, 0xffff)
+}
+
+fn segments_of(invoke_id: u16, entries: u16, person: u16) -> Vec<u8> {
     let element = [words(&[6, 2, 0x4bb8, 1, 1]), sized(&words(&[0x0a4c, 2]))].concat();
     let map = [words(&[0x8000, 1]), sized(&element)].concat();
-    let attributes = [words(&[0x0a4e]), sized(&map), words(&[0x097b, 4, 0, entries])].concat();
-    let segment = [words(&[5, 2]), sized(&attributes)].concat();
+    let attributes = [words(&[0x0a4e]), sized(&map), words(&[0x097b, 4, 0, entries, 0x0a4f, 2, person])].concat();
+    let segment = [words(&[5, 3]), sized(&attributes)].concat();
     let list = [words(&[1]), sized(&segment)].concat();
     data(invoke_id, operation::ACTION_RESULT, &[words(&[20, 0x0c0d]), sized(&list)].concat())
 }
@@ -272,6 +280,16 @@ fn a_store_that_grew_is_read_again_and_one_that_was_not_kept_is_not_cleared() {
     let mut silent = with_store();
     silent.line(&segments(2, 2)).line(&agreed(3)).said();
     silent.wait().gives("").kept().gives("");
+}
+
+#[test]
+fn what_is_stored_of_other_people_is_neither_read_nor_cleared() {
+    let transfer = "> e7000010000e00030107000800140c1c00020005";
+    with_store_of(Some(1)).line(&segments_of(2, 2, 2)).gives("").kept().gives("");
+    for person in [1, 0xffff] {
+        with_store_of(Some(1)).line(&segments_of(2, 2, person)).gives(transfer);
+    }
+    with_store_of(None).line(&segments_of(2, 2, 2)).gives(transfer);
 }
 
 #[test]
