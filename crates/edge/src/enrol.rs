@@ -83,9 +83,18 @@ fn sha256_hex(secret: &str) -> String {
 
 fn tell(given: &Given, config: &PathBuf, json: bool) {
     if json {
-        println!("{}", serde_json::json!({ "kit": given.kit, "host": given.host, "port": given.port, "config": config }));
+        println!(
+            "{}",
+            serde_json::json!({ "kit": given.kit, "host": given.host, "port": given.port, "config": config })
+        );
     } else {
-        println!("This is {} now, and sends to {}:{}. Its configuration: {}", given.kit, given.host, given.port, config.display());
+        println!(
+            "This is {} now, and sends to {}:{}. Its configuration: {}",
+            given.kit,
+            given.host,
+            given.port,
+            config.display()
+        );
     }
 }
 

@@ -9,6 +9,8 @@ pub mod board;
 pub mod clock;
 pub mod config;
 pub mod devices;
+pub mod enlist;
+pub mod enrol;
 pub mod identity;
 pub mod keeper;
 pub mod kiosk;

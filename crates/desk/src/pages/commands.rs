@@ -65,7 +65,7 @@ fn line(say: &Say<'_>, one: &CommandState) -> CommandLine {
         ("by", one.command.by.clone().unwrap_or_default().into()),
     ];
     CommandLine {
-        what: say.words.with("command-asked", &args),
+        what: say.words.with("command-asked", &args).trim_end_matches(" · ").to_owned(),
         text: one.command.body.get("text").and_then(|text| text.as_str()).unwrap_or_default().to_owned(),
         state: say.words.with(&format!("command-{}", state.name()), &[("time", say.clock(one.changed_at).into())]),
         kind: state.name(),

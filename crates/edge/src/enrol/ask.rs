@@ -85,15 +85,18 @@ impl Clinic {
 
     /// Asks for the kit's place at the clinic; with the certificate of its authority (DER).
     pub async fn ask(&self, code: &Code, secret_sha256: &str) -> Result<(Answer, Vec<u8>), Refused> {
-        let seen = Arc::new(Seen { code: *code, provider: Arc::new(ring::default_provider()), authority: Mutex::default() });
+        let seen =
+            Arc::new(Seen { code: *code, provider: Arc::new(ring::default_provider()), authority: Mutex::default() });
         let body = serde_json::json!({ "code": code.to_string(), "secret_sha256": secret_sha256 }).to_string();
         let exchanged = timeout(ASK_MAX, self.exchange(Arc::clone(&seen), &body)).await;
         let (status, body) = exchanged.map_err(|_| self.unreachable("no answer in time"))??;
         let authority = seen.authority.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let detail = || serde_json::from_slice::<Problem>(&body).map_or_else(|_| format!("status {status}"), |said| said.detail);
+        let detail =
+            || serde_json::from_slice::<Problem>(&body).map_or_else(|_| format!("status {status}"), |said| said.detail);
         match status {
             200 => {
-                let answer = serde_json::from_slice(&body).map_err(|e| self.unreachable(&format!("its answer: {e}")))?;
+                let answer =
+                    serde_json::from_slice(&body).map_err(|e| self.unreachable(&format!("its answer: {e}")))?;
                 let authority = authority.ok_or_else(|| self.unreachable("showed no certificate"))?;
                 Ok((answer, authority))
             }
@@ -186,7 +189,8 @@ impl ServerCertVerifier for Seen {
         let webpki = webpki.build().map_err(|error| TlsError::General(error.to_string()))?;
         // A kit that has not been told the time yet is not before the certificates; that they have ended it sees when it is.
         let earliest = CLOCK_EARLIEST.as_second().unsigned_abs();
-        let now = if now.as_secs() < earliest { UnixTime::since_unix_epoch(Duration::from_secs(earliest)) } else { now };
+        let now =
+            if now.as_secs() < earliest { UnixTime::since_unix_epoch(Duration::from_secs(earliest)) } else { now };
         let verified = webpki.verify_server_cert(server, chain, name, ocsp, now)?;
         *self.authority.lock().unwrap_or_else(PoisonError::into_inner) = Some(authority.to_vec());
         Ok(verified)

@@ -80,7 +80,10 @@ impl Folder {
             .chunks(PEM_LINE_BYTES)
             .map(|line| std::str::from_utf8(line).expect("Base64 is ASCII"))
             .collect();
-        self.write(AUTHORITY, &format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n")))
+        self.write(
+            AUTHORITY,
+            &format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n")),
+        )
     }
 
     /// Completes `edge.toml`, or writes the first. Comments, devices and whatever else stands in it stay.

@@ -10,7 +10,12 @@ use super::{
 use crate::config;
 
 fn given() -> Given {
-    Given { kit: "kit-7".parse().unwrap(), host: "vagt.clinic.example".into(), port: 8883, zone: "Europe/Copenhagen".into() }
+    Given {
+        kit: "kit-7".parse().unwrap(),
+        host: "vagt.clinic.example".into(),
+        port: 8883,
+        zone: "Europe/Copenhagen".into(),
+    }
 }
 
 #[test]
@@ -48,7 +53,9 @@ fn a_configuration_is_completed_and_keeps_what_stands_in_it() {
     let before = "# Mine.\nkit = \"old\" # the kit\nzone = \"Europe/Oslo\"\ndata_dir = \"spool\"\n\n[broker]\nhost = \"old.example\"\nport = 1883\n\
                   secret = \"5e\"\nkeep_alive_seconds = 10\n\n# The finger.\n[[device]]\ndriver = \"gatt-plx\"\naddress = \"C0:FF:EE:00:00:01\"\n";
     let after = complete(before, &given()).unwrap();
-    for kept in ["# Mine.", "# the kit", "Europe/Oslo", "\"spool\"", "keep_alive_seconds = 10", "# The finger.", "C0:FF:EE"] {
+    for kept in
+        ["# Mine.", "# the kit", "Europe/Oslo", "\"spool\"", "keep_alive_seconds = 10", "# The finger.", "C0:FF:EE"]
+    {
         assert!(after.contains(kept), "{kept} is lost:\n{after}");
     }
     for gone in ["old", "1883", "secret = "] {
