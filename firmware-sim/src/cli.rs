@@ -42,7 +42,11 @@ Commands on standard input, one JSON object a line:
   {"measure":"oximeter","spo2":82,"pulse":118}       one measurement now; values left out are the story's
   {"measure":"oximeter","spo2":90,"seconds":10}      also as a continuous measurement, to whoever subscribes to it
   {"measure":"cuff","systolic":150,"diastolic":90,"pulse":80}  also thermometer: temperature; scale: weight; nonin: spo2, pulse;
-                                                      phd-scale: weight; spirometer, peak-flow: fev1, fvc, fev6 (L), pef (L/s); oximeters: "low_perfusion":true
+                                                      phd-scale, mi-scale, body-scale: weight; spirometer, peak-flow, health-sensor: fev1, fvc, fev6 (L),
+                                                      pef (L/s); oximeters, nonin-3230: "low_perfusion":true; cuff: "failed":true; with
+                                                      "seconds":2 the cuff's intermediate pressures come first
+  {"measure":"glucose","glucose":6.1,"meal":"fasting"}  also before, after, casual, bedtime
+  {"inspect":"oximeter"}                              what a Bluetooth device holds and what its clock shows, as "inspected"
   {"fault":"disconnect","device":"oximeter"}          the link is lost, now or after the next value
   {"fault":"disconnect_mid_frame","device":"cuff"}    half a frame, then the link is lost
   {"fault":"garbage","device":"nonin"}                bytes that mean nothing
@@ -53,12 +57,18 @@ Commands on standard input, one JSON object a line:
   {"fault":"clock_lost","device":"oximeter"}          the clock starts at 2017-01-01, "not set", until the host sets it
   {"fault":"refused_first","device":"phd-scale"}      20601: the next association is asked for wrongly, and refused
   {"fault":"unconfirmed","device":"phd-scale"}        20601: the next configuration is told against the rules
+  {"fault":"disconnect_mid_record","device":"oximeter","after":2}   Bluetooth: in the middle of the third record from now
+  {"fault":"busy_records","device":"oximeter"}        the next request for records is refused: another one goes on
+  {"fault":"refuse_records","device":"glucose"}       requests for records are refused as not supported (until clear)
+  {"fault":"slow_services","device":"scale","seconds":8}   Bluetooth services resolve late (until clear)
+  {"fault":"hide","device":"scale","property":"Name"}   BlueZ does not know Name, RSSI, UUIDs or AddressType (until clear)
+  {"fault":"lose_characteristic","device":"scale","characteristic":"2a19"}   a characteristic is gone (until clear)
   {"fault":"unplug","device":"nonin"}                 out of reach; then {"fault":"replug",...} or {"fault":"clear",...}
   {"quit":true}
 
 With --json, standard output has one JSON object a line with "event": "ready" (devices with address, serial number, port),
 "measured" (what truly was measured: record, values, units, flags, device_time, real_time, story_day), "sent" (the same with the
-bytes), "connected", "hung_up" and other ends of links, "fault", "refused" (a command, and why), "end". A record
+bytes), "connected", "hung_up" and other ends of links, "deleted" (stored records, on request), "completed", "fault", "refused" (a command, and why), "end". A record
 is "sent" again, with a higher "attempt", when the link or the host was lost before the device hung up. The Nonin sends for some
 seconds: its "sent" has the first packet."#;
 
@@ -183,7 +193,8 @@ pub struct HomeArgs {
     /// The folder in which the serial ports appear: DIR/nonin, DIR/sp10, DIR/phd-scale, DIR/peak-flow.
     #[arg(long)]
     serial: Option<PathBuf>,
-    /// Which devices, separated by commas; all that the given links can carry when left out.
+    /// Which devices, separated by commas. When left out: oximeter, thermometer, cuff and scale on the bus; nonin, spirometer, phd-scale and
+    /// peak-flow on serial lines.
     #[arg(long, value_delimiter = ',')]
     devices: Vec<Kind>,
     /// Days of stored measurements at the start.
@@ -300,10 +311,7 @@ mod tests {
             home("--bus unix:path=/x").unwrap().kinds,
             [Kind::Oximeter, Kind::Thermometer, Kind::Cuff, Kind::Scale]
         );
-        assert_eq!(
-            home("--serial /x").unwrap().kinds,
-            [Kind::Nonin, Kind::Spirometer, Kind::PhdScale, Kind::PeakFlow]
-        );
+        assert_eq!(home("--serial /x").unwrap().kinds, [Kind::Nonin, Kind::Spirometer, Kind::PhdScale, Kind::PeakFlow]);
         assert_eq!(home("--serial /x --devices peak-flow").unwrap().kinds, [Kind::PeakFlow]);
         assert_eq!(home("--serial /x --devices nonin").unwrap().kinds, [Kind::Nonin]);
         assert!(!home("--serial /x --script none").unwrap().live);

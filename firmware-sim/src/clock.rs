@@ -64,6 +64,12 @@ impl DeviceClock {
         self.set = false;
     }
 
+    /// How far it is ahead of the room's.
+    #[must_use]
+    pub fn ahead_seconds(&self) -> i64 {
+        self.offset.as_secs()
+    }
+
     /// Whether the clock has ever been set.
     #[must_use]
     pub fn is_set(&self) -> bool {

@@ -20,7 +20,7 @@ use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, connection, fdo::
 use crate::{
     bluez::{BUS_NAME, BluezError, gatt},
     clock::{self, DeviceClock},
-    devices::{BleModel, Identity, Record, information},
+    devices::{BleModel, Identity, Kept, Record, information},
     home::{command, truth::Teller},
     people::Story,
 };
@@ -149,7 +149,9 @@ impl Peripheral {
     async fn send(&mut self) {
         while self.measurement.notifying.load(Ordering::Relaxed) {
             let Some(record) = self.waiting.pop_front() else { return };
-            let Some(bytes) = (self.model.encode)(&record) else { continue };
+            let frames = (self.model.frames)(&Kept::new(record.clone()));
+            let mut of_measurement = frames.into_iter().filter(|(uuid, _)| *uuid == self.model.measurement);
+            let Some((_, bytes)) = of_measurement.next() else { continue };
             if let Err(error) = self.measurement.send(&self.connection, &bytes).await {
                 tracing::warn!(%error, "the bus refused");
                 return self.waiting.push_front(record);

@@ -83,21 +83,26 @@ impl Played {
 
     /// Waits until the device named so has been seen, and returns its path.
     async fn seen(&self, name: &str) -> String {
+        self.seen_as("Name", name).await
+    }
+
+    /// The same, by another property.
+    async fn seen_as(&self, property: &str, wanted: &str) -> String {
         let seen = async {
             loop {
                 for (path, interfaces) in self.objects().await {
                     let device = interfaces.get("org.bluez.Device1");
                     let named = device
-                        .and_then(|device| device.get("Name"))
+                        .and_then(|device| device.get(property))
                         .and_then(|value| String::try_from(value.clone()).ok());
-                    if named.is_some_and(|named| named == name) {
+                    if named.is_some_and(|named| named == wanted) {
                         return path.to_string();
                     }
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{name} was not seen"))
+        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{wanted} was not seen"))
     }
 
     async fn until(&self, device: &str, property: &str, wanted: bool) {
@@ -161,12 +166,12 @@ async fn next(values: &mut (impl futures::Stream<Item = Vec<u8>> + Unpin)) -> Ve
 
 #[tokio::test]
 async fn stored_records_come_oldest_first_and_then_the_device_hangs_up() {
-    let mut home = Played::start("--devices oximeter --seed 7 --live off --history-days 3").await;
+    let mut home = Played::start("--devices thermometer --seed 7 --live off --history-days 3").await;
     home.discover().await;
-    let device = home.seen("Vagt-sim oximeter").await;
-    assert_eq!(device, "/org/bluez/hci0/dev_C0_FF_EE_00_07_01");
+    let device = home.seen("Vagt-sim thermometer").await;
+    assert_eq!(device, "/org/bluez/hci0/dev_C0_FF_EE_00_07_02");
     home.connect(&device).await;
-    let characteristic = home.characteristic(&device, "2a5e").await;
+    let characteristic = home.characteristic(&device, "2a1c").await;
     let mut values = home.values(&characteristic).await;
     let mut last = String::new();
     for _ in 0..3 {
@@ -181,12 +186,122 @@ async fn stored_records_come_oldest_first_and_then_the_device_hangs_up() {
     home.until(&device, "Connected", false).await;
 
     // what was sent is forgotten; a new measurement comes alone and live
-    home.order(json!({ "measure": "oximeter", "spo2": 82, "pulse": 118 })).await;
+    home.order(json!({ "measure": "thermometer", "temperature": 38.5 })).await;
     home.connect(&device).await;
     let mut values = home.values(&characteristic).await;
     let value = next(&mut values).await;
-    assert_eq!(value[..5], [0x07, 82, 0, 118, 0]);
+    assert_eq!(value[..5], [0x06, 0x81, 0x01, 0, 0xff]);
     assert_eq!(bytes(&home.event("sent").await), value);
+}
+
+#[tokio::test]
+async fn records_are_told_when_they_are_asked_for_and_forgotten_when_told_to() {
+    let mut home = Played::start("--devices oximeter --seed 7 --live off --history-days 3").await;
+    home.order(json!({ "inspect": "oximeter" })).await;
+    let held = home.event("inspected").await["records"].as_array().unwrap().len();
+    home.order(json!({ "measure": "oximeter", "spo2": 82, "pulse": 118 })).await;
+    home.discover().await;
+    let device = home.seen("Vagt-sim oximeter").await;
+    home.connect(&device).await;
+    let point = home.characteristic(&device, "2a52").await;
+    let mut answers = home.values(&point).await;
+    let characteristic = home.characteristic(&device, "2a5e").await;
+    let mut values = home.values(&characteristic).await;
+    assert_eq!(next(&mut values).await[..5], [0x07, 82, 0, 118, 0], "what was just measured comes unasked");
+    let gatt = home.proxy(&point, "org.bluez.GattCharacteristic1").await;
+    let none: HashMap<&str, OwnedVariant> = HashMap::new();
+    let ask = async |request: &[u8]| gatt.call::<_, _, ()>("WriteValue", &(request, &none)).await;
+
+    ask(&[4, 1]).await.unwrap();
+    assert_eq!(next(&mut answers).await, [5, 0, u8::try_from(held).unwrap(), 0]);
+    ask(&[1, 1]).await.unwrap();
+    let refused = ask(&[4, 1]).await.unwrap_err().to_string();
+    assert!(refused.contains("0xfe"), "a second procedure while the first goes on: {refused}");
+    let mut times = vec![];
+    for _ in 0..held {
+        times.push(next(&mut values).await[5..12].to_vec());
+    }
+    assert!(times.is_sorted_by_key(|time| (time[3], time[4], time[5])), "{times:?}");
+    assert_eq!(next(&mut answers).await, [6, 0, 1, 1]);
+
+    ask(&[1, 1]).await.unwrap();
+    next(&mut values).await;
+    ask(&[3, 0]).await.unwrap();
+    assert_eq!(next(&mut answers).await, [6, 0, 3, 1], "aborted");
+    home.order(json!({ "fault": "refuse_records", "device": "oximeter" })).await;
+    home.event("fault").await;
+    ask(&[2, 1]).await.unwrap();
+    assert_eq!(next(&mut answers).await, [6, 0, 2, 2]);
+    home.order(json!({ "fault": "clear", "device": "oximeter" })).await;
+    home.event("fault").await;
+    ask(&[2, 5]).await.unwrap();
+    assert_eq!(next(&mut answers).await, [6, 0, 2, 1]);
+    assert_eq!(home.event("deleted").await["records"].as_array().unwrap().len(), 1, "the first");
+    ask(&[2, 1]).await.unwrap();
+    home.event("deleted").await;
+    let gatt = home.proxy(&device, "org.bluez.Device1").await;
+    gatt.call::<_, _, ()>("Disconnect", &()).await.unwrap();
+    home.event("host_hung_up").await;
+    home.order(json!({ "inspect": "oximeter" })).await;
+    assert_eq!(home.event("inspected").await["records"], json!([]));
+}
+
+#[tokio::test]
+async fn a_scale_says_nothing_before_its_user_has_consented() {
+    let mut home = Played::start("--devices body-scale --seed 7 --live off --history-days 0").await;
+    home.order(json!({ "measure": "body-scale", "weight": 70.0 })).await;
+    home.discover().await;
+    let device = home.seen("Vagt-sim body-scale").await;
+    home.connect(&device).await;
+    let control = home.characteristic(&device, "2a9f").await;
+    let mut answers = home.values(&control).await;
+    let mut values = home.values(&home.characteristic(&device, "2a9c").await).await;
+    let gatt = home.proxy(&control, "org.bluez.GattCharacteristic1").await;
+    let none: HashMap<&str, OwnedVariant> = HashMap::new();
+    for (code, result) in [(0x00, 5), (0xd2, 1)] {
+        assert!(timeout(Duration::from_millis(300), values.next()).await.is_err(), "not yet");
+        gatt.call::<_, _, ()>("WriteValue", &([2_u8, 2, code, 4].as_slice(), &none)).await.unwrap();
+        assert_eq!(next(&mut answers).await, [0x20, 2, result]);
+    }
+    assert_eq!(next(&mut values).await.len(), 14);
+    assert_eq!(next(&mut values).await.len(), 8, "and the second packet");
+    home.event("hung_up").await;
+}
+
+#[tokio::test]
+async fn what_bluez_does_not_know_is_absent_and_a_lost_characteristic_is_gone() {
+    let mut home = Played::start("--devices scale --seed 7 --live off --history-days 1").await;
+    for property in ["Name", "RSSI", "UUIDs"] {
+        home.order(json!({ "fault": "hide", "device": "scale", "property": property })).await;
+    }
+    home.order(json!({ "fault": "lose_characteristic", "device": "scale", "characteristic": "2a19" })).await;
+    home.order(json!({ "fault": "slow_services", "device": "scale", "seconds": 1 })).await;
+    home.discover().await;
+    let device = home.seen_as("Alias", "C0-FF-EE-00-07-04").await;
+    let shown = home.objects().await;
+    let properties = &shown.iter().find(|(path, _)| path.as_str() == device).unwrap().1["org.bluez.Device1"];
+    assert!(["Name", "RSSI", "UUIDs"].iter().all(|name| !properties.contains_key(*name)), "{properties:?}");
+    assert!(properties.contains_key("Address"));
+    let began = std::time::Instant::now();
+    home.connect(&device).await;
+    assert!(began.elapsed() > Duration::from_millis(900));
+    let has = |objects: &ManagedObjects, short: &str| {
+        let uuid = format!("0000{short}-0000-1000-8000-00805f9b34fb");
+        objects
+            .values()
+            .filter_map(|interfaces| interfaces.get("org.bluez.GattCharacteristic1"))
+            .any(|all| String::try_from(all["UUID"].clone()).is_ok_and(|found| found == uuid))
+    };
+    let objects = home.objects().await;
+    assert!(has(&objects, "2a9d") && !has(&objects, "2a19"));
+    home.order(json!({ "fault": "clear", "device": "scale" })).await;
+    home.event("fault").await;
+    let back = async {
+        while !has(&home.objects().await, "2a19") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, back).await.expect("it is back");
 }
 
 #[tokio::test]
@@ -328,7 +443,10 @@ async fn a_home_ends_with_its_input_and_refuses_a_second_one_on_the_bus() {
 /// The same through btleplug's own code, unchanged, as the kit links it: the example `listen` beside this test.
 #[tokio::test]
 async fn btleplug_finds_connects_and_hears_every_device() {
-    let mut home = Played::start("--seed 7 --live off --history-days 1").await;
+    let mut home = Played::start("--seed 7 --live off --history-days 0").await;
+    for kind in ["oximeter", "thermometer", "cuff", "scale"] {
+        home.order(json!({ "measure": kind })).await;
+    }
     let listen = Path::new(env!("CARGO_BIN_EXE_firmware-sim")).with_file_name("examples").join("listen");
     let mut command = Command::new(listen);
     command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", home.dir.path().join("bus").display()));

@@ -171,7 +171,7 @@ impl Home {
         self.sim.tell(&command.to_string()).await?;
         let answers = |line: &Value| match line["event"].as_str() {
             Some("measured") => line["story_day"].is_null(),
-            event => matches!(event, Some("fault" | "refused")),
+            event => matches!(event, Some("fault" | "refused" | "inspected")),
         };
         let line = self.sim.line_where(answers).await?;
         if line["event"] == "refused" {
@@ -208,6 +208,10 @@ impl Home {
                 "cuff" => ("gatt-blood-pressure", "address"),
                 "scale" => ("gatt-weight", "address"),
                 "mi-scale" => ("xiaomi-scale", "address"),
+                "glucose" => ("gatt-glucose", "address"),
+                "body-scale" => ("gatt-body-composition", "address"),
+                "health-sensor" => ("gatt-ghs", "address"),
+                "nonin-3230" => ("nonin-3230", "address"),
                 "nonin" => ("nonin-df2", "path"),
                 "spirometer" => ("contec-sp10", "path"),
                 "phd-scale" | "peak-flow" => ("phd-20601", "path"),

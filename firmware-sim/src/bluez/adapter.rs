@@ -46,11 +46,11 @@ impl AdapterState {
         self.passkey
     }
 
-    /// Whether some client wants to hear of a device that advertises `service`.
+    /// Whether some client wants to hear of a device that advertises `service`, or none.
     #[must_use]
-    pub fn hears(&self, service: Uuid) -> bool {
+    pub fn hears(&self, service: Option<Uuid>) -> bool {
         let discovering = self.discovering.lock().expect("no holder panics");
-        discovering.values().any(|wanted| wanted.is_empty() || wanted.contains(&service))
+        discovering.values().any(|wanted| wanted.is_empty() || service.is_some_and(|one| wanted.contains(&one)))
     }
 
     pub(super) fn join(&self, calls: WeakSender<Call>) {

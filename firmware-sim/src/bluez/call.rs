@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 use super::{BluezError, gatt::Live};
-use crate::home::Order;
+use crate::home::{Order, fault::Trouble};
 
 /// How the devices behave.
 #[derive(Clone, Copy, Debug)]
@@ -48,4 +48,8 @@ pub enum Call {
     ClientGone(String),
     /// The home wants something of it.
     Order(Order),
+    /// The home makes trouble.
+    Trouble(Trouble),
+    /// The home wants to know what it holds.
+    Inspect,
 }

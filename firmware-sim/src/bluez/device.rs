@@ -13,6 +13,7 @@ use super::{
     call::Call,
     radio::Shown,
 };
+use crate::home::fault::Property;
 
 /// The D-Bus object.
 #[derive(Debug)]
@@ -25,6 +26,11 @@ pub struct Device {
 impl Device {
     pub(super) fn new(shown: Arc<Shown>, state: Arc<AdapterState>, calls: WeakSender<Call>) -> Self {
         Self { shown, state, calls }
+    }
+
+    fn unless_hidden<T>(&self, property: Property, value: impl FnOnce() -> T) -> zbus::fdo::Result<T> {
+        let hidden = || zbus::fdo::Error::Failed(format!("{property:?} is not known"));
+        if self.shown.hides(property) { Err(hidden()) } else { Ok(value()) }
     }
 }
 
@@ -74,18 +80,19 @@ impl Device {
     }
 
     #[zbus(property)]
-    fn address_type(&self) -> String {
-        "random".into()
+    fn address_type(&self) -> zbus::fdo::Result<String> {
+        self.unless_hidden(Property::AddressType, || "random".into())
     }
 
+    /// Absent of a device that never said it.
     #[zbus(property)]
-    fn name(&self) -> String {
-        self.shown.name.clone()
+    fn name(&self) -> zbus::fdo::Result<String> {
+        self.unless_hidden(Property::Name, || self.shown.name.clone())
     }
 
     #[zbus(property)]
     fn alias(&self) -> String {
-        self.shown.name.clone()
+        self.shown.alias()
     }
 
     #[zbus(property)]
@@ -147,8 +154,8 @@ impl Device {
     }
 
     #[zbus(property, name = "UUIDs")]
-    fn uuids(&self) -> Vec<String> {
-        self.shown.uuids()
+    fn uuids(&self) -> zbus::fdo::Result<Vec<String>> {
+        self.unless_hidden(Property::Uuids, || self.shown.uuids())
     }
 
     #[zbus(property)]

@@ -2,7 +2,8 @@
 //! has subscribed, and hangs up by itself.
 //!
 //! What was sent is forgotten only when the sitting ended well (the device hung up, or the host said goodbye). After a lost link or a
-//! vanished host all of it is sent again, as real cuffs do: a kit has to tell repetitions by the device's own time.
+//! vanished host all of it is sent again, as real cuffs do: a kit has to tell repetitions by the device's own time. Devices with a record
+//! access control point send what is stored when they are asked (`requests.rs`), and forget it when they are told to.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -16,11 +17,12 @@ use super::{
     call::{Call, Reply, Tuning},
     gatt::Live,
     radio::Radio,
+    trouble::Armed,
 };
 use crate::{
     clock::{self, DeviceClock},
-    devices::{BleModel, Body, Identity, Record, oximeter},
-    home::{Order, fault::Fault, truth::Teller},
+    devices::{BleModel, Body, Identity, Kept, Memory, Record, racp},
+    home::{Order, truth::Teller},
 };
 
 /// Calls to connect that wait for the device to be heard, at most.
@@ -32,14 +34,13 @@ pub const MEMORY_RECORDS_MAX: usize = 250;
 const ADVERTISE_EVERY: Duration = Duration::from_millis(400);
 /// Advertisements that carry one measurement, of a device that is never connected to.
 const BROADCASTS: u32 = 12;
-const RESOLVE_AFTER: Duration = Duration::from_millis(120);
-const FIRST_VALUE_AFTER: Duration = Duration::from_millis(100);
-const VALUE_EVERY: Duration = Duration::from_millis(40);
-const CONTINUOUS_EVERY: Duration = Duration::from_secs(1);
-const IDLE_HANG_UP_AFTER: Duration = Duration::from_secs(20);
+pub(super) const RESOLVE_AFTER: Duration = Duration::from_millis(120);
+pub(super) const FIRST_VALUE_AFTER: Duration = Duration::from_millis(100);
+pub(super) const VALUE_EVERY: Duration = Duration::from_millis(40);
+pub(super) const IDLE_HANG_UP_AFTER: Duration = Duration::from_secs(20);
 /// BlueZ gives up an LE connection about as late; clients wait 30 s for their call.
 const CONNECT_GIVEN_UP_AFTER: Duration = Duration::from_secs(20);
-const NEVER: Duration = Duration::from_secs(86_400);
+pub(super) const NEVER: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug)]
 pub(super) enum State {
@@ -56,31 +57,31 @@ pub(super) enum Step {
     Lingering,
 }
 
-/// What is to go wrong with the next values.
-#[derive(Debug, Default)]
-pub(super) struct Armed {
-    pub(super) garbage: bool,
-    pub(super) truncate: bool,
-    pub(super) cut_after_value: bool,
-    pub(super) cut_in_value: bool,
-    pub(super) never_resolve: bool,
-    pub(super) refuse_writes: bool,
-    pub(super) vanished: bool,
+/// A report that goes on.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// The numbers of the records to come.
+    pub(super) left: VecDeque<u64>,
+    pub(super) sent: usize,
 }
 
 /// One device.
 #[derive(Debug)]
 pub struct Firmware {
-    model: &'static BleModel,
-    identity: Identity,
+    pub(super) model: &'static BleModel,
+    pub(super) identity: Identity,
     pub(super) clock: DeviceClock,
     pub(super) tuning: Tuning,
     pub(super) radio: Radio,
-    teller: Teller,
-    pub(super) memory: VecDeque<Record>,
-    pub(super) sent: usize,
-    attempts: u32,
-    live_body: Option<(Body, u32)>,
+    pub(super) teller: Teller,
+    pub(super) memory: VecDeque<Kept>,
+    pub(super) attempts: u32,
+    /// What is being measured, and the values of its stream that are to come.
+    pub(super) live_body: Option<(Body, u32)>,
+    /// The report that was asked for.
+    pub(super) report: Option<Report>,
+    /// It may send: the host has told it what it must be told first.
+    pub(super) open: bool,
     pub(super) state: State,
     pub(super) next: Instant,
     connecting: Vec<(Instant, Reply<()>)>,
@@ -105,9 +106,10 @@ impl Firmware {
             radio,
             teller,
             memory: VecDeque::new(),
-            sent: 0,
             attempts: 0,
             live_body: None,
+            report: None,
+            open: !model.control.as_ref().is_some_and(|control| control.opens),
             state: State::Asleep,
             next: Instant::now() + NEVER,
             connecting: Vec::new(),
@@ -145,6 +147,8 @@ impl Firmware {
             Call::StopNotify { live, client, reply } => return self.unsubscribed(&live, &client, reply).await,
             Call::ClientGone(client) => self.lost(&client),
             Call::Order(order) => return self.ordered(order).await,
+            Call::Trouble(trouble) => return self.make_trouble(trouble).await,
+            Call::Inspect => self.inspected().await,
         }
         Ok(())
     }
@@ -184,7 +188,7 @@ impl Firmware {
 
     // advertising
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         match self.state {
             State::Connected(Step::Lingering) => self.go_on(Step::Sending, VALUE_EVERY),
             State::Connected(_) => {}
@@ -213,14 +217,14 @@ impl Firmware {
 
     /// What it measured is said [`BROADCASTS`] times to whoever listens, and then forgotten.
     async fn broadcast(&mut self, rssi: i16) -> zbus::Result<()> {
-        let Some(record) = self.memory.front().cloned() else { return self.sleep().await };
-        let data = (self.model.encode)(&record);
+        let Some(kept) = self.memory.front().cloned() else { return self.sleep().await };
+        let data = (self.model.frames)(&kept).pop().map(|(_, data)| data);
         self.next = Instant::now() + ADVERTISE_EVERY;
         if let Some(data) = data.filter(|_| self.radio.heard()) {
             self.radio.broadcast(rssi, data.clone()).await?;
             self.attempts += 1;
             if self.attempts == 1 {
-                self.teller.sent(&self.identity, &record, &data, self.attempts).await;
+                self.teller.sent(&self.identity, &kept.record, &data, self.attempts).await;
             }
         }
         if self.attempts >= BROADCASTS {
@@ -280,7 +284,7 @@ impl Firmware {
         if self.armed.never_resolve {
             self.go_on(Step::Idle, IDLE_HANG_UP_AFTER);
         } else {
-            self.go_on(Step::Resolving, RESOLVE_AFTER);
+            self.go_on(Step::Resolving, self.armed.resolve_after.unwrap_or(RESOLVE_AFTER));
         }
         Ok(())
     }
@@ -291,7 +295,7 @@ impl Firmware {
         Ok(())
     }
 
-    fn go_on(&mut self, step: Step, after: Duration) {
+    pub(super) fn go_on(&mut self, step: Step, after: Duration) {
         self.state = State::Connected(step);
         self.next = Instant::now() + after;
     }
@@ -305,18 +309,21 @@ impl Firmware {
         done
     }
 
-    /// Ends the link. What was sent is forgotten when the sitting ended well.
-    async fn hang_up(&mut self, well: bool, event: &str) -> zbus::Result<()> {
+    /// Ends the link. What was sent is forgotten when the sitting ended well, but for what is stored to be asked for.
+    pub(super) async fn hang_up(&mut self, well: bool, event: &str) -> zbus::Result<()> {
+        let is_asked = self.model.memory != Memory::Pushed;
         if well {
-            self.memory.drain(..self.sent.min(self.memory.len()));
+            self.memory.retain(|kept| !kept.sent || (is_asked && kept.record.stored));
             self.attempts = 0;
         }
-        self.sent = 0;
         self.live_body = None;
+        self.report = None;
+        self.open = !self.model.control.as_ref().is_some_and(|control| control.opens);
         self.radio.disconnect().await?;
         self.teller.happened(event, &self.identity).await;
-        for record in &mut self.memory {
-            record.stored = true;
+        for kept in &mut self.memory {
+            kept.sent = false;
+            kept.record.stored = true;
         }
         self.state = State::Asleep;
         if self.memory.is_empty() {
@@ -351,12 +358,18 @@ impl Firmware {
             return Ok(());
         }
         self.radio.show_notifying(live).await?;
-        if [self.model.measurement, oximeter::CONTINUOUS].contains(&live.described.uuid)
-            && matches!(self.state, State::Connected(Step::Idle))
-        {
-            self.go_on(Step::Sending, FIRST_VALUE_AFTER);
+        let stream = self.model.stream.as_ref().map(|stream| stream.characteristic);
+        if [Some(self.model.measurement), stream].contains(&Some(live.described.uuid)) {
+            self.begin_to_send();
         }
         Ok(())
+    }
+
+    /// Soon, if it is connected and may.
+    pub(super) fn begin_to_send(&mut self) {
+        if self.open && matches!(self.state, State::Connected(Step::Idle)) {
+            self.go_on(Step::Sending, FIRST_VALUE_AFTER);
+        }
     }
 
     async fn unsubscribed(&mut self, live: &Live, client: &str, reply: Reply<()>) -> zbus::Result<()> {
@@ -374,65 +387,6 @@ impl Firmware {
         }
     }
 
-    pub(super) async fn send_next(&mut self) -> zbus::Result<()> {
-        if self.send_continuous().await? {
-            return Ok(());
-        }
-        let live = self.radio.characteristic(self.model.measurement).cloned();
-        let Some(live) = live.filter(|live| live.notifying()) else {
-            self.go_on(Step::Idle, IDLE_HANG_UP_AFTER);
-            return Ok(());
-        };
-        let Some(record) = self.memory.get(self.sent).cloned() else {
-            self.go_on(Step::Lingering, self.tuning.linger);
-            return Ok(());
-        };
-        let Some(bytes) = (self.model.encode)(&record) else {
-            self.memory.remove(self.sent);
-            return Ok(());
-        };
-        if self.spoil(&live, &bytes).await? {
-            return Ok(());
-        }
-        self.radio.send(&live, &bytes).await?;
-        self.teller.sent(&self.identity, &record, &bytes, self.attempts).await;
-        self.sent += 1;
-        if std::mem::take(&mut self.armed.cut_after_value) {
-            return self.hang_up(false, "link_lost").await;
-        }
-        self.next = Instant::now() + VALUE_EVERY;
-        Ok(())
-    }
-
-    /// While the finger is in: one continuous value a second, to whoever listens to it.
-    async fn send_continuous(&mut self) -> zbus::Result<bool> {
-        let Some((body, seconds)) = self.live_body.filter(|(_, seconds)| *seconds > 0) else { return Ok(false) };
-        let live = self.radio.characteristic(oximeter::CONTINUOUS).cloned();
-        let (Some(live), Some(bytes)) = (live.filter(|live| live.notifying()), oximeter::continuous(body)) else {
-            return Ok(false);
-        };
-        self.live_body = Some((body, seconds - 1));
-        self.radio.send(&live, &bytes).await?;
-        self.next = Instant::now() + CONTINUOUS_EVERY;
-        Ok(true)
-    }
-
-    /// The faults that are due with this value. True when the link is gone.
-    async fn spoil(&mut self, live: &Live, bytes: &[u8]) -> zbus::Result<bool> {
-        if std::mem::take(&mut self.armed.garbage) {
-            self.radio.send(live, &[0xff, 0x5a, 0x00, 0xff, 0x81, 0x7e]).await?;
-        }
-        if std::mem::take(&mut self.armed.truncate) {
-            self.radio.send(live, &bytes[..bytes.len() - 3]).await?;
-        }
-        if std::mem::take(&mut self.armed.cut_in_value) {
-            self.radio.send(live, &bytes[..bytes.len() / 2]).await?;
-            self.hang_up(false, "link_lost").await?;
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
     // measuring
 
     async fn measure(&mut self, body: Body, number: u64, story_day: Option<f64>, seconds: u32) {
@@ -443,14 +397,14 @@ impl Firmware {
             real_time: now,
             device_time: self.clock.stamp(now),
             clock_set: self.clock.is_set(),
-            stored: false,
+            stored: self.model.stores_at_once(),
             story_day,
         };
         self.teller.measured(&self.identity, &record).await;
         for older in &mut self.memory {
-            older.stored = true;
+            older.record.stored = true;
         }
-        self.live_body = (seconds > 0).then_some((body, seconds));
+        self.live_body = self.model.stream.as_ref().and_then(|stream| stream.of(body, seconds));
         self.keep(record);
         self.wake();
     }
@@ -458,47 +412,17 @@ impl Firmware {
     fn keep(&mut self, record: Record) {
         if self.memory.len() >= MEMORY_RECORDS_MAX {
             self.memory.pop_front();
-            self.sent = self.sent.saturating_sub(1);
         }
-        self.memory.push_back(record);
+        self.memory.push_back(Kept::new(record));
     }
 
-    // faults
-
-    async fn go_wrong(&mut self, fault: Fault) -> zbus::Result<()> {
-        match fault {
-            Fault::Disconnect if self.radio.connected() => return self.hang_up(false, "link_lost").await,
-            Fault::Disconnect => self.armed.cut_after_value = true,
-            Fault::DisconnectMidFrame => self.armed.cut_in_value = true,
-            Fault::Garbage => self.armed.garbage = true,
-            Fault::Truncate => self.armed.truncate = true,
-            Fault::RefusedFirst | Fault::Unconfirmed => {} // of IEEE 11073-20601 alone
-            Fault::NeverResolve => self.armed.never_resolve = true,
-            Fault::RefuseWrites => self.armed.refuse_writes = true,
-            Fault::Clock { offset_seconds } => self.clock.put_off(jiff::SignedDuration::from_secs(offset_seconds)),
-            Fault::ClockLost => self.clock.lose(clock::now()),
-            Fault::Unplug => return self.vanish().await,
-            Fault::Replug => self.come_back(),
-            Fault::Clear => {
-                self.armed = Armed::default();
-                self.come_back();
-            }
-        }
-        Ok(())
+    /// The numbers of what is stored, oldest first.
+    pub(super) fn stored(&self) -> Vec<u64> {
+        self.memory.iter().filter(|kept| kept.record.stored).map(|kept| kept.record.number).collect()
     }
 
-    async fn vanish(&mut self) -> zbus::Result<()> {
-        self.armed.vanished = true;
-        self.sent = 0;
-        self.state = State::Asleep;
-        self.next = Instant::now() + NEVER;
-        self.radio.vanish().await
-    }
-
-    fn come_back(&mut self) {
-        self.armed.vanished = false;
-        if !self.memory.is_empty() {
-            self.wake();
-        }
+    /// Does somebody ask it for records?
+    pub(super) fn is_asked(&self) -> bool {
+        self.radio.characteristic(racp::POINT).is_some_and(|live| live.notifying())
     }
 }

@@ -1,7 +1,7 @@
 //! Plays `org.bluez` on a private D-Bus: an adapter, devices and their GATT tree, so that a BlueZ client runs here unmodified.
 //!
 //! `adapter` is Adapter1, `agent` AgentManager1, `device` Device1, `gatt` the service tree; `radio` is what a device's firmware can do to the bus, `firmware`
-//! the device itself (when it advertises, what it sends and when it hangs up), and `requests` what it answers.
+//! the device itself (when it advertises and when it hangs up), `sending` what it sends, `requests` what it answers, `trouble` what goes wrong.
 
 pub mod adapter;
 pub mod agent;
@@ -11,6 +11,8 @@ pub mod firmware;
 pub mod gatt;
 pub mod radio;
 mod requests;
+mod sending;
+mod trouble;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What a device's firmware can do to the bus: be heard, be connected, show its services, send a value, hang up, vanish.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +18,10 @@ use super::{
     device::Device,
     gatt::{CharacteristicObject, Live, Service, ServiceObject},
 };
-use crate::devices::{BleModel, Identity, information};
+use crate::{
+    devices::{BleModel, Identity, information},
+    home::fault::Property,
+};
 
 /// What the bus shows of a device.
 #[derive(Debug)]
@@ -34,6 +37,7 @@ pub struct Shown {
     rssi: Mutex<Option<i16>>,
     service_data: Mutex<Option<(Uuid, Vec<u8>)>>,
     uuids: Mutex<Vec<Uuid>>,
+    hidden: Mutex<BTreeSet<Property>>,
 }
 
 impl Shown {
@@ -69,7 +73,17 @@ impl Shown {
 
     /// How strongly it was last heard, dBm.
     pub fn rssi(&self) -> Option<i16> {
-        *self.rssi.lock().expect("no holder panics")
+        self.rssi.lock().expect("no holder panics").filter(|_| !self.hides(Property::Rssi))
+    }
+
+    /// Does BlueZ not know this of it?
+    pub fn hides(&self, property: Property) -> bool {
+        self.hidden.lock().expect("no holder panics").contains(&property)
+    }
+
+    /// What it is called, where a name is wanted and there may be none.
+    pub fn alias(&self) -> String {
+        if self.hides(Property::Name) { self.address.replace(':', "-") } else { self.name.clone() }
     }
 
     /// What it advertises of its service.
@@ -94,6 +108,8 @@ pub struct Radio {
     path: String,
     shown: Arc<Shown>,
     tree: Vec<(String, Uuid, Vec<Arc<Live>>)>,
+    /// Characteristics that are gone.
+    lost: BTreeSet<Uuid>,
     known: bool,
     discovered: bool,
 }
@@ -119,15 +135,17 @@ impl Radio {
             rssi: Mutex::new(None),
             service_data: Mutex::new(None),
             uuids: Mutex::new(vec![model.service]),
+            hidden: Mutex::default(),
         };
         let tree = grow(&path, services);
         let shown = Arc::new(shown);
-        Self { connection, adapter, calls, service: model.service, path, shown, tree, known: false, discovered: false }
+        let (lost, service) = (BTreeSet::new(), model.service);
+        Self { connection, adapter, calls, service, path, shown, tree, lost, known: false, discovered: false }
     }
 
     /// The characteristic with this UUID.
     pub fn characteristic(&self, uuid: Uuid) -> Option<&Arc<Live>> {
-        self.characteristics().find(|live| live.described.uuid == uuid)
+        self.characteristics().find(|live| live.described.uuid == uuid && !self.lost.contains(&uuid))
     }
 
     fn characteristics(&self) -> impl Iterator<Item = &Arc<Live>> {
@@ -146,7 +164,7 @@ impl Radio {
 
     /// Whether somebody listens to it.
     pub fn heard(&self) -> bool {
-        self.adapter.hears(self.service)
+        self.adapter.hears(Some(self.service).filter(|_| !self.shown.hides(Property::Uuids)))
     }
 
     /// One advertisement, if somebody discovers: a new device for the first time, a new signal strength after that.
@@ -156,7 +174,8 @@ impl Radio {
         }
         *self.shown.rssi.lock().expect("no holder panics") = Some(rssi);
         if self.known {
-            return self.changed(&self.path, "org.bluez.Device1", &[("RSSI", rssi.into())]).await;
+            let heard: Vec<_> = self.shown.rssi().map(|rssi| ("RSSI", rssi.into())).into_iter().collect();
+            return self.changed(&self.path, "org.bluez.Device1", &heard).await;
         }
         self.known = true;
         let device = Device::new(Arc::clone(&self.shown), Arc::clone(&self.adapter), self.calls.clone());
@@ -208,10 +227,38 @@ impl Radio {
         let device: OwnedObjectPath = self.path.as_str().try_into().expect("made of a constant and an address");
         for (path, uuid, characteristics) in &self.tree {
             server.at(path.as_str(), ServiceObject { uuid: *uuid, device: device.clone() }).await?;
-            for live in characteristics {
+            for live in characteristics.iter().filter(|live| !self.lost.contains(&live.described.uuid)) {
                 let object = CharacteristicObject { live: Arc::clone(live), calls: self.calls.clone() };
                 server.at(live.path.as_str(), object).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// BlueZ no longer knows this of the device, or never did.
+    pub fn hide(&self, property: Property) {
+        self.shown.hidden.lock().expect("no holder panics").insert(property);
+    }
+
+    /// The characteristic is gone.
+    pub async fn lose(&mut self, uuid: Uuid) -> zbus::Result<()> {
+        let live = self.characteristic(uuid).cloned();
+        self.lost.insert(uuid);
+        match live.filter(|_| self.discovered) {
+            Some(live) => {
+                live.unsubscribe_all();
+                let server = self.connection.object_server();
+                server.remove::<CharacteristicObject, _>(live.path.as_str()).await.map(drop)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing is hidden or lost any more.
+    pub async fn show_everything(&mut self) -> zbus::Result<()> {
+        self.shown.hidden.lock().expect("no holder panics").clear();
+        if !std::mem::take(&mut self.lost).is_empty() && self.discovered {
+            return self.plant().await;
         }
         Ok(())
     }

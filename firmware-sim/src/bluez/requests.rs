@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
     BluezError,
     call::Reply,
-    firmware::{Firmware, State, Step},
+    firmware::{Firmware, Report, State, Step, VALUE_EVERY},
     gatt::Live,
 };
 use crate::{
     clock,
     devices::{
-        datetime, information,
-        oximeter::{self, RecordRequest},
+        Heard, Memory, datetime, elapsed_time, information,
+        racp::{self, Dialect, Request, Which},
     },
 };
 
@@ -30,6 +31,7 @@ impl Firmware {
         match live.described.uuid {
             information::DATE_TIME => live.keep(&datetime::date_time(shows)),
             information::CURRENT_TIME => live.keep(&datetime::current_time(shows)),
+            elapsed_time::CURRENT_ELAPSED_TIME => live.keep(&elapsed_time::current(shows, self.clock.is_set())),
             _ => {}
         }
         Ok(live.value())
@@ -48,47 +50,111 @@ impl Firmware {
             return Ok(());
         }
         match live.described.uuid {
-            information::DATE_TIME | information::CURRENT_TIME => drop(reply.send(self.set_clock(value))),
-            oximeter::RACP => return self.racp(live, value, reply).await,
-            _ => drop(reply.send(Ok(()))),
+            information::DATE_TIME | information::CURRENT_TIME => {
+                drop(reply.send(self.set_clock(datetime::read_date_time(value))));
+            }
+            elapsed_time::CURRENT_ELAPSED_TIME => drop(reply.send(self.set_clock(elapsed_time::written(value)))),
+            racp::POINT => return self.record_access(live, value, reply).await,
+            uuid => match self.model.control.as_ref().filter(|control| control.point == uuid) {
+                Some(control) => return self.controlled(live, (control.heard)(value), reply).await,
+                None => drop(reply.send(Ok(()))),
+            },
         }
         Ok(())
     }
 
-    fn set_clock(&mut self, value: &[u8]) -> Result<(), BluezError> {
-        let time = datetime::read_date_time(value)
-            .ok_or_else(|| BluezError::Failed("Operation failed with ATT error: 0x80 (out of range)".into()))?;
+    fn set_clock(&mut self, written: Option<jiff::civil::DateTime>) -> Result<(), BluezError> {
+        let time = written.ok_or_else(|| att_error("0x80 (out of range)"))?;
         self.clock.set(time, clock::now());
+        for kept in &mut self.memory {
+            kept.older_clock = true;
+        }
         Ok(())
     }
 
-    async fn racp(&mut self, live: &Arc<Live>, value: &[u8], reply: Reply<()>) -> zbus::Result<()> {
-        if !live.notifying() {
-            let error = "Operation failed with ATT error: 0xfd (CCC improperly configured)";
-            drop(reply.send(Err(BluezError::Failed(error.into()))));
+    /// Something was written to the point that the model has for it.
+    async fn controlled(&mut self, live: &Arc<Live>, heard: Heard, reply: Reply<()>) -> zbus::Result<()> {
+        if heard.answer.is_some() && !live.notifying() {
+            drop(reply.send(Err(att_error("0xfd (CCC improperly configured)"))));
             return Ok(());
         }
         drop(reply.send(Ok(())));
-        let request = oximeter::read_racp(value);
-        let records = self.memory.len();
-        match request {
-            RecordRequest::Report => {
-                self.sent = 0;
-                while self.sent < self.memory.len() && matches!(self.state, State::Connected(_)) {
-                    self.send_next().await?;
-                    if matches!(self.state, State::Connected(Step::Idle)) {
-                        break;
-                    }
-                }
-            }
-            RecordRequest::Delete => {
-                self.memory.clear();
-                self.sent = 0;
-            }
-            RecordRequest::Count | RecordRequest::Refused { .. } => {}
+        if let Some(answer) = &heard.answer {
+            self.radio.send(live, answer).await?;
         }
-        self.radio.send(live, &oximeter::racp_answer(request, records)).await?;
-        self.next = self.next.max(Instant::now() + self.tuning.linger);
+        if heard.completes {
+            self.live_body = None;
+            self.teller.happened("completed", &self.identity).await;
+        }
+        if heard.opens {
+            self.open = true;
+            self.begin_to_send();
+        }
         Ok(())
     }
+
+    async fn record_access(&mut self, live: &Arc<Live>, value: &[u8], reply: Reply<()>) -> zbus::Result<()> {
+        let Memory::Asked { dialect, .. } = self.model.memory else {
+            drop(reply.send(Err(BluezError::NotSupported("Operation is not supported".into()))));
+            return Ok(());
+        };
+        let request = racp::read(value, dialect);
+        let busy = std::mem::take(&mut self.armed.busy_records) || (self.report.is_some() && request != Request::Abort);
+        let refused = match (live.notifying(), busy) {
+            (false, _) => Some("0xfd (CCC improperly configured)"),
+            (true, true) => Some("0xfe (procedure already in progress)"),
+            (true, false) => None,
+        };
+        if let Some(code) = refused {
+            drop(reply.send(Err(att_error(code))));
+            return Ok(());
+        }
+        drop(reply.send(Ok(())));
+        let request = match request {
+            Request::Refused { .. } => request,
+            _ if self.armed.refuse_records => Request::Refused { opcode: value[0], code: racp::OPCODE_NOT_SUPPORTED },
+            _ => request,
+        };
+        if let Some(answer) = self.asked_for_records(request, dialect).await {
+            self.radio.send(live, &answer).await?;
+            self.next = self.next.max(Instant::now() + self.tuning.linger);
+        }
+        Ok(())
+    }
+
+    /// The answer, unless there are records to be sent before it.
+    async fn asked_for_records(&mut self, request: Request, dialect: Dialect) -> Option<Vec<u8>> {
+        let stored = self.stored();
+        match request {
+            Request::Refused { opcode, code } => Some(racp::ended(opcode, code)),
+            Request::Count(which) => Some(racp::counted(which.of(&stored).len(), dialect)),
+            Request::Delete(which) => Some(self.delete(&which.of(&stored)).await),
+            Request::Abort => {
+                self.report = None;
+                Some(racp::aborted())
+            }
+            Request::Report(which) => {
+                self.report(which, &stored);
+                None
+            }
+        }
+    }
+
+    fn report(&mut self, which: Which, stored: &[u64]) {
+        self.report = Some(Report { left: which.of(stored).into(), sent: 0 });
+        if matches!(self.state, State::Connected(_)) {
+            self.go_on(Step::Sending, VALUE_EVERY);
+        }
+    }
+
+    async fn delete(&mut self, numbers: &[u64]) -> Vec<u8> {
+        self.memory.retain(|kept| !numbers.contains(&kept.record.number));
+        let line = json!({ "event": "deleted", "device": self.identity.kind, "records": numbers });
+        self.teller.tell(line).await;
+        racp::deleted(numbers.len())
+    }
+}
+
+fn att_error(code: &str) -> BluezError {
+    BluezError::Failed(format!("Operation failed with ATT error: {code}"))
 }

@@ -3,19 +3,17 @@
 //! control u8 {0 pounds, 4 catties, 5 stable, 7 removed}; u16 weight in steps of 1/200 kg; Date Time. (Public captures of the Mi Scale, as
 //! theengs/decoder describes them.)
 
-use super::{BleModel, Body, Kind, Record, datetime::date_time};
+use super::{BleModel, Body, Frame, Kept, Kind, Record, datetime::date_time};
 use crate::bluez::gatt::uuid16;
 
 const STABLE: u8 = 1 << 5;
 
 /// Its Bluetooth side.
-pub static MODEL: BleModel = BleModel {
-    kind: Kind::MiScale,
-    service: uuid16(0x181d),
-    measurement: uuid16(0x181d),
-    services: Vec::new,
-    encode,
-};
+pub static MODEL: BleModel = BleModel::plain(Kind::MiScale, uuid16(0x181d), uuid16(0x181d), Vec::new, frames);
+
+fn frames(kept: &Kept) -> Vec<Frame> {
+    encode(&kept.record).map(|bytes| (uuid16(0x181d), bytes)).into_iter().collect()
+}
 
 /// Steps of 1/200 kg are steps of 0.005 kg.
 fn encode(record: &Record) -> Option<Vec<u8>> {

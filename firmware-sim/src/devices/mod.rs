@@ -1,13 +1,19 @@
 //! The devices: one file each, encoding from the standards, and what is common to them.
 
+pub mod body_scale;
 pub mod cuff;
 pub mod datetime;
+pub mod elapsed_time;
+pub mod glucose;
+pub mod health_sensor;
 pub mod information;
 pub mod medfloat;
 pub mod mi_scale;
 pub mod nonin;
+pub mod nonin_3230;
 pub mod oximeter;
 pub mod phd;
+pub mod racp;
 pub mod scale;
 pub mod spirometer;
 pub mod thermometer;
@@ -41,6 +47,18 @@ pub enum Kind {
     /// A Bluetooth scale that only advertises.
     #[serde(rename = "mi-scale")]
     MiScale,
+    /// A Bluetooth blood sugar meter.
+    Glucose,
+    /// A Bluetooth body composition scale whose users consent.
+    #[serde(rename = "body-scale")]
+    BodyScale,
+    /// A Bluetooth spirometer over the Generic Health Sensor service.
+    #[serde(rename = "health-sensor")]
+    HealthSensor,
+    /// A Bluetooth oximeter with the maker's own service.
+    #[serde(rename = "nonin-3230")]
+    #[value(name = "nonin-3230")]
+    Nonin3230,
 }
 
 impl Kind {
@@ -69,6 +87,10 @@ impl Kind {
             Self::PhdScale => "phd-scale",
             Self::PeakFlow => "peak-flow",
             Self::MiScale => "mi-scale",
+            Self::Glucose => "glucose",
+            Self::BodyScale => "body-scale",
+            Self::HealthSensor => "health-sensor",
+            Self::Nonin3230 => "nonin-3230",
         }
     }
 
@@ -93,6 +115,10 @@ impl Kind {
             Self::Cuff => Some(&cuff::MODEL),
             Self::Scale => Some(&scale::MODEL),
             Self::MiScale => Some(&mi_scale::MODEL),
+            Self::Glucose => Some(&glucose::MODEL),
+            Self::BodyScale => Some(&body_scale::MODEL),
+            Self::HealthSensor => Some(&health_sensor::MODEL),
+            Self::Nonin3230 => Some(&nonin_3230::MODEL),
             Self::Nonin | Self::Spirometer | Self::PhdScale | Self::PeakFlow => None,
         }
     }
@@ -103,6 +129,9 @@ impl fmt::Display for Kind {
         f.pad(self.name())
     }
 }
+
+/// A value of a characteristic.
+pub type Frame = (Uuid, Vec<u8>);
 
 /// What a Bluetooth device offers and how it writes a measurement.
 #[derive(Debug)]
@@ -115,16 +144,97 @@ pub struct BleModel {
     pub measurement: Uuid,
     /// All its services.
     pub services: fn() -> Vec<Service>,
-    /// One measurement as the value of that characteristic; `None` when it measures something else.
-    pub encode: fn(&Record) -> Option<Vec<u8>>,
+    /// One measurement as values of its characteristics, in order; none when it measures something else.
+    pub frames: fn(&Kept) -> Vec<Frame>,
+    /// When it tells what it holds.
+    pub memory: Memory,
+    /// What it shows while it measures.
+    pub stream: Option<Stream>,
+    /// Where the host tells it things.
+    pub control: Option<Control>,
 }
 
 impl BleModel {
+    /// One that sends what it holds to whoever subscribes, and nothing else.
+    const fn plain(
+        kind: Kind,
+        service: Uuid,
+        measurement: Uuid,
+        services: fn() -> Vec<Service>,
+        frames: fn(&Kept) -> Vec<Frame>,
+    ) -> Self {
+        Self { kind, service, measurement, services, frames, memory: Memory::Pushed, stream: None, control: None }
+    }
+
     /// Is it never connected to? Then what it encodes is the data of its service, in its advertisements.
     #[must_use]
     pub fn only_advertises(&self) -> bool {
         (self.services)().is_empty()
     }
+
+    /// Does it keep a record in `stored` form, to be asked for, from the beginning?
+    #[must_use]
+    pub fn stores_at_once(&self) -> bool {
+        matches!(self.memory, Memory::Asked { live: false, .. })
+    }
+}
+
+/// When a device tells what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Unasked, oldest first, to whoever has subscribed; what was sent is forgotten when the sitting ended well.
+    Pushed,
+    /// What is stored when it is asked through the record access control point, and forgotten when that says so.
+    Asked {
+        /// How its service speaks that.
+        dialect: racp::Dialect,
+        /// What was just measured is sent unasked, and only stored if nobody takes it.
+        live: bool,
+    },
+}
+
+/// What a device shows while it measures.
+#[derive(Debug)]
+pub struct Stream {
+    /// On which characteristic.
+    pub characteristic: Uuid,
+    /// Milliseconds from one value to the next.
+    pub millis: u32,
+    /// Seconds for which it goes on, unless the command says how many.
+    pub habit: u32,
+    /// A value, with so many to come.
+    pub encode: fn(Body, u32) -> Option<Vec<u8>>,
+}
+
+impl Stream {
+    /// What is measured with the number of values that are to come, for so many seconds or as is its habit.
+    #[must_use]
+    pub fn of(&self, body: Body, seconds: u32) -> Option<(Body, u32)> {
+        let seconds = if seconds == 0 { self.habit } else { seconds };
+        Some((body, seconds.saturating_mul(1000) / self.millis)).filter(|(_, values)| *values > 0)
+    }
+}
+
+/// Where a host tells a device things.
+#[derive(Debug)]
+pub struct Control {
+    /// The characteristic.
+    pub point: Uuid,
+    /// What follows from a value.
+    pub heard: fn(&[u8]) -> Heard,
+    /// Must it be told something before it sends anything?
+    pub opens: bool,
+}
+
+/// What follows from a value that the host has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Indicated from the same characteristic.
+    pub answer: Option<Vec<u8>>,
+    /// From now on it sends.
+    pub opens: bool,
+    /// What is measured is complete.
+    pub completes: bool,
 }
 
 /// Which specimen it is: all derived from the home's seed.
@@ -146,9 +256,10 @@ impl Identity {
     #[must_use]
     pub fn new(kind: Kind, seed: u64) -> Self {
         let low = seed % 65_536;
+        let name = if kind == Kind::Nonin3230 { format!("Nonin3230_{low:09}") } else { format!("Vagt-sim {kind}") };
         Self {
             kind,
-            name: format!("Vagt-sim {kind}"),
+            name,
             serial: format!("SIM-{low:05}-{}", kind as u8 + 1),
             address: format!("C0:FF:EE:{:02X}:{:02X}:{:02X}", low >> 8, low & 0xff, kind as u8 + 1),
         }
@@ -180,6 +291,15 @@ pub enum Body {
         diastolic: u16,
         /// Pulse rate, /min.
         pulse: u16,
+    },
+    /// A blood pressure that could not be measured.
+    NoPressure,
+    /// Blood sugar.
+    Glucose {
+        /// Tenths of mmol/L.
+        decimillimoles: u16,
+        /// Beside which meal, from 1, as in [`glucose::MEALS`].
+        meal: u8,
     },
     /// Body weight.
     Weight {
@@ -215,6 +335,8 @@ impl Body {
             Self::Pressure { systolic, diastolic, pulse } => json!({
                 "systolic": systolic, "diastolic": diastolic, "mean_pressure": Self::mean_pressure(systolic, diastolic), "pulse": pulse
             }),
+            Self::NoPressure => json!({}),
+            Self::Glucose { decimillimoles, .. } => json!({ "glucose": f64::from(decimillimoles) / 10.0 }),
             Self::Weight { steps } => json!({ "weight": f64::from(steps) * 5.0 / 1000.0 }),
             Self::Spirometry { fev1_cl, fvc_cl, fev6_cl, pef_cl } => json!({
                 "fev1": centi(fev1_cl), "fvc": centi(fvc_cl), "fev6": centi(fev6_cl), "pef": centi(pef_cl),
@@ -236,6 +358,8 @@ impl Body {
             Self::Pressure { .. } => {
                 json!({ "systolic": "mm[Hg]", "diastolic": "mm[Hg]", "mean_pressure": "mm[Hg]", "pulse": "/min" })
             }
+            Self::NoPressure => json!({}),
+            Self::Glucose { .. } => json!({ "glucose": "mmol/L" }),
             Self::Weight { .. } => json!({ "weight": "kg" }),
             Self::Spirometry { .. } => json!({ "fev1": "L", "fvc": "L", "fev6": "L", "pef": "L/s", "fev1_fvc": "%" }),
         }
@@ -272,6 +396,25 @@ pub struct Record {
     pub stored: bool,
     /// The day of the story, for the reader of the truth.
     pub story_day: Option<f64>,
+}
+
+/// A measurement as a Bluetooth device keeps it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// What it holds.
+    pub record: Record,
+    /// It was sent over the link that there is.
+    pub sent: bool,
+    /// The clock has been set since.
+    pub older_clock: bool,
+}
+
+impl Kept {
+    /// Just measured.
+    #[must_use]
+    pub fn new(record: Record) -> Self {
+        Self { record, sent: false, older_clock: false }
+    }
 }
 
 #[cfg(test)]

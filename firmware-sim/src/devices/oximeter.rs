@@ -3,35 +3,37 @@
 //! Spot-check 0x2A5E (indicate): flags u8 {0 timestamp, 1 measurement status, 2 device and sensor status, 3 amplitude index, 4 clock not
 //! set}; SFLOAT SpO2, SFLOAT pulse; Date Time; u16; u24; SFLOAT. Continuous 0x2A5F (notify): flags {0 fast, 1 slow, 2 measurement
 //! status, 3 sensor status, 4 amplitude index}; SFLOAT SpO2, SFLOAT pulse; the rest in that order. Features 0x2A60. Stored spot-checks are
-//! counted, reported and deleted through the record access control point 0x2A52. (Bluetooth SIG, Pulse Oximeter Service 1.0.)
+//! counted, reported and deleted through the record access control point 0x2A52 (`racp.rs`); a new one is sent unasked. (Bluetooth SIG, Pulse Oximeter Service 1.0.)
 
 use uuid::Uuid;
 
-use super::{BleModel, Body, Kind, Record, datetime::date_time, information, medfloat::sfloat};
+use super::{
+    BleModel, Body, Frame, Kept, Kind, Memory, Record, Stream, datetime::date_time, information, medfloat::sfloat, racp,
+};
 use crate::bluez::gatt::{Characteristic, Service, uuid16};
 
 /// Spot-check measurement.
 pub const SPOT_CHECK: Uuid = uuid16(0x2a5e);
 /// Continuous measurement.
 pub const CONTINUOUS: Uuid = uuid16(0x2a5f);
-/// Record access control point.
-pub const RACP: Uuid = uuid16(0x2a52);
-
 const STATUS_ONGOING: u16 = 1 << 5;
 const STATUS_FULLY_QUALIFIED: u16 = 1 << 8;
 const STATUS_FROM_STORAGE: u16 = 1 << 9;
 const SENSOR_LOW_PERFUSION: u32 = 1 << 5;
 
 /// Its Bluetooth side.
-pub static MODEL: BleModel =
-    BleModel { kind: Kind::Oximeter, service: uuid16(0x1822), measurement: SPOT_CHECK, services, encode: spot_check };
+pub static MODEL: BleModel = BleModel {
+    memory: Memory::Asked { dialect: racp::Dialect::Plain, live: true },
+    stream: Some(Stream { characteristic: CONTINUOUS, millis: 1000, habit: 0, encode: continuous }),
+    ..BleModel::plain(Kind::Oximeter, uuid16(0x1822), SPOT_CHECK, services, frames)
+};
 
 fn services() -> Vec<Service> {
     let oximeter = vec![
         Characteristic::new(SPOT_CHECK, &["indicate"], &[]),
         Characteristic::new(CONTINUOUS, &["notify"], &[]),
         Characteristic::read(uuid16(0x2a60), &features()),
-        Characteristic::new(RACP, &["write", "indicate"], &[]),
+        Characteristic::new(racp::POINT, &["write", "indicate"], &[]),
     ];
     vec![
         Service { uuid: uuid16(0x1822), characteristics: oximeter },
@@ -48,6 +50,10 @@ fn features() -> Vec<u8> {
     bytes
 }
 
+fn frames(kept: &Kept) -> Vec<Frame> {
+    spot_check(&kept.record).map(|bytes| (SPOT_CHECK, bytes)).into_iter().collect()
+}
+
 fn spot_check(record: &Record) -> Option<Vec<u8>> {
     let Body::Oxygen { spo2, pulse, low_perfusion } = record.body else { return None };
     let mut bytes = vec![if record.clock_set { 0b0_0111 } else { 0b1_0111 }];
@@ -62,7 +68,7 @@ fn spot_check(record: &Record) -> Option<Vec<u8>> {
 
 /// One second of a continuous measurement.
 #[must_use]
-pub fn continuous(body: Body) -> Option<Vec<u8>> {
+pub fn continuous(body: Body, _left: u32) -> Option<Vec<u8>> {
     let Body::Oxygen { spo2, pulse, low_perfusion } = body else { return None };
     let mut bytes = vec![0b0_1100];
     bytes.extend(whole(spo2));
@@ -84,53 +90,6 @@ fn status(low_perfusion: bool) -> u16 {
 fn sensor_status(low_perfusion: bool) -> [u8; 3] {
     let [low, mid, high, _] = if low_perfusion { SENSOR_LOW_PERFUSION } else { 0 }.to_le_bytes();
     [low, mid, high]
-}
-
-/// What the host asks of the memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordRequest {
-    /// Send all stored records.
-    Report,
-    /// Forget all stored records.
-    Delete,
-    /// How many there are.
-    Count,
-    /// Not understood: answer with this code.
-    Refused {
-        /// The opcode that came.
-        opcode: u8,
-        /// 2 opcode not supported, 3 invalid operator, 4 operator not supported.
-        code: u8,
-    },
-}
-
-/// Reads a request to the record access control point: opcode 01 report, 02 delete, 04 count; operator 01 all.
-#[must_use]
-pub fn read_racp(bytes: &[u8]) -> RecordRequest {
-    let opcode = bytes.first().copied().unwrap_or(0);
-    match (opcode, bytes.get(1).copied()) {
-        (1, Some(1)) => RecordRequest::Report,
-        (2, Some(1)) => RecordRequest::Delete,
-        (4, Some(1)) => RecordRequest::Count,
-        (1 | 2 | 4, Some(2..=6)) => RecordRequest::Refused { opcode, code: 4 },
-        (1 | 2 | 4, _) => RecordRequest::Refused { opcode, code: 3 },
-        _ => RecordRequest::Refused { opcode, code: 2 },
-    }
-}
-
-/// The answer: 05 00 count, or 06 00 opcode code (1 success, 6 no records found).
-#[must_use]
-pub fn racp_answer(request: RecordRequest, records: usize) -> Vec<u8> {
-    let code = if records == 0 { 6 } else { 1 };
-    match request {
-        RecordRequest::Report => vec![6, 0, 1, code],
-        RecordRequest::Delete => vec![6, 0, 2, code],
-        RecordRequest::Count => {
-            let [low, high] = u16::try_from(records).unwrap_or(u16::MAX).to_le_bytes();
-            vec![5, 0, low, high]
-        }
-        RecordRequest::Refused { opcode, code } => vec![6, 0, opcode, code],
-    }
 }
 
 #[cfg(test)]
@@ -159,17 +118,6 @@ mod tests {
 
     #[test]
     fn continuous_has_its_own_flags() {
-        assert_eq!(hex(&continuous(oxygen(93, 88, false)).unwrap()), "0c5d0058000001000000");
-    }
-
-    /// Answers as Nordic's tests have them: 06 00 01 01 success, 06 00 01 06 no records, 05 00 02 01 count 258.
-    #[test]
-    fn racp_answers() {
-        assert_eq!(racp_answer(read_racp(&[1, 1]), 3), [6, 0, 1, 1]);
-        assert_eq!(racp_answer(read_racp(&[1, 1]), 0), [6, 0, 1, 6]);
-        assert_eq!(racp_answer(read_racp(&[4, 1]), 258), [5, 0, 2, 1]);
-        assert_eq!(racp_answer(read_racp(&[2, 4]), 3), [6, 0, 2, 4]);
-        assert_eq!(racp_answer(read_racp(&[9, 1]), 3), [6, 0, 9, 2]);
-        assert_eq!(racp_answer(read_racp(&[]), 3), [6, 0, 0, 2]);
+        assert_eq!(hex(&continuous(oxygen(93, 88, false), 1).unwrap()), "0c5d0058000001000000");
     }
 }

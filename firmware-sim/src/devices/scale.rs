@@ -3,14 +3,13 @@
 //! Weight measurement 0x2A9D (indicate): flags u8 {0 imperial, 1 timestamp, 2 user, 3 BMI and height}; u16 weight in steps of 0.005 kg;
 //! Date Time. Features 0x2A9E u32 {0 timestamp, 3-6 resolution: 7 = 0.005 kg}. (Bluetooth SIG, Weight Scale Service 1.0.)
 
-use super::{BleModel, Body, Kind, Record, datetime::date_time, information};
+use super::{BleModel, Body, Frame, Kept, Kind, Record, datetime::date_time, information};
 use crate::bluez::gatt::{Characteristic, Service, uuid16};
 
 const FEATURES: u32 = 1 | 7 << 3;
 
 /// Its Bluetooth side.
-pub static MODEL: BleModel =
-    BleModel { kind: Kind::Scale, service: uuid16(0x181d), measurement: uuid16(0x2a9d), services, encode };
+pub static MODEL: BleModel = BleModel::plain(Kind::Scale, uuid16(0x181d), uuid16(0x2a9d), services, frames);
 
 fn services() -> Vec<Service> {
     let scale = vec![
@@ -19,6 +18,10 @@ fn services() -> Vec<Service> {
         Characteristic::new(information::DATE_TIME, &["read", "write"], &[]),
     ];
     vec![Service { uuid: uuid16(0x181d), characteristics: scale }, information::battery()]
+}
+
+fn frames(kept: &Kept) -> Vec<Frame> {
+    encode(&kept.record).map(|bytes| (uuid16(0x2a9d), bytes)).into_iter().collect()
 }
 
 fn encode(record: &Record) -> Option<Vec<u8>> {

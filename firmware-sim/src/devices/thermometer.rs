@@ -3,14 +3,13 @@
 //! Temperature measurement 0x2A1C (indicate): flags u8 {0 Fahrenheit, 1 timestamp, 2 type}; FLOAT; Date Time; type u8 (3 ear).
 //! Temperature type 0x2A1D, measurement interval 0x2A21. (Bluetooth SIG, Health Thermometer Service 1.0.)
 
-use super::{BleModel, Body, Kind, Record, datetime::date_time, information, medfloat::float};
+use super::{BleModel, Body, Frame, Kept, Kind, Record, datetime::date_time, information, medfloat::float};
 use crate::bluez::gatt::{Characteristic, Service, uuid16};
 
 const TYPE_EAR: u8 = 3;
 
 /// Its Bluetooth side.
-pub static MODEL: BleModel =
-    BleModel { kind: Kind::Thermometer, service: uuid16(0x1809), measurement: uuid16(0x2a1c), services, encode };
+pub static MODEL: BleModel = BleModel::plain(Kind::Thermometer, uuid16(0x1809), uuid16(0x2a1c), services, frames);
 
 fn services() -> Vec<Service> {
     let thermometer = vec![
@@ -19,6 +18,10 @@ fn services() -> Vec<Service> {
         Characteristic::new(information::DATE_TIME, &["read", "write"], &[]),
     ];
     vec![Service { uuid: uuid16(0x1809), characteristics: thermometer }, information::battery()]
+}
+
+fn frames(kept: &Kept) -> Vec<Frame> {
+    encode(&kept.record).map(|bytes| (uuid16(0x2a1c), bytes)).into_iter().collect()
 }
 
 fn encode(record: &Record) -> Option<Vec<u8>> {

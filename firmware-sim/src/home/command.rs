@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::fault::{Fault, Trouble};
 use crate::{
-    devices::{Body, Kind},
+    devices::{Body, Kind, glucose},
     people::Story,
 };
 
@@ -27,6 +27,18 @@ pub enum Command {
         kind: Kind,
         /// What.
         fault: Fault,
+    },
+    /// Something goes wrong that only goes wrong with Bluetooth.
+    Trouble {
+        /// With which device.
+        kind: Kind,
+        /// What.
+        trouble: Trouble,
+    },
+    /// What does this device hold?
+    Inspect {
+        /// Which device.
+        kind: Kind,
     },
     /// The end.
     Quit,
@@ -73,10 +85,21 @@ enum Line {
         fault: PlainFault,
         device: Kind,
     },
+    Trouble(TroubleLine),
+    Inspect {
+        inspect: Kind,
+    },
     Quit {
         #[allow(dead_code, reason = "its presence says it")]
         quit: bool,
     },
+}
+
+#[derive(Deserialize)]
+struct TroubleLine {
+    device: Kind,
+    #[serde(flatten)]
+    trouble: Trouble,
 }
 
 #[derive(Deserialize)]
@@ -142,6 +165,8 @@ pub fn read(line: &str, story: &Story, day: f64) -> Result<Command, CommandError
             Command::Fault { kind: device, fault: Fault::Clock { offset_seconds } }
         }
         Line::Fault { fault, device } => Command::Fault { kind: device, fault: fault.into() },
+        Line::Trouble(TroubleLine { device, trouble }) => Command::Trouble { kind: device, trouble },
+        Line::Inspect { inspect } => Command::Inspect { kind: inspect },
         Line::Measure(MeasureLine { measure, seconds, values }) => {
             let mut body = usual(measure, story, day);
             for (field, value) in values {
@@ -152,8 +177,11 @@ pub fn read(line: &str, story: &Story, day: f64) -> Result<Command, CommandError
     })
 }
 
-/// What the story has for this device at `day`; a silent person's last stable values.
+/// What the story has for this device at `day`; a silent person's last stable values. It says nothing of sugar.
 fn usual(kind: Kind, story: &Story, day: f64) -> Body {
+    if kind == Kind::Glucose {
+        return Body::Glucose { decimillimoles: 58, meal: 1 };
+    }
     let mut bodies = story.measurements(day);
     if bodies.is_empty() {
         bodies = story.measurements(-1.0);
@@ -166,16 +194,30 @@ fn usual(kind: Kind, story: &Story, day: f64) -> Body {
 pub fn measures(kind: Kind, body: &Body) -> bool {
     matches!(
         (kind, body),
-        (Kind::Oximeter | Kind::Nonin, Body::Oxygen { .. })
+        (Kind::Oximeter | Kind::Nonin | Kind::Nonin3230, Body::Oxygen { .. })
             | (Kind::Thermometer, Body::Temperature { .. })
-            | (Kind::Cuff, Body::Pressure { .. })
-            | (Kind::Scale | Kind::PhdScale | Kind::MiScale, Body::Weight { .. })
-            | (Kind::Spirometer | Kind::PeakFlow, Body::Spirometry { .. })
+            | (Kind::Cuff, Body::Pressure { .. } | Body::NoPressure)
+            | (Kind::Scale | Kind::PhdScale | Kind::MiScale | Kind::BodyScale, Body::Weight { .. })
+            | (Kind::Glucose, Body::Glucose { .. })
+            | (Kind::Spirometer | Kind::PeakFlow | Kind::HealthSensor, Body::Spirometry { .. })
     )
 }
 
 fn put(body: &mut Body, kind: Kind, field: String, value: Value) -> Result<(), CommandError> {
     match (body, field.as_str()) {
+        (body @ (Body::Pressure { .. } | Body::NoPressure), "failed") => {
+            let wanted = "true";
+            *body = Body::NoPressure;
+            value.as_bool().filter(|failed| *failed).ok_or(CommandError::OutOfRange { field, found: value, wanted })?;
+        }
+        (Body::Glucose { decimillimoles, .. }, "glucose") => {
+            *decimillimoles = scaled(field, &value, 10.0, 400.0, "mmol/L, from 0 to 40")?;
+        }
+        (Body::Glucose { meal, .. }, "meal") => {
+            let wanted = "before, after, fasting, casual or bedtime";
+            let named = glucose::MEALS.iter().zip(1_u8..).find(|(name, _)| value.as_str() == Some(name));
+            *meal = named.ok_or(CommandError::OutOfRange { field, found: value.clone(), wanted })?.1;
+        }
         (Body::Oxygen { low_perfusion, .. }, "low_perfusion") => {
             let wanted = "true or false";
             *low_perfusion = value.as_bool().ok_or(CommandError::OutOfRange { field, found: value, wanted })?;
@@ -227,7 +269,7 @@ fn scaled(field: String, value: &Value, factor: f64, max: f64, wanted: &'static 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::fault::Property, *};
     use crate::people::person;
 
     fn read_line(line: &str) -> Result<Command, String> {
@@ -254,6 +296,17 @@ mod tests {
     }
 
     #[test]
+    fn sugar_has_its_meal_and_a_pressure_can_fail() {
+        let body = Body::Glucose { decimillimoles: 61, meal: 3 };
+        let wanted = Command::Measure { kind: Kind::Glucose, body, seconds: 0 };
+        assert_eq!(read_line(r#"{"measure":"glucose","glucose":6.1,"meal":"fasting"}"#), Ok(wanted));
+        let error = read_line(r#"{"measure":"glucose","meal":"tea"}"#).unwrap_err();
+        assert_eq!(error, "meal is \"tea\", want before, after, fasting, casual or bedtime");
+        let failed = read_line(r#"{"measure":"cuff","failed":true}"#).unwrap();
+        assert!(matches!(failed, Command::Measure { body: Body::NoPressure, .. }));
+    }
+
+    #[test]
     fn faults_are_read() {
         let fault = |kind, fault| Ok(Command::Fault { kind, fault });
         assert_eq!(
@@ -264,6 +317,21 @@ mod tests {
         let clock = Fault::Clock { offset_seconds: -3600 };
         assert_eq!(read_line(r#"{"fault":"clock","device":"cuff","offset_seconds":-3600}"#), fault(Kind::Cuff, clock));
         assert_eq!(read_line(r#"{"quit":true}"#), Ok(Command::Quit));
+        let trouble = |kind, trouble| Ok(Command::Trouble { kind, trouble });
+        assert_eq!(
+            read_line(r#"{"fault":"disconnect_mid_record","device":"oximeter","after":2}"#),
+            trouble(Kind::Oximeter, Trouble::DisconnectMidRecord { after: 2 })
+        );
+        assert_eq!(
+            read_line(r#"{"fault":"lose_characteristic","device":"glucose","characteristic":"2a52"}"#),
+            trouble(Kind::Glucose, Trouble::LoseCharacteristic { characteristic: 0x2a52 })
+        );
+        assert_eq!(
+            read_line(r#"{"fault":"hide","device":"cuff","property":"RSSI"}"#),
+            trouble(Kind::Cuff, Trouble::Hide { property: Property::Rssi })
+        );
+        assert!(read_line(r#"{"fault":"hide","device":"cuff","property":"Colour"}"#).is_err());
+        assert_eq!(read_line(r#"{"inspect":"cuff"}"#), Ok(Command::Inspect { kind: Kind::Cuff }));
     }
 
     #[test]

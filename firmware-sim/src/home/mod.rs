@@ -204,8 +204,8 @@ impl Home {
     async fn look_back(&mut self) {
         for (real_time, day, body) in timeline::history(&self.options, clock::now()) {
             for kind in self.kinds_that_measure(&body) {
-                if kind == Kind::Nonin {
-                    continue; // it has no memory
+                if matches!(kind, Kind::Nonin | Kind::Nonin3230) {
+                    continue; // they have no memory
                 }
                 self.records += 1;
                 let device_time = DeviceClock::new(self.options.zone.clone()).shows(real_time);
@@ -264,7 +264,13 @@ impl Home {
                 return true;
             }
         };
-        let (Command::Measure { kind, .. } | Command::Fault { kind, .. }) = command else { return false };
+        let (Command::Measure { kind, .. }
+        | Command::Fault { kind, .. }
+        | Command::Trouble { kind, .. }
+        | Command::Inspect { kind }) = command
+        else {
+            return false;
+        };
         if !self.devices.contains_key(&kind) {
             self.refuse(line, &format!("this home has no {kind}")).await;
             return true;
@@ -275,9 +281,26 @@ impl Home {
                 self.teller.tell(json!({ "event": "fault", "device": kind, "fault": fault })).await;
                 self.order(kind, Order::Fault(fault)).await;
             }
+            Command::Trouble { trouble, .. } => {
+                let told = json!({ "event": "fault", "device": kind, "fault": trouble });
+                self.call(line, kind, Call::Trouble(trouble), Some(told)).await;
+            }
+            Command::Inspect { .. } => self.call(line, kind, Call::Inspect, None).await,
             Command::Quit => return false,
         }
         true
+    }
+
+    /// What only Bluetooth devices understand, after telling it.
+    async fn call(&self, line: &str, kind: Kind, call: Call, told: Option<Value>) {
+        let Some(Handle::Ble(calls)) = self.devices.get(&kind) else {
+            return self.refuse(line, &format!("{kind} is on a serial line, want a Bluetooth device")).await;
+        };
+        if let Some(told) = told {
+            self.teller.tell(told).await;
+        }
+        // a device only goes with its home
+        let _ = calls.send(call).await;
     }
 
     async fn refuse(&self, line: &str, why: &str) {
