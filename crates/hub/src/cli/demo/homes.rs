@@ -2,6 +2,7 @@
 //! kit's agent, which is the real one.
 
 use std::{
+    net::{SocketAddr, TcpListener},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -19,6 +20,8 @@ use crate::{
     directory::hex,
 };
 
+/// Where the first home's page is, if nothing else is there.
+const KIOSK_PORT: u16 = 8088;
 /// Days of measurements that the devices hold at the start.
 const HISTORY_DAYS: u32 = 14;
 
@@ -77,6 +80,7 @@ pub struct Prepared {
     secret: String,
     folder: PathBuf,
     data: PathBuf,
+    kiosk: SocketAddr,
 }
 
 impl Prepared {
@@ -85,7 +89,8 @@ impl Prepared {
         let prepare = |(index, home): (usize, &'static Home)| {
             let number = index + 1;
             let folder = run.join(number.to_string());
-            Self { home, number, secret: secret::new(), folder, data: data.join(format!("kit-{number}")) }
+            let kiosk = free_for_kiosk(if index == 0 { KIOSK_PORT } else { 0 });
+            Self { home, number, secret: secret::new(), folder, data: data.join(format!("kit-{number}")), kiosk }
         };
         HOMES.iter().enumerate().map(prepare).collect()
     }
@@ -93,6 +98,11 @@ impl Prepared {
     /// Who lives there.
     pub fn name(&self) -> &'static str {
         self.home.name
+    }
+
+    /// The address of the kit's page.
+    pub fn kiosk(&self) -> SocketAddr {
+        self.kiosk
     }
 
     /// The roster's patient. Measurements are expected from now on, or since long enough that one is missing.
@@ -172,6 +182,8 @@ impl Prepared {
             kit: self.kit_id(),
             zone: super::ZONE,
             data_dir: &self.data,
+            person: self.home.name.split(' ').next().unwrap_or_default(),
+            kiosk: Kiosk { listen: self.kiosk.to_string(), language: "en" },
             broker: Broker { host: broker.ip().to_string(), port: broker.port(), secret_file: &secret_file },
             device: devices.iter().filter_map(EdgeDevice::of).collect(),
         };
@@ -179,6 +191,12 @@ impl Prepared {
         std::fs::write(&path, toml::to_string(&edge)?).with_context(|| path.display().to_string())?;
         Ok(path)
     }
+}
+
+/// A loopback address that is free now: with this port if that is free, else with any.
+fn free_for_kiosk(port: u16) -> SocketAddr {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr());
+    free(port).or_else(|_| free(0)).unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 /// In any four days the plan's Monday, Wednesday and Friday hold a measurement that is overdue by now.
@@ -219,8 +237,16 @@ struct Edge<'a> {
     kit: String,
     zone: &'a str,
     data_dir: &'a Path,
+    person: &'a str,
+    kiosk: Kiosk,
     broker: Broker<'a>,
     device: Vec<EdgeDevice<'a>>,
+}
+
+#[derive(Serialize)]
+struct Kiosk {
+    listen: String,
+    language: &'static str,
 }
 
 #[derive(Serialize)]
@@ -288,12 +314,15 @@ mod tests {
             kit: "kit-1".into(),
             zone: "UTC",
             data_dir: Path::new("d"),
+            person: "Astrid",
+            kiosk: Kiosk { listen: "127.0.0.1:8088".into(), language: "en" },
             broker: Broker { host: "127.0.0.1".into(), port: 1, secret_file: Path::new("s") },
             device: devices,
         });
         let read: toml::Table = text.unwrap().parse().unwrap();
         assert_eq!(read["device"][0]["address"].as_str(), Some("C0:FF:EE:00:00:01"));
         assert_eq!(read["device"][1]["name"].as_str(), Some("S-2"));
+        assert_eq!(read["kiosk"]["listen"].as_str(), Some("127.0.0.1:8088"));
         assert!(serde_json::from_str::<Ready>(&line.replace("ready", "measured")).is_err());
     }
 }

@@ -172,7 +172,7 @@ async fn live(
     let starting = homes.iter().map(|home| home.start(programs, broker, day_seconds));
     for (home, started) in homes.iter().zip(join_all(starting).await) {
         helpers.extend(started.with_context(|| format!("the home of {}", home.name()))?);
-        teller.home(home.name())?;
+        teller.home(home.name(), home.kiosk())?;
     }
     let mut look = interval(LOOK_PERIOD);
     loop {

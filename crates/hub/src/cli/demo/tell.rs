@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::{IsTerminal, Write},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -43,8 +44,10 @@ impl Teller {
     }
 
     /// A home runs.
-    pub fn home(&self, name: &str) -> anyhow::Result<()> {
-        self.say(json!({ "event": "home", "name": name }), &format!("home of {name} runs"))
+    pub fn home(&self, name: &str, kiosk: SocketAddr) -> anyhow::Result<()> {
+        let page = format!("http://{kiosk}/");
+        let text = format!("home of {name} runs, with its kit's page at {page}");
+        self.say(json!({ "event": "home", "name": name, "kiosk": page }), &text)
     }
 
     /// Is this alert new, or worse than was told?
