@@ -61,7 +61,7 @@ pub const DRIVER: Driver = Driver {
     devices: &["A&D UA-651BLE", "Beurer BM85", "Medisana BU5xx"],
     standard: "Bluetooth SIG Blood Pressure Service 1.0 (0x1810)",
     open: |options| Box::new(Cuff { profile: Profile::new(NAME, options), sitting: Sitting::default() }),
-    decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
+    decode: |channel, frames| decode_breaking(None, channel, frames),
 };
 
 /// One value of 2A35 or 2A36.
@@ -159,9 +159,18 @@ fn status_flags(status: u16) -> impl Iterator<Item = Flag> {
     gatt::named(status.into(), STATUS_FLAGS).chain(range)
 }
 
-fn decode(uuid: Uuid, bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
+/// Frames of a device that breaks the standard in this way.
+pub(crate) fn decode_breaking(
+    breaks: Option<Break>,
+    channel: Channel,
+    frames: &[Vec<u8>],
+) -> Result<Vec<Measured>, DecodeError> {
+    gatt::decode_values(WHAT, |uuid, bytes| decode(uuid, bytes, breaks), channel, frames)
+}
+
+fn decode(uuid: Uuid, bytes: &[u8], breaks: Option<Break>) -> Result<Vec<Measured>, DecodeError> {
     match uuid {
-        MEASUREMENT => parse_as(bytes, None).map(measured),
+        MEASUREMENT => parse_as(bytes, breaks).map(measured),
         INTERMEDIATE_CUFF => parse(bytes).map(cuff),
         FEATURE => feature(bytes).map(|_| Vec::new()),
         other => Err(gatt::unknown(WHAT, other, "0x2a35, 0x2a36 or 0x2a49")),
@@ -203,7 +212,7 @@ impl Cuff {
                 let values = cuff(parse(bytes)?);
                 Ok(vec![Output::Progress(Progress { values, percent: None })])
             }
-            other => decode(other, bytes).map(|_| Vec::new()),
+            other => decode(other, bytes, None).map(|_| Vec::new()),
         }
     }
 

@@ -97,12 +97,15 @@ impl<'a> Fields<'a> {
         float::float(self.u32())
     }
 
-    /// A Date Time. One that can't be is no reason to lose the measurement beside it: the time is left out and the flag says so.
+    /// A Date Time. One that is unknown or can't be is no reason to lose the measurement beside it: the time is left out and a flag says so.
     pub fn date_time(&mut self, flags: &mut Vec<Flag>) -> Option<DateTime> {
-        date_time(&self.take::<7>()).unwrap_or_else(|_| {
-            flags.push(Flag::CLOCK_IMPLAUSIBLE);
-            None
-        })
+        let read = date_time(&self.take::<7>());
+        let doubt = if read.is_ok() { Flag::CLOCK_NOT_SET } else { Flag::CLOCK_IMPLAUSIBLE };
+        let time = read.unwrap_or_default();
+        if time.is_none() {
+            flags.push(doubt);
+        }
+        time
     }
 }
 
@@ -165,7 +168,7 @@ pub type DecodeValue = fn(Uuid, &[u8]) -> Result<Vec<Measured>, DecodeError>;
 /// As `decode`, for the first frame that is refused.
 pub fn decode_values(
     what: &'static str,
-    decode: DecodeValue,
+    decode: impl Fn(Uuid, &[u8]) -> Result<Vec<Measured>, DecodeError>,
     channel: Channel,
     frames: &[Vec<u8>],
 ) -> Result<Vec<Measured>, DecodeError> {

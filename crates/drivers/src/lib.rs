@@ -54,6 +54,7 @@ pub mod yonker;
 pub use device_clock::CLOCK_TOLERANCE;
 pub use every_device::{COMMON_READ, common_subscribe, open};
 pub use heard::Heard;
+use quirks::Break;
 pub use quirks::{QUIRKS, Quirk};
 pub use session::{
     About, Channel, DecodeError, DeviceClock, Driver, LineSettings, Measured, Options, Output, Parity, Progress,
@@ -107,18 +108,64 @@ pub fn find(name: &str) -> Option<&'static Driver> {
 /// The first thing in them that can't be understood; in a stream, also a packet that isn't complete.
 pub fn decode(driver: &Driver, channel: Option<Channel>, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let channel = channel.unwrap_or_else(|| driver.main_channel());
-    if let (Channel::Characteristic(uuid), Transport::Ble { .. }) = (channel, driver.transport) {
-        let of_every_device: Option<Vec<_>> = frames.iter().map(|frame| every_device::check(uuid, frame)).collect();
-        if let Some(checked) = of_every_device.filter(|checked| !checked.is_empty()) {
-            return checked.into_iter().collect::<Result<(), _>>().map(|()| Vec::new());
+    of_every_device(driver, channel, frames).unwrap_or_else(|| (driver.decode)(channel, frames))
+}
+
+/// What `frames` say if a device with this quirk sent them; otherwise as [`decode`] by the quirk's driver.
+///
+/// # Errors
+/// As [`decode`].
+///
+/// # Panics
+/// If the quirk is of no driver; those of [`QUIRKS`] all are.
+pub fn decode_quirk(quirk: &Quirk, channel: Option<Channel>, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
+    let driver = find(quirk.driver).expect("every quirk is of a driver");
+    let channel = channel.unwrap_or_else(|| driver.main_channel());
+    of_every_device(driver, channel, frames).unwrap_or_else(|| match quirk.breaks {
+        Break::HiddenUserBigEndianTail | Break::EmptyRecords => {
+            blood_pressure::decode_breaking(Some(quirk.breaks), channel, frames)
         }
-    }
-    (driver.decode)(channel, frames)
+        Break::ClockStarts(_) => plx::decode_breaking(Some(quirk.breaks), channel, frames),
+    })
+}
+
+/// Values of what every Bluetooth device may have: right, and saying nothing, or not.
+fn of_every_device(
+    driver: &Driver,
+    channel: Channel,
+    frames: &[Vec<u8>],
+) -> Option<Result<Vec<Measured>, DecodeError>> {
+    let (Channel::Characteristic(uuid), Transport::Ble { .. }) = (channel, driver.transport) else { return None };
+    let checked: Option<Vec<_>> = frames.iter().map(|frame| every_device::check(uuid, frame)).collect();
+    let checked = checked.filter(|checked| !checked.is_empty())?;
+    Some(checked.into_iter().collect::<Result<(), _>>().map(|()| Vec::new()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_quirk_is_decoded_by_its_own_driver() {
+        for quirk in QUIRKS {
+            let driver = find(quirk.driver).unwrap();
+            let said = decode_quirk(quirk, None, &[vec![]]);
+            assert_eq!(said, decode(driver, None, &[vec![]]), "{}", quirk.name);
+            assert!(said.is_err());
+        }
+    }
+
+    #[test]
+    fn a_quirk_is_read_where_it_is_named() {
+        let frame = tape::bytes("16710049000000ea07080b1438000041010000");
+        let quirk = |name: &str| decode_quirk(quirks::find(name).unwrap(), None, std::slice::from_ref(&frame));
+        let values = |said: Vec<Measured>| said.iter().map(|one| one.value.to_string()).collect::<Vec<_>>();
+        assert_eq!(quirk("beurer-bm85").map(values), Ok(vec!["113".into(), "73".into(), "65".into()]));
+        assert!(quirk("and-nan-records").is_err() && decode(&blood_pressure::DRIVER, None, &[frame.clone()]).is_err());
+        let spot = tape::bytes("0161006000e107010101220d");
+        let started = decode_quirk(quirks::find("clock-starts-2017").unwrap(), None, &[spot]).unwrap();
+        assert!(started.iter().all(|one| one.device_time.is_none() && one.flags == [vitals::Flag::CLOCK_NOT_SET]));
+    }
 
     #[test]
     fn the_table_holds_together() {

@@ -23,8 +23,9 @@ use uuid::Uuid;
 use vitals::{Flag, Unit, Value, Vital};
 
 use crate::{
-    DecodeError, Driver, Measured, Transport,
+    Channel, DecodeError, Driver, Measured, Transport,
     gatt::{self, Fields, uuid16},
+    quirks::Break,
     racp::{Answer, CONTROL_POINT},
 };
 
@@ -91,7 +92,7 @@ pub const DRIVER: Driver = Driver {
     devices: &["ChoiceMMed oximeter", "Nonin 3230"],
     standard: "Bluetooth SIG Pulse Oximeter Service 1.0 (0x1822)",
     open: |options| Box::new(oximeter::Oximeter::new(options)),
-    decode: |channel, frames| gatt::decode_values(WHAT, decode, channel, frames),
+    decode: |channel, frames| decode_breaking(None, channel, frames),
 };
 
 /// One value of 2A5E or 2A5F.
@@ -107,6 +108,18 @@ pub struct Oximetry {
     pub time: Option<DateTime>,
     /// Status bits.
     pub flags: Vec<Flag>,
+}
+
+impl Oximetry {
+    /// The day on which the clock of such a device starts is no day.
+    fn by_clock(mut self, breaks: Option<Break>) -> Self {
+        let Some(Break::ClockStarts(start)) = breaks else { return self };
+        if self.time.is_some_and(|time| time.date() == start) {
+            self.time = None;
+            self.flags.push(Flag::CLOCK_NOT_SET);
+        }
+        self
+    }
 }
 
 /// Reads a value of 2A5E.
@@ -190,9 +203,18 @@ pub fn features(bytes: &[u8]) -> Result<Features, DecodeError> {
     })
 }
 
-fn decode(uuid: Uuid, bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
+/// Frames of a device that breaks the standard in this way.
+pub(crate) fn decode_breaking(
+    breaks: Option<Break>,
+    channel: Channel,
+    frames: &[Vec<u8>],
+) -> Result<Vec<Measured>, DecodeError> {
+    gatt::decode_values(WHAT, |uuid, bytes| decode(uuid, bytes, breaks), channel, frames)
+}
+
+fn decode(uuid: Uuid, bytes: &[u8], breaks: Option<Break>) -> Result<Vec<Measured>, DecodeError> {
     match uuid {
-        SPOT_CHECK => spot_check(bytes).map(measured),
+        SPOT_CHECK => spot_check(bytes).map(|read| measured(read.by_clock(breaks))),
         CONTINUOUS => continuous(bytes).map(measured),
         FEATURES => features(bytes).map(|_| Vec::new()),
         CONTROL_POINT => Answer::parse(bytes).map(|_| Vec::new()),
@@ -212,7 +234,7 @@ fn measured(read: Oximetry) -> Vec<Measured> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Channel, tape};
+    use crate::tape;
 
     #[track_caller]
     fn check_continuous(hex: &str, wanted: &str) {
@@ -243,6 +265,7 @@ mod tests {
             &["1761006000e10701010122132000200000"],
             "spo2 97 % clock_not_set measurement_ongoing low_perfusion; pulse 96 /min clock_not_set measurement_ongoing low_perfusion",
         );
+        tape::check(DRIVER, &["016100600000000000012213"], "spo2 97 % clock_not_set; pulse 96 /min clock_not_set");
     }
 
     #[test]

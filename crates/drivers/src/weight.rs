@@ -132,6 +132,8 @@ mod tests {
         tape::check(DRIVER, &["019a3a"], "weight 150.02 [lb_av]");
         tape::check(DRIVER, &["06b036e7070c190e1e2d02"], "weight 70.000 kg 2023-12-25T14:30:45 user_2");
         tape::check(DRIVER, &["04b036ff"], "weight 70.000 kg");
+        tape::check(DRIVER, &["02b03600000000081e2d"], "weight 70.000 kg clock_not_set");
+        tape::check(DRIVER, &["02b036e707021e081e2d"], "weight 70.000 kg clock_implausible");
         tape::check(DRIVER, &["08b036f500d606"], "weight 70.000 kg");
         tape::check(DRIVER, &["00ffff"], "");
         tape::check(DRIVER, &["0001"], "weight: 2 bytes, need at least 3");

@@ -51,6 +51,25 @@ fn a_stream_may_be_joined_or_cut_anywhere() {
 }
 
 #[test]
+fn a_device_that_breaks_the_standard_is_read_by_its_quirk_profile() {
+    let frame = "16710049000000ea07080b1438000041010000";
+    let too_long = r#"{"error":"blood pressure: 19 bytes, at most 18 are meant by its flags"}"#;
+    check(&["--driver", "gatt-blood-pressure", "--hex", frame], too_long, 1);
+    let said = vagt(&["decode", "--driver", "gatt-blood-pressure", "--quirk", "beurer-bm85", "--hex", frame]);
+    let text = String::from_utf8(said.stdout).unwrap();
+    assert!(
+        text.contains(
+            r#""vital":"pulse","value":65,"unit":"/min","device_time":"2026-08-11T20:56:00","flags":["user_1"]"#
+        ),
+        "{text}"
+    );
+    let other = vagt(&["decode", "--driver", "gatt-plx", "--quirk", "beurer-bm85", "--hex", frame]);
+    assert_eq!(other.status.code(), Some(2));
+    let said = String::from_utf8(other.stderr).unwrap();
+    assert!(said.contains("gatt-plx has no quirk profile \"beurer-bm85\"; there are clock-starts-2017"), "{said}");
+}
+
+#[test]
 fn refused_bytes_are_an_error_on_both_outputs() {
     check(
         &["--driver", "gatt-blood-pressure", "--hex", "0102030405"],
@@ -84,7 +103,15 @@ fn every_driver_is_listed_in_both_forms() {
     let json = String::from_utf8(vagt(&["drivers", "--json"]).stdout).unwrap();
     let table = String::from_utf8(vagt(&["drivers"]).stdout).unwrap();
     assert_eq!(json.lines().count(), drivers::DRIVERS.len());
-    assert_eq!(table.lines().count(), drivers::DRIVERS.len() + 1);
+    assert_eq!(table.lines().take_while(|line| !line.is_empty()).count(), drivers::DRIVERS.len() + 1);
+    for quirk in drivers::QUIRKS {
+        let row: serde_json::Value = serde_json::from_str(
+            json.lines().find(|line| line.contains(&format!("\"name\":\"{}\"", quirk.driver))).unwrap(),
+        )
+        .unwrap();
+        assert!(row["quirks"].as_array().unwrap().iter().any(|one| one["name"] == quirk.name), "{row}");
+        assert!(table.contains(&format!("  {}  ", quirk.name)), "{table}");
+    }
     for (line, driver) in json.lines().zip(drivers::DRIVERS) {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(row["name"], driver.name);

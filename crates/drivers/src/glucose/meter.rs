@@ -185,7 +185,7 @@ mod tests {
     fn a_record_without_a_time_says_that_it_was_stored() {
         reporting("05000100")
             .value(MEASUREMENT, "020100000000000000005ab011")
-            .gives("glucose 90 mg/dL specimen_capillary_blood site_finger from_storage");
+            .gives("glucose 90 mg/dL clock_not_set specimen_capillary_blood site_finger from_storage");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Channel, DecodeError, Measured, Options, Output, Progress, Session,
     gatt::{self, SITTING_QUIET, Sitting},
-    quirks::{Break, Profile},
+    quirks::Profile,
     racp::{CONTROL_POINT, Download},
     settle::Settle,
 };
@@ -87,8 +87,8 @@ impl Oximeter {
         if due { self.release() } else { Vec::new() }
     }
 
-    fn spot_checked(&mut self, now: Timestamp, mut read: Oximetry) -> Vec<Output> {
-        self.doubt_the_clock(&mut read);
+    fn spot_checked(&mut self, now: Timestamp, read: Oximetry) -> Vec<Output> {
+        let mut read = read.by_clock(self.profile.breaks());
         let stored = self.is_stored(&mut read);
         if stored {
             self.download.understood(now, None);
@@ -116,15 +116,6 @@ impl Oximeter {
         stored
     }
 
-    /// The day on which such a device's clock starts is no day.
-    fn doubt_the_clock(&self, read: &mut Oximetry) {
-        let Some(Break::ClockStarts(start)) = self.profile.breaks() else { return };
-        if read.time.is_some_and(|time| time.date() == start) {
-            read.time = None;
-            read.flags.push(Flag::CLOCK_NOT_SET);
-        }
-    }
-
     /// Asks for what is stored, as soon as it is known that the device stores.
     fn fetch(&mut self, now: Timestamp) -> Vec<Output> {
         let stores = self.features.is_some_and(|features| features.bits & HAS_STORAGE != 0);
@@ -149,7 +140,7 @@ impl Oximeter {
                 Ok(self.fetch(now))
             }
             CONTROL_POINT => Ok(self.answered(now, bytes)),
-            other => decode(other, bytes).map(|_| Vec::new()),
+            other => decode(other, bytes, None).map(|_| Vec::new()),
         }
     }
 

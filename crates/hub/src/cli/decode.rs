@@ -1,6 +1,6 @@
 //! `vagt decode`: what a driver makes of bytes, outside any connection.
 
-use drivers::{Channel, DRIVERS, Driver, Transport};
+use drivers::{Channel, DRIVERS, Driver, QUIRKS, Quirk, Transport};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,9 +16,10 @@ use super::{Ended, json_line, out};
   vagt decode --driver gatt-plx --characteristic 2A5F --hex '00 5D 00 48 00'
   vagt decode --driver gatt-plx/2A5E --hex 1761006000e10701010122132000200000
   vagt decode --driver gatt-blood-pressure --hex 16:86:04:4d:00:64:00:e1:07:01:10:0d:00:18:3d:00:00:00
+  vagt decode --driver gatt-blood-pressure --quirk beurer-bm85 --hex 56710049000000ea07080b1438000041010000
 
 Exit codes: 0 readings (an empty array where the device says that it has no value), 1 the driver refuses the bytes,
-2 no such driver or no hex.")]
+2 no such driver or quirk, or no hex.")]
 pub struct Args {
     /// The driver, see `vagt drivers`; for Bluetooth also with the characteristic, as NAME/2A5F.
     #[arg(long, value_name = "NAME")]
@@ -26,6 +27,9 @@ pub struct Args {
     /// The Bluetooth characteristic that the bytes are of, as 2A5F or a whole UUID; the driver's main one if left out.
     #[arg(long, value_name = "UUID")]
     characteristic: Option<String>,
+    /// The quirk profile of a device that breaks the standard, see `vagt drivers`.
+    #[arg(long, value_name = "NAME")]
+    quirk: Option<String>,
     /// Bytes in hexadecimal, upper or lower case, with or without spaces, colons or hyphens between them. May be repeated.
     #[arg(long = "hex", value_name = "BYTES", required = true, value_parser = Frame::parse, allow_hyphen_values = true)]
     frames: Vec<Frame>,
@@ -47,7 +51,11 @@ pub fn run(args: &Args) -> Result<(), Ended> {
     let driver = drivers::find(name).ok_or_else(|| unknown(name))?;
     let channel = channel(driver, args.characteristic.as_deref().or(suffix))?;
     let frames: Vec<_> = args.frames.iter().map(|frame| frame.0.clone()).collect();
-    match drivers::decode(driver, channel, &frames) {
+    let decoded = match args.quirk.as_deref().map(|name| quirk(driver, name)).transpose()? {
+        Some(quirk) => drivers::decode_quirk(quirk, channel, &frames),
+        None => drivers::decode(driver, channel, &frames),
+    };
+    match decoded {
         Ok(readings) => json_line(&mut out(), &readings),
         Err(error) => {
             json_line(&mut out(), &json!({ "error": error.to_string() }))?;
@@ -59,6 +67,16 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 fn unknown(name: &str) -> Ended {
     let names: Vec<_> = DRIVERS.iter().map(|driver| driver.name).collect();
     Ended::Usage(format!("no driver is called {name:?}; there are {}", names.join(", ")))
+}
+
+/// The driver's quirk profile of this name.
+fn quirk(driver: &Driver, name: &str) -> Result<&'static Quirk, Ended> {
+    let of_driver = || QUIRKS.iter().filter(|quirk| quirk.driver == driver.name);
+    of_driver().find(|quirk| quirk.name == name).ok_or_else(|| {
+        let names: Vec<_> = of_driver().map(|quirk| quirk.name).collect();
+        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Ended::Usage(format!("{} has no quirk profile {name:?}; there are {there}", driver.name))
+    })
 }
 
 /// Where the driver would have had the bytes from; `None` for its main channel.

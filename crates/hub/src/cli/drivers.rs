@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use drivers::{DRIVERS, Driver, Transport};
+use drivers::{DRIVERS, Driver, QUIRKS, Quirk, Transport};
 use serde::Serialize;
 use vitals::Vital;
 
 use super::{Ended, json_line, out};
 
-/// List the drivers: name, transport, vitals, devices known to work, the standard they follow.
+/// List the drivers: name, transport, vitals, devices known to work, the standard they follow; and the quirk profiles of devices that break it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   vagt drivers
@@ -28,6 +28,15 @@ struct Row {
     vitals: &'static [Vital],
     devices: &'static [&'static str],
     standard: &'static str,
+    quirks: Vec<QuirkRow>,
+}
+
+/// One quirk profile, as printed.
+#[derive(Serialize)]
+struct QuirkRow {
+    name: &'static str,
+    models: &'static [&'static str],
+    does: &'static str,
 }
 
 /// Runs the command.
@@ -55,7 +64,14 @@ impl Row {
             }
         };
         let Driver { name, vitals, devices, standard, .. } = *driver;
-        Self { name, transport, link, vitals, devices, standard }
+        let quirks = QUIRKS.iter().filter(|quirk| quirk.driver == name).map(QuirkRow::of).collect();
+        Self { name, transport, link, vitals, devices, standard, quirks }
+    }
+}
+
+impl QuirkRow {
+    fn of(quirk: &Quirk) -> Self {
+        Self { name: quirk.name, models: quirk.models, does: quirk.does }
     }
 }
 
@@ -66,6 +82,18 @@ fn table(out: &mut impl Write, rows: &[Row]) -> Result<(), Ended> {
     for line in std::iter::once(&heads).chain(&cells) {
         let padded: Vec<_> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{}", padded.join("  ").trim_end())?;
+    }
+    for row in rows.iter().filter(|row| !row.quirks.is_empty()) {
+        writeln!(
+            out,
+            "
+Quirk profiles of {}:",
+            row.name
+        )?;
+        for quirk in &row.quirks {
+            let models = if quirk.models.is_empty() { "named only".to_owned() } else { quirk.models.join(", ") };
+            writeln!(out, "  {}  ({models})  {}", quirk.name, quirk.does)?;
+        }
     }
     Ok(())
 }
