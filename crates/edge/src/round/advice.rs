@@ -16,6 +16,9 @@ pub const ADVICE: &[&str] = &[
     "rest-and-repeat",
     "blow-again",
     "step-off-and-on",
+    "belt-on-skin",
+    "new-strip",
+    "meter-at-room-temperature",
     "wait-for-device",
     "device-fault",
     MEASURE_AGAIN,
@@ -57,6 +60,10 @@ const TABLE: &[(&str, With, &str)] = &[
     ("sensor_interference",               Oximeter,   "keep-still"),
     ("unsettled",                         Oximeter,   "keep-still"),
     ("early_estimate",                    Oximeter,   "keep-still"),
+    ("marginal_pulse_quality",            Oximeter,   "keep-still"),
+    ("minimal_pulse_quality",             Oximeter,   "keep-still"),
+    ("unacceptable_pulse_quality",        Oximeter,   "keep-still"),
+    ("contact_lost",                      Any,        "belt-on-skin"),
     ("body_movement",                     Any,        "sit-still"),
     ("cuff_loose",                        Cuff,       "tighten-cuff"),
     ("improper_position",                 Cuff,       "support-arm"),
@@ -66,13 +73,38 @@ const TABLE: &[(&str, With, &str)] = &[
     ("cough",                             Spirometer, "blow-again"),
     ("unsettled",                         Scale,      "step-off-and-on"),
     ("unstable",                          Scale,      "step-off-and-on"),
+    ("sample_insufficient",               Any,        "new-strip"),
+    ("sample_size_insufficient",          Any,        "new-strip"),
+    ("strip_insertion_error",             Any,        "new-strip"),
+    ("strip_type_incorrect",              Any,        "new-strip"),
+    ("read_interrupted",                  Any,        "new-strip"),
+    ("sensor_too_warm",                   Any,        "meter-at-room-temperature"),
+    ("sensor_too_cold",                   Any,        "meter-at-room-temperature"),
+    ("temperature_too_high",              Any,        "meter-at-room-temperature"),
+    ("temperature_too_low",               Any,        "meter-at-room-temperature"),
+    ("temperature_out_of_range",          Any,        "meter-at-room-temperature"),
     ("calibration_ongoing",               Any,        "wait-for-device"),
     ("signal_analysis_ongoing",           Any,        "wait-for-device"),
     ("sensor_malfunction",                Any,        "device-fault"),
     ("equipment_malfunction",             Any,        "device-fault"),
     ("sensor_fault",                      Any,        "device-fault"),
+    ("device_fault",                      Any,        "device-fault"),
+    ("time_fault",                        Any,        "device-fault"),
+    ("test_data",                         Any,        "device-fault"),
+    ("demonstration_data",                Any,        "device-fault"),
     ("unknown_sensor_connected",          Any,        "device-fault"),
 ];
+
+/// What a measurement that is going on may say of itself without anything being wrong: it isn't over.
+const NOT_OVER: &[&str] =
+    &["cuff_pressure", "unstable", "intermediate", "early_estimate", "signal_analysis_ongoing", "calibration_ongoing"];
+
+/// What to do while a measurement is going on; `None` when nothing is wrong but that it isn't over.
+#[must_use]
+pub fn meanwhile(vital: Vital, flags: &[Flag]) -> Option<&'static str> {
+    let wrong: Vec<Flag> = flags.iter().filter(|flag| !NOT_OVER.contains(&flag.as_str())).cloned().collect();
+    advice(vital, &wrong)
+}
 
 /// What to do about a measurement of `vital` with these flags; `None` when nothing speaks against it.
 #[must_use]
@@ -142,6 +174,17 @@ mod tests {
         check(Vital::Temperature, &["flag_of_tomorrow"], Some(MEASURE_AGAIN));
         check(Vital::Pef, &["flag_of_tomorrow"], Some("blow-again"));
         check(Vital::Temperature, &["sensor_fault"], Some("device-fault"));
+    }
+
+    #[test]
+    fn a_measurement_that_is_not_over_is_left_alone_unless_something_is_wrong() {
+        let flags = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Flag>>();
+        assert_eq!(meanwhile(Vital::Systolic, &flags(&["cuff_pressure"])), None);
+        assert_eq!(meanwhile(Vital::Systolic, &flags(&["cuff_pressure", "body_movement"])), Some("sit-still"));
+        assert_eq!(meanwhile(Vital::Weight, &flags(&["unstable", "clock_not_set"])), None);
+        assert_eq!(advice(Vital::Weight, &flags(&["unstable"])), Some("step-off-and-on"));
+        assert_eq!(meanwhile(Vital::Pulse, &flags(&["contact_lost"])), Some("belt-on-skin"));
+        assert_eq!(meanwhile(Vital::Spo2, &flags(&["signal_analysis_ongoing"])), None);
     }
 
     #[test]

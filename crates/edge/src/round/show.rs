@@ -156,7 +156,7 @@ impl Round {
         going_on.sort_by_key(|(_, live)| (!of_it(live), live.at));
         let (device, live) = going_on.first()?;
         let values: Vec<Shown> = live.progress.values.iter().map(shown_live).collect();
-        let advice = values.iter().find_map(|value| advice::advice(value.vital, &value.flags));
+        let advice = values.iter().find_map(|value| advice::meanwhile(value.vital, &value.flags));
         Some(Page::Measuring { device: (*device).clone(), values, percent: live.progress.percent, advice })
     }
 }
