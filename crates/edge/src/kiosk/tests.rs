@@ -69,18 +69,21 @@ pub(super) fn said_keys() -> BTreeSet<String> {
     said
 }
 
+/// Presses that one test looks at.
+const PRESSES_MAX: usize = 16;
+
 /// A page, what it is told to show, and what is pressed on it. It answers as `answer` says.
 struct Stood {
     kiosk: Kiosk,
     shown: watch::Sender<View>,
-    pressed: mpsc::UnboundedReceiver<Action>,
+    pressed: mpsc::Receiver<Action>,
 }
 
 fn stood(page: View, answer: Acted) -> Stood {
     let (shown, view) = watch::channel(page);
-    let (press, pressed) = mpsc::unbounded_channel();
+    let (press, pressed) = mpsc::channel(PRESSES_MAX);
     let act = move |action| -> BoxFuture<'static, Acted> {
-        press.send(action).expect("somebody listens");
+        press.try_send(action).expect("somebody listens");
         let answer = answer.clone();
         Box::pin(async move { answer })
     };
