@@ -59,10 +59,21 @@ impl Say<'_> {
         self.words.say(&format!("mark-{}", mark_name(mark)))
     }
 
-    /// What was odd about a reading. A flag that a newer kit sends is said as it came.
+    /// What was odd about a reading. Flags that end in a number (`user_2`) share their words. A flag that a newer kit sends is said as it
+    /// came.
     pub fn flag(&self, flag: &Flag) -> String {
         let key = format!("flag-{flag}");
-        if self.words.knows(&key) { self.words.say(&key) } else { flag.as_str().replace('_', " ") }
+        if self.words.knows(&key) {
+            return self.words.say(&key);
+        }
+        let numbered = flag
+            .as_str()
+            .rsplit_once('_')
+            .and_then(|(name, n)| Some((format!("flag-{name}_n"), n.parse::<u16>().ok()?)));
+        match numbered.filter(|(key, _)| self.words.knows(key)) {
+            Some((key, n)) => self.words.count(&key, n),
+            None => flag.as_str().replace('_', " "),
+        }
     }
 
     /// The time of day.
@@ -305,6 +316,8 @@ mod tests {
     fn a_flag_of_a_newer_kit_is_said_as_it_came() {
         let zone = TimeZone::UTC;
         assert_eq!(say(Language::Da, &zone).flag(&"low_perfusion".parse().unwrap()), "svagt signal");
+        assert_eq!(say(Language::Da, &zone).flag(&"user_2".parse().unwrap()), "bruger 2 af apparatet");
         assert_eq!(say(Language::Da, &zone).flag(&"left_hand".parse().unwrap()), "left hand");
+        assert_eq!(say(Language::Da, &zone).flag(&"left_2".parse().unwrap()), "left 2");
     }
 }
