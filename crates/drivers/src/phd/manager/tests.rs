@@ -203,6 +203,18 @@ fn with_store() -> Tape {
 }
 
 fn with_store_of(user: Option<u8>) -> Tape {
+    let mut tape = stored(user);
+    tape.line(&described(1, "2026112209000000", 0)).said();
+    tape
+}
+
+fn with_store_described(time: &str, capabilities: u16) -> Tape {
+    let mut tape = stored(None);
+    tape.line(&described(1, time, capabilities)).said();
+    tape
+}
+
+fn stored(user: Option<u8>) -> Tape {
     let spo2 = [
         words(&[6, 1, 4]),
         sized(&words(&[
@@ -219,7 +231,6 @@ fn with_store_of(user: Option<u8>) -> Tape {
         &[words(&[0x4002, 2]), sized(&objects)].concat(),
     ));
     tape.said();
-    tape.line(&described(1, "2026112209000000", 0)).said();
     tape
 }
 
@@ -280,6 +291,18 @@ fn a_store_that_grew_is_read_again_and_one_that_was_not_kept_is_not_cleared() {
     let mut silent = with_store();
     silent.line(&segments(2, 2)).line(&agreed(3)).said();
     silent.wait().gives("").kept().gives("");
+}
+
+#[test]
+fn what_is_stored_is_read_before_the_clock_is_set() {
+    const CAN_BE_SET: u16 = 0xc000;
+    let mut tape = with_store_described("2017010101000000", CAN_BE_SET);
+    tape.line(&segments(2, 1));
+    tape.gives("> e7000010000e00030107000800140c1c00020005");
+    tape.line(&agreed(3)).gives("").line(&entries(0, 0xc000, &[93])).said();
+    tape.wait();
+    let set = tape.said();
+    assert!(set.contains("0c17000c20261122"), "{set}");
 }
 
 #[test]
