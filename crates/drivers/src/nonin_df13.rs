@@ -6,7 +6,8 @@
 //!       pulse 2 bytes, 511 missing | reserved | SpO2, 127 missing | what later models add
 //! ```
 //!
-//! Each packet is a measurement, with the device's own time. The device removes what it has sent from its memory by itself. Its clock is read
+//! Each packet is a measurement, with the device's own time. The device removes what it has sent from its memory by itself, so a measurement
+//! whose time can't be (30 February) is kept without it. Its clock is read
 //! first; if it is off it is set, and read again; then it is told to use this format (see the file `nonin_command.rs`), all within the five seconds in which
 //! it listens. It loses its clock and its memory with its batteries.
 //! Source: Nonin 9560 OEM specification 6470-000-01.
@@ -50,8 +51,8 @@ pub const DRIVER: Driver = Driver {
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// The device's time.
-    pub time: DateTime,
+    /// The device's time, if it can be.
+    pub time: Option<DateTime>,
     /// Oxygen saturation, percent.
     pub spo2: Option<u8>,
     /// Beats a minute.
@@ -103,17 +104,19 @@ impl Packet {
         let status = u16::from_be_bytes([high, low]);
         let rate = u16::from_be_bytes([rate_high, rate_low]) & 0x1ff;
         let no_measurement = status & 1 << 8 != 0;
+        let time = time([century, year, month, day, hour, minute, second])?;
+        let doubt = time.is_none().then_some(Flag::CLOCK_IMPLAUSIBLE);
         Ok(Self {
-            time: time([century, year, month, day, hour, minute, second])?,
+            time,
             spo2: Some(spo2 & 0x7f).filter(|percent| *percent != 127 && !no_measurement),
             pulse: Some(rate).filter(|rate| *rate != 511 && !no_measurement),
-            flags: gatt::named(status.into(), STATUS_FLAGS).collect(),
+            flags: doubt.into_iter().chain(gatt::named(status.into(), STATUS_FLAGS)).collect(),
         })
     }
 
     fn measured(&self) -> Vec<Measured> {
         let all = bci::measured(self.spo2, self.pulse, &self.flags);
-        all.into_iter().map(|one| Measured { device_time: Some(self.time), ..one }).collect()
+        all.into_iter().map(|one| Measured { device_time: self.time, ..one }).collect()
     }
 }
 
@@ -129,20 +132,13 @@ fn bcd(byte: u8) -> Result<u8, DecodeError> {
     Ok(tens * 10 + ones)
 }
 
-fn time(bytes: [u8; 7]) -> Result<DateTime, DecodeError> {
+fn time(bytes: [u8; 7]) -> Result<Option<DateTime>, DecodeError> {
     let mut numbers = [0; 7];
     for (number, byte) in numbers.iter_mut().zip(bytes) {
         *number = bcd(byte)?.cast_signed();
     }
     let [century, year, month, day, hour, minute, second] = numbers;
-    DateTime::new(i16::from(century) * 100 + i16::from(year), month, day, hour, minute, second, 0).map_err(|_| {
-        DecodeError::Malformed {
-            what: "date time",
-            field: "day",
-            found: bytes[3].into(),
-            wanted: "a day and a time that exist",
-        }
-    })
+    Ok(DateTime::new(i16::from(century) * 100 + i16::from(year), month, day, hour, minute, second, 0).ok())
 }
 
 /// Packets one after the other; a command or an answer to one says nothing.
@@ -258,10 +254,9 @@ impl Oximeter {
     /// Which clock the packet's time is by, where that isn't the one that was said last: what was measured before the clock was set keeps
     /// the time that it had.
     fn clock_of(&mut self, now: Timestamp, packet: &Packet) -> Option<Output> {
-        let (set_at, (read_at, clock)) = (self.set_at?, self.clock?);
+        let (set_at, (read_at, clock), time) = (self.set_at?, self.clock?, packet.time?);
         let (from, to) = (self.local(set_at)?, self.local(now)?);
-        let of_set =
-            packet.time.duration_since(from) >= -CLOCK_TOLERANCE && packet.time.duration_since(to) <= CLOCK_TOLERANCE;
+        let of_set = time.duration_since(from) >= -CLOCK_TOLERANCE && time.duration_since(to) <= CLOCK_TOLERANCE;
         if std::mem::replace(&mut self.said_set, of_set) == of_set {
             return None;
         }
@@ -389,6 +384,11 @@ mod tests {
         tape::check(DRIVER, &["0002000d000e2026011508301500010001ff007f2903"], "");
         tape::check(DRIVER, &["0002000d00102026011508301500020000480062010258 03"], SAYS);
         tape::check(DRIVER, &[&GOOD[..10], &GOOD[10..], GOOD], &format!("{SAYS}; {SAYS}"));
+        tape::check(
+            DRIVER,
+            &["0002000d000e20260231083015000210004800628203"],
+            "spo2 98 % clock_implausible smart_point from_storage; pulse 72 /min clock_implausible smart_point from_storage",
+        );
         tape::check(DRIVER, &["027002020d03"], "");
     }
 
@@ -399,11 +399,6 @@ mod tests {
             DRIVER,
             &["0002000d000e2026011a083015000200004800625a03"],
             "nonin df13: bcd is 0x1a, want two decimal digits",
-        );
-        tape::check(
-            DRIVER,
-            &["0002000d000e20260231083015000200004800627203"],
-            "date time: day is 0x31, want a day and a time that exist",
         );
         tape::check(DRIVER, &[&GOOD[..40]], "nonin df13: 20 bytes, need at least 22");
         tape::check(DRIVER, &["0002000800"], "nonin df13: header is 0x08, want 0x00, 0x02, 0x00, 0x0d");

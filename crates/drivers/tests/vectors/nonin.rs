@@ -61,13 +61,14 @@ pub fn command(bytes: &[u8]) -> Result<Facts, DecodeError> {
 pub fn df13(bytes: &[u8]) -> Result<Facts, DecodeError> {
     let measured = line("nonin-df13", bytes)?;
     let read = nonin_df13::Packet::parse(bytes)?;
-    assert!(measured.iter().all(|one| one.device_time == Some(read.time) && one.flags == read.flags));
+    assert!(measured.iter().all(|one| one.device_time == read.time && one.flags == read.flags));
     let mut facts = of_vitals(&measured, &["spo2", "pulse"]);
     let bits = [("from_memory", "from_storage"), ("low_battery", "low_battery"), ("smartpoint", "smart_point")];
     facts.extend(bits.map(|(name, flag)| (name, json!(has(&read.flags, flag)))));
     facts.insert("no_measurement", json!(has(&read.flags, "measurement_unavailable")));
-    facts.insert("timestamp", json!(read.time.to_string()));
-    facts.insert("time", json!(read.time.to_string()));
+    let time = read.time.map(|time| time.to_string());
+    facts.insert("timestamp", json!(time));
+    facts.insert("time", json!(time));
     Ok(facts)
 }
 
