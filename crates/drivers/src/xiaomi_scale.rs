@@ -10,7 +10,7 @@
 //! All little-endian. A weight that is stable while somebody stands on the scale is a reading; what comes before shows how it stands, and
 //! what is left after the person has stepped off is neither. The scale repeats itself many times a second: a weight is said once for each
 //! time that somebody stands on it. A catty is 500 g and is told in kilograms. A clock that has not been set says 1970: a time before
-//! [`SOLD_SINCE`] is left out, with the flag `clock_not_set`.
+//! [`SOLD_SINCE`] is left out, with the flag `clock_not_set`, and one that can't be with `clock_implausible`.
 //! Sources: theengs/decoder, custom-components/ble_monitor issue 292, lolouk44/hassio-addons issue 14.
 
 use jiff::{Timestamp, civil::DateTime};
@@ -75,8 +75,10 @@ pub struct Weighing {
     pub stable: bool,
     /// Nobody stands on the scale any more.
     pub removed: bool,
-    /// By the scale's clock, whatever that says.
+    /// By the scale's clock, whatever that says, if it can be.
     pub time: Option<DateTime>,
+    /// It says what can't be, as 30 February.
+    pub is_impossible_time: bool,
     /// Ohm, of a body composition scale with bare feet on it.
     pub impedance: Option<u16>,
 }
@@ -84,7 +86,7 @@ pub struct Weighing {
 /// Reads the service data of either scale, told apart by their lengths.
 ///
 /// # Errors
-/// [`DecodeError::TooShort`], [`DecodeError::TooLong`], and [`DecodeError::Malformed`] for a time that can't be.
+/// [`DecodeError::TooShort`] and [`DecodeError::TooLong`].
 pub fn parse(bytes: &[u8]) -> Result<Weighing, DecodeError> {
     if bytes.len() <= SCALE_LEN { scale(bytes) } else { body_scale(bytes) }
 }
@@ -94,16 +96,16 @@ fn scale(bytes: &[u8]) -> Result<Weighing, DecodeError> {
     let control = fields.u8();
     let has = |bit: u8| control & 1 << bit != 0;
     let steps = fields.u16();
-    let time = gatt::date_time(&bytes[3..])?;
+    let (time, is_impossible_time) = time(&bytes[3..]);
     let shown = shown(has(0), has(4));
-    Ok(Weighing { steps, shown, stable: has(5), removed: has(7), time, impedance: None })
+    Ok(Weighing { steps, shown, stable: has(5), removed: has(7), time, is_impossible_time, impedance: None })
 }
 
 fn body_scale(bytes: &[u8]) -> Result<Weighing, DecodeError> {
     let mut fields = Fields::exact(WHAT, bytes, BODY_SCALE_LEN)?;
     let control = fields.u16();
     let has = |bit: u16| control & 1 << bit != 0;
-    let time = gatt::date_time(&bytes[2..9])?;
+    let (time, is_impossible_time) = time(&bytes[2..9]);
     fields.u32();
     fields.u24();
     let impedance = fields.u16();
@@ -113,8 +115,16 @@ fn body_scale(bytes: &[u8]) -> Result<Weighing, DecodeError> {
         stable: has(13),
         removed: has(15),
         time,
+        is_impossible_time,
         impedance: has(9).then_some(impedance),
     })
+}
+
+/// The time, and whether it can't be.
+fn time(bytes: &[u8]) -> (Option<DateTime>, bool) {
+    let read = gatt::date_time(bytes);
+    let is_impossible = read.is_err();
+    (read.unwrap_or_default(), is_impossible)
 }
 
 fn shown(pounds: bool, catties: bool) -> Shown {
@@ -153,7 +163,7 @@ impl Weighing {
         let device_time = self.time.filter(|time| *time >= SOLD_SINCE);
         let mut flags = Vec::new();
         if device_time.is_none() {
-            flags.push(Flag::CLOCK_NOT_SET);
+            flags.push(if self.is_impossible_time { Flag::CLOCK_IMPLAUSIBLE } else { Flag::CLOCK_NOT_SET });
         }
         if !self.stable {
             flags.push(Flag::new("unstable"));
@@ -200,8 +210,13 @@ impl Advertised {
             let shown = (!weighing.removed).then_some(Output::Progress(Progress { values, percent: None }));
             return shown.into_iter().collect();
         }
-        // A stable weight is advertised again when the impedance is known, and when a radio delivers late.
-        let again = self.said.is_some_and(|(said, moved)| weighing.is(&said) && (!moved || weighing.time == said.time));
+        // A stable weight is advertised again when the impedance is known, and when a radio delivers late: with the same time, or, where
+        // there is none, soon.
+        let is_late = |said: Weighing| match weighing.time {
+            Some(time) => said.time == Some(time),
+            None => self.sitting.ends_at().is_some_and(|at| now < at),
+        };
+        let again = self.said.is_some_and(|(said, moved)| weighing.is(&said) && (!moved || is_late(said)));
         if again {
             return Vec::new();
         }
@@ -256,7 +271,8 @@ mod tests {
         tape::check(BODY_DRIVER, &["0260e607020e10293a00009a38"], "weight 72.450 kg 2022-02-14T16:41:58");
         tape::check(BODY_DRIVER, &["02a6e407"], "xiaomi scale: 4 bytes, need at least 10");
         tape::check(BODY_DRIVER, &["02a6e40709060d2614e901"], "xiaomi scale: 11 bytes, need at least 13");
-        tape::check(DRIVER, &["223e30e6070d0e10293a"], "date time: month is 0x0d, want 0 to 12");
+        tape::check(DRIVER, &["223e30e6070d0e10293a"], "weight 61.750 kg clock_implausible");
+        tape::check(BODY_DRIVER, &["0224e607021e10293a00009a38"], "weight 72.450 kg clock_implausible");
     }
 
     const RISING: &str = "02d02fe607020e10293a";
@@ -288,6 +304,16 @@ mod tests {
         tape.advertised("223f30e607020e102a3b").gives("weight 61.755 kg 2022-02-14T16:42:59");
         tape.advertised("22").gives("! xiaomi scale: 1 bytes, need at least 10");
         tape.closed().gives("end");
+    }
+
+    #[test]
+    fn without_a_time_the_same_weight_is_late_only_for_a_moment() {
+        const STABLE: &str = "223e3000000000081e2d";
+        const REMOVED: &str = "a23e3000000000081e2d";
+        let mut tape = Tape::heard_from(DRIVER);
+        tape.advertised(STABLE).gives("weight 61.750 kg clock_not_set");
+        tape.advertised(REMOVED).advertised(STABLE).gives("").wait().gives("end");
+        tape.advertised(REMOVED).advertised(STABLE).gives("weight 61.750 kg clock_not_set");
     }
 
     #[test]
