@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -21,6 +21,8 @@ pub struct Home {
     devices: Vec<Value>,
     /// What the kit's configuration says of every device besides.
     said: String,
+    /// The same, of the devices of one kind.
+    said_of: Vec<(String, String)>,
     adapters: Option<String>,
     _bus: Running,
 }
@@ -83,8 +85,8 @@ impl Home {
         let mut sim = Running::start(&ours("firmware-sim")?, &args, &[], &log)?;
         let ready = sim.line_where(|line| line["event"] == "ready").await?;
         let devices = ready["devices"].as_array().context("devices")?.clone();
-        let (said, adapters) = (String::new(), None);
-        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, said, adapters, _bus: bus })
+        let (said, said_of, adapters) = (String::new(), Vec::new(), None);
+        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, said, said_of, adapters, _bus: bus })
     }
 
     /// Starts the kit (again).
@@ -104,6 +106,11 @@ impl Home {
     /// Has the kit's configuration say this of every device too, from the next start on.
     pub fn say_of_devices(&mut self, lines: &str) {
         self.said = lines.to_owned();
+    }
+
+    /// Has it say this of the devices of one kind.
+    pub fn say_of(&mut self, kind: &str, lines: &str) {
+        self.said_of.push((kind.to_owned(), lines.to_owned()));
     }
 
     /// Has the kit use these adapters (TOML), from the next start on.
@@ -180,6 +187,40 @@ impl Home {
         Ok(line)
     }
 
+    /// The next line of the truth that is of this event of a device.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub async fn happens(&mut self, event: &str, device: &str) -> Result<Value> {
+        let happened = self.sim.line_where(|line| line["event"] == event && line["device"] == device).await;
+        happened.with_context(|| format!("no {event:?} of the {device}\n{}", self.log()))
+    }
+
+    /// The next line of the truth that is of one of these events, of any device.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub async fn happens_any(&mut self, events: &[&str]) -> Result<Value> {
+        let wanted = |line: &Value| line["event"].as_str().is_some_and(|event| events.contains(&event));
+        self.sim.line_where(wanted).await.with_context(|| format!("none of {events:?}\n{}", self.log()))
+    }
+
+    /// Looks into a Bluetooth device until what it holds satisfies `wanted`.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub async fn holds(&mut self, device: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let until = Instant::now() + SOON;
+        loop {
+            let held = self.tell(&json!({ "inspect": device })).await?;
+            if wanted(&held) {
+                return Ok(held);
+            }
+            ensure!(Instant::now() < until, "the {device} holds {held}\n{}", self.log());
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// A path in the home's folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
@@ -220,6 +261,9 @@ impl Home {
             let field = if link == "address" { "address" } else { "port" };
             let at = device[field].as_str().with_context(|| format!("{field} in {device}"))?;
             writeln!(text, "[[device]]\ndriver = \"{driver}\"\n{link} = \"{at}\"\n{}", self.said)?;
+            for (_, said) in self.said_of.iter().filter(|(of, _)| of == kind) {
+                writeln!(text, "{said}")?;
+            }
         }
         Ok(text)
     }

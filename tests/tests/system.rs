@@ -8,6 +8,8 @@ mod bluezoo;
 mod clients;
 #[path = "system/commands.rs"]
 mod commands;
+#[path = "system/devices.rs"]
+mod devices;
 #[path = "system/enrol.rs"]
 mod enrol;
 #[path = "system/faults.rs"]
@@ -16,5 +18,9 @@ mod faults;
 mod kill;
 #[path = "system/radio.rs"]
 mod radio;
+#[path = "system/records.rs"]
+mod records;
 #[path = "system/serial.rs"]
 mod serial;
+#[path = "system/trouble.rs"]
+mod trouble;

@@ -117,7 +117,9 @@ impl Firmware {
         };
         if let Some(answer) = self.asked_for_records(request, dialect).await {
             self.radio.send(live, &answer).await?;
-            self.next = self.next.max(Instant::now() + self.tuning.linger);
+            if !matches!(self.state, State::Connected(Step::Sending)) {
+                self.next = self.next.max(Instant::now() + self.tuning.linger);
+            }
         }
         Ok(())
     }

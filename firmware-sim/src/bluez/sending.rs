@@ -43,7 +43,7 @@ impl Firmware {
 
     async fn nothing_more(&mut self) -> zbus::Result<()> {
         if let (Some(report), Memory::Asked { dialect, .. }) = (self.report.take(), self.model.memory) {
-            self.go_on(Step::Idle, IDLE_HANG_UP_AFTER);
+            self.go_on(Step::Sending, VALUE_EVERY);
             return self.answer(&racp::reported(report.sent, dialect)).await;
         }
         if self.is_listened_to() && !self.is_asked() {

@@ -14,7 +14,7 @@ use tokio::time::{Duration, Instant, sleep};
 use super::serial::values_where;
 
 /// Waits until the kit's log has this in it.
-async fn logged(home: &Home, wanted: &str) -> Result<()> {
+pub async fn logged(home: &Home, wanted: &str) -> Result<()> {
     let until = Instant::now() + SOON;
     while !home.log().contains(wanted) {
         ensure!(Instant::now() < until, "want {wanted:?} in\n{}", home.log());
