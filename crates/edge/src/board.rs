@@ -26,6 +26,8 @@ struct Pinned {
     devices: BTreeMap<String, DeviceStatus>,
     /// What is to be said of a device that works all the same; one sentence for a device.
     notes: BTreeMap<String, String>,
+    /// Who made the devices, as they say.
+    makers: BTreeMap<String, String>,
     problems: BTreeMap<String, String>,
     spooled: u64,
     dropped: u64,
@@ -91,6 +93,7 @@ impl Board {
     pub fn forget(&self, key: &str) {
         let mut pinned = self.lock();
         pinned.notes.remove(key);
+        pinned.makers.remove(key);
         let known = pinned.devices.remove(key).is_some();
         drop(pinned);
         if known {
@@ -117,13 +120,22 @@ impl Board {
 
     /// What the device says of itself. What it doesn't say stays as it was.
     pub fn about(&self, key: &str, about: &About) {
+        let maker = self.maker(key, about.manufacturer.as_ref());
         self.update(key, |status| {
-            let model =
-                [&about.manufacturer, &about.model].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+            let model = about.model.as_ref().map(|model| maker.iter().chain([model]).cloned().collect::<Vec<_>>());
             status.battery_percent = about.battery_percent.or(status.battery_percent);
             status.firmware = about.firmware.clone().or(status.firmware.take());
-            status.model = if about.model.is_some() { Some(model) } else { status.model.take() };
+            status.model = model.map(|words| words.join(" ")).or(status.model.take());
         });
+    }
+
+    /// Who made the device, as it says now or has said.
+    fn maker(&self, key: &str, said: Option<&String>) -> Option<String> {
+        let mut pinned = self.lock();
+        if let Some(maker) = said.filter(|_| pinned.devices.contains_key(key)) {
+            pinned.makers.insert(key.to_owned(), maker.clone());
+        }
+        pinned.makers.get(key).cloned()
     }
 
     /// The device's clock was read: how far it is ahead, if it says any time.
@@ -247,6 +259,14 @@ mod tests {
         assert_eq!(
             (status.devices[0].present, status.devices[0].problem.as_deref()),
             (true, Some("speaks 4800 baud 8N1"))
+        );
+        board.about("a", &About { manufacturer: Some("Nonin".to_owned()), ..About::default() });
+        board.about("a", &About { model: Some("3012".to_owned()), ..About::default() });
+        board.about("a", &About { battery_percent: Some(80), ..About::default() });
+        let status = board.status(true, Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            (status.devices[0].model.as_deref(), status.devices[0].battery_percent),
+            (Some("Nonin 3012"), Some(80))
         );
         board.forget("a");
         board.note("a", Some("nobody".to_owned()));

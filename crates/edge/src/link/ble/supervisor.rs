@@ -1,7 +1,7 @@
 //! What one adapter hears, and which of the kit's devices are visited or listened to because of it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -45,6 +45,8 @@ pub struct Supervisor {
     /// Where each device was last heard.
     places: Vec<Option<Peripheral>>,
     known: HashMap<PeripheralId, usize>,
+    /// Devices that BlueZ knew before it was listened to, and has not told of yet: being told of, they were not heard.
+    remembered: HashSet<PeripheralId>,
     /// Devices that are none of the kit's, and when to look again.
     strangers: HashMap<PeripheralId, Instant>,
     hung_up: HashMap<PeripheralId, CancellationToken>,
@@ -56,13 +58,15 @@ impl Supervisor {
     pub fn new(shared: Arc<Shared>, about: String) -> Self {
         let places = shared.devices.iter().map(|_| None).collect();
         let (known, strangers, hung_up) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { shared, about, places, known, strangers, hung_up, visits: JoinSet::new() }
+        Self { shared, about, places, known, remembered: HashSet::new(), strangers, hung_up, visits: JoinSet::new() }
     }
 
     /// Listens until the kit stops (`Ok`) or the adapter can't be used.
     pub async fn listen(&mut self, manager: &Manager, adapter: Option<&str>) -> Result<(), Failure> {
         let filter = ScanFilter { services: services(&self.shared.devices) };
         let radio = Arc::new(Radio::open(manager, adapter, filter).await?);
+        let before = call("can't list devices", radio.adapter.peripherals()).await?;
+        self.remembered = before.iter().take(KNOWN_MAX).map(Peripheral::id).collect();
         let mut events = call("can't hear devices", radio.adapter.events()).await?;
         radio.listen().await?;
         self.shared.links.board.problem(&self.about, None);
@@ -111,23 +115,35 @@ impl Supervisor {
                 }
             }
             CentralEvent::ServiceDataAdvertisement { id, service_data } => {
-                self.advertised(radio, id, &service_data).await;
+                self.advertised(radio, id, false, &service_data).await;
+            }
+            CentralEvent::DeviceDiscovered(id) => {
+                let appeared = !self.remembered.remove(&id);
+                self.advertised(radio, id, appeared, &HashMap::new()).await;
             }
             // One that is connected already is left from an agent that was killed.
             CentralEvent::DeviceConnected(id)
-            | CentralEvent::DeviceDiscovered(id)
             | CentralEvent::DeviceUpdated(id)
             | CentralEvent::RssiUpdate { id, .. }
             | CentralEvent::ManufacturerDataAdvertisement { id, .. }
-            | CentralEvent::ServicesAdvertisement { id, .. } => self.advertised(radio, id, &HashMap::new()).await,
+            | CentralEvent::ServicesAdvertisement { id, .. } => {
+                self.advertised(radio, id, false, &HashMap::new()).await
+            }
             _ => {}
         }
     }
 
-    async fn advertised(&mut self, radio: &Arc<Radio>, id: PeripheralId, data: &HashMap<Uuid, Vec<u8>>) {
+    /// `appeared`: BlueZ did not know the device before.
+    async fn advertised(
+        &mut self,
+        radio: &Arc<Radio>,
+        id: PeripheralId,
+        appeared: bool,
+        data: &HashMap<Uuid, Vec<u8>>,
+    ) {
         let index = match self.known.get(&id) {
             Some(&index) if self.places[index].is_some() => index,
-            _ => match self.look_at(radio, &id).await {
+            _ => match self.look_at(radio, &id, appeared).await {
                 Some((index, properties)) => {
                     self.overhear(index, &properties.service_data);
                     index
@@ -154,8 +170,14 @@ impl Supervisor {
         matches!(self.shared.devices[index].driver.transport, Transport::Ble { .. })
     }
 
-    /// Which of the kit's devices this is, if it is one and in range: BlueZ also tells of devices that it only remembers.
-    async fn look_at(&mut self, radio: &Arc<Radio>, id: &PeripheralId) -> Option<(usize, PeripheralProperties)> {
+    /// Which of the kit's devices this is, if it is one and in range: BlueZ also tells of devices that it only remembers. One that it
+    /// heard has a signal strength, unless the radio could not tell it; then it has only just appeared.
+    async fn look_at(
+        &mut self,
+        radio: &Arc<Radio>,
+        id: &PeripheralId,
+        appeared: bool,
+    ) -> Option<(usize, PeripheralProperties)> {
         if self.strangers.get(id).is_some_and(|again| Instant::now() < *again) {
             return None;
         }
@@ -166,7 +188,8 @@ impl Supervisor {
             self.strangers.insert(id.clone(), Instant::now() + STRANGER_AGAIN);
             return None;
         };
-        if properties.rssi.is_none() && !timeout(CALL_DEADLINE, peripheral.is_connected()).await.ok()?.ok()? {
+        let heard = appeared || properties.rssi.is_some();
+        if !heard && !timeout(CALL_DEADLINE, peripheral.is_connected()).await.ok()?.ok()? {
             return None;
         }
         make_room(&mut self.known);
