@@ -83,6 +83,12 @@ impl Segment {
         self.person.zip(user).is_none_or(|(person, user)| person == u16::from(user))
     }
 
+    /// Does that configuration have every object of which it holds values?
+    #[must_use]
+    pub fn is_known_to(&self, of: &Configuration) -> bool {
+        self.elements.iter().all(|(handle, _)| of.object(*handle).is_some())
+    }
+
     /// Bytes of one entry.
     fn entry_bytes(&self) -> usize {
         let header = [(ABSOLUTE, 8), (RELATIVE, 4), (HIGH_RESOLUTION, 8)];

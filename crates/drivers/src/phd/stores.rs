@@ -2,7 +2,7 @@
 //!
 //! A store is listed, and each segment with entries transferred. When the core has acknowledged, the store is listed again: segments that hold
 //! exactly what was transferred and acknowledged are cleared, and those to which something has been added are transferred again. A device
-//! that doesn't say how many entries a segment holds keeps them. Segments of other people are neither read nor cleared, where it is known who
+//! that doesn't say how many entries a segment holds keeps them, and so does one whose entries hold objects that it never told of. Segments of other people are neither read nor cleared, where it is known who
 //! the patient is.
 
 use std::collections::BTreeMap;
@@ -89,7 +89,8 @@ impl Stores {
         let data = SegmentData::parse(event.info)?;
         let listed = self.listed.get(&event.handle).and_then(|all| all.iter().find(|one| one.number == data.segment));
         let measured = listed.map(|segment| known.stored(segment, data.entries, data.count)).transpose();
-        let is_read = matches!(measured, Ok(Some(_)));
+        let is_known = |segment: &&Segment| known.configuration.as_ref().is_some_and(|of| segment.is_known_to(of));
+        let is_read = matches!(measured, Ok(Some(_))) && listed.filter(is_known).is_some();
         self.advance(now, event.handle, &data, is_read);
         Ok((measured?.unwrap_or_default(), data.confirmation()))
     }

@@ -239,7 +239,11 @@ fn segments(invoke_id: u16, entries: u16) -> Vec<u8> {
 }
 
 fn segments_of(invoke_id: u16, entries: u16, person: u16) -> Vec<u8> {
-    let element = [words(&[6, 2, 0x4bb8, 1, 1]), sized(&words(&[0x0a4c, 2]))].concat();
+    segments_at(invoke_id, entries, person, 1)
+}
+
+fn segments_at(invoke_id: u16, entries: u16, person: u16, object: u16) -> Vec<u8> {
+    let element = [words(&[6, 2, 0x4bb8, object, 1]), sized(&words(&[0x0a4c, 2]))].concat();
     let map = [words(&[0x8000, 1]), sized(&element)].concat();
     let attributes = [words(&[0x0a4e]), sized(&map), words(&[0x097b, 4, 0, entries, 0x0a4f, 2, person])].concat();
     let segment = [words(&[5, 3]), sized(&attributes)].concat();
@@ -303,6 +307,17 @@ fn what_is_stored_is_read_before_the_clock_is_set() {
     tape.wait();
     let set = tape.said();
     assert!(set.contains("0c17000c20261122"), "{set}");
+}
+
+#[test]
+fn what_is_stored_of_an_unknown_object_is_not_cleared() {
+    let read = |object| {
+        let mut tape = with_store();
+        tape.line(&segments_at(2, 1, 0xffff, object)).line(&agreed(3)).line(&entries(0, 0xc000, &[93])).said();
+        tape.kept().said()
+    };
+    assert!(read(1).contains("00140c0d"), "listed again, to be cleared");
+    assert_eq!(read(9), "");
 }
 
 #[test]
