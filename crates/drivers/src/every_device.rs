@@ -236,6 +236,10 @@ impl Session for EveryDevice {
     fn understands(&self) -> Option<bool> {
         self.inner.understands()
     }
+
+    fn speaks_by_itself(&self) -> bool {
+        self.inner.speaks_by_itself()
+    }
 }
 
 #[cfg(test)]

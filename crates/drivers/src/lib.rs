@@ -168,6 +168,13 @@ mod tests {
     }
 
     #[test]
+    fn of_the_lines_only_an_agent_of_20601_is_silent_and_well() {
+        let lines = DRIVERS.iter().filter(|driver| matches!(driver.transport, Transport::Serial { .. }));
+        let silent = lines.filter(|driver| !open(driver, &Options::default()).speaks_by_itself());
+        assert_eq!(silent.map(|driver| driver.name).collect::<Vec<_>>(), [phd::DRIVER.name]);
+    }
+
+    #[test]
     fn the_table_holds_together() {
         for (index, driver) in DRIVERS.iter().enumerate() {
             assert!(

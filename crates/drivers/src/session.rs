@@ -257,6 +257,12 @@ pub trait Session: Send {
     fn understands(&self) -> Option<bool> {
         None
     }
+
+    /// Whether a device that is there and well says something of itself within a minute, or answers when it is asked: then silence means
+    /// that it is off or unplugged. One that speaks only when it has measured is silent most of its life.
+    fn speaks_by_itself(&self) -> bool {
+        true
+    }
 }
 
 /// Why bytes are not a measurement.

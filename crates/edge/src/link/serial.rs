@@ -171,7 +171,7 @@ async fn converse(
             () = until(timeout_at) => talk.timed_out().await,
             () = talk.covered() => talk.kept().await,
             () = sleep_until(give_up_at.into()) => break if heard { End::NotUnderstood } else { End::Silent },
-            () = sleep_until((*silent_at).into()) => {
+            () = sleep_until((*silent_at).into()), if talk.speaks_by_itself() => {
                 links.board.absent(key, Some(format!("the line is open, but nothing came for {} s", SILENT_AFTER.as_secs())));
                 *silent_at += SILENT_AFTER;
                 Writes::new()

@@ -123,6 +123,11 @@ impl Talk {
         self.session.understands()
     }
 
+    /// Does silence mean that the device is not there? See [`Session::speaks_by_itself`].
+    pub fn speaks_by_itself(&self) -> bool {
+        self.session.speaks_by_itself()
+    }
+
     /// When the session wants to be called if nothing comes.
     pub fn timeout_at(&self) -> Option<Timestamp> {
         self.session.timeout_at()
