@@ -45,6 +45,9 @@ fn refusal(method: &Method, headers: &HeaderMap) -> Option<&'static str> {
     if !is_loopback(host) {
         return Some("this page answers only to localhost or a loopback address\n");
     }
+    if !is_opened(headers) {
+        return Some("this page is not part of another\n");
+    }
     let changes = !matches!(*method, Method::GET | Method::HEAD);
     (changes && !is_own(headers, host)).then_some("this page takes a change only from itself\n")
 }
@@ -56,6 +59,13 @@ fn is_loopback(host: &str) -> bool {
     }
     let name = host.split_once(':').map_or(host, |(name, _)| name);
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Another page in the same browser may send a person here, but not draw on what is here: a picture that is the live stream takes one of its
+/// places, and reads nothing, but keeps it from the page itself.
+fn is_opened(headers: &HeaderMap) -> bool {
+    let elsewhere = text(headers, "sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    !elsewhere || text(headers, "sec-fetch-dest") == Some("document")
 }
 
 /// Every browser says where a change comes from; what does not say it is not our page.
@@ -91,6 +101,20 @@ mod tests {
             check(Method::GET, &[("host", host)], false);
         }
         check(Method::GET, &[], false);
+    }
+
+    #[test]
+    fn another_page_may_lead_here_and_not_take_a_place() {
+        let (own, site) = (("host", "localhost:8088"), |site| ("sec-fetch-site", site));
+        check(Method::GET, &[own, site("cross-site"), ("sec-fetch-dest", "document")], true);
+        for from in ["cross-site", "same-site"] {
+            for dest in ["image", "empty", "iframe", "script"] {
+                check(Method::GET, &[own, site(from), ("sec-fetch-dest", dest)], false);
+            }
+            check(Method::GET, &[own, site(from)], false);
+        }
+        check(Method::GET, &[own, site("same-origin"), ("sec-fetch-dest", "empty")], true);
+        check(Method::GET, &[own, site("none"), ("sec-fetch-dest", "document")], true);
     }
 
     #[test]
