@@ -4,6 +4,7 @@
 //! forms; with them the page is live by server-sent events.
 
 mod assets;
+mod door;
 mod draw;
 mod guard;
 mod live;
@@ -30,6 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use door::CONNECTIONS_MAX;
 pub use draw::{Drawing, key};
 pub use guard::BODY_BYTES_MAX;
 pub use live::LIVE_PAGES_MAX;
@@ -41,6 +43,7 @@ use crate::{
     clock,
     round::{Acted, Action, Handle, Refusal, View},
 };
+use door::Door;
 
 /// A port that somebody else has is tried again after this.
 const LISTEN_AGAIN: Duration = Duration::from_secs(10);
@@ -114,7 +117,8 @@ impl Kiosk {
     /// Serves on this listener until stopped.
     pub async fn serve(&self, listener: TcpListener) {
         let stop = self.inner.stop.clone();
-        let served = axum::serve(listener, self.router()).with_graceful_shutdown(stop.cancelled_owned()).await;
+        let served =
+            axum::serve(Door::new(listener), self.router()).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
             tracing::warn!(%error, "kiosk: the page is gone");
         }
@@ -131,6 +135,16 @@ impl Kiosk {
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .layer(from_fn(guard::guard))
             .with_state(self.clone())
+    }
+
+    /// What was pressed is done to its end, also when the browser that pressed it doesn't wait: a request that is given up is dropped where it
+    /// stands, and half of "call me" is on the page and not in the spool.
+    async fn act(&self, action: Action) -> Acted {
+        let done = tokio::spawn((self.inner.person.act)(action)).await;
+        done.unwrap_or_else(|error| {
+            tracing::error!(%error, "kiosk: what was pressed failed inside");
+            Acted::Stale
+        })
     }
 
     fn drawing<'a>(&'a self, view: &'a View, language: Language) -> Drawing<'a> {
@@ -164,7 +178,7 @@ async fn act(State(kiosk): State<Kiosk>, headers: HeaderMap, Form(fields): Form<
         return (StatusCode::BAD_REQUEST, "this is none of the page's forms\n").into_response();
     };
     let meant = post::seen(&fields).is_none_or(|seen| seen == draw::key(&kiosk.view().page));
-    let acted = if meant { (kiosk.inner.person.act)(action).await } else { Acted::Stale };
+    let acted = if meant { kiosk.act(action).await } else { Acted::Stale };
     match acted {
         Acted::Refused { why } => refused(&kiosk, &headers, why, scripted),
         Acted::Done | Acted::Stale if scripted => StatusCode::NO_CONTENT.into_response(),

@@ -259,3 +259,77 @@ async fn no_more_than_so_many_pages_are_live() {
         open.push(answer);
     }
 }
+
+async fn served(kiosk: Kiosk) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move { kiosk.serve(listener).await });
+    at
+}
+
+#[tokio::test]
+async fn what_is_pressed_is_done_to_its_end_though_the_browser_hangs_up() {
+    let (begun, mut begins) = mpsc::channel(1);
+    let (done, mut ends) = mpsc::channel(1);
+    let act = move |_| -> BoxFuture<'static, Acted> {
+        let (begun, done) = (begun.clone(), done.clone());
+        Box::pin(async move {
+            begun.try_send(()).unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            done.try_send(()).unwrap();
+            Acted::Done
+        })
+    };
+    let mut kiosk = stood(View::default(), Acted::Done).kiosk;
+    let inner = Arc::get_mut(&mut kiosk.inner).unwrap();
+    inner.person.act = Arc::new(act);
+    let mut browser = tokio::net::TcpStream::connect(served(kiosk).await).await.unwrap();
+    let body = "action=call_me";
+    let request = format!(
+        "POST /act HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\ncontent-length: {}\r\n\
+         content-type: application/x-www-form-urlencoded\r\n\r\n{body}",
+        body.len()
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut browser, request.as_bytes()).await.unwrap();
+    begins.recv().await.unwrap();
+    drop(browser);
+    let ended = tokio::time::timeout(Duration::from_secs(5), ends.recv()).await;
+    assert_eq!(ended, Ok(Some(())), "the half of it is on the page and not in the spool");
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_the_ones_that_end_make_room() {
+    let at = served(stood(View::default(), Acted::Done).kiosk).await;
+    let ask = async |stream: &mut tokio::net::TcpStream| {
+        let request = b"GET /assets/none HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(stream, request).await.unwrap();
+        let mut answer = [0; 12];
+        let read = tokio::io::AsyncReadExt::read_exact(stream, &mut answer);
+        tokio::time::timeout(Duration::from_secs(1), read).await.is_ok_and(|read| read.is_ok())
+    };
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS_MAX {
+        let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+        assert!(ask(&mut stream).await);
+        open.push(stream);
+    }
+    let mut next = tokio::net::TcpStream::connect(at).await.unwrap();
+    assert!(!ask(&mut next).await, "no place");
+    open.pop();
+    let mut answer = [0; 12];
+    let read = tokio::io::AsyncReadExt::read_exact(&mut next, &mut answer);
+    assert!(tokio::time::timeout(Duration::from_secs(5), read).await.unwrap().is_ok(), "a place");
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_gives_up_its_place() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let router = stood(View::default(), Acted::Done).kiosk.router();
+    tokio::spawn(async move { axum::serve(Door::patient_for(listener, Duration::from_millis(200)), router).await });
+    let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+    let mut byte = [0; 1];
+    let read = tokio::io::AsyncReadExt::read(&mut stream, &mut byte);
+    let read = tokio::time::timeout(Duration::from_secs(5), read).await;
+    assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+}
