@@ -13,3 +13,4 @@ pub mod presence;
 pub mod roster;
 pub mod serve;
 pub mod source;
+mod tls;

@@ -12,7 +12,9 @@ use std::{
 use async_trait::async_trait;
 use desk::Board;
 use hub::{
-    config::Mqtt,
+    authority::Authority,
+    clock,
+    config::{Mqtt, Tls},
     directory::{Directories, Directory, hex, programmes},
     pipeline::acks::Outbox,
     presence::Presence,
@@ -53,6 +55,10 @@ struct House {
 }
 
 async fn open(permits: usize) -> House {
+    open_with(permits, None).await
+}
+
+async fn open_with(permits: usize, tls: Option<Tls>) -> House {
     let mut roster = String::new();
     for (kit, patient) in [("kit-1", "p-1"), ("kit-2", "p-2")] {
         let hash = hex(&Sha256::digest(kit.as_bytes()));
@@ -72,7 +78,7 @@ async fn open(permits: usize) -> House {
         outbox: Arc::new(Outbox::default()),
         commands: Arc::default(),
     };
-    let config = Mqtt { listen: "127.0.0.1:0".parse().unwrap(), ..Mqtt::default() };
+    let config = Mqtt { listen: "127.0.0.1:0".parse().unwrap(), tls, ..Mqtt::default() };
     House { door: FrontDoor::open(&config, behind).await.unwrap(), taker, board }
 }
 
@@ -241,4 +247,39 @@ async fn what_is_held_for_too_long_is_not_acknowledged() {
     let mut rest = Vec::new();
     timeout(Duration::from_secs(20), kit.read_to_end(&mut rest)).await.expect("the connection is closed").unwrap();
     assert_eq!(rest, b"", "no PUBACK");
+}
+
+/// Somebody who connects and says nothing must not shut the kits out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_keeps_no_kit_waiting_for_its_handshake() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::init(folder.path(), "Test", clock::now()).unwrap();
+    authority.issue_server(&["localhost".to_owned(), "127.0.0.1".to_owned()], clock::now()).unwrap();
+    let tls = Tls { cert: authority.server_certificate(), key: authority.server_key() };
+    let house = open_with(9, Some(tls)).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(TcpStream::connect(house.door.addr()).await.unwrap());
+    }
+    let authority = folder.path().join("authority/authority.crt");
+    let by_tls = [
+        "--cafile",
+        authority.to_str().unwrap(),
+        "-q",
+        "1",
+        "-t",
+        "vagt/v1/kit-1/readings",
+        "-m",
+        "one",
+        "-P",
+        "kit-1",
+    ];
+    let published = timeout(Duration::from_secs(8), house.publishes("kit-1", &by_tls)).await;
+    let published = published.expect("the door is not held");
+    assert!(published.status.success(), "{published:?}");
+    assert_eq!(house.taken().await.len(), 1);
+    drop(silent);
+    let started = Instant::now();
+    house.door.close().await;
+    assert!(started.elapsed() < Duration::from_secs(4), "the door closes when the last has gone");
 }

@@ -3,11 +3,11 @@
 //!
 //! Nobody is signed in here, so everything is bounded: connections, handshakes in time, bytes, tries of an address.
 
-mod tls;
+mod door;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
     time::Duration,
@@ -29,13 +29,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use store::{Enrolled, Store};
-use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use vitals::KitId;
 use wire::Code;
 
-use self::tls::{Peer, TlsListener};
-use crate::{authority::Authority, clock, config, directory::Directories, directory::hex};
+use self::door::{Door, Peer};
+use crate::{
+    authority::Authority,
+    clock, config,
+    directory::{Directories, hex},
+    tls::{self, TlsListener},
+};
 
 /// The largest request, in bytes.
 const BODY_BYTES_MAX: usize = 4096;
@@ -85,9 +90,11 @@ impl Enrolment {
     /// The address can't be listened on, or the certificate can't be used.
     pub async fn open(config: &config::Enrolment, behind: Behind) -> anyhow::Result<Self> {
         let what = || format!("enrolment.listen {}", config.listen);
-        let acceptor = tls::acceptor(&behind.authority)?;
-        let listener = TcpListener::bind(config.listen).await.with_context(what)?;
-        let addr = listener.local_addr().with_context(what)?;
+        let (certificate, key) = (behind.authority.server_certificate(), behind.authority.server_key());
+        let acceptor = tls::acceptor(&certificate, &key)
+            .context("the server's certificate can't be used: `vagt ca issue --name HOST` makes a new one")?;
+        let listener = TlsListener::bind(config.listen, acceptor).await.with_context(what)?;
+        let addr = listener.addr();
         let shared = Arc::new(Shared {
             mqtt_host: config.mqtt_host.clone(),
             mqtt_port: config.mqtt_port.unwrap_or(behind.mqtt.port()),
@@ -103,9 +110,9 @@ impl Enrolment {
             .into_make_service_with_connect_info::<Peer>();
         let close = CancellationToken::new();
         let closing = close.clone().cancelled_owned();
-        let listener = TlsListener::start(listener, addr, acceptor);
+        let door = Door::new(listener);
         let serving = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(closing).await {
+            if let Err(error) = axum::serve(door, app).with_graceful_shutdown(closing).await {
                 tracing::error!("the enrolment has ended: {error}");
             }
         });
@@ -168,7 +175,7 @@ async fn enrol(
 
 impl Shared {
     fn check_rate(&self, address: IpAddr) -> Result<(), Problem> {
-        let slot = self.slots.hash_one(address) % LIMIT_SLOTS_MAX;
+        let slot = self.slots.hash_one(one_visitor(address)) % LIMIT_SLOTS_MAX;
         self.tries.check_key(&slot).map_err(|until| {
             let seconds = until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
             let detail = format!("too many tries from this address: the next in {seconds} s");
@@ -232,6 +239,14 @@ impl Shared {
     }
 }
 
+/// What counts as one visitor: an IPv6 line has 2^64 addresses of its own.
+fn one_visitor(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
+    }
+}
+
 /// A code's hash, as the store keeps it.
 #[must_use]
 pub fn hash_of(code: &Code) -> String {
@@ -264,5 +279,19 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_line_is_one_visitor() {
+        let visitor = |text: &str| one_visitor(text.parse().expect("an address"));
+        assert_eq!(visitor("2001:db8:1:2::1"), visitor("2001:db8:1:2:ffff::9"));
+        assert_ne!(visitor("2001:db8:1:2::1"), visitor("2001:db8:1:3::1"));
+        assert_eq!(visitor("::ffff:10.0.0.1"), visitor("10.0.0.1"));
+        assert_ne!(visitor("10.0.0.1"), visitor("10.0.0.2"));
     }
 }

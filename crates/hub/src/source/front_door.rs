@@ -13,12 +13,19 @@ use mqtt5::{
     broker::{
         AuthProvider, BrokerConfig, BrokerEventHandler, BrokerShutdownHandle, ClientConnectEvent,
         ClientDisconnectEvent, ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, StorageConfig,
+        client_handler::ClientHandler,
         config::{ChangeOnlyDeliveryConfig, TlsConfig},
         router::MessageRouter,
+        tls_acceptor::TlsStreamWrapper,
+        transport::BrokerTransport,
     },
     packet::publish::PublishPacket,
 };
-use tokio::{sync::OnceCell, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{OnceCell, broadcast, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
 use vitals::KitId;
 use wire::{Status, Topic, TopicKind};
 
@@ -27,7 +34,13 @@ use super::{
     gate::{Gate, own_topic, wrong_topic},
 };
 use crate::{
-    clock, commands::Commands, config::Mqtt, directory::Directories, pipeline::acks::Outbox, presence::Presence,
+    clock,
+    commands::Commands,
+    config::Mqtt,
+    directory::Directories,
+    pipeline::acks::Outbox,
+    presence::Presence,
+    tls::{self, TlsListener},
 };
 
 /// How long a message is held back for a store that does not take it; then the connection is closed without acknowledgement.
@@ -36,6 +49,8 @@ pub const HOLD_MAX: Duration = Duration::from_secs(10);
 pub const PACKET_BYTES_MAX: usize = 4 * wire::MESSAGE_BYTES_MAX;
 /// The largest status payload, in bytes.
 pub const STATUS_BYTES_MAX: usize = 64 * 1024;
+/// How long connections may take to end when the door closes.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// The most messages to a kit that wait for it to read.
 const TO_KIT_MESSAGES_MAX: usize = 256;
 
@@ -46,6 +61,15 @@ pub struct FrontDoor {
     shutdown: BrokerShutdownHandle,
     broker: JoinHandle<()>,
     revoked: JoinHandle<()>,
+    by_tls: Option<ByTls>,
+}
+
+/// The connections by TLS.
+struct ByTls {
+    shutdown: broadcast::Sender<()>,
+    taking: JoinHandle<()>,
+    /// Nothing is ever sent: it ends when the last connection has.
+    ended: mpsc::Receiver<()>,
 }
 
 /// What the front door works with.
@@ -72,12 +96,19 @@ impl FrontDoor {
         let directories = behind.directories.clone();
         let hook = Arc::new(Hook { gate: Arc::clone(&gate), behind, router: OnceCell::new() });
         let what = || format!("mqtt.listen {}", config.listen);
-        let mut broker = MqttBroker::with_config(broker_config(config, Arc::clone(&hook)))
+        let by_broker = broker_config(config, Arc::clone(&hook));
+        let mut broker = MqttBroker::with_config(by_broker.clone())
             .await
             .with_context(what)?
             .with_auth_provider(Arc::clone(&gate) as Arc<dyn AuthProvider>);
-        let addr = if config.tls.is_some() { broker.tls_local_addr() } else { broker.local_addr() };
-        let addr = addr.with_context(what)?;
+        let (addr, by_tls) = match &config.tls {
+            None => (broker.local_addr().with_context(what)?, None),
+            Some(tls) => {
+                let acceptor = tls::acceptor(&tls.cert, &tls.key).context("mqtt.tls")?;
+                let listener = TlsListener::bind(config.listen, acceptor).await.with_context(what)?;
+                (listener.addr(), Some(ByTls::start(listener, by_broker, &broker)))
+            }
+        };
         let (router, shutdown) = (broker.router(), broker.shutdown_handle());
         hook.router.set(Arc::clone(&router)).ok();
         let revoked = tokio::spawn(show_out(gate, directories, Arc::clone(&router)));
@@ -86,7 +117,7 @@ impl FrontDoor {
                 tracing::error!("the front door has ended: {error}");
             }
         });
-        Ok(Self { addr, router, shutdown, broker, revoked })
+        Ok(Self { addr, router, shutdown, broker, revoked, by_tls })
     }
 
     /// Where it listens.
@@ -111,12 +142,65 @@ impl FrontDoor {
     /// Tells the kits and closes.
     pub async fn close(self) {
         self.revoked.abort();
+        if let Some(by_tls) = self.by_tls {
+            by_tls.close().await;
+        }
         self.shutdown.shutdown();
         if self.broker.is_finished() {
             return;
         }
         if let Err(error) = self.broker.await {
             tracing::error!("the front door has ended: {error}");
+        }
+    }
+}
+
+impl ByTls {
+    /// Hands each connection to the broker's own handler when its handshake is done.
+    fn start(mut listener: TlsListener, config: BrokerConfig, broker: &MqttBroker) -> Self {
+        let (shutdown, _) = broadcast::channel(1);
+        let (open, ended) = mpsc::channel(1);
+        let config = Arc::new(config);
+        let (router, auth, storage) = (broker.router(), broker.auth_provider(), broker.storage());
+        let (stats, limits) = (broker.stats(), broker.resource_monitor());
+        let told = shutdown.clone();
+        let taking = tokio::spawn(async move {
+            loop {
+                let (stream, peer) = listener.next().await;
+                if !limits.can_accept_connection(peer.ip()).await {
+                    tracing::warn!(%peer, "connection closed: there are as many as `connections_max` allows");
+                    continue;
+                }
+                let handler = ClientHandler::new(
+                    BrokerTransport::tls(TlsStreamWrapper::new(stream)),
+                    peer,
+                    Arc::clone(&config),
+                    Arc::clone(&router),
+                    Arc::clone(&auth),
+                    storage.clone(),
+                    Arc::clone(&stats),
+                    Arc::clone(&limits),
+                    told.subscribe(),
+                );
+                let open = open.clone();
+                tokio::spawn(async move {
+                    let _open = open;
+                    if let Err(error) = handler.run().await {
+                        tracing::debug!(%peer, "a connection has ended: {error}");
+                    }
+                });
+            }
+        });
+        Self { shutdown, taking, ended }
+    }
+
+    /// Tells the kits that it closes, and gives them a moment.
+    async fn close(mut self) {
+        self.taking.abort();
+        // Nobody may be connected.
+        let _ = self.shutdown.send(());
+        if timeout(CLOSE_MAX, self.ended.recv()).await.is_err() {
+            tracing::warn!("connections have not ended in time");
         }
     }
 }
@@ -152,9 +236,11 @@ fn broker_config(config: &Mqtt, hook: Arc<Hook>) -> BrokerConfig {
     broker.shared_subscription_available = false;
     broker.session_expiry_interval = Duration::ZERO;
     if let Some(tls) = &config.tls {
+        // The broker has to listen somewhere, and takes one handshake after the other, without a limit: so it is a port that nobody knows, and
+        // kits come through `ByTls`.
         broker.bind_addresses = Vec::new();
-        let tls = TlsConfig::new(tls.cert.clone(), tls.key.clone()).with_bind_addresses(vec![config.listen]);
-        broker = broker.with_tls(tls);
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        broker = broker.with_tls(TlsConfig::new(tls.cert.clone(), tls.key.clone()).with_bind_addresses(vec![nowhere]));
     }
     broker
 }

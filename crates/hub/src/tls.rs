@@ -1,0 +1,179 @@
+//! TLS for the front door and the enrolment: handshakes beside each other, each in time, so that one that hangs keeps nobody waiting. (The
+//! broker's own listener takes one handshake after the other, without a limit: a single silent connection would shut every kit out.)
+//!
+//! Bounded in all and by address; a connection too many is closed at once, and a kit comes again.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+    server::TlsStream,
+};
+
+/// How long a handshake may take.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Handshakes at a time.
+const HANDSHAKES_MAX: usize = 2048;
+/// Handshakes of one address at a time: many kits may stand behind one.
+const HANDSHAKES_OF_ADDRESS_MAX: usize = 256;
+/// How long nothing is taken after the system refused a connection (no file handles left).
+const REFUSED_PAUSE: Duration = Duration::from_millis(200);
+
+/// A connection whose handshake is done, and from where it came.
+pub type Connection = (TlsStream<TcpStream>, SocketAddr);
+
+/// Gives connections whose handshake is done.
+pub struct TlsListener {
+    addr: SocketAddr,
+    done: mpsc::Receiver<Connection>,
+}
+
+/// A certificate (followed by its chain) and its key, for use.
+///
+/// # Errors
+/// They can't be read, or don't fit each other.
+pub fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
+    let file = || certificate.display().to_string();
+    let chain: Vec<_> =
+        CertificateDer::pem_file_iter(certificate).with_context(file)?.collect::<Result<_, _>>().with_context(file)?;
+    anyhow::ensure!(!chain.is_empty(), "{}: holds no certificate", file());
+    let key = PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .with_context(file)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+impl TlsListener {
+    /// Listens, and starts to take connections.
+    ///
+    /// # Errors
+    /// The address can't be listened on.
+    pub async fn bind(listen: SocketAddr, acceptor: TlsAcceptor) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let addr = listener.local_addr()?;
+        let (ready, done) = mpsc::channel(1);
+        tokio::spawn(take(listener, acceptor, ready));
+        Ok(Self { addr, done })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The next connection.
+    pub async fn next(&mut self) -> Connection {
+        match self.done.recv().await {
+            Some(connection) => connection,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn take(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<Connection>) {
+    let under_way = Arc::new(UnderWay::default());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = ready.closed() => return,
+        };
+        let Ok((stream, peer)) = accepted else {
+            sleep(REFUSED_PAUSE).await;
+            continue;
+        };
+        let Some(place) = under_way.place(peer.ip()) else {
+            metrics::counter!("vagt_tls_turned_away_total").increment(1);
+            continue;
+        };
+        let (acceptor, ready) = (acceptor.clone(), ready.clone());
+        tokio::spawn(async move {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%peer, "TCP_NODELAY can't be set: {error}");
+            }
+            match timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => drop(ready.send((stream, peer)).await),
+                Ok(Err(error)) => tracing::debug!(%peer, "no handshake: {error}"),
+                Err(_) => tracing::debug!(%peer, "no handshake in time"),
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Handshakes that are under way, by address. Bounded by [`HANDSHAKES_MAX`].
+#[derive(Default)]
+struct UnderWay(Mutex<HashMap<IpAddr, usize>>);
+
+/// One of them; it gives its place back when it is dropped.
+struct Place {
+    under_way: Arc<UnderWay>,
+    address: IpAddr,
+}
+
+impl UnderWay {
+    fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_address = counts.get(&address).copied().unwrap_or(0);
+        if of_address >= HANDSHAKES_OF_ADDRESS_MAX || counts.values().sum::<usize>() >= HANDSHAKES_MAX {
+            return None;
+        }
+        counts.insert(address, of_address + 1);
+        Some(Place { under_way: Arc::clone(self), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(&self.address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(&self.address)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handshakes_are_bounded_in_all_and_by_address() {
+        let under_way = Arc::new(UnderWay::default());
+        let address = |n: usize| IpAddr::from([10, 0, 0, n as u8]);
+        let mut places: Vec<_> = (0..HANDSHAKES_OF_ADDRESS_MAX).filter_map(|_| under_way.place(address(1))).collect();
+        assert!(under_way.place(address(1)).is_none() && under_way.place(address(2)).is_some());
+        places.pop();
+        assert!(under_way.place(address(1)).is_some(), "a place was given back");
+        places.extend(
+            (2..20)
+                .flat_map(|n| (0..HANDSHAKES_OF_ADDRESS_MAX).map(move |_| n))
+                .filter_map(|n| under_way.place(address(n))),
+        );
+        assert_eq!(places.len(), HANDSHAKES_MAX);
+        assert!(under_way.place(address(99)).is_none());
+        drop(places);
+        assert!(under_way.0.lock().unwrap().is_empty());
+    }
+}
