@@ -1,12 +1,12 @@
 //! What a device told: whose it is, whether it is good enough, what the page says about it.
 
 use jiff::{SignedDuration, Timestamp};
-use vitals::{Bounds, Flag, Plausibility, Reading, Vital, check_value};
+use vitals::{Bounds, Clock, Flag, Plausibility, Reading, Vital, check_value};
 
 use super::{
     Doubt, advice, guard,
     held::{HELD_MAX, Held, Keyed},
-    machine::{Round, Said, Taken, Who, flagged},
+    machine::{LIVE_PAUSE, Live, Round, Said, Taken, Who, flagged},
     own::{After, Own, Shows},
     trace::shown,
 };
@@ -21,8 +21,11 @@ const SPOKEN_OF_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 impl Round {
     /// Takes in what a device measured. Returns whether some of it is held until somebody has said whose it is.
     pub fn measured(&mut self, taken: Taken, now: Timestamp) -> bool {
-        let begun_in = self.live.remove(&taken.device).map(|live| live.turn);
-        self.touch(now);
+        let going_on = |live: &&mut Live| live.progress.is_some() || now.duration_since(live.at).abs() <= LIVE_PAUSE;
+        let begun_in = self.live.get_mut(&taken.device).filter(going_on).map(|live| {
+            (live.progress, live.at) = (None, now);
+            live.turn
+        });
         let mut withheld = false;
         for group in together(taken.readings) {
             let (known, group): (Vec<Keyed>, Vec<Keyed>) = group.into_iter().partition(|keyed| self.is_held(keyed));
@@ -31,7 +34,10 @@ impl Round {
                 continue;
             }
             match self.whose(&group, taken.user, begun_in) {
-                Ok(who) => self.accept(&who, group, now),
+                Ok(who) => {
+                    self.touch(now);
+                    self.accept(&who, group, now);
+                }
                 Err((who, why)) => {
                     withheld = true;
                     self.hold(who, group, why, now);
@@ -174,13 +180,16 @@ impl Round {
     }
 }
 
+/// Was it measured just now? Some devices tell even that from their storage; of a stored one only its own clock can say.
+fn is_of_now(reading: &Reading, now: Timestamp) -> bool {
+    let near = now.duration_since(reading.measured_at).abs() <= SPOKEN_OF_WITHIN;
+    near && (reading.clock != Clock::Kit || !reading.has(&Flag::FROM_STORAGE))
+}
+
 /// Says what is to be said about it. Returns whether it is good enough, or was repeated often enough.
 fn judge(own: &mut Own, readings: &[Reading], trace: u64, now: Timestamp) -> bool {
     let advice = poor(readings);
-    let spoken_of = readings.iter().all(|reading| {
-        now.duration_since(reading.measured_at).abs() <= SPOKEN_OF_WITHIN && !reading.has(&Flag::FROM_STORAGE)
-    });
-    if !spoken_of {
+    if !readings.iter().all(|reading| is_of_now(reading, now)) {
         return advice.is_none();
     }
     let lead = lead(readings);

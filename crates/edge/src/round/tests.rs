@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use vitals::{Colour, Flag, Reading, SessionId, Vital};
+use vitals::{Clock, Colour, Flag, Reading, SessionId, Vital};
 use wire::{CommandOutcome, Judged};
 
 use super::{
@@ -142,7 +142,7 @@ fn reading(vital: Vital, value: &str, flags: &[&'static str], measured_at: Times
         value: value.parse().unwrap(),
         unit: vital.unit(),
         measured_at,
-        clock: vitals::Clock::Kit,
+        clock: Clock::Kit,
         device: "gatt-any:1".parse().unwrap(),
         flags: flags.iter().map(|flag| Flag::new(flag)).collect(),
     }
@@ -191,6 +191,25 @@ fn a_round_from_the_first_step_to_the_end() {
     let kit = kit.restarted(rules(ROUND));
     assert_eq!(kit.steps(40), [Done, Done, Done]);
     assert!(matches!(kit.page(40), Page::Finished { .. }));
+}
+
+#[test]
+fn what_comes_from_storage_is_spoken_of_only_if_a_clock_says_that_it_is_of_now() {
+    for (clock, measured_at, spoken_of) in [
+        (Clock::Device, 50, true),
+        (Clock::Corrected, 50, true),
+        (Clock::Device, -3600, false),
+        (Clock::Kit, 60, false),
+    ] {
+        let mut kit = Kit::new(rules(ROUND));
+        let reading =
+            Reading { clock, ..reading(Vital::Spo2, "84", &["low_perfusion", "from_storage"], at(measured_at)) };
+        let taken = Taken { device: reading.device.clone(), user: None, readings: vec![(reading, None)] };
+        kit.round.measured(taken, at(60));
+        kit.out();
+        assert_eq!(matches!(kit.page(60), Page::Advice { .. }), spoken_of, "{clock:?} {measured_at}");
+        assert_eq!(kit.values().len(), 1, "it is sent all the same");
+    }
 }
 
 #[test]
@@ -456,6 +475,90 @@ fn at_a_station_nothing_is_taken_for_nobody() {
     // Nobody claims them for a day.
     kit.tick(24 * 3600 + 12);
     assert_eq!((kit.round.held(), kit.round.kit.unclaimed, kit.values().len()), (0, 2, 1));
+}
+
+fn shows(kit: &mut Kit, second: i64) {
+    kit.round.progress(&"gatt-any:1".parse().unwrap(), drivers::Progress::default(), at(second));
+}
+
+#[test]
+fn a_finger_that_stays_in_the_clip_stays_somebodys() {
+    let mut kit = Kit::new(station());
+    kit.choose("a", 0);
+    (1..60).for_each(|second| shows(&mut kit, second));
+    assert!(!kit.measure(&[(Vital::Spo2, "84", &[])], 60));
+    assert!(!matches!(kit.page(61), Page::Measuring { .. }), "it has been told");
+    kit.choose("b", 61);
+    (61..120).for_each(|second| shows(&mut kit, second));
+    assert!(kit.measure(&[(Vital::Spo2, "85", &[])], 120), "the finger was never out");
+    (121..180).for_each(|second| shows(&mut kit, second));
+    assert!(kit.measure(&[(Vital::Spo2, "86", &[])], 180));
+    assert_eq!(kit.values(), ["p-a spo2=84 []"]);
+    // After a pause it is the one who stands there; nobody has to be asked.
+    (220..280).for_each(|second| shows(&mut kit, second));
+    assert!(!kit.measure(&[(Vital::Spo2, "97", &[])], 280));
+    assert_eq!(kit.values().last().unwrap(), "p-b spo2=97 []");
+}
+
+#[test]
+fn a_device_that_goes_on_for_somebody_else_keeps_no_turn_open() {
+    let mut kit = Kit::new(station());
+    kit.choose("a", 0);
+    shows(&mut kit, 1);
+    kit.choose("b", 2);
+    (3..400).for_each(|second| {
+        shows(&mut kit, second);
+        kit.tick(second);
+    });
+    assert!(matches!(kit.page(400), Page::Choose { .. }));
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_waiting_and_no_turn_open() {
+    let (mut kit, day) = (Kit::new(station()), 24 * 3600);
+    kit.measure(&[(Vital::Spo2, "93", &[])], 3 * day);
+    kit.choose("a", 3 * day + 1);
+    // The clock was three days ahead, and is put right.
+    (0..=TURN_IDLE.as_secs()).for_each(|second| kit.tick(second));
+    assert_eq!(kit.round.view(at(400)).person.as_deref(), Some("Inger"), "a's turn is over");
+    kit.tick(day + 1);
+    assert_eq!(kit.round.held(), 0);
+
+    let mut kit = Kit::new(rules(r#"[{"at":"08:00","vitals":["weight"]}]"#));
+    kit.measure(&[(Vital::Weight, "70", &[])], 2 * day);
+    kit.measure(&[(Vital::Weight, "80", &[])], 2 * day + 60);
+    assert_eq!(kit.round.held(), 1);
+    kit.tick(0);
+    kit.tick(ANSWER_WITHIN.as_secs());
+    assert_eq!(kit.values().last().unwrap(), "weight=80 [person_unconfirmed]");
+    kit.act(Action::Next, 901);
+    assert_eq!(kit.steps(901), [StepState::Now], "what was done the day after tomorrow says nothing of today");
+}
+
+#[test]
+fn what_was_asked_for_is_done_also_by_a_clock_that_shows_minutes() {
+    let mut kit = Kit::new(rules("[]"));
+    kit.command(r#"{"id":"r1","command":"remeasure","vital":"spo2"}"#, 50);
+    let stored = reading(Vital::Spo2, "90", &["from_storage"], at(40));
+    let live = reading(Vital::Spo2, "93", &[], at(0));
+    for (one, wanted) in [(stored, 1), (live, 2)] {
+        let taken = Taken { device: one.device.clone(), user: None, readings: vec![(one, None)] };
+        kit.round.measured(taken, at(58));
+        kit.out();
+        assert_eq!(kit.receipts().len(), wanted);
+    }
+    assert_eq!(kit.receipts()[1], ("r1".to_owned(), CommandOutcome::Done));
+}
+
+#[test]
+fn a_command_that_cannot_be_read_is_answered_once() {
+    let mut kit = Kit::new(station());
+    for second in [0, 1] {
+        kit.round.unreadable("s1".to_owned(), "p-a".parse().ok(), "at: 25:61".to_owned(), at(second));
+        kit.out();
+    }
+    assert_eq!(kit.receipts(), [("s1".to_owned(), CommandOutcome::Failed)]);
+    assert_eq!(kit.sent[0].patient, "p-a".parse().ok());
 }
 
 #[test]
