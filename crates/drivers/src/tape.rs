@@ -37,6 +37,8 @@ pub struct Tape {
     session: Box<dyn Session>,
     pub now: Timestamp,
     said: Vec<String>,
+    /// Where advertisements come from.
+    advertisement: Channel,
 }
 
 impl Tape {
@@ -57,7 +59,8 @@ impl Tape {
 
     /// The same, of a session that is open.
     pub fn of(session: Box<dyn Session>) -> Self {
-        Self { session, now: "2026-11-22T08:00:00Z".parse().unwrap(), said: Vec::new() }
+        let advertisement = Channel::Advertisement(Uuid::nil());
+        Self { session, now: "2026-11-22T08:00:00Z".parse().unwrap(), said: Vec::new(), advertisement }
     }
 
     /// Everything is read and subscribed to. The room is an hour ahead of UTC.
@@ -97,12 +100,11 @@ impl Tape {
 
     /// A device that only advertises: nobody connects to it.
     pub fn heard_from(driver: Driver) -> Self {
-        Self::before(driver, &Options::default())
+        Self { advertisement: driver.main_channel(), ..Self::before(driver, &Options::default()) }
     }
 
     pub fn advertised(&mut self, hex: &str) -> &mut Self {
-        let channel = Channel::Advertisement(uuid::Uuid::nil());
-        let said = self.session.received(self.now, channel, &bytes(hex));
+        let said = self.session.received(self.now, self.advertisement, &bytes(hex));
         self.heard(said)
     }
 

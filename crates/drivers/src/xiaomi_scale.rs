@@ -83,12 +83,19 @@ pub struct Weighing {
     pub impedance: Option<u16>,
 }
 
-/// Reads the service data of either scale, told apart by their lengths.
+/// Reads the data of this service: [`SCALE`] or [`BODY_SCALE`]. Half of the one looks like the other, so a length tells nothing.
 ///
 /// # Errors
-/// [`DecodeError::TooShort`] and [`DecodeError::TooLong`].
-pub fn parse(bytes: &[u8]) -> Result<Weighing, DecodeError> {
-    if bytes.len() <= SCALE_LEN { scale(bytes) } else { body_scale(bytes) }
+/// [`DecodeError::TooShort`], [`DecodeError::TooLong`], and [`DecodeError::Malformed`] for another service.
+pub fn parse(service: Uuid, bytes: &[u8]) -> Result<Weighing, DecodeError> {
+    match service {
+        SCALE => scale(bytes),
+        BODY_SCALE => body_scale(bytes),
+        other => {
+            let (field, found, wanted) = ("service", gatt::short(other), "0x181d or 0x181b");
+            Err(DecodeError::Malformed { what: WHAT, field, found, wanted })
+        }
+    }
 }
 
 fn scale(bytes: &[u8]) -> Result<Weighing, DecodeError> {
@@ -177,13 +184,13 @@ impl Weighing {
 
 /// A weight that doesn't count says so in its flags.
 fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
-    advertised(channel)?;
-    frames.iter().map(|frame| parse(frame).map(|weighing| weighing.measured())).collect()
+    let service = advertised(channel)?;
+    frames.iter().map(|frame| parse(service, frame).map(|weighing| weighing.measured())).collect()
 }
 
-fn advertised(channel: Channel) -> Result<(), DecodeError> {
+fn advertised(channel: Channel) -> Result<Uuid, DecodeError> {
     match channel {
-        Channel::Advertisement(_) => Ok(()),
+        Channel::Advertisement(service) => Ok(service),
         Channel::Line | Channel::Characteristic(_) => {
             Err(DecodeError::Malformed { what: WHAT, field: "channel", found: 0, wanted: "an advertisement" })
         }
@@ -236,7 +243,7 @@ impl Session for Advertised {
             return Vec::new();
         }
         self.last = bytes.get(..=BODY_SCALE_LEN).unwrap_or(bytes).to_vec();
-        match advertised(channel).and_then(|()| parse(bytes)) {
+        match advertised(channel).and_then(|service| parse(service, bytes)) {
             Ok(weighing) => self.heard(now, weighing),
             Err(error) => vec![Output::Refused { error, bytes: bytes.to_vec() }],
         }
@@ -269,7 +276,13 @@ mod tests {
         tape::check(DRIVER, &["02f843b20701010a1a3b"], "weight 87.000 kg clock_not_set unstable");
         tape::check(BODY_DRIVER, &["0224e607020e10293a00009a38"], "weight 72.450 kg 2022-02-14T16:41:58");
         tape::check(BODY_DRIVER, &["0260e607020e10293a00009a38"], "weight 72.450 kg 2022-02-14T16:41:58");
-        tape::check(BODY_DRIVER, &["02a6e407"], "xiaomi scale: 4 bytes, need at least 10");
+        tape::check(BODY_DRIVER, &["02a6e407"], "xiaomi scale: 4 bytes, need at least 13");
+        tape::check(BODY_DRIVER, &["02a6e40709060d2614e9"], "xiaomi scale: 10 bytes, need at least 13");
+        tape::check(
+            DRIVER,
+            &["02a6e40709060d2614e9015a37"],
+            "xiaomi scale: 13 bytes, at most 10 are meant by its flags",
+        );
         tape::check(BODY_DRIVER, &["02a6e40709060d2614e901"], "xiaomi scale: 11 bytes, need at least 13");
         tape::check(DRIVER, &["223e30e6070d0e10293a"], "weight 61.750 kg clock_implausible");
         tape::check(BODY_DRIVER, &["0224e607021e10293a00009a38"], "weight 72.450 kg clock_implausible");

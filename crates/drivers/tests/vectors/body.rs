@@ -55,9 +55,12 @@ pub fn health(bytes: &[u8]) -> Result<Facts, DecodeError> {
 }
 
 pub fn xiaomi(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
-    let name = if format == "xiaomi-181D" { "xiaomi-scale" } else { "xiaomi-body-scale" };
+    let (name, service) = match format {
+        "xiaomi-181D" => ("xiaomi-scale", xiaomi_scale::SCALE),
+        _ => ("xiaomi-body-scale", xiaomi_scale::BODY_SCALE),
+    };
     let measured = drivers::decode(drivers::find(name).unwrap(), None, &[bytes.to_vec()])?;
-    let read = xiaomi_scale::parse(bytes)?;
+    let read = xiaomi_scale::parse(service, bytes)?;
     assert_eq!(has(&measured[0].flags, "unstable"), !read.stable);
     assert_eq!(has(&measured[0].flags, "removed"), read.removed);
     // 1970 is what the source states, and must not be used
