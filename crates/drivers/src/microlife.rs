@@ -138,13 +138,20 @@ fn records(payload: &[u8]) -> impl Iterator<Item = (&[u8], Result<Vec<Measured>,
     memory.chunks_exact(RECORD_LEN).map(|bytes| (bytes, record(bytes)))
 }
 
+/// Does a frame begin so? A record of 77/58 does too but for its third byte, which is a pulse and not the upper half of a length.
+fn begins_frame(bytes: &[u8]) -> bool {
+    const LENGTH_HIGH_MAX: u8 = (FRAME_BYTES_MAX >> 8) as u8;
+    let starts = [COMMAND_START, ANSWER_START].iter().any(|start| bytes.starts_with(start));
+    starts && bytes.get(2).is_some_and(|high| *high < LENGTH_HIGH_MAX)
+}
+
 /// Frames, cut anywhere, or records by themselves.
 fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let uuid = gatt::characteristic(WHAT, channel)?;
     if ![ANSWER, COMMAND].contains(&uuid) {
         return Err(gatt::unknown(WHAT, uuid, "0xfff1 or 0xfff2"));
     }
-    if frames.iter().all(|frame| frame.len() == RECORD_LEN && payload(frame).is_err()) {
+    if frames.iter().all(|frame| frame.len() == RECORD_LEN && !begins_frame(frame)) {
         let all: Result<Vec<_>, _> = frames.iter().map(|frame| record(frame)).collect();
         return Ok(all?.concat());
     }
@@ -190,6 +197,13 @@ mod tests {
         tape::check(DRIVER, &["78500018060f0e1e0000"], without_pulse);
         tape::check(DRIVER, &["78503c18000f0e1e0000"], "date time: month is 0x00, want 1 or more");
         tape::check(DRIVER, &["78503c18060f181e0000"], "date time: hour is 0x18, want 0 to 23");
+        tape::check(DRIVER, &["4d3a000b05010203040506"], "microlife: 11 bytes, need at least 15");
+        tape::check(DRIVER, &["4d3a000b050102030405"], "microlife: 10 bytes, need at least 15");
+        tape::check(
+            DRIVER,
+            &["4d3a3c0b050102030405"],
+            "systolic 77 mm[Hg] 2011-05-01T02:03:00; diastolic 58 mm[Hg] 2011-05-01T02:03:00; pulse 60 /min 2011-05-01T02:03:00",
+        );
         let answer = session::tests::answer(&["78503c18060f0e1e0000", "00000000000000000000", "0000"]);
         let (first, rest) = answer.split_at(41);
         tape::check(DRIVER, &[&tape::hex(first), &tape::hex(rest)], SAYS);
