@@ -47,20 +47,21 @@ async fn devices_that_bluez_knows_too_little_of_are_read_and_one_that_can_t_be_h
 async fn slow_services_lost_characteristics_and_lost_links_are_lived_with() -> Result<()> {
     let login = KitLogin::simulated(1);
     let clinic = Clinic::start(std::slice::from_ref(&login)).await?;
-    let mut home = Home::without_kit(&login, "oximeter,scale,thermometer", 0).await?;
-    home.tell(&json!({"fault": "slow_services", "device": "scale", "seconds": 8})).await?;
+    let mut home = Home::without_kit(&login, "oximeter,scale,thermometer,cuff", 0).await?;
+    for (device, seconds) in [("scale", 8), ("cuff", 12)] {
+        home.tell(&json!({"fault": "slow_services", "device": device, "seconds": seconds})).await?;
+    }
     for characteristic in ["2a52", "2a19", "2a5f"] {
         let lost = json!({"fault": "lose_characteristic", "device": "oximeter", "characteristic": characteristic});
         home.tell(&lost).await?;
     }
     home.tell(&json!({"fault": "disconnect_mid_frame", "device": "thermometer"})).await?;
-    for device in ["oximeter", "scale", "thermometer"] {
+    for device in ["oximeter", "scale", "thermometer", "cuff"] {
         home.tell(&json!({"measure": device})).await?;
     }
     home.start_edge(clinic.mqtt_port)?;
-    let three = ["oximeter", "thermometer", "scale"];
-    readings_where(&clinic, &home, &login, |readings| from(readings, &three)).await?;
-
+    let four = ["oximeter", "thermometer", "scale", "cuff"];
+    readings_where(&clinic, &home, &login, |readings| from(readings, &four)).await?;
     home.tell(&json!({"fault": "clear", "device": "scale"})).await?;
     // out of reach and back, twice: what was measured meanwhile comes, and nothing comes again
     for weight in [78.2, 78.3] {

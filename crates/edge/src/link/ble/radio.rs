@@ -17,6 +17,8 @@ use tokio::{
 
 /// For one call to BlueZ.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// Beyond that, from a link that is up to known services; other devices can be heard meanwhile.
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(15);
 /// A hung adapter stays switched off for this long.
 const OFF_FOR: Duration = Duration::from_secs(2);
 
@@ -104,8 +106,17 @@ impl Radio {
         tracing::debug!(stopped = matches!(stopped, Ok(Ok(()))), "bluetooth: discovery stopped");
     }
 
-    /// Connects, with discovery stopped meanwhile.
+    /// Connects, with discovery stopped until the link is up, and waits until the device's services are known.
     pub async fn connect(&self, peripheral: &Peripheral) -> Result<(), Failure> {
+        match self.link_up(peripheral).await {
+            Err(failure) if failure.hung && is_connected(peripheral).await => {
+                within(RESOLVE_DEADLINE, "the device does not tell its services", peripheral.connect()).await
+            }
+            linked => linked,
+        }
+    }
+
+    async fn link_up(&self, peripheral: &Peripheral) -> Result<(), Failure> {
         let _busy = self.busy.lock().await;
         self.stop().await;
         let connected = call("can't connect", peripheral.connect()).await;
@@ -131,6 +142,10 @@ impl Radio {
         let started = call("can't listen for devices", self.adapter.start_scan(self.filter.clone())).await;
         started.map_err(|failure| Failure { hung: true, ..failure })
     }
+}
+
+async fn is_connected(peripheral: &Peripheral) -> bool {
+    matches!(timeout(CALL_DEADLINE, peripheral.is_connected()).await, Ok(Ok(true)))
 }
 
 /// Switches an adapter off and on again. Bonds are kept.
