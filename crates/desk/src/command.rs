@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use store::{Command, Kit, Progress, Store, StoreError};
+use store::{Command, CommandState, Kit, Progress, Store, StoreError};
 use uuid::Uuid;
 use vitals::{PatientId, Vital};
 use wire::Due;
@@ -15,6 +15,10 @@ pub const TEXT_CHARS_MAX: usize = 500;
 const ID_CHARS_MAX: usize = 64;
 /// The most entries of a schedule.
 const SCHEDULE_MAX: usize = 32;
+/// The longest that something may be worth doing.
+const LASTS_MAX: SignedDuration = SignedDuration::from_hours(24 * 366);
+/// The kind that tells that somebody has looked.
+const LOOKED: &str = "seen";
 /// A name that no command of ours has: so are ids made from what they stand for.
 const SEEN: Uuid = Uuid::from_u128(0x3b0e_91c2_5d47_5a68_9f13_0c44_be17_a2d5);
 
@@ -31,7 +35,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "message", lasts: SignedDuration::from_hours(24) },
     Kind { name: "schedule", lasts: SignedDuration::from_hours(24 * 30) },
     Kind { name: "diagnostics", lasts: SignedDuration::from_hours(1) },
-    Kind { name: "seen", lasts: SignedDuration::from_hours(24) },
+    Kind { name: LOOKED, lasts: SignedDuration::from_hours(24) },
 ];
 
 /// What somebody asks of a kit.
@@ -89,18 +93,41 @@ pub async fn ask(
     now: Timestamp,
 ) -> Result<Command, AskRefused> {
     let command = command(kit, ask, by, now).map_err(AskRefused::Unfit)?;
-    let limit = u32::try_from(COMMANDS_WAITING_MAX).unwrap_or(u32::MAX) * 2;
-    let known = store.commands_of(&kit.id, limit).await?;
-    if let Some(known) = known.iter().find(|known| known.command.id == command.id) {
-        return Ok(known.command.clone());
+    let known = lately(store, kit).await?;
+    if let Some(again) = asked_before(&known, &command) {
+        return again;
     }
-    let waiting = |one: &&store::CommandState| one.state == Progress::Waiting && one.command.expires_at > now;
+    // Looks count for themselves: a kit without a page never says anything of them, and what is asked for must not wait for that.
+    let waiting = |one: &&CommandState| {
+        let alike = (one.command.command == LOOKED) == (command.command == LOOKED);
+        alike && one.state == Progress::Waiting && one.command.expires_at > now
+    };
     let found = known.iter().filter(waiting).count();
     if found >= COMMANDS_WAITING_MAX {
         return Err(AskRefused::TooMany { found });
     }
-    store.put_command(&command).await?;
-    Ok(command)
+    if store.put_command(&command).await? {
+        return Ok(command);
+    }
+    // Asked twice at once; or the id is another kit's, or an old one.
+    asked_before(&lately(store, kit).await?, &command).unwrap_or_else(|| Err(used_before(&command)))
+}
+
+/// What a kit was asked lately, with room for all that may wait.
+async fn lately(store: &dyn Store, kit: &Kit) -> Result<Vec<CommandState>, StoreError> {
+    let limit = u32::try_from(COMMANDS_WAITING_MAX).unwrap_or(u32::MAX) * 4;
+    store.commands_of(&kit.id, limit).await
+}
+
+/// The same id is the same command: it is answered as the first time. Another command can't have it.
+fn asked_before(known: &[CommandState], command: &Command) -> Option<Result<Command, AskRefused>> {
+    let before = &known.iter().find(|known| known.command.id == command.id)?.command;
+    let said = |one: &Command| (one.command.clone(), one.patient.clone(), one.body.clone());
+    Some(if said(before) == said(command) { Ok(before.clone()) } else { Err(used_before(command)) })
+}
+
+fn used_before(command: &Command) -> AskRefused {
+    AskRefused::Unfit(format!("id {:?} was used before, for another command: want a new one", command.id))
 }
 
 fn command(kit: &Kit, ask: Ask, by: Option<&str>, now: Timestamp) -> Result<Command, String> {
@@ -116,6 +143,9 @@ fn command(kit: &Kit, ask: Ask, by: Option<&str>, now: Timestamp) -> Result<Comm
     let expires_at = ask.expires_at.unwrap_or(now + kind.lasts);
     if expires_at <= now {
         return Err(format!("expires_at is {expires_at}, and it is {now} already"));
+    }
+    if expires_at.duration_since(now) > LASTS_MAX {
+        return Err(format!("expires_at is {expires_at}, want at most {} days from now", LASTS_MAX.as_hours() / 24));
     }
     let id = ask.id.unwrap_or_else(|| Uuid::new_v4().to_string());
     if !(1..=ID_CHARS_MAX).contains(&id.chars().count()) {
@@ -195,7 +225,7 @@ pub(crate) async fn seen(
 ) {
     for kit in kits.iter().map(|state| &*state.kit).filter(|kit| kit.serves(patient) && !kit.revoked) {
         let id = Uuid::new_v5(&SEEN, format!("{} {what}", kit.id).as_bytes()).to_string();
-        let wanted = Ask { id: Some(id), command: "seen".to_owned(), patient: Some(patient.clone()), ..Ask::default() };
+        let wanted = Ask { id: Some(id), command: LOOKED.to_owned(), patient: Some(patient.clone()), ..Ask::default() };
         if let Err(error) = ask(store, kit, wanted, Some(by), now).await {
             tracing::warn!(kit = %kit.id, "the kit is not told that its patient was seen: {error}");
         }
@@ -242,6 +272,39 @@ mod tests {
             r#"{"command":"diagnostics","expires_at":"2026-11-22T07:00:00Z"}"#,
             "expires_at is 2026-11-22T07:00:00Z, and it is 2026-11-22T08:00:00Z already",
         );
+        refused(
+            &own,
+            r#"{"command":"diagnostics","expires_at":"9999-01-01T00:00:00Z"}"#,
+            "expires_at is 9999-01-01T00:00:00Z, want at most 366 days from now",
+        );
+    }
+
+    #[tokio::test]
+    async fn an_id_is_one_command_and_looks_keep_nothing_from_being_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store::Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+        let (one, two) = (kit(r#"{"id":"kit-1","patient":"p-1"}"#), kit(r#"{"id":"kit-2","patient":"p-1"}"#));
+        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        let text = |id: &str, text: &str| Ask {
+            id: Some(id.to_owned()),
+            command: "message".to_owned(),
+            text: Some(text.to_owned()),
+            ..Ask::default()
+        };
+        let first = ask(&store, &one, text("a", "Hej"), None, now).await.unwrap();
+        let later = now + SignedDuration::from_secs(9);
+        assert_eq!(ask(&store, &one, text("a", "Hej"), None, later).await.unwrap(), first, "asked twice, heard once");
+        for (kit, said) in [(&one, "Ring"), (&two, "Hej")] {
+            let refused = ask(&store, kit, text("a", said), None, now).await.unwrap_err().to_string();
+            assert_eq!(refused, "id \"a\" was used before, for another command: want a new one");
+        }
+        for look in 0..COMMANDS_WAITING_MAX {
+            let seen = Ask { id: Some(format!("s{look}")), command: LOOKED.to_owned(), ..Ask::default() };
+            ask(&store, &one, seen, None, now).await.unwrap();
+        }
+        let seen = Ask { command: LOOKED.to_owned(), ..Ask::default() };
+        assert!(matches!(ask(&store, &one, seen, None, now).await, Err(AskRefused::TooMany { .. })));
+        ask(&store, &one, text("b", "Hej igen"), None, now).await.expect("it need not wait for anybody's look");
     }
 
     #[test]

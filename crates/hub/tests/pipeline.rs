@@ -78,7 +78,7 @@ impl Store for Border {
     async fn put_enrolment(&self, enrolment: &Enrolment) -> Result<(), StoreError> { self.inner.put_enrolment(enrolment).await }
     async fn enrol(&self, code: &str, secret: &str, now: Timestamp) -> Result<Enrolled, StoreError> { self.inner.enrol(code, secret, now).await }
     async fn enrolments(&self) -> Result<Vec<Enrolment>, StoreError> { self.inner.enrolments().await }
-    async fn put_command(&self, command: &Command) -> Result<(), StoreError> { self.inner.put_command(command).await }
+    async fn put_command(&self, command: &Command) -> Result<bool, StoreError> { self.inner.put_command(command).await }
     async fn open_commands(&self, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError> { self.inner.open_commands(now, limit).await }
     async fn commands_of(&self, kit: &KitId, limit: u32) -> Result<Vec<CommandState>, StoreError> { self.inner.commands_of(kit, limit).await }
     async fn put_account(&self, account: &Account) -> Result<(), StoreError> { self.inner.put_account(account).await }

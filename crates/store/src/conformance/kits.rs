@@ -97,21 +97,30 @@ fn brings(kit: &str, seq: u64, receipts: Vec<Receipt>) -> Entry {
 
 pub(super) async fn a_command_waits_for_its_receipt(open: Open<'_>) -> Result<(), Failure> {
     let store = open().await?;
-    for (id, second) in [("c-2", 2), ("c-1", 1), ("c-1", 50)] {
-        store.put_command(&command(id, second)).await?;
+    for (id, second, kept) in [("c-2", 2, true), ("c-1", 1, true), ("c-1", 50, false)] {
+        same(id, store.put_command(&command(id, second)).await?, kept)?;
     }
+    let of_another = Command { kit: of("kit-2"), ..command("c-1", 1) };
+    ensure(!store.put_command(&of_another).await?, "another kit's id was said to be kept")?;
+    let seen = Command { command: "seen".to_owned(), ..command("c-0", 0) };
+    ensure(store.put_command(&seen).await?, "a look was not kept")?;
+    let waiting = store.open_commands(at(3), 10).await?;
+    same("what is asked for comes before a look", waiting[2].id.as_str(), "c-0")?;
+    let looked = vec![receipt("c-0", Progress::Taken, 3)];
+    store.commit(&batch(3, vec![brings("kit-1", 9, looked)])).await?;
     drop(store);
     let store = open().await?;
     same("open", store.open_commands(at(3), 10).await?, vec![command("c-1", 1), command("c-2", 2)])?;
     same("bounded", store.open_commands(at(3), 1).await?, vec![command("c-1", 1)])?;
     let said = vec![receipt("c-1", Progress::Taken, 5), receipt("nobody-knows", Progress::Done, 5)];
-    store.commit(&batch(6, vec![brings("kit-1", 1, said)])).await?;
+    store.commit(&batch(6, vec![brings("kit-1", 10, said)])).await?;
     same("open after a receipt", store.open_commands(at(6), 10).await?, vec![command("c-2", 2)])?;
     let said = vec![receipt("c-1", Progress::Read, 8), receipt("c-1", Progress::Taken, 5)];
-    store.commit(&batch(9, vec![brings("kit-1", 2, said)])).await?;
+    store.commit(&batch(9, vec![brings("kit-1", 11, said)])).await?;
     let states = store.commands_of(&of("kit-1"), 10).await?;
     let found: Vec<_> = states.iter().map(|one| (one.command.id.as_str(), one.state, one.receipts.len())).collect();
-    same("newest first", found, vec![("c-2", Progress::Waiting, 0), ("c-1", Progress::Read, 2)])?;
+    let wanted = vec![("c-2", Progress::Waiting, 0), ("c-1", Progress::Read, 2), ("c-0", Progress::Taken, 1)];
+    same("newest first", found, wanted)?;
     same("as it was asked", states[1].command.clone(), command("c-1", 1))?;
     same("changed", states[1].changed_at, at(8))
 }

@@ -22,12 +22,12 @@ WHERE id = ?1 AND kit = ?2 AND instr(?6, ' ' || state || ' ') < instr(?6, ' ' ||
 /// The states in their order, each between two spaces.
 const IN_ORDER: &str = " waiting taken expired failed done read ";
 
-/// Keeps a command, once.
-pub(super) async fn put(store: &Sqlite, command: &Command) -> Result<(), StoreError> {
+/// Keeps a command, once; says whether it did.
+pub(super) async fn put(store: &Sqlite, command: &Command) -> Result<bool, StoreError> {
     let sql = "INSERT INTO command (id, kit, patient, command, by, issued_at, expires_at, body, state, changed_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting', ?6) ON CONFLICT DO NOTHING";
     let mut write = store.writer.begin().await?;
-    sqlx::query(sql)
+    let put = sqlx::query(sql)
         .bind(command.id.as_str())
         .bind(command.kit.as_str())
         .bind(command.patient.as_ref().map(vitals::PatientId::as_str))
@@ -39,7 +39,8 @@ pub(super) async fn put(store: &Sqlite, command: &Command) -> Result<(), StoreEr
         .execute(write.conn())
         .await
         .map_err(|error| store.trouble(error))?;
-    write.commit().await
+    write.commit().await?;
+    Ok(put.rows_affected() == 1)
 }
 
 /// What no kit has said anything of. Writes only when something has expired.
@@ -53,7 +54,7 @@ pub(super) async fn open(store: &Sqlite, now: Timestamp, limit: u32) -> Result<V
         write.commit().await?;
     }
     let sql = "SELECT id, kit, patient, command, by, issued_at, expires_at, body FROM command
-               WHERE state = 'waiting' AND expires_at > ?1 ORDER BY issued_at, id LIMIT ?2";
+               WHERE state = 'waiting' AND expires_at > ?1 ORDER BY command = 'seen', issued_at, id LIMIT ?2";
     let rows = sqlx::query(sql).bind(nanos(now)).bind(limit).fetch_all(&store.readers).await;
     rows.map_err(|error| store.trouble(error))?.iter().map(command).collect()
 }

@@ -216,7 +216,7 @@ impl Store for Sqlite {
         enrolment::all(self).await
     }
 
-    async fn put_command(&self, command: &Command) -> Result<(), StoreError> {
+    async fn put_command(&self, command: &Command) -> Result<bool, StoreError> {
         command::put(self, command).await
     }
 
