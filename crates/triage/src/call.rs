@@ -36,7 +36,7 @@ pub(crate) struct Called {
 
 /// Who asks to be called in this sitting, and was not heard before.
 pub(crate) fn heard(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>, now: Timestamp) -> Option<Called> {
-    let mut asked = sitting.answers.iter().filter(|answer| asks(answer)).peekable();
+    let mut asked = sitting.answers.iter().filter(|answer| asks_to_be_called(answer)).peekable();
     asked.peek()?;
     let fresh = || Memory { newest: Timestamp::MIN, stands: None, remembered: VecDeque::new() };
     let memory = chart.rules.entry(Arc::clone(&RULE)).or_insert_with(fresh);
@@ -52,7 +52,9 @@ pub(crate) fn heard(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>, now: 
     (!fed.is_empty()).then(|| Called { family: Arc::clone(&FAMILY), fed })
 }
 
-fn asks(answer: &Answer) -> bool {
+/// Does this answer ask for a call?
+#[must_use]
+pub fn asks_to_be_called(answer: &Answer) -> bool {
     answer.questionnaire == CALL_QUESTIONNAIRE && answer.question == CALL_QUESTION && answer.answer == CALL_NOW
 }
 

@@ -34,7 +34,7 @@ pub use act::act;
 pub use alert::{Action, ActionError, Alert, AlertChange, AlertEvent, AlertId, CloseReason, EventKind, State};
 pub use assess::{Event, Sitting, TOGETHER, assess};
 pub use bands::{BandView, Rung};
-pub use call::{CALL_FAMILY, CALL_NOW, CALL_QUESTION, CALL_QUESTIONNAIRE, CALL_RULE};
+pub use call::{CALL_FAMILY, CALL_NOW, CALL_QUESTION, CALL_QUESTIONNAIRE, CALL_RULE, asks_to_be_called};
 pub use chart::{Chart, suspect_step};
 pub use finding::{Finding, Input, Limit, LimitKind, Mark, Reason};
 pub use outcome::{AssessmentChange, Outcome};

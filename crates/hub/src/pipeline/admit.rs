@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use store::{Entry, KitSeq, Progress, Quarantined, Receipt};
+use triage::asks_to_be_called;
 use vitals::{
     Answer, CLOCK_AHEAD_MAX, Decimal, Flag, KitId, PatientId, Plausibility, Reading, Vital, check_time, check_value,
 };
@@ -196,16 +197,29 @@ fn refuse_pairs(readings: &mut Vec<(usize, Reading)>, pairs: &[(usize, usize)], 
 
 fn check_answers(answers: &mut Vec<Answer>, since: Timestamp, now: Timestamp, refused: &mut Vec<RefusedPart>) {
     let mut index = 0;
-    answers.retain(|answer| {
-        let at = format_args!("answers[{index}]").to_string();
+    answers.retain_mut(|answer| {
+        let at = index;
         index += 1;
         if let Some(reason) = wrong_time(answer.answered_at, since, now) {
-            refused.push(RefusedPart { at, reason });
+            if asks_to_be_called(answer) && is_wrong_clock(answer.answered_at, now) {
+                answer.answered_at = now;
+                return true;
+            }
+            refused.push(RefusedPart { at: format!("answers[{at}]"), reason });
             return false;
         }
         true
     });
 }
+
+/// The time of a clock that was never set, or runs ahead. Who asks to be called is called all the same, as asked now; whereas a call that was
+/// asked for before the kit was handed out is another person's.
+fn is_wrong_clock(at: Timestamp, now: Timestamp) -> bool {
+    at > now || at < CLOCK_SET_EARLIEST
+}
+
+/// No kit was ever in use before this.
+const CLOCK_SET_EARLIEST: Timestamp = Timestamp::constant(1_735_689_600, 0); // 2025-01-01
 
 fn check_receipts(receipts: Vec<wire::Receipt>, refused: &mut Vec<RefusedPart>) -> Vec<Receipt> {
     let mut good = Vec::with_capacity(receipts.len());

@@ -199,5 +199,25 @@ fn receipts_are_checked_one_by_one_and_alone_make_a_message() {
 #[test]
 fn a_message_without_what_is_new_has_the_hash_that_is_stored_of_it() {
     let hash = |payload: &str| hex(&arrives("kit-1", payload).hash);
-    assert_eq!(hash(&of(&[now("spo2", "93", "%")])), "120c380d3439c6e71e0c63deabef10fd07c8dee31dd8d77939d72d7ccbda344f");
+    assert_eq!(
+        hash(&of(&[now("spo2", "93", "%")])),
+        "120c380d3439c6e71e0c63deabef10fd07c8dee31dd8d77939d72d7ccbda344f"
+    );
+}
+
+#[test]
+fn a_call_is_heard_whatever_the_kits_clock_says_but_not_one_of_the_person_before() {
+    let called = |question: &str, at: &str| {
+        let payload = format!(
+            r#"{{"seq":42,"sent_at":"{at}","session":"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f","answers":[
+               {{"questionnaire":"kit","version":1,"question":"{question}","answer":"now","answered_at":"{at}"}}]}}"#
+        );
+        arrives("kit-1", &payload).entry.map(|entry| entry.answers[0].answered_at.to_string())
+    };
+    assert_eq!(called("call_me", "2026-11-22T08:00:05Z").as_deref(), Some("2026-11-22T08:00:05Z"));
+    for wrong in ["1970-01-01T00:01:00Z", "2000-01-01T00:00:00Z", "2031-01-01T00:00:00Z"] {
+        assert_eq!(called("call_me", wrong).as_deref(), Some(NOW), "{wrong}");
+        assert_eq!(called("another", wrong), None, "{wrong}");
+    }
+    assert_eq!(called("call_me", "2026-10-01T08:00:00Z"), None, "asked for before the kit was handed out");
 }
