@@ -38,6 +38,7 @@ pub(super) struct Peer(pub SocketAddr);
 pub(super) struct Door {
     listener: TlsListener,
     room: Arc<Semaphore>,
+    visit_max: Duration,
 }
 
 /// A connection with an end.
@@ -49,7 +50,7 @@ pub(super) struct Visit {
 
 impl Door {
     pub fn new(listener: TlsListener) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+        Self { listener, room: Arc::new(Semaphore::new(CONNECTIONS_MAX)), visit_max: CONNECTION_MAX }
     }
 }
 
@@ -60,7 +61,7 @@ impl Listener for Door {
     async fn accept(&mut self) -> (Visit, SocketAddr) {
         let room = Arc::clone(&self.room).acquire_owned().await.expect("nobody closes the semaphore");
         let (stream, peer) = self.listener.next().await;
-        (Visit { stream, end: Box::pin(sleep(CONNECTION_MAX)), _room: room }, peer)
+        (Visit { stream, end: Box::pin(sleep(self.visit_max)), _room: room }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -105,5 +106,51 @@ impl AsyncWrite for Visit {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.is_over(cx)?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, time::timeout};
+    use tokio_rustls::{
+        TlsConnector,
+        rustls::{
+            ClientConfig, RootCertStore,
+            crypto::ring,
+            pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+        },
+    };
+
+    use super::*;
+    use crate::{authority::Authority, clock, tls};
+
+    fn client(authority: &Authority) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        TlsConnector::from(Arc::new(config.with_no_client_auth()))
+    }
+
+    #[tokio::test]
+    async fn whoever_connects_and_asks_nothing_is_shown_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::init(folder.path(), "Test", clock::now()).unwrap();
+        authority.issue_server(&["localhost".to_owned()], clock::now()).unwrap();
+        let acceptor = tls::acceptor(&authority.server_certificate(), &authority.server_key()).unwrap();
+        let listener = TlsListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), acceptor).await.unwrap();
+        let mut door = Door { visit_max: Duration::from_millis(200), ..Door::new(listener) };
+        let addr = door.local_addr().unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connect = async {
+            let stream = TcpStream::connect(addr).await.unwrap();
+            client(&authority).connect(name, stream).await.unwrap()
+        };
+        let (_silent, (mut visit, _)) = tokio::join!(connect, door.accept());
+        assert_eq!(door.room.available_permits(), CONNECTIONS_MAX - 1);
+        let read = timeout(Duration::from_secs(9), visit.read_u8()).await.expect("it has an end");
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(visit);
+        assert_eq!(door.room.available_permits(), CONNECTIONS_MAX);
     }
 }
