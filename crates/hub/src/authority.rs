@@ -17,7 +17,7 @@ use rcgen::{
     KeyUsagePurpose, SerialNumber, date_time_ymd,
 };
 use sha2::{Digest, Sha256};
-use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use wire::Code;
 
 /// The authority lasts this long, in years: the kits of a clinic are tied to it.
@@ -44,6 +44,20 @@ pub enum AuthorityError {
     /// There is one already: kits trust it, and would have to enrol anew.
     #[error("{} is there already: kits trust it, so it is never replaced", .0.display())]
     Exists(PathBuf),
+    /// Half of it is lost: a new one would be another authority.
+    #[error(
+        "{} is there and {lost} beside it is not: bring that back from the backup (or, if no kit has enrolled yet, remove what is there)",
+        .there.display()
+    )]
+    HalfLost {
+        /// What is there.
+        there: PathBuf,
+        /// What is not.
+        lost: &'static str,
+    },
+    /// What the server is to be called can't be called.
+    #[error("name {0:?}: want a host name or an address, such as vagt.clinic.example or 192.0.2.7")]
+    Name(String),
     /// A file can't be read or written.
     #[error("{}: {source}", .path.display())]
     File {
@@ -77,8 +91,12 @@ impl Authority {
     pub fn init(data: &Path, clinic: &str, now: Timestamp) -> Result<Self, AuthorityError> {
         let folder = Self::folder(data);
         let path = folder.join("authority.crt");
-        if path.exists() {
-            return Err(AuthorityError::Exists(path));
+        let key_path = folder.join("authority.key");
+        match (path.exists(), key_path.exists()) {
+            (true, true) => return Err(AuthorityError::Exists(path)),
+            (true, false) => return Err(AuthorityError::HalfLost { there: path, lost: "authority.key" }),
+            (false, true) => return Err(AuthorityError::HalfLost { there: key_path, lost: "authority.crt" }),
+            (false, false) => {}
         }
         let failed = |error: rcgen::Error| AuthorityError::Certificate { path: path.clone(), what: error.to_string() };
         fs::DirBuilder::new()
@@ -92,7 +110,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         named(&mut params, &format!("{clinic}: authority of kits"), now, AUTHORITY_YEARS);
         let certificate = params.self_signed(&key).map_err(failed)?;
-        write_private(&folder.join("authority.key"), key.serialize_pem().as_bytes())?;
+        write_private(&key_path, key.serialize_pem().as_bytes())?;
         write_private(&path, certificate.pem().as_bytes())?;
         Self::open(data)
     }
@@ -113,11 +131,21 @@ impl Authority {
         Ok(Self { folder, certificate, pem })
     }
 
+    /// Can a certificate be issued for these names and addresses?
+    ///
+    /// # Errors
+    /// [`AuthorityError::Name`], the first that is none.
+    pub fn check_names(names: &[String]) -> Result<(), AuthorityError> {
+        let wrong = names.iter().find(|name| ServerName::try_from(name.as_str()).is_err());
+        wrong.map_or(Ok(()), |name| Err(AuthorityError::Name(name.clone())))
+    }
+
     /// Issues the server's certificate for these names and addresses, with a key of its own.
     ///
     /// # Errors
     /// A name is none, or the files can't be read or written.
     pub fn issue_server(&self, names: &[String], now: Timestamp) -> Result<(), AuthorityError> {
+        Self::check_names(names)?;
         let (key_path, path) = (self.folder.join("authority.key"), self.server_certificate());
         let failed = |error: rcgen::Error| AuthorityError::Certificate { path: path.clone(), what: error.to_string() };
         let key =
@@ -206,6 +234,23 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn half_of_it_is_not_made_whole_by_another() {
+        let data = tempfile::tempdir().unwrap();
+        let now = "2026-02-28T08:00:00Z".parse().unwrap();
+        let authority = Authority::init(data.path(), "Test", now).unwrap();
+        let crt = Authority::folder(data.path()).join("authority.crt");
+        fs::remove_file(&crt).unwrap();
+        let refused = Authority::init(data.path(), "Test", now).unwrap_err().to_string();
+        assert!(refused.contains("authority.crt beside it is not: bring that back"), "{refused}");
+        fs::write(&crt, authority.pem()).unwrap();
+        Authority::open(data.path()).unwrap().issue_server(&["localhost".into()], now).unwrap();
+        for wrong in ["https://vagt.example:8443", "vagt.example:8443", "not a name", ""] {
+            let refused = authority.issue_server(&[wrong.into()], now).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("name {wrong:?}: want a host name")), "{refused}");
+        }
+    }
 
     #[test]
     fn is_made_once_and_its_files_are_its_own() {

@@ -192,3 +192,32 @@ fn the_doctor_tells_a_taken_port_a_wrong_store_and_a_wrong_roster() {
         assert!(checks[name].1.contains(wanted), "{name}: {checks:?}");
     }
 }
+
+/// What the administrator's guide says, from a folder above: what `vagt ca init` prints can be put into the file as it is.
+#[test]
+fn what_the_authority_prints_is_what_the_file_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    let config = folder.path().join("config/hub.toml");
+    let listen = "[mqtt]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n";
+    std::fs::write(&config, format!("{listen}[enrolment]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
+    let (code, checks) = doctor(config.to_str().unwrap());
+    assert_eq!((code, checks["enrolment"].0.as_str()), (Some(1), "fail"), "{checks:?}");
+    let vagt = |args: &[&str]| {
+        let args = args.iter().copied().chain(["--config", "config/hub.toml"]);
+        Command::new(env!("CARGO_BIN_EXE_vagt")).args(args).current_dir(folder.path()).output().unwrap()
+    };
+    let refused = vagt(&["ca", "init", "--name", "https://vagt.example:8443"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let made = vagt(&["ca", "init", "--name", "vagt.example"]);
+    assert!(made.status.success(), "a wrong name has left half an authority: {made:?}");
+    let said = String::from_utf8(made.stdout).unwrap();
+    let lines: Vec<_> =
+        said.lines().skip_while(|line| *line != "[mqtt.tls]").take_while(|l| !l.starts_with("---")).collect();
+    std::fs::write(&config, format!("{listen}{}\n", lines.join("\n"))).unwrap();
+    let (code, checks) = doctor(config.to_str().unwrap());
+    assert_eq!(code, Some(0), "{lines:?} {checks:?}");
+    for check in ["mqtt tls", "enrolment"] {
+        assert_eq!(checks[check].0, "ok", "{checks:?}");
+    }
+}

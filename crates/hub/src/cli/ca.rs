@@ -54,6 +54,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
     match &args.command {
         Command::Init(names) => {
             let config = load(&names.config)?;
+            Authority::check_names(&names.names).map_err(failed)?;
             std::fs::create_dir_all(&config.data)
                 .map_err(|e| Ended::Failed(format!("data folder {}: {e}", config.data.display())))?;
             let authority = Authority::init(&config.data, &config.clinic, clock::now()).map_err(failed)?;
@@ -74,7 +75,7 @@ fn issue(authority: &Authority, names: &Names) -> Result<(), Ended> {
 }
 
 fn show(authority: &Authority, json: bool) -> Result<(), Ended> {
-    let (certificate, key) = (authority.server_certificate(), authority.server_key());
+    let (certificate, key) = (whole(authority.server_certificate()), whole(authority.server_key()));
     let fingerprint = hex(&authority.fingerprint());
     let mut out = out();
     if json {
@@ -82,13 +83,19 @@ fn show(authority: &Authority, json: bool) -> Result<(), Ended> {
     } else {
         writeln!(
             out,
-            "The authority's certificate has the SHA-256 {fingerprint}.\nFor hub.toml:\n[mqtt.tls]\ncert = {:?}\nkey = {:?}\n{}",
+            "The authority's certificate has the SHA-256 {fingerprint}.\nFor hub.toml, with the \
+             port that kits can reach:\n[mqtt.tls]\ncert = {:?}\nkey = {:?}\n[enrolment]\nlisten = \"0.0.0.0:8443\"\n{}",
             certificate.display().to_string(),
             key.display().to_string(),
             authority.pem().trim_end()
         )?;
     }
     Ok(out.flush()?)
+}
+
+/// From the root: `hub.toml` counts paths from its own folder, not from where this was called.
+fn whole(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn failed(error: crate::authority::AuthorityError) -> Ended {

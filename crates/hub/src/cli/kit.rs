@@ -202,6 +202,12 @@ fn not_in_file(config: &Config, id: &KitId) -> Result<(), Ended> {
     let Some(file) = &config.roster else { return Ok(()) };
     let text = fs::read_to_string(file).unwrap_or_default();
     let roster: Roster = toml::from_str(&text).unwrap_or_default();
+    if roster.kits.iter().any(|kit| kit.id == *id && kit.revoked) {
+        return Err(Ended::Failed(format!(
+            "{}: kit {id} has `revoked = true` there, which would shut it out again at the next start: take that line out first",
+            file.display()
+        )));
+    }
     if roster.kits.iter().any(|kit| kit.id == *id && !kit.secret_sha256.is_empty()) {
         return Err(Ended::Failed(format!(
             "{}: kit {id} has a secret_sha256 there, which would take the place of what it enrols with: take that line out first",

@@ -134,6 +134,10 @@ const CERTIFICATE_DAYS_MIN: i64 = 60;
 
 /// Kits can enrol where there is an authority, and come in as long as its certificate for the server lasts.
 fn enrolment(config: &Config) -> Option<Check> {
+    if config.enrolment.is_some() && config.mqtt.tls.is_none() {
+        let found = "[enrolment] is there and [mqtt.tls] is not: the service does not start so";
+        return Some(Check::fail("enrolment", found, "put the lines of `vagt ca show` into the file"));
+    }
     let authority = match Authority::open(&config.data) {
         Ok(authority) => authority,
         Err(error) if config.enrolment.is_some() => {
