@@ -161,7 +161,10 @@ mod tests {
         let quirk = |name: &str| decode_quirk(quirks::find(name).unwrap(), None, std::slice::from_ref(&frame));
         let values = |said: Vec<Measured>| said.iter().map(|one| one.value.to_string()).collect::<Vec<_>>();
         assert_eq!(quirk("beurer-bm85").map(values), Ok(vec!["113".into(), "73".into(), "65".into()]));
-        assert!(quirk("and-nan-records").is_err() && decode(&blood_pressure::DRIVER, None, &[frame.clone()]).is_err());
+        assert!(
+            quirk("and-nan-records").is_err()
+                && decode(&blood_pressure::DRIVER, None, std::slice::from_ref(&frame)).is_err()
+        );
         let spot = tape::bytes("0161006000e107010101220d");
         let started = decode_quirk(quirks::find("clock-starts-2017").unwrap(), None, &[spot]).unwrap();
         assert!(started.iter().all(|one| one.device_time.is_none() && one.flags == [vitals::Flag::CLOCK_NOT_SET]));
