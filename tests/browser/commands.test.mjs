@@ -43,7 +43,7 @@ test('a message is sent with the keyboard alone, and is shown as read when the p
   await receives('read');
   await until('the receipt is on the page', async () => {
     await page.reload();
-    return /read \d\d:\d\d/.test(await lines().first().innerText());
+    return /read today \d\d:\d\d/.test(await lines().first().innerText());
   });
 });
 

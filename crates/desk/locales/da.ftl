@@ -347,8 +347,8 @@ kit-problems = Problemer
 kit-online = Forbundet
 kit-offline = Ikke forbundet
 kit-revoked = Spærret
-kit-heard = hørt { $when }
-kit-never = aldrig hørt
+kit-heard = hørt fra { $when }
+kit-never = aldrig hørt fra
 kit-spooled = { $n ->
     [one] 1 besked venter i kittet
    *[other] { $n } beskeder venter i kittet
@@ -358,10 +358,10 @@ kit-dropped = { $n ->
    *[other] { $n } beskeder opgivet
 }
 kit-version = version
-device-present = nået
-device-absent = ikke nået
-device-unknown = ikke omtalt
-device-heard = hørt { $when }
+device-present = kontakt
+device-absent = ingen kontakt
+device-unknown = kittet har ikke nævnt det
+device-heard = hørt fra { $when }
 kit-shared = deles af
 kit-not-enrolled = Ikke tilmeldt endnu
 device-battery = batteri { $n } %
@@ -373,9 +373,9 @@ device-behind = uret er { $by } bagud
 ## At bede kittet om noget
 call-me = Beder om at blive ringet op
 ask-vital = Mål igen
-ask-why = Hvorfor (det ser borgeren)
+ask-why = Hvorfor (vises for borgeren)
 ask-remeasure = Bed om en ny måling
-ask-text = Besked (den ser borgeren)
+ask-text = Besked (vises for borgeren)
 ask-message = Send en besked
 ask-seen = Fortæl kittet, at jeg har set på det
 command-asked = { $what } · { $when } · { $by }
@@ -384,11 +384,11 @@ command-message = Besked
 command-schedule = Måleplan
 command-diagnostics = Fejlsøgning
 command-waiting = venter på kittet
-command-taken = kittet har den { $time }
-command-done = gjort { $time }
-command-read = læst { $time }
-command-expired = udløbet { $time }
-command-failed = lykkedes ikke { $time }
+command-taken = modtaget af kittet { $when }
+command-done = udført { $when }
+command-read = læst { $when }
+command-expired = udløbet { $when }
+command-failed = mislykket { $when }
 
 ## Karantæne
 quarantine-title = Karantæne

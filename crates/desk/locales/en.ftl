@@ -378,11 +378,11 @@ command-message = Message
 command-schedule = Schedule
 command-diagnostics = Diagnostics
 command-waiting = waits for the kit
-command-taken = the kit has it { $time }
-command-done = done { $time }
-command-read = read { $time }
-command-expired = expired { $time }
-command-failed = failed { $time }
+command-taken = the kit has had it since { $when }
+command-done = done { $when }
+command-read = read { $when }
+command-expired = expired { $when }
+command-failed = failed { $when }
 
 ## Quarantine
 quarantine-title = Quarantine

@@ -57,8 +57,9 @@ fn line(say: &Say<'_>, one: &CommandState) -> CommandLine {
     let kind = if say.words.knows(&key) { say.words.say(&key) } else { one.command.command.clone() };
     let vital = one.command.body.get("vital").and_then(|name| name.as_str()?.parse::<Vital>().ok());
     let kind = vital.map_or(kind.clone(), |vital| format!("{kind}: {}", say.vital(vital)));
-    let state =
-        if one.state == Progress::Waiting && one.command.expires_at <= say.now { Progress::Expired } else { one.state };
+    let has_ended = one.state == Progress::Waiting && one.command.expires_at <= say.now;
+    let (state, since) =
+        if has_ended { (Progress::Expired, one.command.expires_at) } else { (one.state, one.changed_at) };
     let args = [
         ("what", kind.into()),
         ("when", say.when(one.command.issued_at).into()),
@@ -67,7 +68,7 @@ fn line(say: &Say<'_>, one: &CommandState) -> CommandLine {
     CommandLine {
         what: say.words.with("command-asked", &args).trim_end_matches(" · ").to_owned(),
         text: one.command.body.get("text").and_then(|text| text.as_str()).unwrap_or_default().to_owned(),
-        state: say.words.with(&format!("command-{}", state.name()), &[("time", say.clock(one.changed_at).into())]),
+        state: say.words.with(&format!("command-{}", state.name()), &[("when", say.when(since).into())]),
         kind: state.name(),
         detail: one.detail.iter().flat_map(|detail| detail.chars().take(300)).collect(),
     }
@@ -106,5 +107,38 @@ pub async fn post(
         Err(AskRefused::Store(error)) => Err(PageError::store(&session)(error)),
         Err(AskRefused::Unfit(_)) => Err(PageError::unfit(&session, "error-command")),
         Err(AskRefused::TooMany { .. }) => Err(PageError::unfit(&session, "error-commands")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+    use store::Command;
+
+    use super::*;
+    use crate::words::Language;
+
+    #[test]
+    fn what_became_of_a_command_has_its_day() {
+        let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
+        let say = Say { words: Language::En.words(), zone: &TimeZone::UTC, now };
+        let before = |hours| now - SignedDuration::from_hours(hours);
+        let became = |state, changed: i64, expires: i64| {
+            let command = Command {
+                id: "c-1".to_owned(),
+                kit: "kit-1".parse().unwrap(),
+                patient: None,
+                command: "schedule".to_owned(),
+                by: None,
+                issued_at: before(30),
+                expires_at: before(expires),
+                body: serde_json::Value::Null,
+            };
+            let receipts = Vec::new();
+            line(&say, &CommandState { command, state, changed_at: before(changed), detail: None, receipts }).state
+        };
+        assert_eq!(became(Progress::Done, 24, -1), "done yesterday 09:00");
+        assert_eq!(became(Progress::Read, 1, -1), "read today 08:00");
+        assert_eq!(became(Progress::Waiting, 30, 2), "expired today 07:00", "not when it was asked");
     }
 }
