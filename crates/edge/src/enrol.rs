@@ -49,6 +49,7 @@ pub async fn run(code: &str, clinic: &str, folder: &Path, json: bool) -> anyhow:
     let code: Code = code.parse()?;
     let clinic = Clinic::parse(clinic)?;
     let folder = Folder::open(folder)?;
+    folder.check_config()?;
     let (answer, authority) = exchange(&code, &clinic, &folder).await?;
     let given = Given {
         kit: answer.kit,

@@ -47,7 +47,7 @@ pub(super) struct Clinic {
 pub(super) enum Refused {
     #[error("the clinic's address is {0:?}, want https://host or https://host:port")]
     Address(String),
-    #[error("{host}:{port}: {why}")]
+    #[error("{host}:{port}: {why}; check the address, then try the same line again")]
     Unreachable { host: String, port: u16, why: String },
     #[error("{host}:{port} is not the clinic that gave out this code: its certificate is signed by another authority")]
     Stranger { host: String, port: u16 },
@@ -135,7 +135,7 @@ impl Clinic {
             Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => return Err(broken(error)),
             _ => {}
         }
-        read(&bytes).ok_or_else(|| self.unreachable("its answer is not whole, or not HTTP"))
+        read(&bytes).ok_or_else(|| self.unreachable("its answer is cut off, or it is not where kits enrol"))
     }
 
     fn no_handshake(&self, error: &std::io::Error) -> Refused {
@@ -144,6 +144,7 @@ impl Clinic {
             Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
                 Refused::Stranger { host: self.host.clone(), port: self.port }
             }
+            Some(TlsError::InvalidMessage(_)) => self.unreachable("what answers there does not speak TLS"),
             _ => self.unreachable(&error.to_string()),
         }
     }

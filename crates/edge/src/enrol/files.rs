@@ -86,6 +86,17 @@ impl Folder {
         )
     }
 
+    /// Can the configuration that is there be completed? Asked before the code is used.
+    pub fn check_config(&self) -> anyhow::Result<()> {
+        let nobody = Given { kit: "kit".parse()?, host: String::new(), port: 0, zone: String::new() };
+        let path = self.path.join(CONFIG);
+        match fs::read_to_string(&path) {
+            Ok(text) => complete(&text, &nobody).map(drop).with_context(|| path.display().to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+
     /// Completes `edge.toml`, or writes the first. Comments, devices and whatever else stands in it stay.
     pub fn write_config(&self, given: &Given) -> anyhow::Result<PathBuf> {
         let path = self.path.join(CONFIG);
@@ -136,7 +147,10 @@ const FRESH: &str = "\
 
 /// What the clinic gave, put into a configuration.
 pub(super) fn complete(text: &str, given: &Given) -> anyhow::Result<String> {
-    let mut config: DocumentMut = text.parse()?;
+    let mut config: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
+        let line = text[..error.span().map_or(0, |span| span.start.min(text.len()))].lines().count().max(1);
+        anyhow::anyhow!("line {line}: {}", error.message())
+    })?;
     set(config.as_table_mut(), "kit", given.kit.as_str());
     for (name, usual) in [("zone", given.zone.as_str()), ("data_dir", "/var/lib/vagt-edge")] {
         if !config.contains_key(name) {

@@ -62,7 +62,21 @@ fn a_configuration_is_completed_and_keeps_what_stands_in_it() {
         assert!(!after.contains(gone), "{gone} is still there:\n{after}");
     }
     assert_eq!(complete(&after, &given()).unwrap(), after, "the second time changes nothing");
-    assert!(complete("kit = ", &given()).is_err());
+    let refused = complete("# Mine.\nkit = \n", &given()).unwrap_err().to_string();
+    assert!(refused.starts_with("line 2: ") && !refused.contains('\n'), "{refused}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_completed_is_told_before_the_code_is_used() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::open(home.path()).unwrap();
+    folder.check_config().unwrap();
+    for (text, wanted) in [("kit = \n", "edge.toml: line 1: "), ("broker = 3\n", "broker: want a table")] {
+        std::fs::write(home.path().join("edge.toml"), text).unwrap();
+        let refused = format!("{:#}", folder.check_config().unwrap_err());
+        assert!(refused.contains(wanted), "{refused}");
+    }
+    assert!(!home.path().join("edge.secret.new").exists());
 }
 
 #[test]
