@@ -24,6 +24,7 @@ use crate::{
     },
     parts::Parts,
     round::Handle,
+    settling::Settling,
     spool::Spool,
     stage::Stage,
     systemd,
@@ -32,8 +33,6 @@ use crate::{
 
 /// The spool is tended this often.
 const TEND_EVERY: Duration = Duration::from_secs(10);
-/// The clock is believed for giving up what is too old only after this: a kit without a battery for its clock starts with a wrong one.
-const CLOCK_SETTLED_AFTER: Duration = Duration::from_secs(3600);
 /// For stopping in order, at most.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -120,12 +119,13 @@ fn unlocked(path: &Path, error: &std::io::Error) -> anyhow::Result<Option<File>>
 }
 
 async fn tend(spool: Arc<Spool>, board: Board, stop: CancellationToken) {
-    let began = Instant::now();
+    let mut clock = Settling::new(Instant::now(), clock::now());
     while !stop.is_cancelled() {
         let now = clock::now();
         let behind = now < clock::CLOCK_EARLIEST;
         board.problem("clock", behind.then(|| format!("the kit's clock says {now}; readings are sent with that time")));
-        spool.tend(now, !behind && began.elapsed() > CLOCK_SETTLED_AFTER).await;
+        let settled = clock.is_settled(Instant::now(), now);
+        spool.tend(now, !behind && settled).await;
         systemd::alive(board.status(true, now).spooled);
         tokio::select! {
             () = stop.cancelled() => {}

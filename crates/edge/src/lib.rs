@@ -20,6 +20,7 @@ pub mod placing;
 pub mod questionnaire;
 pub mod round;
 pub mod scan;
+pub mod settling;
 pub mod sitting;
 pub mod spool;
 pub mod stage;
