@@ -149,8 +149,11 @@ impl Uplink {
                             return end;
                         }
                     }
-                    Ok(Said::Do(command)) => if let Some(round) = &self.round {
-                        round.command(command).await;
+                    Ok(Said::Do(asked)) => if let Some(round) = &self.round {
+                        match asked {
+                            Ok(command) => round.command(command).await,
+                            Err(unreadable) => round.unreadable(unreadable.id, unreadable.patient, unreadable.why).await,
+                        }
                     },
                     Ok(Said::Judged(judged)) => if let Some(round) = &self.round {
                         round.judged(&judged).await;

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use vitals::Reading;
+use vitals::{Flag, PatientId, Reading};
 use wire::{Command, CommandOutcome, Receipt};
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     own::{MESSAGES_MAX, REMEASURES_MAX, Remeasure, Waiting},
     plan,
 };
+use crate::placing::CLOCK_SAME_MAX;
 
 /// Ids of commands that are remembered, so that one that comes again is not done again.
 pub const COMMANDS_REMEMBERED: usize = 256;
@@ -45,15 +46,9 @@ type Done = Result<(CommandOutcome, Option<String>), String>;
 impl Round {
     /// The clinic asks for something. `diagnostics`: what to answer where that is asked for.
     pub fn command(&mut self, command: Command, diagnostics: &str, now: Timestamp) {
-        if self.kit.commands.knows(&command.id) {
+        if !self.is_new(&command.id) {
             return;
         }
-        // An id that can't be remembered can't be done once.
-        if command.id.is_empty() || command.id.chars().count() > ID_CHARS_MAX {
-            tracing::warn!("a command without a usable id is passed over");
-            return;
-        }
-        self.kit_mut().commands.remember(&command.id);
         let who = command.patient.clone().filter(|_| self.rules.station.is_some());
         let id = command.id.clone();
         let (outcome, detail) = if command.expires_at.is_some_and(|expires_at| expires_at <= now) {
@@ -62,6 +57,29 @@ impl Round {
             self.done(command, &who, diagnostics, now).unwrap_or_else(|why| (CommandOutcome::Failed, Some(why)))
         };
         self.answer_command(&who, id, outcome, detail, now);
+    }
+
+    /// The clinic asks for something that this kit can't read.
+    pub fn unreadable(&mut self, id: String, patient: Option<PatientId>, why: String, now: Timestamp) {
+        if self.is_new(&id) {
+            let who = patient.filter(|_| self.rules.station.is_some());
+            self.answer_command(&who, id, CommandOutcome::Failed, Some(why), now);
+        }
+    }
+
+    /// Has this not been asked before? From now on it has.
+    fn is_new(&mut self, id: &str) -> bool {
+        if self.kit.commands.knows(id) {
+            return false;
+        }
+        // An id that can't be remembered can't be done once.
+        let usable = (1..=ID_CHARS_MAX).contains(&id.chars().count());
+        if usable {
+            self.kit_mut().commands.remember(id);
+        } else {
+            tracing::warn!("a command without a usable id is passed over");
+        }
+        usable
     }
 
     fn done(&mut self, command: Command, who: &Who, diagnostics: &str, now: Timestamp) -> Done {
@@ -155,9 +173,13 @@ impl Round {
 
     /// These were measured well enough.
     pub(super) fn remeasured(&mut self, who: &Who, readings: &[Reading], now: Timestamp) {
-        let measured = |asked: &Remeasure| {
-            readings.iter().any(|reading| reading.vital == asked.vital && reading.measured_at >= asked.at)
+        // A device's clock that is right to the minute may say that it was just before it was asked for.
+        let near = |reading: &Reading, asked: Timestamp| {
+            let slack = if reading.has(&Flag::FROM_STORAGE) { SignedDuration::ZERO } else { CLOCK_SAME_MAX };
+            asked.duration_since(reading.measured_at) <= slack
         };
+        let measured =
+            |asked: &Remeasure| readings.iter().any(|reading| reading.vital == asked.vital && near(reading, asked.at));
         self.end_remeasures(who, measured, CommandOutcome::Done, None, now);
     }
 

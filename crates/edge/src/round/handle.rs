@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::{NoContext, Uuid};
-use vitals::{DeviceId, Reading, SessionId};
+use vitals::{DeviceId, PatientId, Reading, SessionId};
 use wire::{Command, Judged};
 
 use super::{
@@ -118,6 +118,12 @@ impl Handle {
             String::new()
         };
         self.change(now, |round| round.command(command, &diagnostics, now)).await;
+    }
+
+    /// The clinic asks for something that can't be read: it is told so, once.
+    pub async fn unreadable(&self, id: String, patient: Option<PatientId>, why: String) {
+        let now = clock::now();
+        self.change(now, |round| round.unreadable(id, patient, why, now)).await;
     }
 
     /// The core has judged these.

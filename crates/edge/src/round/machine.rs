@@ -28,6 +28,8 @@ pub type Who = Option<PatientId>;
 
 /// A measurement is shown as going on for this long after its last news.
 pub const LIVE_FOR: SignedDuration = SignedDuration::from_secs(6);
+/// News after so long a pause are of another measurement. Until then it may be the same finger in the same clip, whoever is chosen meanwhile.
+pub const LIVE_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 /// Devices whose measurements are followed at once.
 const LIVE_MAX: usize = 64;
 /// People whose sittings are joined.
@@ -84,11 +86,11 @@ pub struct Kit {
 /// A measurement that is going on.
 #[derive(Debug)]
 pub struct Live {
-    /// How far it is.
-    pub progress: Progress,
+    /// How far it is; `None` since the device has told a value.
+    pub progress: Option<Progress>,
     /// When it was last heard of.
     pub at: Timestamp,
-    /// In whose turn it was begun: remembered until the device has told it, or is gone.
+    /// In whose turn it was begun: remembered until the device is gone, or has been quiet.
     pub turn: Option<u64>,
 }
 
@@ -233,12 +235,14 @@ impl Round {
     /// A measurement goes on.
     pub fn progress(&mut self, device: &DeviceId, progress: Progress, now: Timestamp) {
         let turn = self.turn.as_ref().map(|turn| turn.number);
-        if let Some(live) = self.live.get_mut(device) {
-            (live.progress, live.at) = (progress, now);
-        } else if self.live.len() < LIVE_MAX {
-            self.live.insert(device.clone(), Live { progress, at: now, turn });
+        let before = self.live.get(device).filter(|live| now.duration_since(live.at).abs() <= LIVE_PAUSE);
+        let begun_in = before.map_or(turn, |live| live.turn);
+        if self.live.len() < LIVE_MAX || self.live.contains_key(device) {
+            self.live.insert(device.clone(), Live { progress: Some(progress), at: now, turn: begun_in });
         }
-        self.touch(now);
+        if begun_in == turn {
+            self.touch(now);
+        }
     }
 
     /// The connection to a device is gone, and with it what was going on.
@@ -248,6 +252,7 @@ impl Round {
 
     /// Time goes by.
     pub fn tick(&mut self, now: Timestamp) {
+        self.not_later_than(now);
         self.end_idle_turn(now);
         self.release_over(now);
         self.expire(now);
@@ -257,6 +262,19 @@ impl Round {
             if self.people.get_mut(&who).is_some_and(|own| own.forget(now)) {
                 self.changed.insert(who);
             }
+        }
+    }
+
+    /// A clock that was set back: what waits since a time that is still to come would wait until then, and a turn would not end.
+    fn not_later_than(&mut self, now: Timestamp) {
+        if let Some(turn) = &mut self.turn {
+            (turn.began, turn.touched) = (turn.began.min(now), turn.touched.min(now));
+        }
+        if self.kit.held.iter().any(|held| held.since > now) {
+            self.kit_mut().held.iter_mut().for_each(|held| held.since = held.since.min(now));
+        }
+        for filling in self.people.values_mut().filter_map(|own| own.filling.as_mut()) {
+            filling.touched = filling.touched.min(now);
         }
     }
 

@@ -14,6 +14,8 @@ pub const MESSAGES_MAX: usize = 20;
 pub const REMEASURES_MAX: usize = 8;
 /// What was done or skipped longer ago is forgotten.
 const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(48);
+/// What was done later than this from now was done before the kit's clock was set back: it says nothing of today.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(2);
 /// "Call me" is shown as taken for this long.
 const CALL_SHOWN_FOR: SignedDuration = SignedDuration::from_hours(12);
 
@@ -193,7 +195,7 @@ impl Own {
 
     /// Forgets what is long past.
     pub fn forget(&mut self, now: Timestamp) -> bool {
-        let recent = |at: &Timestamp| now.duration_since(*at) < REMEMBERED_FOR;
+        let recent = |at: &Timestamp| (-AHEAD_MAX..REMEMBERED_FOR).contains(&now.duration_since(*at));
         let before = (self.measured.len(), self.answered.len(), self.skipped.len(), self.repeats.len());
         self.measured.retain(|_, at| recent(at));
         self.answered.retain(|_, at| recent(at));

@@ -1,5 +1,6 @@
 //! From the state to what the page shows: one thing, by what matters most now.
 
+use drivers::Progress;
 use jiff::{SignedDuration, Timestamp};
 use vitals::Vital;
 
@@ -148,16 +149,16 @@ impl Round {
             _ => return None,
         };
         let turn = self.turn.as_ref().map(|turn| turn.number);
-        let fresh = |live: &&Live| now.duration_since(live.at).abs() <= LIVE_FOR && live.turn == turn;
-        let of_it = |live: &Live| {
-            wanted.is_none_or(|wanted| live.progress.values.iter().any(|value| wanted.contains(&value.vital)))
+        let fresh = |live: &Live| now.duration_since(live.at).abs() <= LIVE_FOR && live.turn == turn;
+        let of_it = |progress: &Progress| {
+            wanted.is_none_or(|wanted| progress.values.iter().any(|value| wanted.contains(&value.vital)))
         };
-        let mut going_on: Vec<_> = self.live.iter().filter(|(_, live)| fresh(live)).collect();
-        going_on.sort_by_key(|(_, live)| (!of_it(live), live.at));
-        let (device, live) = going_on.first()?;
-        let values: Vec<Shown> = live.progress.values.iter().map(shown_live).collect();
+        let fresh = self.live.iter().filter(|(_, live)| fresh(live));
+        let going_on = fresh.filter_map(|(device, live)| Some((device, live.at, live.progress.as_ref()?)));
+        let (device, _, progress) = going_on.min_by_key(|(_, at, progress)| (!of_it(progress), *at))?;
+        let values: Vec<Shown> = progress.values.iter().map(shown_live).collect();
         let advice = values.iter().find_map(|value| advice::meanwhile(value.vital, &value.flags));
-        Some(Page::Measuring { device: (*device).clone(), values, percent: live.progress.percent, advice })
+        Some(Page::Measuring { device: device.clone(), values, percent: progress.percent, advice })
     }
 }
 

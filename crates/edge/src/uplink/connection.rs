@@ -11,10 +11,10 @@ use rumqttc::{
 };
 use tokio::{task::JoinHandle, time::timeout};
 use vitals::KitId;
-use wire::{Command, Status, Topic, TopicKind};
+use wire::{Status, Topic, TopicKind};
 
 use super::{
-    inbox::{FromCore, Inbox, inbox},
+    inbox::{Asked, FromCore, Inbox, inbox},
     patience::Puback,
     window::IN_FLIGHT_MAX,
 };
@@ -36,7 +36,7 @@ pub enum Said {
     /// It has everything up to this.
     Through(u64),
     /// It asks for something.
-    Do(Command),
+    Do(Asked),
     /// How the core judged what it has stored.
     Judged(Vec<wire::Judged>),
 }
