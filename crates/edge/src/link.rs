@@ -6,13 +6,12 @@ pub mod serial;
 mod talk;
 mod turn;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use drivers::Driver;
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::{board::Board, clock, identity::device_id, keeper::Keeper, stage::Event};
+use crate::{board::Board, identity::device_id, keeper::Keeper, stage::Event};
 use memory::{Clocks, Owed};
 
 /// What every link needs.
@@ -38,15 +37,10 @@ impl Links {
     }
 }
 
-/// Until the wall clock says `at`. Looks again every second, since a wall clock can be set.
-async fn until(at: Option<Timestamp>) {
-    const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
-    let Some(at) = at else { return std::future::pending().await };
-    loop {
-        let left = at.duration_since(clock::now());
-        if !left.is_positive() {
-            return;
-        }
-        tokio::time::sleep(left.unsigned_abs().min(LOOK_AGAIN)).await;
+/// Until then; for ever, if there is nothing to wait for.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }

@@ -111,6 +111,23 @@ impl Timeline {
         }
     }
 
+    /// The kit's own clock was set ahead by `step` while the device was connected: what was read before was read by the wrong one.
+    /// `set_here`: the device's clock has been set on this connection, to the wrong time.
+    pub fn kit_stepped(&mut self, step: SignedDuration, set_here: bool) {
+        let later = |at: Timestamp| at.saturating_add(step).unwrap_or(at);
+        let less = |ahead: SignedDuration| ahead.saturating_sub(step);
+        if let Some(pair) = &mut self.pair {
+            *pair = Pair { ahead: pair.ahead.map(less), kit: later(pair.kit) };
+        }
+        let Some(reset) = self.reset.as_mut().filter(|_| set_here) else { return };
+        (reset.at, reset.was_ahead) = (later(reset.at), reset.was_ahead.map(less));
+        // What it shows now is what the kit showed before.
+        if self.pair.is_none_or(|pair| pair.kit <= reset.at) {
+            self.pair =
+                Some(Pair { ahead: Some(less(SignedDuration::ZERO)), kit: reset.at + SignedDuration::from_millis(1) });
+        }
+    }
+
     /// Is there something to remember for later connections?
     #[must_use]
     pub fn is_worth_keeping(&self) -> bool {

@@ -5,13 +5,13 @@
 //! whichever is larger. What can't be written (disk full, read-only, damaged) is held in memory and written when it can be; it is sent
 //! meanwhile, because a warning that reaches a nurse is worth more than the order of things.
 
+mod aside;
 mod disk;
 mod memory;
 mod row;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -33,12 +33,8 @@ pub const SPOOL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const SPOOL_AGE_MAX_DAYS: u32 = 30;
 /// How long a gap is reported after messages were given up.
 const GAP_REPORTED: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Damaged files that are set aside and kept.
-const ASIDE_FILES_MAX: usize = 3;
 /// The most names under which the kit remembers something besides its messages.
 pub const KEPT_NAMES_MAX: usize = 1024;
-/// How their names begin; then the time in milliseconds, and a number.
-const ASIDE_START: &str = "spool.db.damaged-";
 /// A core that says it has this much has not counted.
 const SEQ_BELIEVED_MAX: u64 = wire::SEQ_MAX - 1_000_000_000;
 
@@ -117,6 +113,8 @@ struct Inner {
     path: PathBuf,
     bounds: Bounds,
     disk: Option<Disk>,
+    /// The file has been open: what it counts is counted in `totals` already.
+    opened: bool,
     memory: Memory,
     /// What the kit remembers besides its messages, as it should be on the disk.
     kept: Kept,
@@ -149,6 +147,7 @@ impl Spool {
             path: dir.join("spool.db"),
             bounds,
             disk: None,
+            opened: false,
             memory: Memory::default(),
             kept: Kept::new(),
             kept_behind: BTreeSet::new(),
@@ -271,6 +270,12 @@ impl Spool {
         self.report(&inner, now);
     }
 
+    /// How many messages were given up, ever. Who waits for an acknowledgement looks whether it has grown meanwhile: a later message is
+    /// acknowledged also where an earlier one was given up.
+    pub async fn given_up(&self) -> u64 {
+        self.inner.lock().await.totals.dropped
+    }
+
     /// Wakes when there is a newer message; holds its `seq`.
     #[must_use]
     pub fn newest(&self) -> watch::Receiver<u64> {
@@ -321,10 +326,15 @@ impl Inner {
         self.remember_kept(disk).await?;
         self.totals = Totals {
             next_seq: totals.next_seq.max(self.totals.next_seq),
-            dropped: totals.dropped + self.totals.dropped,
+            dropped: if self.opened {
+                totals.dropped.max(self.totals.dropped)
+            } else {
+                totals.dropped + self.totals.dropped
+            },
             dropped_newest: totals.dropped_newest.max(self.totals.dropped_newest),
             ..totals
         };
+        self.opened = true;
         self.mended(board);
         Ok(())
     }
@@ -477,61 +487,6 @@ impl Inner {
     fn trouble(&mut self, board: &Board, error: &DiskError) {
         self.troubled = true;
         board.problem("spool", Some(format!("{error}; new messages are only in memory, at most {HELD_ROWS_MAX}")));
-    }
-
-    /// Moves a damaged file out of the way, with its log, and returns where it is. It is not deleted: somebody may be able to read it. Its
-    /// name tells when, and the how-manieth of this kit it is.
-    fn set_aside(&mut self, now: Timestamp, why: &str, board: &Board) -> PathBuf {
-        let files = self.aside_files();
-        let count = files.iter().filter_map(|file| file.to_str()?.rsplit_once('-')?.1.parse::<u64>().ok()).max();
-        let count = count.unwrap_or(0) + 1;
-        let aside = self.path.with_file_name(format!("{ASIDE_START}{}-{count}", now.as_millisecond()));
-        let sentence = format!(
-            "{} was damaged ({why}) and set aside as {}; what could not be read of it is not sent; it is the {count}. of this kit",
-            self.path.display(),
-            aside.display()
-        );
-        board.problem("spool file", Some(sentence));
-        remove(&with_suffix(&self.path, "-shm"));
-        for suffix in ["-wal", ""] {
-            let (from, to) = (with_suffix(&self.path, suffix), with_suffix(&aside, suffix));
-            if let Err(error) = fs::rename(&from, &to)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                let sentence = format!("{} is damaged and can't be set aside: {error}", from.display());
-                board.problem("spool file", Some(sentence));
-            }
-        }
-        for old in files.iter().rev().skip(ASIDE_FILES_MAX - 1) {
-            ["", "-wal", "-shm"].iter().for_each(|suffix| remove(&with_suffix(old, suffix)));
-        }
-        aside
-    }
-
-    /// Oldest first.
-    fn aside_files(&self) -> Vec<PathBuf> {
-        let dir = self.path.parent().and_then(|dir| fs::read_dir(dir).ok());
-        let mut files: Vec<PathBuf> = dir.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        files.retain(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            name.starts_with(ASIDE_START) && !name.ends_with("-wal") && !name.ends_with("-shm")
-        });
-        files.sort();
-        files
-    }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "spool: can't remove a file");
     }
 }
 

@@ -71,29 +71,46 @@ impl Clocks {
     }
 }
 
+/// What the core has to acknowledge before a device may forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Debt {
+    /// Up to where.
+    pub receipt: Receipt,
+    /// How many messages the spool had given up when the first of it was taken in. If they have become more, one of them may be of this.
+    pub given_up: u64,
+}
+
+impl Debt {
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { receipt: self.receipt.max(other.receipt), given_up: self.given_up.min(other.given_up) }
+    }
+}
+
 /// What devices are owed whose connection ended too early. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Owed {
-    by_key: Arc<Mutex<BTreeMap<String, Receipt>>>,
+    by_key: Arc<Mutex<BTreeMap<String, Debt>>>,
 }
 
 impl Owed {
     /// The connection to the device under `key` ended before the core had acknowledged this.
-    pub fn remember(&self, key: &str, owed: Receipt) {
+    pub fn remember(&self, key: &str, owed: Debt) {
         // What is held may be answered for meanwhile; the device, which still has it, tells it again.
-        if owed == Receipt::withheld() {
+        if owed.receipt == Receipt::withheld() {
             return;
         }
         let mut by_key = self.by_key.lock().expect("no code panics while it holds the receipts");
         if by_key.len() < CLOCKS_MAX || by_key.contains_key(key) {
-            let receipt = by_key.get(key).map_or(owed, |before| before.max(owed));
-            by_key.insert(key.to_owned(), receipt);
+            let debt = by_key.get(key).map_or(owed, |before| before.and(owed));
+            by_key.insert(key.to_owned(), debt);
         }
     }
 
     /// What it is still owed, handed over to the connection that asks.
     #[must_use]
-    pub fn take(&self, key: &str) -> Option<Receipt> {
+    pub fn take(&self, key: &str) -> Option<Debt> {
         self.by_key.lock().expect("no code panics while it holds the receipts").remove(key)
     }
 }
@@ -127,7 +144,9 @@ mod tests {
     #[test]
     fn the_later_receipt_is_owed_and_handed_over_once() {
         let owed = Owed::default();
-        owed.remember("a", Receipt::default());
-        assert_eq!((owed.take("b"), owed.take("a"), owed.take("a")), (None, Some(Receipt::default()), None));
+        let debt = |given_up| Debt { receipt: Receipt::default(), given_up };
+        owed.remember("a", debt(3));
+        owed.remember("a", debt(5));
+        assert_eq!((owed.take("b"), owed.take("a"), owed.take("a")), (None, Some(debt(3)), None));
     }
 }

@@ -293,3 +293,32 @@ proptest! {
         prop_assert_eq!(placed.clock == Clock::Kit, placed.flag.is_some());
     }
 }
+
+/// The kit was `behind` seconds behind when it read a clock that is right, and is put right while the device is connected.
+#[test]
+fn a_kit_whose_clock_is_put_right_corrects_no_device_by_what_was_wrong_with_itself() {
+    let right = "2026-11-22T10:00:00Z";
+    for behind in [3600, 10 * 86_400] {
+        let step = SignedDuration::from_secs(behind);
+        let mut timeline = Timeline::default();
+        timeline.read(local("2026-11-22T11:00:00"), at(right) - step, &copenhagen());
+        timeline.kit_stepped(step, false);
+        check(&timeline, "2026-11-22T11:01:00", "2026-11-22T10:01:05Z", "2026-11-22T10:01:00Z", BELIEVED);
+    }
+}
+
+#[test]
+fn a_device_that_a_wrong_kit_has_set_is_corrected_once_the_kit_is_right() {
+    let step = SignedDuration::from_hours(1);
+    let mut timeline = Timeline::default();
+    // The kit thinks that it is nine; the device, which was right at ten (11:00 in the room), is set to nine.
+    timeline.read(local("2026-11-22T11:00:00"), at("2026-11-22T09:00:00Z"), &copenhagen());
+    timeline.set(at("2026-11-22T09:00:00Z"));
+    timeline.kit_stepped(step, true);
+    // It may be of the clock as it was, or as it was set: it is not guessed.
+    check(&timeline, "2026-11-22T10:05:00", "2026-11-22T10:05:00Z", "2026-11-22T10:05:00Z", ARRIVAL);
+    // On the next connection it is an hour behind; what it stored before it was set was right.
+    timeline.connected();
+    timeline.read(local("2026-11-22T13:30:00"), at("2026-11-22T13:30:00Z"), &copenhagen());
+    check(&timeline, "2026-11-22T08:30:00", "2026-11-22T13:30:05Z", "2026-11-22T07:30:00Z", BELIEVED);
+}

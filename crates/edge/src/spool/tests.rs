@@ -1,8 +1,10 @@
 //! The spool's promises: nothing lost over a kill, order, bounds with a counted gap, a full disk, a damaged file, numbers that only grow.
 
+use std::fs;
+
 use tempfile::TempDir;
 
-use super::{row::tests::draft, *};
+use super::{aside::ASIDE_FILES_MAX, row::tests::draft, *};
 
 const BOUNDS: Bounds = Bounds { bytes_max: SPOOL_BYTES_MAX, age_max: SignedDuration::from_hours(30 * 24) };
 
@@ -434,4 +436,22 @@ async fn a_hundred_thousand_readings_are_held_and_drained() {
     }
     assert_eq!(readings, MESSAGES as usize * READINGS);
     assert_eq!(kit.board.status(true, at(1001)).spooled, 0);
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_counted_once_also_when_the_file_is_opened_again() {
+    let kit = Kit::new(Bounds { bytes_max: 400, ..BOUNDS });
+    let spool = kit.open(at(0)).await;
+    for second in 0..5 {
+        put(&spool, Priority::Routine, second).await;
+    }
+    let given_up = spool.given_up().await;
+    assert!(given_up > 0);
+    for second in 10..13 {
+        let mut inner = spool.inner.lock().await;
+        inner.fail(&kit.board, &DiskError::Other(sqlx::Error::WorkerCrashed));
+        drop(inner);
+        spool.tend(at(second), false).await;
+        assert_eq!(spool.given_up().await, given_up);
+    }
 }
