@@ -101,14 +101,20 @@ fn row(say: &Say<'_>, group: &[Item<'_>], vitals: &[Vital], plan: Option<&Plan>)
             _ => None,
         })
     };
-    let answers = group.iter().rev().filter_map(|item| match item {
-        Item::Answer(answer) => Some(answer_line(answer, say, plan)),
-        Item::Reading(_) => None,
-    });
+    let mut answers: Vec<String> = Vec::new();
+    for item in group.iter().rev() {
+        if let Item::Answer(answer) = item {
+            let line = answer_line(answer, say, plan);
+            // Who presses twice has said it once.
+            if !answers.contains(&line) {
+                answers.push(line);
+            }
+        }
+    }
     Sitting {
         when: group.first().map(|item| say.when(item.at())).unwrap_or_default(),
         cells: vitals.iter().map(|vital| told(readings(*vital))).collect(),
-        answers: answers.collect(),
+        answers,
     }
 }
 
@@ -130,6 +136,9 @@ fn rank(cell: &Cell) -> u8 {
 }
 
 fn answer_line(answer: &Answer, say: &Say<'_>, plan: Option<&Plan>) -> String {
+    if triage::asks_to_be_called(answer) {
+        return say.words.say("call-me");
+    }
     let (question, said) =
         question_text(say.words.language, plan, &answer.questionnaire, &answer.question, &answer.answer);
     format!("{question} {said}")
@@ -150,6 +159,21 @@ fn cell(say: &Say<'_>, reading: &Reading, plan: Option<&Plan>) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_to_be_called_says_so_in_words_and_once() {
+        let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
+        let say = Say { words: crate::words::Language::Da.words(), zone: &jiff::tz::TimeZone::UTC, now };
+        let call = Answer {
+            questionnaire: "kit".to_owned(),
+            version: 1,
+            question: "call_me".to_owned(),
+            answer: "now".to_owned(),
+            answered_at: now,
+        };
+        let row = row(&say, &[Item::Answer(&call), Item::Answer(&call)], &[], None);
+        assert_eq!(row.answers, ["Beder om at blive ringet op"]);
+    }
 
     fn check(newest_first: &[(&str, &'static str)], wanted: &[&str]) {
         let cell = |(value, mark): &(&str, &'static str)| Cell {
