@@ -5,6 +5,7 @@
 
 mod act;
 mod action;
+mod adopt;
 pub mod advice;
 mod commands;
 mod diagnostics;

@@ -118,6 +118,8 @@ struct Inner {
     memory: Memory,
     /// What the kit remembers besides its messages, as it should be on the disk.
     kept: Kept,
+    /// What the disk turned out to remember when it could be opened at last, after the kit had begun without it.
+    late: Option<Kept>,
     /// Names of which the disk does not have the newest.
     kept_behind: BTreeSet<String>,
     /// Device records to be passed over, of which the disk does not know yet.
@@ -150,6 +152,7 @@ impl Spool {
             opened: false,
             memory: Memory::default(),
             kept: Kept::new(),
+            late: None,
             kept_behind: BTreeSet::new(),
             passed_over: Vec::new(),
             totals,
@@ -198,6 +201,11 @@ impl Spool {
     /// What the kit remembers besides its messages, by name.
     pub async fn kept(&self) -> BTreeMap<String, String> {
         self.inner.lock().await.kept.clone()
+    }
+
+    /// What the kit remembered before it was started, where that could be read only after [`Spool::kept`] had been asked. Once.
+    pub async fn kept_late(&self) -> Option<BTreeMap<String, String>> {
+        self.inner.lock().await.late.take()
     }
 
     /// In which message this record of a device went, if the kit has it already.
@@ -344,6 +352,7 @@ impl Inner {
         let aside = self.set_aside(now, why, board);
         let (mut disk, totals) = Disk::open(&self.path).await?;
         let (totals, kept) = disk.salvage(&aside, totals, self.bounds.bytes_max).await?;
+        self.came_late(&kept);
         if self.kept.is_empty() {
             self.kept = kept;
         }
@@ -353,6 +362,7 @@ impl Inner {
     /// What the disk knows and memory does not is taken from it; the disk gets the rest.
     async fn remember_kept(&mut self, mut disk: Disk) -> Result<(), DiskError> {
         let on_disk = disk.kept().await?;
+        self.came_late(&on_disk);
         self.kept_behind =
             self.kept.keys().filter(|name| on_disk.get(*name) != self.kept.get(*name)).cloned().collect();
         if self.kept.is_empty() {
@@ -360,6 +370,13 @@ impl Inner {
         }
         self.disk = Some(disk);
         Ok(())
+    }
+
+    /// The kit has begun with nothing, because the file could not be opened (a full disk is enough), and must not write over this.
+    fn came_late(&mut self, kept: &Kept) {
+        if !self.opened && self.troubled && !kept.is_empty() {
+            self.late.get_or_insert_with(|| kept.clone());
+        }
     }
 
     fn keep(&mut self, changed: Vec<(String, String)>) {

@@ -33,6 +33,12 @@ impl Commands {
         self.0.iter().any(|known| known == id)
     }
 
+    /// These, and then those that came later.
+    pub fn and(mut self, later: Self) -> Self {
+        later.0.iter().for_each(|id| self.remember(id));
+        self
+    }
+
     fn remember(&mut self, id: &str) {
         self.0.push_back(id.to_owned());
         if self.0.len() > COMMANDS_REMEMBERED {

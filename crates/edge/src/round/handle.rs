@@ -153,8 +153,12 @@ impl Handle {
                 }
                 Ok(()) = problems.changed() => self.note().await,
                 _ = ticks.tick() => {
-                    let now = clock::now();
-                    self.change(now, |round| round.tick(now)).await;
+                    let (now, late) = (clock::now(), self.shared.spool.kept_late().await);
+                    self.change(now, |round| {
+                        late.into_iter().for_each(|kept| round.adopt(&kept, now));
+                        round.tick(now);
+                    })
+                    .await;
                 }
             }
         }

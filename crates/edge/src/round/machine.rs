@@ -161,8 +161,7 @@ impl Round {
         kept: &BTreeMap<String, String>,
         fresh: Box<dyn FnMut(Timestamp) -> SessionId + Send>,
     ) -> Self {
-        let kit = kept.get(KEPT_KIT).and_then(|text| read(text)).unwrap_or_default();
-        let people = kept.iter().filter_map(|(name, text)| Some((who_of(name)?, read(text)?))).collect();
+        let (kit, people) = remembered(kept);
         Self {
             rules,
             kit,
@@ -373,6 +372,13 @@ impl Round {
 /// Marks them.
 pub(super) fn flagged(readings: &mut [Keyed], flag: &Flag) {
     readings.iter_mut().for_each(|(reading, _)| reading.flag(flag.clone()));
+}
+
+/// What was kept of the kit, and of its people.
+pub(super) fn remembered(kept: &BTreeMap<String, String>) -> (Kit, BTreeMap<Who, Own>) {
+    let kit = kept.get(KEPT_KIT).and_then(|text| read(text)).unwrap_or_default();
+    let people = kept.iter().filter_map(|(name, text)| Some((who_of(name)?, read(text)?))).collect();
+    (kit, people)
 }
 
 fn kept_name(who: &Who) -> String {

@@ -145,7 +145,7 @@ impl Round {
     }
 
     /// Without an answer: sent, marked; or given up, when it may be anybody's.
-    fn let_go(&mut self, mut held: Held, now: Timestamp) {
+    pub(super) fn let_go(&mut self, mut held: Held, now: Timestamp) {
         if held.is_nobodys() {
             self.kit_mut().unclaimed += 1;
             return self.drop_held(held, Said::Unclaimed);

@@ -445,5 +445,27 @@ async fn the_page_says_what_became_of_it() {
     assert_eq!(kit.round.view(at(61)).sent.unwrap().seen, Some(seen));
 }
 
+#[test]
+fn what_was_kept_and_could_not_be_read_at_the_start_is_there_when_it_can() {
+    let (held, asked) = ([(Vital::Weight, "80", &[][..])], r#"{"id":"r1","command":"remeasure","vital":"spo2"}"#);
+    let mut before = Kit::new(rules(ROUND));
+    before.measure(&[(Vital::Weight, "70", &[])], 0);
+    assert!(before.measure(&held, 60));
+    before.command(asked, 61);
+    // The disk is full at the start: the kit begins with nothing.
+    let mut kit = Kit::new(rules(ROUND));
+    kit.measure(&[(Vital::Weight, "75", &[])], 120);
+    kit.command(r#"{"id":"r2","command":"remeasure","vital":"spo2"}"#, 121);
+    kit.round.adopt(&before.kept, at(180));
+    kit.out();
+    let mut kit = kit.restarted(rules(ROUND));
+    let Page::Hold { id, .. } = kit.page(181) else { panic!("whose is it?") };
+    kit.command(asked, 182);
+    kit.act(Action::Mine { id }, 183);
+    assert_eq!(kit.values(), ["weight=75 []", "weight=80 [person_confirmed]"]);
+    let taken: Vec<_> = kit.receipts().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(taken, ["r2"], "r1 was done before");
+}
+
 mod crossing;
 mod station;

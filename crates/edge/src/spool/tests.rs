@@ -439,6 +439,26 @@ async fn a_hundred_thousand_readings_are_held_and_drained() {
 }
 
 #[tokio::test]
+async fn what_was_remembered_comes_late_when_the_file_could_not_be_opened_at_the_start() {
+    let kit = Kit::new(BOUNDS);
+    let kept = vec![("round".to_owned(), "held".to_owned())];
+    let spool = kit.open(at(0)).await;
+    spool.commit(Changes { kept: kept.clone(), ..Changes::default() }, at(0)).await;
+    assert_eq!(spool.kept_late().await, None);
+    spool.close().await;
+    let (path, away) = (kit.dir.path().join("spool.db"), kit.dir.path().join("away.db"));
+    fs::rename(&path, &away).unwrap();
+    fs::create_dir(&path).unwrap();
+    let spool = kit.open(at(1)).await;
+    assert!(spool.kept().await.is_empty() && kit.problems().contains("spool: "));
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&away, &path).unwrap();
+    spool.tend(at(2), false).await;
+    assert_eq!(spool.kept_late().await, Some(kept.into_iter().collect()));
+    assert_eq!(spool.kept_late().await, None);
+}
+
+#[tokio::test]
 async fn what_was_given_up_is_counted_once_also_when_the_file_is_opened_again() {
     let kit = Kit::new(Bounds { bytes_max: 400, ..BOUNDS });
     let spool = kit.open(at(0)).await;
