@@ -1,7 +1,8 @@
 //! The agent: opens the spool, starts the links and the uplink, and stops them in order. A part that fails never stops the others.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{DirBuilder, File, TryLockError},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -101,7 +102,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
 /// Two agents on one spool would send each other's messages. The lock goes with the process.
 fn alone(dir: &Path) -> anyhow::Result<Option<File>> {
     let path = dir.join("lock");
-    let opened = fs::create_dir_all(dir).and_then(|()| File::create(&path));
+    // What lies in it is what people measured.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let opened = made.and_then(|()| File::create(&path));
     match opened {
         Ok(file) => match file.try_lock() {
             Ok(()) => Ok(Some(file)),
@@ -131,5 +134,21 @@ async fn tend(spool: Arc<Spool>, board: Board, stop: CancellationToken) {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(TEND_EVERY) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_data_folder_is_the_agents_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("kit/data");
+        let _held = alone(&data).unwrap();
+        assert_eq!(std::fs::metadata(&data).unwrap().mode() & 0o777, 0o700);
+        assert!(alone(&data).unwrap_err().to_string().ends_with("is in use by another vagt-edge"));
     }
 }
