@@ -193,7 +193,8 @@ mod tests {
         let keeper = keeper(&dir).await;
         let device: DeviceId = "gatt-plx:1".parse().unwrap();
         for second in [0, 60] {
-            let source = Source { key: "x", device: &device, user: None, simulated: true, timeline: &Timeline::default() };
+            let source =
+                Source { key: "x", device: &device, user: None, simulated: true, timeline: &Timeline::default() };
             keeper.keep(source, vec![spo2(93, Some("2017-01-01T00:00:00"))], at(second)).await;
         }
         let messages = sent(&keeper).await;

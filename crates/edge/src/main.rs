@@ -184,7 +184,9 @@ fn questionnaire(command: &QuestionnaireCommand, json: bool) -> anyhow::Result<(
                 println!("{said}");
             } else {
                 let name = file.display();
-                println!("{name}: good, {id} version {version} with {questions} questions; {examples} examples came out as they say");
+                println!(
+                    "{name}: good, {id} version {version} with {questions} questions; {examples} examples came out as they say"
+                );
             }
         }
     }
