@@ -7,6 +7,7 @@
 
 mod aside;
 mod disk;
+mod kept;
 mod memory;
 mod row;
 
@@ -19,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, watch};
 
 pub use disk::{DiskError, SEEN_ROWS_MAX};
+pub use kept::KEPT_NAMES_MAX;
 pub use memory::{HELD_BYTES_MAX, HELD_ROWS_MAX};
 pub use row::{Draft, Priority, Row, SeenKey};
 
@@ -33,8 +35,6 @@ pub const SPOOL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const SPOOL_AGE_MAX_DAYS: u32 = 30;
 /// How long a gap is reported after messages were given up.
 const GAP_REPORTED: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// The most names under which the kit remembers something besides its messages.
-pub const KEPT_NAMES_MAX: usize = 1024;
 /// A core that says it has this much has not counted.
 const SEQ_BELIEVED_MAX: u64 = wire::SEQ_MAX - 1_000_000_000;
 
@@ -357,40 +357,6 @@ impl Inner {
             self.kept = kept;
         }
         Ok((disk, totals))
-    }
-
-    /// What the disk knows and memory does not is taken from it; the disk gets the rest.
-    async fn remember_kept(&mut self, mut disk: Disk) -> Result<(), DiskError> {
-        let on_disk = disk.kept().await?;
-        self.came_late(&on_disk);
-        self.kept_behind =
-            self.kept.keys().filter(|name| on_disk.get(*name) != self.kept.get(*name)).cloned().collect();
-        if self.kept.is_empty() {
-            self.kept = on_disk;
-        }
-        self.disk = Some(disk);
-        Ok(())
-    }
-
-    /// The kit has begun with nothing, because the file could not be opened (a full disk is enough), and must not write over this.
-    fn came_late(&mut self, kept: &Kept) {
-        if !self.opened && self.troubled && !kept.is_empty() {
-            self.late.get_or_insert_with(|| kept.clone());
-        }
-    }
-
-    fn keep(&mut self, changed: Vec<(String, String)>) {
-        for (name, value) in changed {
-            if self.kept.get(&name).map_or("", String::as_str) == value {
-                continue;
-            }
-            if self.kept.len() >= KEPT_NAMES_MAX && !self.kept.contains_key(&name) {
-                tracing::warn!("spool: more is to be remembered than {KEPT_NAMES_MAX} names");
-                continue;
-            }
-            self.kept_behind.insert(name.clone());
-            self.kept.insert(name, value);
-        }
     }
 
     fn pass_over(&mut self, keys: Vec<SeenKey>, seq: u64) {
