@@ -25,6 +25,7 @@ bench: install-demo assets
 	cargo build --release --bins
 	target/release/vagt bench ingest
 	cargo bench -p benches
+	cargo bench --profile kit -p edge --bench kit
 
 SECONDS ?= 60
 
@@ -73,7 +74,7 @@ tests/browser/node_modules/.installed: tests/browser/package.json tests/browser/
 
 # The kit's Debian package, and the same with the program of the tests, installed, hung, upgraded and removed in a fresh Debian.
 package: install-test assets
-	cargo deb -p edge
+	cargo deb -p edge --profile kit
 
 package-arm64: install-test assets
 	config/debian/aarch64

@@ -80,7 +80,15 @@ impl Clinic {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("roster.toml"), roster(kits))?;
         let client = Client::builder().cookie_store(true).build()?;
-        let clinic = Self { folder, serve: None, http: String::new(), mqtt_port: 0, enrol_port: None, more: String::new(), client };
+        let clinic = Self {
+            folder,
+            serve: None,
+            http: String::new(),
+            mqtt_port: 0,
+            enrol_port: None,
+            more: String::new(),
+            client,
+        };
         clinic.write_config("127.0.0.1:0", "127.0.0.1:0")?;
         clinic.add_account().await?;
         Ok(clinic)

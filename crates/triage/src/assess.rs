@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use vitals::{Answer, Colour, KitId, Reading};
+use vitals::{Answer, Clock, Colour, Flag, KitId, Reading};
 
 use crate::{
     AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan, call,
@@ -144,7 +144,7 @@ fn judge<'p>(
     let fresh = || Memory { newest: Timestamp::MIN, stands: None, remembered: VecDeque::new() };
     let memory = chart.rules.entry(Arc::clone(&rule.id)).or_insert_with(fresh);
     let stale = now.duration_since(newest) > plan.programme().clinic().late_after.0;
-    if newest < memory.newest {
+    if newest < memory.newest || is_unplaced(sitting) {
         findings.extend(together);
     } else if let Some(finding) = stand(memory, newest, together, stale) {
         judged.push(Judged { rule, finding, stands: true });
@@ -156,6 +156,12 @@ fn judge<'p>(
             judged.push(Judged { rule, finding, stands: false });
         }
     }
+}
+
+/// A device stored it, and its clock can't say when: the time is that of its arrival, and it must not be taken for the state of now.
+fn is_unplaced(sitting: &Sitting<'_>) -> bool {
+    let unplaced = |reading: &Reading| reading.clock == Clock::Kit && reading.has(&Flag::FROM_STORAGE);
+    sitting.readings.iter().any(unplaced)
 }
 
 /// Lets the worst of what was taken together stand, where it is news: newer, or worse at the same time. All of it is remembered.

@@ -34,7 +34,8 @@ fn receipt(id: &Value, outcome: &str) -> String {
 async fn state(clinic: &Clinic, id: &Value, wanted: &str) -> Result<Value> {
     let path = "/api/v1/kits/kit-1/commands";
     let is = |one: &&Value| one["id"] == *id && one["state"] == wanted;
-    let list = clinic.get_where(path, |list| list.as_array().is_some_and(|list| list.iter().any(|one| is(&one)))).await?;
+    let list =
+        clinic.get_where(path, |list| list.as_array().is_some_and(|list| list.iter().any(|one| is(&one)))).await?;
     Ok(list.as_array().and_then(|list| list.iter().find(is)).cloned().unwrap_or_default())
 }
 
@@ -54,7 +55,10 @@ async fn a_message_waits_for_the_kit_is_sent_again_and_is_read() -> Result<()> {
     for _ in 0..2 {
         let mut kit = listens(&clinic, &login, "commands")?;
         let heard = kit.line_where(|line| line["id"] == "mine").await.with_context(|| clinic.log())?;
-        assert_eq!((&heard["command"], &heard["text"], &heard["by"]), (&json!("message"), &json!("Vi ringer kl. 10"), &json!("Mette")));
+        assert_eq!(
+            (&heard["command"], &heard["text"], &heard["by"]),
+            (&json!("message"), &json!("Vi ringer kl. 10"), &json!("Mette"))
+        );
         drop(kit);
         clinic.kill_9().await?;
         clinic.restart().await?;
@@ -70,7 +74,10 @@ async fn a_message_waits_for_the_kit_is_sent_again_and_is_read() -> Result<()> {
     let args = ["kit", "command", "kit-1", "remeasure", "--vital", "spo2", "Warm the finger", "--by", "Mette"];
     let made = clinic.vagt(&args).await?.remove(0);
     let heard = kit.line_where(|line| line["id"] == made["id"]).await?;
-    assert_eq!((&heard["command"], &heard["vital"], &heard["text"]), (&json!("remeasure"), &json!("spo2"), &json!("Warm the finger")));
+    assert_eq!(
+        (&heard["command"], &heard["vital"], &heard["text"]),
+        (&json!("remeasure"), &json!("spo2"), &json!("Warm the finger"))
+    );
     sends(&clinic, &login, 3, &receipt(&made["id"], "failed")).await?;
     state(&clinic, &made["id"], "failed").await?;
     Ok(())

@@ -133,7 +133,16 @@ async fn a_code_is_for_one_clinic_one_kit_and_one_time() -> Result<()> {
     assert!(done && config.exists() && fs::read(one.path().join("edge.secret"))? == secret, "{why}");
     let (done, why) = enrol(&code, &at, two.path()).await?;
     assert!(!done && why.contains("used already, for kit kit-home"), "{why}");
-    Ok(())
+
+    // Whoever goes on guessing is told to wait, in problem details that the kit reads out.
+    for _ in 0..40 {
+        let (done, why) = enrol(&guessed, &at, two.path()).await?;
+        assert!(!done);
+        if why.contains("too many tries from this address") {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("forty guesses in a row were all answered: {}", clinic.log())
 }
 
 /// Lets everything through to `to`, and the answers late, so that there is time to pull the plug.
@@ -177,6 +186,10 @@ async fn a_power_cut_between_exchange_and_answer_strands_nobody() -> Result<()> 
     assert!(!folder.path().join("edge.toml").exists(), "the answer was not lost: the test has lost its teeth");
     let (done, why) = enrol(&code, &format!("https://127.0.0.1:{port}"), folder.path()).await?;
     assert!(done, "{why}");
-    assert!(publishes(&clinic, folder.path(), &folder.path().join("clinic-authority.pem"), 1).await?, "{}", clinic.log());
+    assert!(
+        publishes(&clinic, folder.path(), &folder.path().join("clinic-authority.pem"), 1).await?,
+        "{}",
+        clinic.log()
+    );
     Ok(())
 }

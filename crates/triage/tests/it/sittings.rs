@@ -1,7 +1,7 @@
 //! Judge the reading that arrived: late ones as what they were; repeats are harmless; the order within a sitting does not matter.
 
 use triage::{EventKind, Mark, suspect_step};
-use vitals::Colour;
+use vitals::{Clock, Colour, Reading};
 
 use crate::person::{Person, bytes, events, reading, time};
 
@@ -30,6 +30,22 @@ fn an_old_reading_is_late_but_stands_where_nothing_newer_is_known() {
     let mut person = Person::new();
     let outcome = person.sends("2026-11-21T08:00:00Z", "2026-11-22T08:00:00Z", &["84 spo2"]);
     assert!(!outcome.assessment.expect("a line").late, "24 hours old is not yet late");
+}
+
+#[test]
+fn what_a_device_stored_at_a_time_that_nobody_knows_is_late_and_never_the_state_of_now() {
+    let stored = |text: &str, at: &str| Reading { clock: Clock::Kit, ..reading(text, time(at)) };
+    let mut person = Person::new();
+    person.measures("2026-11-22T10:00:00Z", &["95 spo2"]);
+    let at = "2026-11-22T10:05:00Z";
+    let outcome = person.gives(&[stored("84 spo2 from_storage clock_not_set", at)], &[], at);
+    assert_eq!((person.chart.colour(), outcome.alerts[0].alert.late), (Colour::Green, true), "raised, and marked late");
+    let at = "2026-11-22T10:06:00Z";
+    let outcome = person.gives(&[stored("84 spo2 clock_not_set", at)], &[], at);
+    assert_eq!((person.chart.colour(), outcome.alerts[0].alert.late), (Colour::Red, false), "measured now");
+    let at = "2026-11-22T10:07:00Z";
+    person.gives(&[stored("95 spo2 from_storage clock_not_set", at)], &[], at);
+    assert_eq!(person.chart.colour(), Colour::Red, "and it calms nobody");
 }
 
 #[test]
