@@ -162,6 +162,7 @@ test('j and k walk the queue, / finds by name, ? lists the keys', async () => {
   await mette.keyboard.press('?');
   await mette.getByRole('dialog', { name: 'Keys' }).waitFor();
   await mette.keyboard.press('Escape');
+  await mette.getByRole('dialog', { name: 'Keys' }).waitFor({ state: 'hidden' });
 });
 
 test('a key never acts on the alert that is still shown while the chosen one is on its way', async () => {
