@@ -29,6 +29,7 @@ mod plan;
 mod programme;
 mod rules;
 mod silence;
+mod stats;
 
 pub use act::act;
 pub use alert::{Action, ActionError, Alert, AlertChange, AlertEvent, AlertId, CloseReason, EventKind, State};
