@@ -154,6 +154,7 @@ mod tests {
             patient: "p-1".parse().unwrap(),
             session: uuid::Uuid::nil(),
             sent_at: now,
+            recorded_at: now,
             readings: Vec::new(),
             answers: Vec::new(),
             receipts,

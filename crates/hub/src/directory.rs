@@ -226,10 +226,13 @@ fn texts_in(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
 /// The programme is unknown, or the own limits don't fit it.
 pub fn plan_of(patient: &Patient, programmes: &Programmes, zone: &TimeZone) -> Result<Plan, RosterError> {
     let wrong = |what: String| RosterError::Patient { patient: patient.id.clone(), what };
-    let programme = programmes.get(&patient.programme).ok_or_else(|| {
+    let [id] = patient.programmes.as_slice() else {
+        return Err(wrong(format!("found {} programmes, want one", patient.programmes.len())));
+    };
+    let programme = programmes.get(id).ok_or_else(|| {
         let mut known: Vec<_> = programmes.keys().map(String::as_str).collect();
         known.sort_unstable();
-        wrong(format!("found programme {:?}, want one of {}", patient.programme, known.join(", ")))
+        wrong(format!("found programme {id:?}, want one of {}", known.join(", ")))
     })?;
     let own = match &patient.own {
         serde_json::Value::Null => Own::default(),

@@ -32,6 +32,7 @@ fn message(kit: usize, seq: u64, at: Timestamp) -> Entry {
         patient: format!("p-{kit}").parse().expect("a patient"),
         session: Uuid::from_u128(u128::from(seq)),
         sent_at: at,
+        recorded_at: at,
         readings: READINGS.map(reading).to_vec(),
         answers: Vec::new(),
         receipts: Vec::new(),

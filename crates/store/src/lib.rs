@@ -4,7 +4,9 @@
 //! all. Nothing outside this crate writes SQL.
 
 pub mod conformance;
+mod journal;
 mod model;
+mod one_or_more;
 mod sqlite;
 
 use async_trait::async_trait;
@@ -12,6 +14,9 @@ use jiff::Timestamp;
 use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
+pub use journal::{
+    InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, ProgrammeVersion, UnknownEntry,
+};
 pub use model::{
     Account, Batch, Command, CommandState, Curve, CurvePoint, Enrolled, Enrolment, Entry, Heard, Kit, KitSeq, Patient,
     Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage, WebSession,
@@ -24,7 +29,7 @@ pub trait Store: Send + Sync + 'static {
     // --- step 7, record
 
     /// Commits a batch durably, in one transaction: messages with their readings and answers, alert changes, assessment changes,
-    /// quarantine, and the dedupe marks. When this returns `Ok`, the messages may be acknowledged.
+    /// quarantine, journal, and the dedupe marks. When this returns `Ok`, the messages may be acknowledged.
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Which of these messages are already stored or in quarantine, with the hash of what they said.
@@ -32,6 +37,28 @@ pub trait Store: Send + Sync + 'static {
 
     /// For each kit, the largest seq ever stored or in quarantine.
     async fn last_seqs(&self, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError>;
+
+    /// Appends to the journal what belongs to no batch, durably, and gives the stamp of each: the one it came with if nothing that is stored
+    /// is as new, else the next after that, a microsecond on or more. It is moved on to a nanosecond beyond a whole microsecond: the judge's
+    /// stamps are whole ones, so that a program that appends beside a running service never takes one of them. (What is stored with a time
+    /// more than a minute ahead of the entry's own came of a wrong clock, and is not waited for.) A batch's entries keep the judge's stamps;
+    /// one that is taken by another entry, since a clock was set back, moves on to the next free nanosecond.
+    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<Timestamp>, StoreError>;
+
+    /// Entries of the journal, by stamp.
+    async fn journal(&self, filter: JournalFilter<'_>) -> Result<Vec<JournalEntry>, StoreError>;
+
+    /// The newest stamp of anything stored: the next of the judge must be later.
+    async fn last_stamp(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    // --- programmes
+
+    /// Keeps a version of a programme. The same again with the same text changes nothing; with another text it is refused
+    /// ([`StoreError::VersionTaken`]).
+    async fn put_programme(&self, version: &ProgrammeVersion) -> Result<(), StoreError>;
+
+    /// The versions of one programme or of all, by id and version.
+    async fn programme_versions(&self, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError>;
 
     // --- rebuilding charts
 

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use triage::{AlertChange, AssessmentChange};
 use vitals::{Answer, Colour, KitId, PatientId, Reading, SessionId, Unit, Value, Vital};
 
+use crate::JournalEntry;
+
 /// What names a message for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KitSeq {
@@ -19,7 +21,7 @@ pub struct KitSeq {
 /// Everything that one commit holds.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// When it is recorded: the hub's time of every message in it.
+    /// When it is recorded: the hub's time of what has no stamp of its own (assessments, quarantine).
     pub recorded_at: Timestamp,
     /// Messages, in receive order.
     pub entries: Vec<Entry>,
@@ -29,6 +31,8 @@ pub struct Batch {
     pub assessments: Vec<AssessmentChange>,
     /// Alert changes, in order; the last of an alert is its state.
     pub alerts: Vec<AlertChange>,
+    /// What was decided, with the judge's stamps, in order.
+    pub journal: Vec<JournalEntry>,
 }
 
 /// One admitted message.
@@ -44,6 +48,8 @@ pub struct Entry {
     pub session: SessionId,
     /// When the kit sent it.
     pub sent_at: Timestamp,
+    /// When the hub recorded it: the judge's stamp of this message alone.
+    pub recorded_at: Timestamp,
     /// Admitted readings, in canonical units.
     pub readings: Vec<Reading>,
     /// Answers.
@@ -132,8 +138,12 @@ pub struct Patient {
     /// Year of birth, for the age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub born: Option<i16>,
-    /// The programme's id, e.g. `copd`.
-    pub programme: String,
+    /// Ids of the programmes, e.g. `copd`. In a file `programme` is one id or a list of them.
+    #[serde(rename = "programme", alias = "programmes", with = "crate::one_or_more")]
+    pub programmes: Vec<String>,
+    /// The risk level, e.g. `high`: one of the strata of the programmes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stratum: Option<String>,
     /// Own limits over the programme's, in the form of `triage::Own`.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub own: serde_json::Value,
@@ -432,6 +442,16 @@ pub enum StoreError {
         kit: KitId,
         /// To whom.
         patient: PatientId,
+    },
+    /// A version of a programme is there already with another text. Nothing was stored.
+    #[error(
+        "programme {programme}: version {version} is stored already with another text; a version is never edited, want a new number"
+    )]
+    VersionTaken {
+        /// The programme's id.
+        programme: String,
+        /// Which version.
+        version: u32,
     },
     /// It was opened for reading only.
     #[error("the store was opened for reading only")]

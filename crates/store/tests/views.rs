@@ -32,6 +32,7 @@ async fn filled(path: &std::path::Path) {
         patient: "p-1".parse().unwrap(),
         session: uuid::Uuid::nil(),
         sent_at: recorded_at,
+        recorded_at,
         readings: values.map(|value| reading(Vital::Temperature, value, measured_at)).to_vec(),
         answers: Vec::new(),
         receipts: Vec::new(),

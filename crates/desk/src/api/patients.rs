@@ -169,7 +169,7 @@ fn view(person: &Person, now: Timestamp) -> PatientView {
         id: person.patient.id.clone(),
         name: person.patient.name.clone(),
         born: person.patient.born,
-        programme: person.patient.programme.clone(),
+        programme: person.patient.programmes.join(" "),
         programme_version: plan.map(|plan| plan.programme().version()),
         simulated: person.patient.simulated,
         since: person.patient.since,

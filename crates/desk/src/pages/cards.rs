@@ -141,7 +141,7 @@ pub fn age(say: &Say<'_>, person: &Person) -> Option<String> {
 /// The programme's title in the page's language, or its id.
 pub fn programme(say: &Say<'_>, person: &Person) -> String {
     let titles = person.plan.as_ref().map(|plan| plan.programme().titles());
-    titles.map_or_else(|| person.patient.programme.clone(), |titles| say.text(titles).to_owned())
+    titles.map_or_else(|| person.patient.programmes.join(" · "), |titles| say.text(titles).to_owned())
 }
 
 fn context(app: &App, say: &Say<'_>, alert: &Alert, asked: Option<&Plan>) -> Vec<String> {

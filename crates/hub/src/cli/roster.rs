@@ -40,9 +40,9 @@ enum PatientCommand {
         /// Year of birth.
         #[arg(long)]
         born: Option<i16>,
-        /// The programme's id.
+        /// The programme's id; several are given one by one.
         #[arg(long, default_value = "copd")]
-        programme: String,
+        programme: Vec<String>,
         #[command(flatten)]
         place: Where,
     },
@@ -71,7 +71,8 @@ pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
         id: patient.clone(),
         name: name.clone(),
         born: *born,
-        programme: programme.clone(),
+        programmes: programme.clone(),
+        stratum: None,
         own: serde_json::Value::Null,
         simulated: false,
         since: None,
@@ -88,6 +89,7 @@ async fn add_patient(mut patient: Patient, place: &Where) -> Result<(), Ended> {
         patient.own = before.own;
         patient.since = before.since;
         patient.simulated = before.simulated;
+        patient.stratum = before.stratum;
     }
     plan_of(&patient, &programmes, &config.zone).map_err(|e| Ended::Failed(e.to_string()))?;
     put(&store, Roster { patients: vec![patient], kits: Vec::new() }).await

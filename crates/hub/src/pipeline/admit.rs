@@ -120,6 +120,7 @@ fn check(
         patient,
         session: message.session,
         sent_at: message.sent_at,
+        recorded_at: now,
         readings: readings.into_iter().map(|(_, reading)| reading).collect(),
         answers,
         receipts,

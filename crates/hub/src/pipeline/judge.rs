@@ -353,6 +353,7 @@ impl Judge {
     }
 
     fn judge(&mut self, mut entry: store::Entry, now: Timestamp) -> Vec<Judged> {
+        entry.recorded_at = now;
         let Some(plan) = self.directory.plan(&entry.patient) else { return Vec::new() };
         let Some(chart) = self.charts.get_mut(&entry.patient) else { return Vec::new() };
         for reading in &mut entry.readings {

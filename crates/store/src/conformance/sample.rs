@@ -57,6 +57,7 @@ pub fn entry(kit: &str, seq: u64, patient: &str, readings: Vec<Reading>) -> Entr
         patient: of(patient),
         session: Uuid::from_u128(u128::from(seq) + 7),
         sent_at: at(0),
+        recorded_at: at(0),
         readings,
         answers: Vec::new(),
         receipts: Vec::new(),
@@ -70,6 +71,7 @@ pub fn plain(kit: &str, seq: u64, patient: &str) -> Entry {
 
 /// A batch of these messages.
 pub fn batch(second: i64, entries: Vec<Entry>) -> Batch {
+    let entries = entries.into_iter().map(|entry| Entry { recorded_at: at(second), ..entry }).collect();
     Batch { recorded_at: at(second), entries, ..Batch::default() }
 }
 

@@ -95,7 +95,7 @@ pub(super) async fn record_receipts(conn: &mut SqliteConnection, batch: &Batch) 
                 .bind(command.as_str())
                 .bind(outcome.name())
                 .bind(nanos(*at))
-                .bind(nanos(batch.recorded_at))
+                .bind(nanos(entry.recorded_at))
                 .bind(detail.as_deref())
                 .execute(&mut *conn)
                 .await?;

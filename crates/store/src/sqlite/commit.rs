@@ -12,6 +12,7 @@ use super::{
     command,
     convert::{nanos, push_value, to_json},
     insert::Insert,
+    journal,
     keys::Keys,
     read, trouble,
     writer::Write,
@@ -84,7 +85,8 @@ async fn record(write: &mut Write<'_>, batch: &Batch) -> Result<(), Failure> {
     if !batch.assessments.is_empty() {
         record_assessments(conn, keys, batch).await?;
     }
-    record_alerts(conn, keys, &batch.alerts).await
+    record_alerts(conn, keys, &batch.alerts).await?;
+    Ok(journal::record(conn, keys, &batch.journal).await?)
 }
 
 /// A message's numbers in the database.
@@ -132,7 +134,6 @@ async fn record_messages(
 }
 
 async fn insert_messages(conn: &mut SqliteConnection, batch: &Batch, placed: &[Placed]) -> Result<(), sqlx::Error> {
-    let recorded_at = nanos(batch.recorded_at);
     MESSAGES
         .run(conn, placed.len(), batch.entries.iter().zip(placed), |values, (entry, placed)| {
             values.push(placed.of_kit.id);
@@ -144,7 +145,7 @@ async fn insert_messages(conn: &mut SqliteConnection, batch: &Batch, placed: &[P
             values.push(placed.of_patient.previous);
             values.push(entry.session.as_bytes().as_slice());
             values.push(nanos(entry.sent_at));
-            values.push(recorded_at);
+            values.push(nanos(entry.recorded_at));
             values.push(placed.of_patient.latest);
             values.push(placed.reading_from);
             values.push(entry.readings.len().cast_signed() as i64);
@@ -168,7 +169,7 @@ async fn place(
     let mut placed = Vec::with_capacity(batch.entries.len());
     for entry in &batch.entries {
         let of_kit = chains.of_kit(conn, keys, &entry.key).await?.ok_or_else(|| duplicate(&entry.key))?;
-        let latest = entry.readings.iter().map(|reading| reading.measured_at).fold(batch.recorded_at, Timestamp::max);
+        let latest = entry.readings.iter().map(|reading| reading.measured_at).fold(entry.recorded_at, Timestamp::max);
         let of_patient = chains.of_patient(conn, keys, &entry.patient, of_kit.id, nanos(latest)).await?;
         placed.push(Placed { of_kit, of_patient, reading_from, answer_from });
         reading_from += entry.readings.len().cast_signed() as i64;

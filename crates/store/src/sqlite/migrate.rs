@@ -11,6 +11,7 @@ use crate::StoreError;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_begin.sql"),
     include_str!("../../migrations/sqlite/0002_kits_and_commands.sql"),
+    include_str!("../../migrations/sqlite/0003_journal_and_versions.sql"),
 ];
 
 /// "VAGT": tells our files from other programs' SQLite databases.

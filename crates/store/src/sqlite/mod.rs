@@ -9,8 +9,10 @@ mod commit;
 mod convert;
 mod enrolment;
 mod insert;
+mod journal;
 mod keys;
 mod migrate;
+mod programme;
 mod read;
 mod roster;
 mod sign_in;
@@ -38,8 +40,8 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, KitSeq, QuarantinedEntry, Roster, Store,
-    StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, JournalEntry, JournalFilter, KitSeq,
+    ProgrammeVersion, QuarantinedEntry, Roster, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 
 /// Reads that run at once.
@@ -156,6 +158,26 @@ impl Store for Sqlite {
 
     async fn last_seqs(&self, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError> {
         read::last_seqs(self, kits).await
+    }
+
+    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<Timestamp>, StoreError> {
+        journal::append(self, entries).await
+    }
+
+    async fn journal(&self, filter: JournalFilter<'_>) -> Result<Vec<JournalEntry>, StoreError> {
+        journal::list(self, filter).await
+    }
+
+    async fn last_stamp(&self) -> Result<Option<Timestamp>, StoreError> {
+        journal::last_stamp(self).await
+    }
+
+    async fn put_programme(&self, version: &ProgrammeVersion) -> Result<(), StoreError> {
+        programme::put(self, version).await
+    }
+
+    async fn programme_versions(&self, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError> {
+        programme::list(self, id).await
     }
 
     async fn messages(&self, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError> {

@@ -30,19 +30,20 @@ pub(super) async fn put(store: &Sqlite, roster: &Roster, now: Timestamp) -> Resu
 
 /// A `since` that is not given stays as it was, or begins now.
 async fn put_patient(conn: &mut SqliteConnection, patient: &Patient, now: Timestamp) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO patient (id, name, born, programme, own, simulated, since)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce(?7, ?8))
+    let sql = "INSERT INTO patient (id, name, born, programmes, own, simulated, since, stratum)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce(?7, ?8), ?9)
                ON CONFLICT (id) DO UPDATE SET name = excluded.name, born = excluded.born, own = excluded.own,
-               programme = excluded.programme, simulated = excluded.simulated, since = coalesce(?7, since)";
+               programmes = excluded.programmes, stratum = excluded.stratum, simulated = excluded.simulated, since = coalesce(?7, since)";
     sqlx::query(sql)
         .bind(patient.id.as_str())
         .bind(patient.name.as_str())
         .bind(patient.born)
-        .bind(patient.programme.as_str())
+        .bind(to_json(&patient.programmes))
         .bind(to_json(&patient.own))
         .bind(patient.simulated)
         .bind(patient.since.map(nanos))
         .bind(nanos(now))
+        .bind(patient.stratum.as_deref())
         .execute(conn)
         .await
         .map(|_| ())
@@ -79,7 +80,7 @@ async fn put_kit(conn: &mut SqliteConnection, kit: &Kit, now: Timestamp) -> Resu
 /// All patients and kits, by id.
 pub(super) async fn get(store: &Sqlite) -> Result<Roster, StoreError> {
     let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
-    let patients = "SELECT id, name, born, programme, own, simulated, since FROM patient ORDER BY id";
+    let patients = "SELECT id, name, born, programmes, own, simulated, since, stratum FROM patient ORDER BY id";
     let kits = "SELECT id, patient, secret_sha256, since, devices, revoked, patients FROM kit ORDER BY id";
     let patients = sqlx::query(patients).fetch_all(&mut *tx).await?;
     let kits = sqlx::query(kits).fetch_all(&mut *tx).await?;
@@ -95,7 +96,8 @@ fn patient(row: &SqliteRow) -> Result<Patient, StoreError> {
         id: id.parse().map_err(|error: vitals::IdError| corrupt("patient", id, error.to_string()))?,
         name: row.try_get(1)?,
         born: row.try_get(2)?,
-        programme: row.try_get(3)?,
+        programmes: json("patient", id, row.try_get(3)?)?,
+        stratum: row.try_get(7)?,
         own: json("patient", id, row.try_get(4)?)?,
         simulated: row.try_get(5)?,
         since: Some(time(row.try_get(6)?)),

@@ -87,7 +87,11 @@ fn roster(roster: &Roster) -> String {
             roster.kits.iter().filter(|kit| kit.serves(&patient.id)).map(|kit| kit.id.as_str()).collect();
         let kits = if kits.is_empty() { "no kit".to_owned() } else { kits.join(", ") };
         let own = super::roster::own(&patient.own).map_or(0, |own| own.limits.len());
-        text.push_str(&format!("{}: programme {}, {own} own limits, {kits}\n", patient.id, patient.programme));
+        text.push_str(&format!(
+            "{}: programme {}, {own} own limits, {kits}\n",
+            patient.id,
+            patient.programmes.join(" and ")
+        ));
     }
     text
 }

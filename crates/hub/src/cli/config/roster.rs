@@ -36,8 +36,11 @@ struct PatientForm {
     name: String,
     /// Year of birth, for the age.
     born: Option<i16>,
-    /// The programme's id, e.g. `copd`.
-    programme: String,
+    /// The programme's id, e.g. `copd`; a list of them for somebody who is in several.
+    #[serde(alias = "programmes")]
+    programme: OneOrMore,
+    /// The risk level: one of the strata of the programmes, e.g. `high`.
+    stratum: Option<String>,
     /// Own limits over the programme's.
     own: Option<Own>,
     /// A person that does not exist, for demonstration and test.
@@ -45,6 +48,17 @@ struct PatientForm {
     simulated: bool,
     /// Watched since, as "2026-11-22T08:00:00Z"; when the file was first read, if it does not say.
     since: Option<String>,
+}
+
+/// One id, or a list of them.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "see RosterForm")]
+enum OneOrMore {
+    /// The only one.
+    One(String),
+    /// Each of them.
+    More(Vec<String>),
 }
 
 /// A home gateway.
@@ -189,7 +203,7 @@ revoked = true
         check_one(
             "born =",
             "bron =",
-            "r.toml:5:1: patient[0].bron: unknown field `bron`, expected one of `id`, `name`, `born`, `programme`, `own`, `simulated`, `since`",
+            "r.toml:5:1: patient[0].bron: unknown field `bron`, expected one of `id`, `name`, `born`, `programme`, `programmes`, `stratum`, `own`, `simulated`, `since`",
         );
         check_one("limits =", "limit =", "r.toml:7:7: patient[0].own: unknown field `limit`, expected `limits`");
         check_one(

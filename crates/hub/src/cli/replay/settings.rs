@@ -38,8 +38,10 @@ struct File {
     _name: Option<IgnoredAny>,
     #[serde(rename = "born")]
     _born: Option<IgnoredAny>,
-    #[serde(rename = "programme")]
+    #[serde(rename = "programme", alias = "programmes")]
     _programme: Option<IgnoredAny>,
+    #[serde(rename = "stratum")]
+    _stratum: Option<IgnoredAny>,
     #[serde(rename = "simulated")]
     _simulated: Option<IgnoredAny>,
 }

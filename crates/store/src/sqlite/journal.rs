@@ -1,0 +1,134 @@
+//! The journal: in a batch's transaction with the judge's stamps, or by itself with a stamp that the store gives.
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{QueryBuilder, Row, SqliteConnection, sqlite::SqliteRow};
+use vitals::PatientId;
+
+use super::{
+    Sqlite,
+    convert::{corrupt, json, nanos, time, to_json},
+    keys::Keys,
+};
+use crate::{JournalEntry, JournalFilter, StoreError};
+
+/// A clock that was set back by no more than this is waited for, by every stamp; what is stored beyond it says only that a clock was wrong.
+const STEP_BACK_MAX: SignedDuration = SignedDuration::from_mins(1);
+/// From one appended stamp to the next.
+const MICROSECOND: i64 = 1_000;
+
+/// The newest stamp of each kind, up to `?1`.
+const NEWEST: &str = "\
+SELECT max(at) FROM (
+    SELECT max(at) AS at FROM journal WHERE at <= ?1
+    UNION ALL SELECT recorded_at FROM message WHERE id = (SELECT max(id) FROM message)
+    UNION ALL SELECT recorded_at FROM assessment WHERE id = (SELECT max(id) FROM assessment)
+    UNION ALL SELECT at FROM alert_event WHERE id = (SELECT max(id) FROM alert_event)
+) WHERE at <= ?1";
+
+/// Appends by itself, and tells the stamps.
+pub(super) async fn append(store: &Sqlite, entries: &[JournalEntry]) -> Result<Vec<Timestamp>, StoreError> {
+    let mut write = store.writer.begin().await?;
+    let (conn, keys) = write.parts();
+    keys.make_room();
+    let mut stamps = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let at = next(conn, nanos(entry.at)).await.map_err(|error| store.trouble(error))?;
+        let at = put(conn, keys, entry, at).await.map_err(|error| store.trouble(error))?;
+        stamps.push(time(at));
+    }
+    write.commit().await?;
+    Ok(stamps)
+}
+
+/// The stamp for something that happened at `wanted`: after everything that is stored. One nanosecond beyond a whole microsecond, where the judge,
+/// whose stamps are whole ones, never is.
+async fn next(conn: &mut SqliteConnection, wanted: i64) -> Result<i64, sqlx::Error> {
+    let bound = wanted.saturating_add(i64::try_from(STEP_BACK_MAX.as_nanos()).unwrap_or(i64::MAX));
+    let newest: Option<i64> = sqlx::query(NEWEST).bind(bound).fetch_one(conn).await?.try_get(0)?;
+    let at = newest.map_or(wanted, |newest| wanted.max(newest.saturating_add(MICROSECOND)));
+    Ok((at - at.rem_euclid(MICROSECOND)).saturating_add(1))
+}
+
+/// Keeps a batch's entries with its stamps. What is there already in every part (a batch that is committed again) stays as it is.
+pub(super) async fn record(
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    entries: &[JournalEntry],
+) -> Result<(), sqlx::Error> {
+    for entry in entries {
+        put(conn, keys, entry, nanos(entry.at)).await?;
+    }
+    Ok(())
+}
+
+/// With this stamp, or the next nanosecond that is free: a clock that was set back can bring an old stamp again.
+async fn put(
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    entry: &JournalEntry,
+    mut at: i64,
+) -> Result<i64, sqlx::Error> {
+    let patient = match &entry.patient {
+        Some(patient) => Some(keys.patient(conn, patient).await?.key),
+        None => None,
+    };
+    let body = to_json(&entry.what);
+    loop {
+        let sql = "SELECT by IS ?2 AND patient IS ?3 AND body = ?4 FROM journal WHERE at = ?1";
+        let there = sqlx::query(sql).bind(at).bind(entry.by.as_deref()).bind(patient).bind(body.as_str());
+        match there.fetch_optional(&mut *conn).await?.map(|row| row.try_get::<bool, _>(0)).transpose()? {
+            Some(true) => return Ok(at),
+            Some(false) => at = at.saturating_add(1),
+            None => break,
+        }
+    }
+    let sql = "INSERT INTO journal (at, by, patient, entry, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let insert = sqlx::query(sql).bind(at).bind(entry.by.as_deref()).bind(patient).bind(entry.what.name()).bind(body);
+    insert.execute(conn).await.map(|_| at)
+}
+
+/// Entries that are wanted, by stamp.
+pub(super) async fn list(store: &Sqlite, filter: JournalFilter<'_>) -> Result<Vec<JournalEntry>, StoreError> {
+    let mut sql = QueryBuilder::new(
+        "SELECT j.at, j.by, p.patient, j.body FROM journal j LEFT JOIN patient_key p ON p.key = j.patient WHERE true",
+    );
+    if let Some(patient) = filter.patient {
+        sql.push(" AND j.patient = (SELECT key FROM patient_key WHERE patient = ")
+            .push_bind(patient.as_str())
+            .push(")");
+    }
+    if let Some(names) = filter.entries {
+        sql.push(" AND j.entry IN (SELECT value FROM json_each(").push_bind(to_json(&names)).push("))");
+    }
+    if let Some(since) = filter.since {
+        sql.push(" AND j.at >= ").push_bind(nanos(since));
+    }
+    if let Some(before) = filter.before {
+        sql.push(" AND j.at < ").push_bind(nanos(before));
+    }
+    sql.push(if filter.newest_first { " ORDER BY j.at DESC" } else { " ORDER BY j.at" });
+    sql.push(" LIMIT ").push_bind(filter.limit);
+    let rows = sql.build().fetch_all(&store.readers).await.map_err(|error| store.trouble(error))?;
+    rows.iter().map(entry).collect()
+}
+
+/// The newest stamp of all, of whatever kind.
+pub(super) async fn last_stamp(store: &Sqlite) -> Result<Option<Timestamp>, StoreError> {
+    let row = sqlx::query(NEWEST).bind(i64::MAX).fetch_one(&store.readers).await;
+    let newest: Option<i64> = row.map_err(|error| store.trouble(error))?.try_get(0)?;
+    Ok(newest.map(time))
+}
+
+pub(super) fn entry(row: &SqliteRow) -> Result<JournalEntry, StoreError> {
+    let at: i64 = row.try_get(0)?;
+    let patient: Option<&str> = row.try_get(2)?;
+    let patient: Option<PatientId> = patient
+        .map(|id| id.parse().map_err(|error: vitals::IdError| corrupt("journal", at, error.to_string())))
+        .transpose()?;
+    Ok(JournalEntry {
+        at: time(at),
+        by: row.try_get(1)?,
+        patient,
+        what: json("journal", &at.to_string(), row.try_get(3)?)?,
+    })
+}
