@@ -142,6 +142,28 @@ pub enum Journal {
         /// What.
         action: Action,
     },
+    /// The judge began at this stamp: every chart was built from the store.
+    Started {
+        /// The last stamp before, where the clock had run ahead and went back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        set_back_from: Option<Timestamp>,
+    },
+    /// From this stamp on the patient is judged by this.
+    JudgedBy {
+        /// Programmes with versions, own settings, and what else decides: the hub's form.
+        basis: serde_json::Value,
+        /// The chart was built from what was recorded from then on.
+        from: Timestamp,
+        /// Was there no chart before, whose judgements the new ones are compared with?
+        fresh: bool,
+        /// What is different from before.
+        why: String,
+    },
+    /// Time passed, and it changed something: every deadline up to this stamp was judged.
+    Ticked {
+        /// The first of them.
+        due: Timestamp,
+    },
     /// Written by another version of the program, and kept as it is: this one does not know what it says. Must be the last here.
     #[serde(untagged)]
     Unknown(UnknownEntry),
@@ -165,6 +187,9 @@ impl Journal {
             Self::KitSilent { .. } => "kit_silent",
             Self::KitBack { .. } => "kit_back",
             Self::Acted { .. } => "acted",
+            Self::Started { .. } => "started",
+            Self::JudgedBy { .. } => "judged_by",
+            Self::Ticked { .. } => "ticked",
             Self::Unknown(unknown) => &unknown.entry,
         }
     }
@@ -301,6 +326,9 @@ mod tests {
             Journal::KitSilent { kit: kit.clone(), since: at },
             Journal::KitBack { kit },
             Journal::Acted { alert: uuid::Uuid::nil(), seen_version: 1, action: Action::Acknowledge },
+            Journal::Started { set_back_from: Some(at) },
+            Journal::JudgedBy { basis: serde_json::json!({}), from: at, fresh: true, why: String::new() },
+            Journal::Ticked { due: at },
         ];
         for one in all {
             let text = serde_json::to_string(&one).unwrap();
