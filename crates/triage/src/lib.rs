@@ -28,6 +28,7 @@ mod own;
 mod plan;
 mod programme;
 mod rules;
+pub mod score;
 mod silence;
 mod stats;
 
@@ -46,4 +47,5 @@ pub use programme::{
     Text,
 };
 pub use rules::{RULES, RuleKind};
+pub use score::{Score, Scored};
 pub use silence::next_tick;

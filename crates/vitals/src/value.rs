@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy::MidpointAwayFromZero};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::value::RawValue;
@@ -44,6 +44,12 @@ impl Value {
     #[must_use]
     pub fn decimal(self) -> Decimal {
         self.0
+    }
+
+    /// The same with at most so many digits after the point, as a display shows it: halves go away from zero, 38.05 to 38.1.
+    #[must_use]
+    pub fn rounded(self, digits: u32) -> Self {
+        Self(self.0.round_dp_with_strategy(digits, MidpointAwayFromZero))
     }
 
     /// For curves on a page, where a pixel is coarser than the difference.
@@ -128,6 +134,15 @@ mod tests {
     fn not_a_number_is_refused_with_what_was_found() {
         for text in ["\"93\"", "null", "true", "[1]", "1e999999999999999999999999"] {
             assert!(serde_json::from_str::<Value>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rounds_halves_away_from_zero_and_adds_no_digits() {
+        for (value, digits, wanted) in
+            [("38.05", 1, "38.1"), ("38.04", 1, "38.0"), ("-0.5", 0, "-1"), ("91.5", 0, "92"), ("91", 1, "91")]
+        {
+            assert_eq!(value.parse::<Value>().unwrap().rounded(digits).to_string(), wanted, "{value}");
         }
     }
 

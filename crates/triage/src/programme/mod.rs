@@ -3,7 +3,7 @@
 mod check;
 mod example;
 mod file;
-mod place;
+pub(crate) mod place;
 
 use std::{fmt::Write as _, sync::Arc};
 

@@ -130,10 +130,16 @@ impl<'a> Document<'a> {
 
     /// Notes a fault at a key of the file's top.
     pub fn problem_of_key(&mut self, key: &str, text: String) {
-        let table = self.root.get_ref().as_table();
+        self.problem_of_key_at(&[], key, text);
+    }
+
+    /// Notes a fault at a key of the table at a path, at the key itself.
+    pub fn problem_of_key_at(&mut self, path: &[Step], key: &str, text: String) {
+        let table = self.find(path).and_then(|value| value.get_ref().as_table());
         let found = table.and_then(|table| table.keys().find(|name| name.get_ref() == key));
         let offset = found.map_or(0, |name| name.span().start);
-        self.problem_at(offset, key.to_owned(), text);
+        let path: Vec<Step> = path.iter().cloned().chain([key.into()]).collect();
+        self.problem_at(offset, field(&path), text);
     }
 
     /// Has anything been found?
@@ -157,7 +163,12 @@ impl<'a> Document<'a> {
 
     /// The keys of the file's top.
     pub fn keys(&self) -> Vec<String> {
-        let table = self.root.get_ref().as_table();
+        self.keys_at(&[])
+    }
+
+    /// The keys of the table at a path.
+    pub fn keys_at(&self, path: &[Step]) -> Vec<String> {
+        let table = self.find(path).and_then(|value| value.get_ref().as_table());
         table.map(|table| table.keys().map(|key| key.get_ref().to_string()).collect()).unwrap_or_default()
     }
 

@@ -9,5 +9,7 @@ mod files;
 mod own;
 mod person;
 mod properties;
+mod score;
+mod score_files;
 mod silence;
 mod sittings;
