@@ -5,8 +5,8 @@
 
 /// The median absolute deviation times this estimates the standard deviation of a normal distribution (1 / 0.6745).
 pub(crate) const MAD_TO_SD: f64 = 1.4826;
-/// A slope is taken over so many points; a longer series is first drawn together in as many equal parts (7140 pairs, whatever the window).
-pub(crate) const SLOPE_POINTS_MAX: usize = 120;
+/// A slope is taken over so many points; a longer series is first drawn together in as many equal parts (2016 pairs, whatever the window).
+pub(crate) const SLOPE_POINTS_MAX: usize = 64;
 
 /// The arithmetic mean.
 pub(crate) fn mean(xs: &[f64]) -> Option<f64> {
