@@ -26,7 +26,9 @@ enum Command {
     Bench(cli::bench::Args),
     Doctor(cli::doctor::Args),
     Config(cli::config::Args),
+    Cohort(cli::cohort::Args),
     Replay(cli::replay::Args),
+    Score(cli::score::Args),
     Decode(cli::decode::Args),
     Drivers(cli::drivers::Args),
 }
@@ -46,7 +48,9 @@ fn run(command: Command) -> Result<(), Ended> {
         Command::Bench(args) => cli::bench::run(&args),
         Command::Doctor(args) => cli::doctor::run(&args),
         Command::Config(args) => cli::config::run(&args),
+        Command::Cohort(args) => cli::cohort::run(&args),
         Command::Replay(args) => cli::replay::run(&args),
+        Command::Score(args) => cli::score::run(&args),
         Command::Decode(args) => cli::decode::run(&args),
         Command::Drivers(args) => cli::drivers::run(&args),
     }

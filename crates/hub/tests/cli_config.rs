@@ -41,7 +41,7 @@ fn check_programme(from: &str, to: &str, wanted: &[&str]) {
 
 #[test]
 fn what_is_shipped_is_good() {
-    for path in [PROGRAMME, "config/hub.toml"] {
+    for path in [PROGRAMME, "config/scores/news2.toml", "config/hub.toml"] {
         let output = vagt(&["config", "check", file(path).to_str().unwrap()]);
         assert!(output.status.success(), "{}", shown(&output.stdout));
         assert!(shown(&output.stdout).contains(": ok ("));
@@ -117,7 +117,7 @@ fn a_programme_is_explained_with_its_limits_and_sources() {
 fn every_schema_is_printed_by_kind_and_by_file_and_written_at_once() {
     let folder = tempfile::tempdir().unwrap();
     assert!(vagt(&["config", "schema", "--all", folder.path().to_str().unwrap()]).status.success());
-    for kind in ["programme", "hub", "roster", "edge", "own", "readings", "status", "acks", "commands"] {
+    for kind in ["programme", "score", "hub", "roster", "edge", "own", "readings", "status", "acks", "commands"] {
         let printed = vagt(&["config", "schema", kind]).stdout;
         let schema: serde_json::Value = serde_json::from_slice(&printed).unwrap();
         assert!(schema["properties"].is_object(), "{kind}");

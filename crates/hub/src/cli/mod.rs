@@ -6,6 +6,7 @@
 pub mod account;
 pub mod bench;
 pub mod ca;
+pub mod cohort;
 pub mod config;
 pub mod decode;
 pub mod demo;
@@ -15,6 +16,7 @@ mod ended;
 pub mod kit;
 pub mod replay;
 pub mod roster;
+pub mod score;
 mod secret;
 pub mod serve;
 mod sibling;

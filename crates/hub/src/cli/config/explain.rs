@@ -11,7 +11,7 @@ use crate::{
     config::Config,
 };
 
-/// Say in plain words what a file means: a programme's rules with their limits and sources, where the service listens, who is in a roster.
+/// Say in plain words what a file means: a programme's rules or a score's points with their sources, where the service listens, who is in a roster.
 #[derive(clap::Args)]
 pub struct Args {
     /// The file.
@@ -49,6 +49,9 @@ fn in_words(kind: Kind, file: &Text) -> Result<String, Ended> {
     match kind {
         Kind::Programme => triage::Programme::parse(&file.text, &file.name)
             .map(|programme| programme.explain())
+            .map_err(|error| failed(error.to_string())),
+        Kind::Score => triage::Score::parse(&file.text, &file.name)
+            .map(|score| score.explain())
             .map_err(|error| failed(error.to_string())),
         Kind::Hub => {
             Config::parse(&file.text, &file.name).map(|config| hub(&config)).map_err(|e| failed(e.to_string()))

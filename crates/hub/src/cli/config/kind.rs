@@ -25,6 +25,8 @@ pub enum Kind {
     Edge,
     /// A questionnaire of the kit's page; the kit's own program is asked about it.
     Questionnaire,
+    /// A score as NEWS2: points, their sum, and what it asks for.
+    Score,
 }
 
 /// What stands at a key.
@@ -88,6 +90,7 @@ impl Kind {
             Self::Roster => "roster",
             Self::Edge => "edge",
             Self::Questionnaire => "questionnaire",
+            Self::Score => "score",
         }
     }
 
@@ -100,6 +103,7 @@ impl Kind {
             Self::Roster => "a roster",
             Self::Edge => "a kit's configuration",
             Self::Questionnaire => "a questionnaire",
+            Self::Score => "a score",
         }
     }
 
@@ -139,6 +143,17 @@ impl Kind {
                 ("path", List),
                 ("example", List),
             ],
+            Self::Score => &[
+                ("id", Value),
+                ("version", Value),
+                ("title", Table),
+                ("source", Value),
+                ("note", Table),
+                ("parameter", List),
+                ("setting", List),
+                ("band", List),
+                ("example", List),
+            ],
             Self::Edge => &[
                 ("kit", Value),
                 ("zone", Value),
@@ -162,7 +177,8 @@ impl Kind {
             return Ok(broken);
         }
         Ok(match self {
-            Self::Programme => programme_problems(text, name),
+            Self::Programme => problems(triage::Programme::parse(text, name)),
+            Self::Score => problems(triage::Score::parse(text, name)),
             Self::Hub => {
                 toml::from_str::<Config>(text).err().map(|e| Problem::from_toml(text, &e)).into_iter().collect()
             }
@@ -173,8 +189,8 @@ impl Kind {
     }
 }
 
-fn programme_problems(text: &str, name: &str) -> Vec<Problem> {
-    let Err(error) = triage::Programme::parse(text, name) else { return Vec::new() };
+fn problems<T>(parsed: Result<T, triage::ProgrammeError>) -> Vec<Problem> {
+    let Err(error) = parsed else { return Vec::new() };
     let ours = |theirs: &triage::Problem| Problem {
         line: theirs.line,
         column: theirs.column,
@@ -212,6 +228,7 @@ mod tests {
             ("[[patient]]\nid = \"p-1\"\n[[kit]]\n", Some(Kind::Roster)),
             ("kit = \"kit-1\"\nzone = \"UTC\"\n[broker]\n[[device]]\n", Some(Kind::Edge)),
             ("id = \"q\"\nversion = 1\n[[question]]\n[[path]]\n", Some(Kind::Questionnaire)),
+            ("id = \"s\"\nversion = 1\n[[parameter]]\n[[band]]\n", Some(Kind::Score)),
             ("", None),
             ("colour = 1\n", None),
         ] {
