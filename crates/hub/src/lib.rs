@@ -1,16 +1,21 @@
 //! The clinic's service (sources -> admit -> assess -> record -> show) and its command line. It wires what the other crates decide.
 
 pub mod authority;
+pub mod basis;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod cohort;
 pub mod config;
 pub mod directory;
 pub mod enrolment;
 mod lock;
 pub mod pipeline;
 pub mod presence;
+pub mod programmes;
+pub mod readings;
 pub mod roster;
 pub mod serve;
 pub mod source;
 mod tls;
+pub mod tuning;
