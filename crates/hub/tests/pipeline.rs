@@ -21,8 +21,9 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{
-    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, JournalEntry, JournalFilter, KitSeq,
-    ProgrammeVersion, Progress, QuarantinedEntry, Roster, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, JournalEntry,
+    JournalFilter, KitSeq, ProgrammeVersion, Progress, QuarantinedEntry, Roster, Sqlite, Store, StoreError, Stored,
+    StoredMessage, WebSession,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -71,6 +72,7 @@ impl Store for Border {
     async fn last_stamp(&self) -> Result<Option<Timestamp>, StoreError> { self.inner.last_stamp().await }
     async fn put_programme(&self, version: &ProgrammeVersion) -> Result<(), StoreError> { self.inner.put_programme(version).await }
     async fn programme_versions(&self, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError> { self.inner.programme_versions(id).await }
+    async fn history(&self, filter: &HistoryFilter) -> Result<History, StoreError> { self.inner.history(filter).await }
     async fn open_alerts(&self, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError> { self.inner.open_alerts(patient).await }
     async fn alert(&self, id: AlertId) -> Result<Option<(Alert, Vec<AlertEvent>)>, StoreError> { self.inner.alert(id).await }
     async fn alerts_of(&self, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError> { self.inner.alerts_of(patient, limit).await }

@@ -4,6 +4,7 @@
 //! all. Nothing outside this crate writes SQL.
 
 pub mod conformance;
+mod history;
 mod journal;
 mod model;
 mod one_or_more;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
+pub use history::{History, HistoryChannel, HistoryChunk, HistoryFilter, HistoryMessage, HistoryNames, HistoryReading};
 pub use journal::{
     InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, ProgrammeVersion, UnknownEntry,
 };
@@ -67,6 +69,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Open alerts, of one patient or of all.
     async fn open_alerts(&self, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError>;
+
+    /// Begins to read messages of all patients, in the order in which they were recorded: what is stored now, nothing that comes later.
+    async fn history(&self, filter: &HistoryFilter) -> Result<History, StoreError>;
 
     // --- for the pages
 

@@ -36,6 +36,9 @@ pub struct Alert {
     pub changed_at: Timestamp,
     /// Every finding of the episode arrived late.
     pub late: bool,
+    /// Every finding of the episode is doubtful, and another measurement has been asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
     /// How often a finding has fed it.
     pub count: u32,
     /// Normal readings in a row, towards easing.
@@ -153,6 +156,12 @@ pub enum EventKind {
     Eased,
     Acknowledged,
     Closed,
+    /// What was doubtful has been measured again, and is so.
+    Confirmed,
+    /// What was doubtful has been measured again, and is not so.
+    NotConfirmed,
+    /// What it rested on has been declared invalid.
+    Withdrawn,
 }
 
 /// What a person may do to an alert.

@@ -1,27 +1,27 @@
 //! One event on one patient: findings, what of them stands, the assessment, and the alerts that change.
 //!
-//! Of one rule, what was measured within [`TOGETHER`] of the newest in a sitting is taken together, and the worst of it counts; so the order
-//! of readings within a sitting does not matter. What is older than that, or than what the rule has judged before, arrives late: it is judged
-//! as what it was, and changes what stands only where nothing newer is known.
+//! What a rule says of now is what it says as of the newest of what it watches; of what lies within [`TOGETHER`] before that the worst counts,
+//! so neither the order of readings nor their division into messages matters within a sitting. A doubtful value gives way to a later one of
+//! the same vital that nothing speaks against. What is older arrives late: it is judged as of its own time, and all that it bears on is
+//! judged again as of now.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
-use vitals::{Answer, Clock, Colour, Flag, KitId, Reading};
+use vitals::{Answer, Clock, Colour, Flag, KitId, Reading, Vital};
 
 use crate::{
-    AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan, call,
-    chart::Memory,
+    AssessmentChange, Chart, Finding, Mark, Outcome, Plan, Remeasure, call,
     episode::{self, Fed, Opening},
-    rules::{Rule, Seen},
+    held,
+    look::Look,
+    plan::RuleSet,
+    rules::{Verdict, Watches, finding},
+    series::{Nanos, Sample, length, time},
     silence,
 };
 
-/// Readings of one vital in one sitting that lie at most so far apart are taken together.
+/// What lies at most so far apart is taken together.
 pub const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Readings and answers that came together in one message.
@@ -44,17 +44,23 @@ pub enum Event<'a> {
     Sitting(Sitting<'a>),
     /// Time passed.
     Tick,
+    /// The patient's kit has been silent since then, or (`None`) is there again.
+    Kit(Option<Timestamp>),
 }
 
 /// What an event changes. It can't fail. Deadlines that have passed by `now` are judged first, whatever the event.
 pub fn assess(chart: &mut Chart, plan: &Plan, event: &Event<'_>, now: Timestamp) -> Outcome {
     chart.follow(plan);
     let before = State::of(chart);
-    let mut alerts = Vec::new();
-    let silent = silence::settle(chart, plan, now, &mut alerts);
-    let mut outcome = Outcome { assessment: None, alerts, judged: Vec::new() };
+    let mut outcome = Outcome::default();
+    held::settle(chart, plan, now, &mut outcome.alerts);
+    let silent = silence::settle(chart, plan, now, &mut outcome.alerts);
     outcome.assessment = match event {
         Event::Tick => silent,
+        Event::Kit(silent_since) => {
+            chart.kit_silent_since = *silent_since;
+            silent
+        }
         Event::Sitting(sitting) => sit(chart, plan, sitting, now, before, &mut outcome),
     };
     outcome
@@ -63,8 +69,8 @@ pub fn assess(chart: &mut Chart, plan: &Plan, event: &Event<'_>, now: Timestamp)
 /// The patient's state, to see a change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State {
-    colour: Colour,
-    blue: bool,
+    pub colour: Colour,
+    pub blue: bool,
 }
 
 impl State {
@@ -87,11 +93,25 @@ pub(crate) fn change(chart: &Chart, plan: &Plan, before: State, at: Timestamp, l
     })
 }
 
-/// A finding, and whether it stands now.
-struct Judged<'p> {
-    rule: &'p Rule,
-    finding: Arc<Finding>,
+/// What came of a sitting and is new, as samples.
+struct Arrived {
+    vital: Option<Vital>,
+    rules: RuleSet,
+    questions: Option<(Arc<str>, Arc<str>)>,
+    sample: Sample,
+}
+
+/// What a rule found, and whether it stands now.
+struct Judged {
+    place: usize,
+    at: Nanos,
+    mark: Mark,
+    /// Made where it is above green; others when somebody reads them.
+    finding: Option<Arc<Finding>>,
+    late: bool,
     stands: bool,
+    /// It waits for another measurement: nobody is told yet.
+    held: bool,
 }
 
 fn sit(
@@ -102,60 +122,220 @@ fn sit(
     before: State,
     outcome: &mut Outcome,
 ) -> Option<AssessmentChange> {
+    let unplaced = is_unplaced(sitting);
+    let arrived = arrive(chart, plan, sitting);
+    let mut touched = RuleSet::default();
+    arrived.iter().for_each(|arrived| touched.join(arrived.rules));
     let mut judged = Vec::new();
-    for rule in plan.programme().rules() {
-        judge(chart, plan, rule, sitting, now, &mut judged, outcome);
+    for place in touched.iter() {
+        judge(chart, plan, place, &arrived, unplaced, now, &mut judged, outcome);
     }
+    settle_in(chart, plan, &arrived, unplaced);
     note(chart, plan, sitting);
-    let mut families: BTreeMap<&Arc<str>, Vec<Fed>> = BTreeMap::new();
-    for Judged { rule, finding, stands } in &judged {
-        let fed = Fed { rule: Arc::clone(&rule.id), finding: Some(Arc::clone(finding)), stands: *stands };
-        families.entry(&rule.family).or_default().push(fed);
-    }
-    for (rule, fed) in silence::ended(chart, plan) {
-        families.entry(&rule.family).or_default().push(fed);
-    }
-    let opening = Opening::Sitting(sitting.kit, sitting.seq);
-    for (family, fed) in families {
-        outcome.alerts.extend(episode::feed(chart, plan, family, &fed, &opening, now));
-    }
-    if let Some(called) = call::heard(chart, plan, sitting, now) {
-        outcome.alerts.extend(episode::feed(chart, plan, &called.family, &called.fed, &opening, now));
-    }
+    feed(chart, plan, sitting, &judged, now, outcome);
     assessment(chart, plan, before, sitting, &judged)
 }
 
-/// What one rule makes of a sitting.
-fn judge<'p>(
-    chart: &mut Chart,
-    plan: &Plan,
-    rule: &'p Rule,
-    sitting: &Sitting<'_>,
-    now: Timestamp,
-    judged: &mut Vec<Judged<'p>>,
-    outcome: &mut Outcome,
-) {
-    let mut findings = (rule.kind().judge)(rule, plan, &Seen::Sitting(sitting));
-    findings.iter().for_each(|finding| Outcome::judge(&mut outcome.judged, finding));
-    let Some(newest) = findings.iter().map(|finding| finding.at).max() else { return };
-    findings.sort_by(by_time_then_badness);
-    let start = newest.checked_sub(TOGETHER).unwrap_or(Timestamp::MIN);
-    let together = findings.split_off(findings.partition_point(|finding| finding.at < start));
-    let fresh = || Memory { newest: Timestamp::MIN, stands: None, remembered: VecDeque::new() };
-    let memory = chart.rules.entry(Arc::clone(&rule.id)).or_insert_with(fresh);
-    let stale = now.duration_since(newest) > plan.programme().clinic().late_after.0;
-    if newest < memory.newest || is_unplaced(sitting) {
-        findings.extend(together);
-    } else if let Some(finding) = stand(memory, newest, together, stale) {
-        judged.push(Judged { rule, finding, stands: true });
-    }
-    for finding in findings.into_iter().filter(|finding| finding.colour > Mark::Green) {
-        if !memory.knows(&finding) {
-            let finding = Arc::new(late(finding));
-            memory.remember(&finding);
-            judged.push(Judged { rule, finding, stands: false });
+/// Puts what is new into its series.
+fn arrive(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) -> Vec<Arrived> {
+    let mut arrived = Vec::with_capacity(sitting.readings.len() + sitting.answers.len());
+    for reading in sitting.readings {
+        let Some((_, rules)) = plan.of_vital(reading.vital) else { continue };
+        let sample = Sample::of(reading, &mut chart.names);
+        if chart.series_mut(reading.vital).insert(sample) {
+            arrived.push(Arrived { vital: Some(reading.vital), rules, questions: None, sample });
         }
     }
+    for answer in sitting.answers {
+        let Some((questionnaire, question, _, rules)) = plan.of_question(&answer.questionnaire, &answer.question)
+        else {
+            continue;
+        };
+        let text: String = answer.answer.chars().take(ANSWER_CHARS_MAX).collect();
+        let sample = Sample::answer(answer.answered_at, &text, &mut chart.names);
+        if chart.asked_mut(questionnaire, question).insert(sample) {
+            let questions = Some((Arc::clone(questionnaire), Arc::clone(question)));
+            arrived.push(Arrived { vital: None, rules, questions, sample });
+        }
+    }
+    arrived
+}
+
+/// The longest part of an answer that is kept and quoted, in characters.
+const ANSWER_CHARS_MAX: usize = 60;
+
+/// What one rule makes of a sitting.
+#[allow(clippy::too_many_arguments, reason = "one step of sit, split off for its length")]
+fn judge(
+    chart: &mut Chart,
+    plan: &Plan,
+    place: usize,
+    arrived: &[Arrived],
+    unplaced: bool,
+    now: Timestamp,
+    judged: &mut Vec<Judged>,
+    outcome: &mut Outcome,
+) {
+    let rule = plan.rule(place);
+    if rule.ingredient {
+        return;
+    }
+    let Some(newest) = chart.newest_of(&rule.watches) else { return };
+    let start = newest.saturating_sub(length(TOGETHER));
+    let mut late: Vec<&Arrived> = Vec::new();
+    for arrived in arrived.iter().filter(|arrived| watches(&rule.watches, arrived)) {
+        if unplaced || arrived.sample.at < start {
+            late.push(arrived);
+        }
+    }
+    if !unplaced && let Some(verdict) = stands(chart, plan, place, start, newest) {
+        say(outcome, arrived, &rule.watches, verdict.0.mark);
+        judged.extend(stand(chart, plan, place, verdict, now, outcome));
+    }
+    late.sort_by_key(|arrived| (arrived.sample.at, arrived.vital));
+    late.dedup_by_key(|arrived| arrived.sample.at);
+    for arrived in late {
+        judged.extend(as_it_was(chart, plan, place, arrived, outcome));
+    }
+}
+
+fn watches(watches: &Watches, arrived: &Arrived) -> bool {
+    match (&arrived.vital, &arrived.questions) {
+        (Some(vital), _) => watches.vitals.contains(vital),
+        (None, Some(question)) => watches.questions.contains(question),
+        (None, None) => false,
+    }
+}
+
+/// Tells the kit what the rule says of what it brought.
+fn say(outcome: &mut Outcome, arrived: &[Arrived], rule: &Watches, mark: Mark) {
+    match rule.vitals.as_slice() {
+        [vital] if rule.questions.is_empty() => {
+            if arrived.iter().any(|arrived| arrived.vital == Some(*vital)) {
+                outcome.judge(Some(*vital), mark);
+            }
+        }
+        _ => outcome.judge(None, mark),
+    }
+}
+
+/// The worst of what a rule says as of each time from `start` on: later ones where they are as bad. A doubtful value does not count where a
+/// later one of the same vital, within the same time, is beyond doubt.
+fn stands(chart: &Chart, plan: &Plan, place: usize, start: Nanos, newest: Nanos) -> Option<(Verdict, u8)> {
+    let watches = &plan.rule(place).watches;
+    let mut worst: Option<(Verdict, u8)> = None;
+    let mut times = Vec::with_capacity(4);
+    chart.times(watches, start.saturating_sub(1), newest, &mut times);
+    for at in times {
+        if is_superseded(chart, watches, at, newest) {
+            continue;
+        }
+        let Some((verdict, rank)) = worst_at(chart, plan, place, at) else { continue };
+        if worst.is_none_or(|(worst, _)| (verdict.mark, verdict.at) >= (worst.mark, worst.at)) {
+            worst = Some((verdict, rank));
+        }
+    }
+    worst
+}
+
+/// What a rule says as of a time: the worst of it, where several values are of exactly that time.
+pub(crate) fn worst_at(chart: &Chart, plan: &Plan, place: usize, at: Nanos) -> Option<(Verdict, u8)> {
+    let look = |rank| Look { plan, chart, place, at, rank };
+    let ranks = 0..chart.at_once(&plan.rule(place).watches, at).max(1);
+    let verdicts = ranks.filter_map(|rank| Some((look(rank).judge().ok()?, rank)));
+    verdicts.reduce(|worst, next| if next.0.mark > worst.0.mark { next } else { worst })
+}
+
+/// Is everything that was measured at this time doubtful, and measured again beyond doubt since?
+fn is_superseded(chart: &Chart, watches: &Watches, at: Nanos, newest: Nanos) -> bool {
+    let mut here = 0;
+    let mut gone = 0;
+    for vital in &watches.vitals {
+        let Some(series) = chart.series(*vital) else { continue };
+        let samples = series.until(newest);
+        let from = samples.partition_point(|sample| sample.at < at);
+        let mut now = samples[from..].iter().take_while(|sample| sample.at == at).peekable();
+        if now.peek().is_some() {
+            here += 1;
+            let doubtful = now.all(Sample::is_doubtful);
+            let again = samples[from..].iter().any(|sample| sample.at > at && !sample.is_doubtful());
+            gone += usize::from(doubtful && again);
+        }
+    }
+    here > 0 && here == gone && watches.questions.is_empty()
+}
+
+/// Lets a verdict stand, where it is news.
+fn stand(
+    chart: &mut Chart,
+    plan: &Plan,
+    place: usize,
+    (verdict, rank): (Verdict, u8),
+    now: Timestamp,
+    outcome: &mut Outcome,
+) -> Option<Judged> {
+    let Verdict { mark, at, doubtful } = verdict;
+    let memory = &chart.rules[place];
+    if memory.stands && (memory.at, memory.mark) == (at, mark) {
+        return None;
+    }
+    let clinic = plan.programme_of(place).clinic();
+    let late = now.duration_since(time(at)) > clinic.late_after.0;
+    let again = clinic.repeat_within.map(|within| within.0).filter(|_| doubtful && !late && mark > Mark::Green);
+    let was_told = memory.stands && memory.mark > Mark::Green && memory.held_until.is_none();
+    let held_until = again.filter(|_| mark < Mark::Red && !was_told).map(|within| at.saturating_add(length(within)));
+    let finding = (mark > Mark::Green).then(|| {
+        let mut found = find(chart, plan, place, verdict, rank);
+        found.provisional = again.is_some();
+        if found.provisional {
+            found.why.push_str(", to be measured again");
+            ask_again(plan, place, &found, outcome);
+        }
+        Arc::new(if late { self::late(found) } else { found })
+    });
+    if mark == Mark::Red {
+        let freeze = length(clinic.baseline_frozen.0);
+        chart.is_unstable(at, at.saturating_add(freeze));
+    }
+    chart.rules[place] =
+        crate::chart::Memory { at, rank, mark, stands: true, late, held_until, finding: finding.clone() };
+    Some(Judged { place, at, mark, finding, late, stands: true, held: held_until.is_some() })
+}
+
+fn ask_again(plan: &Plan, place: usize, found: &Finding, outcome: &mut Outcome) {
+    for vital in &plan.rule(place).watches.vitals {
+        if outcome.remeasure.iter().all(|asked| asked.vital != *vital) {
+            outcome.remeasure.push(Remeasure { vital: *vital, why: found.why.clone() });
+        }
+    }
+}
+
+/// What a rule says of something that came late, as of then: told once, where it is above green.
+fn as_it_was(chart: &mut Chart, plan: &Plan, place: usize, arrived: &Arrived, outcome: &mut Outcome) -> Option<Judged> {
+    let at = arrived.sample.at;
+    let (verdict, rank) = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
+    say(outcome, std::slice::from_ref(arrived), &plan.rule(place).watches, verdict.mark);
+    let key = key(chart, place, arrived);
+    if verdict.mark <= Mark::Green || chart.knows(key) {
+        return None;
+    }
+    chart.remember(key);
+    if verdict.mark == Mark::Red {
+        let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
+        chart.is_unstable(at, at.saturating_add(freeze));
+    }
+    let finding = Some(Arc::new(late(find(chart, plan, place, verdict, rank))));
+    Some(Judged { place, at, mark: verdict.mark, finding, late: true, stands: false, held: false })
+}
+
+/// What a rule's finding on something that came is known by.
+fn key(chart: &Chart, place: usize, arrived: &Arrived) -> u64 {
+    arrived.sample.key(&chart.names) ^ u64::try_from(place).expect("few rules").wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn find(chart: &Chart, plan: &Plan, place: usize, verdict: Verdict, rank: u8) -> Finding {
+    let look = Look { plan, chart, place, at: verdict.at, rank };
+    finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(verdict.at))
 }
 
 /// A device stored it, and its clock can't say when: the time is that of its arrival, and it must not be taken for the state of now.
@@ -164,55 +344,77 @@ fn is_unplaced(sitting: &Sitting<'_>) -> bool {
     sitting.readings.iter().any(unplaced)
 }
 
-/// Lets the worst of what was taken together stand, where it is news: newer, or worse at the same time. All of it is remembered.
-fn stand(memory: &mut Memory, newest: Timestamp, together: Vec<Finding>, stale: bool) -> Option<Arc<Finding>> {
-    let together: Vec<Arc<Finding>> =
-        together.into_iter().map(|finding| Arc::new(if stale { late(finding) } else { finding })).collect();
-    let worst = together.iter().max_by(|a, b| a.colour.cmp(&b.colour).then_with(|| by_time_then_badness(a, b)))?;
-    let worse = memory.stands.as_ref().is_none_or(|stands| worst.colour > stands.colour);
-    if newest == memory.newest && !worse {
-        return None;
-    }
-    for finding in together.iter().filter(|finding| finding.colour > Mark::Green) {
-        if !memory.knows(finding) {
-            memory.remember(finding);
-        }
-    }
-    memory.newest = newest;
-    memory.stands = Some(Arc::clone(worst));
-    Some(Arc::clone(worst))
-}
-
 pub(crate) fn late(mut finding: Finding) -> Finding {
     finding.late = true;
     finding.why.push_str(", arrived late");
     finding
 }
 
-/// A total order that does not depend on how the readings came: time, mark, words, device.
-fn by_time_then_badness(a: &Finding, b: &Finding) -> Ordering {
-    let device = |finding: &Finding| match finding.inputs.first() {
-        Some(Input::Reading { device, .. }) => Some(device.clone()),
-        _ => None,
-    };
-    a.at.cmp(&b.at)
-        .then_with(|| a.colour.cmp(&b.colour))
-        .then_with(|| a.why.cmp(&b.why))
-        .then_with(|| device(a).cmp(&device(b)))
+/// What came finds its place for good: what has none is taken out again, what is no longer needed is left out; and what was found above
+/// green is known, should it come again when it is no longer there to be compared with.
+fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unplaced: bool) {
+    for arrived in arrived {
+        for place in arrived.rules.iter() {
+            let memory = &chart.rules[place];
+            if memory.stands && memory.mark > Mark::Green && memory.at == arrived.sample.at {
+                chart.remember(key(chart, place, arrived));
+            }
+        }
+        let (series, need) = match (&arrived.vital, &arrived.questions) {
+            (Some(vital), _) => (chart.series_mut(*vital), plan.of_vital(*vital).map(|(need, _)| need)),
+            (None, Some((questionnaire, question))) => {
+                let need = plan.of_question(questionnaire, question).map(|(.., need, _)| need);
+                (chart.asked_mut(questionnaire, question), need)
+            }
+            (None, None) => continue,
+        };
+        if unplaced {
+            series.remove(&arrived.sample);
+        } else {
+            series.prune(need.unwrap_or_default());
+        }
+    }
 }
 
 /// Notes what came: newest values, when last heard, what was expected of it.
 fn note(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) {
     for reading in sitting.readings {
-        let known = chart.newest.get(&reading.vital);
-        if known.is_none_or(|known| *known < (reading.measured_at, reading.value)) {
-            chart.newest.insert(reading.vital, (reading.measured_at, reading.value));
-        }
-        chart.last_at = chart.last_at.max(Some(reading.measured_at));
+        chart.hear_of(reading);
         silence::hear(chart, plan, reading);
     }
     for answer in sitting.answers {
         chart.last_at = chart.last_at.max(Some(answer.answered_at));
+    }
+}
+
+/// Feeds the alerts of each family.
+fn feed(
+    chart: &mut Chart,
+    plan: &Plan,
+    sitting: &Sitting<'_>,
+    judged: &[Judged],
+    now: Timestamp,
+    outcome: &mut Outcome,
+) {
+    let mut families: BTreeMap<&Arc<str>, Vec<Fed>> = BTreeMap::new();
+    for one in judged.iter().filter(|one| !one.held) {
+        let family = &plan.rule(one.place).family;
+        let open = chart.alerts.contains_key(family);
+        if open || judged.iter().any(|two| two.mark > Mark::Green && plan.rule(two.place).family == *family) {
+            let finding = one.finding.clone().or_else(|| chart.finding(plan, one.place));
+            let fed = Fed { place: one.place, finding, stands: one.stands };
+            families.entry(family).or_default().push(fed);
+        }
+    }
+    for (place, fed) in silence::ended(chart, plan) {
+        families.entry(&plan.rule(place).family).or_default().push(fed);
+    }
+    let opening = Opening::Sitting(sitting.kit, sitting.seq);
+    for (family, fed) in families {
+        outcome.alerts.extend(episode::feed(chart, plan, family, &fed, &opening, now));
+    }
+    if let Some(called) = call::heard(chart, plan, sitting, now) {
+        outcome.alerts.extend(episode::feed(chart, plan, &called.family, &called.fed, &opening, now));
     }
 }
 
@@ -222,38 +424,31 @@ fn assessment(
     plan: &Plan,
     before: State,
     sitting: &Sitting<'_>,
-    judged: &[Judged<'_>],
+    judged: &[Judged],
 ) -> Option<AssessmentChange> {
-    let late: Vec<&Finding> = judged.iter().filter(|judged| !judged.stands).map(|judged| &*judged.finding).collect();
+    let late = || judged.iter().filter(|judged| !judged.stands).filter_map(|judged| judged.finding.as_deref().cloned());
     let worst = |stands: bool| {
-        let these = judged.iter().filter(|judged| judged.stands == stands).map(|judged| &*judged.finding);
-        these.max_by_key(|finding| (finding.colour, finding.at))
+        judged.iter().filter(|judged| judged.stands == stands).max_by_key(|judged| (judged.mark, judged.at))
     };
-    let newest = sitting
-        .readings
-        .iter()
-        .map(|reading| reading.measured_at)
-        .chain(sitting.answers.iter().map(|answer| answer.answered_at))
-        .max();
-    let at = worst(true).map(|finding| finding.at).or(newest);
-    let mut assessment =
-        at.and_then(|at| change(chart, plan, before, at, worst(true).is_some_and(|finding| finding.late)));
+    let at = match worst(true) {
+        Some(judged) => Some(time(judged.at)),
+        None => newest_in(sitting),
+    };
+    let mut assessment = at.and_then(|at| change(chart, plan, before, at, worst(true).is_some_and(|it| it.late)));
     if let Some(change) = &mut assessment {
-        change.findings.extend(late.iter().map(|finding| (*finding).clone()));
-        change.findings.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
+        change.findings.extend(late());
+        change.findings.sort_by_key(|finding| Reverse(finding.colour));
         return assessment;
     }
     let then = worst(false)?;
-    let mut findings: Vec<Finding> = late.into_iter().cloned().collect();
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
+    let mut findings: Vec<Finding> = late().collect();
+    findings.sort_by_key(|finding| Reverse(finding.colour));
     let (patient, was, blue) = (plan.patient().clone(), before.colour, chart.blue());
-    Some(AssessmentChange {
-        at: then.at,
-        patient,
-        was,
-        colour: then.colour.colour().unwrap_or_default(),
-        blue,
-        late: true,
-        findings,
-    })
+    let colour = then.mark.colour().unwrap_or_default();
+    Some(AssessmentChange { at: time(then.at), patient, was, colour, blue, late: true, findings })
+}
+
+fn newest_in(sitting: &Sitting<'_>) -> Option<Timestamp> {
+    let measured = sitting.readings.iter().map(|reading| reading.measured_at);
+    measured.chain(sitting.answers.iter().map(|answer| answer.answered_at)).max()
 }

@@ -7,9 +7,11 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vitals::{Colour, Unit, Value, Vital};
+use vitals::{Colour, Value};
 
-use crate::{Limit, LimitKind, Mark};
+use jiff::SignedDuration;
+
+use crate::{Limit, LimitKind, Mark, programme::Number, programme::place::steps, rules::Reader, series::Need};
 
 /// A limit's place on the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +139,37 @@ impl Ladder {
         self.view(hit)
     }
 
+    /// Does `value` lie beyond a limit that is `back` nearer to green?
+    fn is_beyond(&self, rung: Rung, value: Value, back: Value) -> bool {
+        let Some(Edge { mut cut, .. }) = self.edges[rung as usize] else { return false };
+        let moved =
+            if rung.low() { cut.value.decimal() + back.decimal() } else { cut.value.decimal() - back.decimal() };
+        cut.value = moved.into();
+        cut.is_above(value) == rung.low()
+    }
+
+    /// The number at a limit.
+    pub fn at(&self, rung: Rung) -> Option<Value> {
+        self.edges[rung as usize].map(|edge| edge.cut.value)
+    }
+
+    /// The band beyond a limit, as a value in it would be told.
+    fn beyond(&self, rung: Rung) -> BandView {
+        self.view(Some(rung))
+    }
+
+    /// What lies before green, for "green if it were ...": nothing for a green band.
+    pub fn green_list(&self, band: &BandView) -> Vec<Limit> {
+        let (low, high) = self.green();
+        if band.mark == Mark::Green { Vec::new() } else { low.into_iter().chain(high).collect() }
+    }
+
+    /// Every band, from low to high: `red at 85 % or less; ...`.
+    pub fn in_words(&self, unit: &str) -> String {
+        let words: Vec<String> = self.views().iter().map(|band| meaning(self, band, unit)).collect();
+        words.join("; ")
+    }
+
     /// Every band that is not empty, from low to high.
     pub fn views(&self) -> Vec<BandView> {
         let rungs = [Some(Rung::RedLow), Some(Rung::YellowLow), None, Some(Rung::YellowHigh), Some(Rung::RedHigh)];
@@ -153,14 +186,13 @@ impl Ladder {
     }
 
     /// Are the limits in order, so that no two bands overlap?
-    pub fn check(&self, vital: Vital) -> Result<(), String> {
+    pub fn check(&self, unit: &str) -> Result<(), String> {
         let there: Vec<(Rung, Cut)> =
             Rung::ALL.into_iter().filter_map(|rung| Some((rung, self.edges[rung as usize]?.cut))).collect();
         for pair in there.windows(2) {
             let ((low, low_cut), (high, high_cut)) = (pair[0], pair[1]);
             let green_between = low.low() && !high.low();
             if low_cut > high_cut || (green_between && low_cut == high_cut) {
-                let unit = vital.unit();
                 let (a, b) = (low_cut.value, high_cut.value);
                 let (low, high) = (low.name(), high.name());
                 return Err(format!(
@@ -238,13 +270,87 @@ fn words(limit: Limit) -> String {
 }
 
 /// A limit in a sentence: `at 85 % or less`.
-pub(crate) fn sentence(limit: Limit, unit: Unit) -> String {
-    let (value, unit) = (limit.value, unit.plain());
+pub(crate) fn sentence(limit: Limit, unit: &str) -> String {
+    let value = limit.value;
     match limit.kind {
         LimitKind::AtMost => format!("at {value} {unit} or less"),
         LimitKind::Below => format!("below {value} {unit}"),
         LimitKind::From => format!("at {value} {unit} or more"),
         LimitKind::Above => format!("above {value} {unit}"),
+    }
+}
+
+/// `red at 85 % or less`, `green above 60 /min and below 110 /min`.
+pub(crate) fn meaning(ladder: &Ladder, band: &BandView, unit: &str) -> String {
+    match band.limit {
+        Some(limit) => format!("{} {}", name(band.mark), sentence(limit, unit)),
+        None => match ladder.green() {
+            (None, None) => "green".to_owned(),
+            (Some(end), None) | (None, Some(end)) => format!("green {}", sentence(end, unit)),
+            (Some(low), Some(high)) => format!("green {} and {}", sentence(low, unit), sentence(high, unit)),
+        },
+    }
+}
+
+fn name(mark: Mark) -> &'static str {
+    mark.colour().map_or("blue", Colour::name)
+}
+
+/// How far a value must go back over a limit that was crossed before it counts as milder again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hysteresis(Option<Value>);
+
+/// A value that lies between a limit and its hysteresis is followed back this far to where it came from.
+const FOLLOWED_BACK: SignedDuration = SignedDuration::from_hours(24 * 14);
+
+impl Hysteresis {
+    /// As it is written in a rule.
+    pub fn read(reader: &mut Reader<'_, '_, '_>, written: Option<Number>) -> Option<Self> {
+        if let Some(Number(value)) = written.filter(|Number(value)| value.decimal() <= Value::new(0, 0).decimal()) {
+            reader.fault(steps!["hysteresis"], format!("found {value}, want more than 0"));
+            return None;
+        }
+        Some(Self(written.map(|number| number.0)))
+    }
+
+    /// How much of the past it needs.
+    pub fn need(self) -> Need {
+        if self.0.is_some() { Need::raw(FOLLOWED_BACK) } else { Need::default() }
+    }
+
+    /// The band of the newest of `values`, which come newest first and are only asked for as far as they are needed. A limit that was
+    /// crossed counts until a value lies beyond it by the hysteresis.
+    pub fn judge<V: Iterator<Item = Value>>(self, ladder: &Ladder, values: impl Fn() -> V) -> BandView {
+        let newest = values().next().expect("a value is judged");
+        let band = ladder.judge(newest);
+        let Some(back) = self.0 else { return band };
+        for rung in [Rung::RedLow, Rung::RedHigh, Rung::YellowLow, Rung::YellowHigh] {
+            if Mark::from(rung.colour()) <= band.mark {
+                continue;
+            }
+            let hovers = |value: &Value| ladder.is_beyond(rung, *value, back);
+            let crossed = values().take_while(hovers).any(|value| ladder.is_beyond(rung, value, Value::new(0, 0)));
+            if crossed {
+                return ladder.beyond(rung);
+            }
+        }
+        band
+    }
+
+    /// What to say of a value that is only kept in its band: nothing for others.
+    pub fn words(self, ladder: &Ladder, value: Value, band: &BandView, unit: &str) -> String {
+        match self.0 {
+            Some(back) if ladder.judge(value).mark < band.mark => {
+                format!(", kept until it is {back} {unit} back over the limit")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// The rule of it, in words.
+    pub fn explain(self, unit: &str) -> String {
+        let words = |back| format!(" A limit that was crossed counts until a value is {back} {unit} back over it.");
+        self.0.map(words).unwrap_or_default()
     }
 }
 
@@ -359,8 +465,8 @@ mod tests {
         let red = ladder.judge(Value::new(45, 0));
         assert_eq!((red.mark, red.own, red.limit.unwrap().kind), (Mark::Red, true, LimitKind::AtMost));
         assert!(!ladder.judge(Value::new(55, 0)).own);
-        assert!(ladder.check(Vital::Pulse).is_ok());
+        assert!(ladder.check("/min").is_ok());
         ladder.set(Rung::RedLow, Value::new(61, 0));
-        assert!(ladder.check(Vital::Pulse).unwrap_err().contains("red_low at 61 /min and yellow_low at 60 /min"));
+        assert!(ladder.check("/min").unwrap_err().contains("red_low at 61 /min and yellow_low at 60 /min"));
     }
 }

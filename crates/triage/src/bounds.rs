@@ -22,8 +22,18 @@ pub const TEXT_CHARS_MAX: usize = 1000;
 pub const OWN_LIMITS_MAX: usize = 64;
 /// Findings that an alert keeps: the last and the last late one of each rule.
 pub const FINDINGS_MAX: usize = 2 * RULES_MAX;
-/// Findings above green that a rule remembers of a patient, to know a repeat.
-pub const REMEMBERED_MAX: usize = 32;
+/// Findings above green that are remembered of a patient, to know a repeat of what is no longer kept.
+pub const REMEMBERED_MAX: usize = 256;
+/// Programmes that one patient is in.
+pub const PROGRAMMES_MAX: usize = 4;
+/// Samples that are kept of one vital of a patient.
+pub const SAMPLES_MAX: usize = 4096;
+/// Devices, sets of flags, or answers that a chart knows by name.
+pub const NAMES_MAX: usize = 200;
+/// Times around reds that a chart keeps apart.
+pub const UNSTABLE_MAX: usize = 16;
+/// Safety floors of a clinic.
+pub const FLOORS_MAX: usize = 64;
 /// Missed occurrences of one schedule that one event looks back on.
 pub const OCCURRENCES_MAX: usize = 64;
 /// Alerts that ended lately, of one patient, that are remembered for a clear answer.

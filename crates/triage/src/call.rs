@@ -4,15 +4,17 @@
 //! puts it before the other yellows. No reading eases it: a person closes it. One that arrives late (its own time is longer ago than the
 //! programme's `late_after`) is told all the same, and marked late.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use vitals::Answer;
 
-use crate::{Chart, Finding, Input, Mark, Plan, Reason, Sitting, assess::late, chart::Memory, episode::Fed};
+use crate::{
+    Chart, Finding, Input, Mark, Plan, Reason, Sitting,
+    assess::late,
+    episode::{CALL, Fed},
+    series::nanos,
+};
 
 /// The questionnaire under which a kit reports what was asked of the clinic.
 pub const CALL_QUESTIONNAIRE: &str = "kit";
@@ -26,7 +28,9 @@ pub const CALL_FAMILY: &str = "call";
 pub const CALL_RULE: &str = "call_me";
 
 static FAMILY: LazyLock<Arc<str>> = LazyLock::new(|| CALL_FAMILY.into());
-static RULE: LazyLock<Arc<str>> = LazyLock::new(|| CALL_RULE.into());
+
+/// Tells a call's key from those of other findings.
+const CALL_KEY: u64 = 0x6361_6c6c_5f6d_6521;
 
 /// What the alert of this family is fed.
 pub(crate) struct Called {
@@ -38,15 +42,13 @@ pub(crate) struct Called {
 pub(crate) fn heard(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>, now: Timestamp) -> Option<Called> {
     let mut asked = sitting.answers.iter().filter(|answer| asks_to_be_called(answer)).peekable();
     asked.peek()?;
-    let fresh = || Memory { newest: Timestamp::MIN, stands: None, remembered: VecDeque::new() };
-    let memory = chart.rules.entry(Arc::clone(&RULE)).or_insert_with(fresh);
     let mut fed = Vec::new();
     for answer in asked {
         let finding = Arc::new(finding(plan, answer, now));
-        if !memory.knows(&finding) {
-            memory.remember(&finding);
-            memory.newest = memory.newest.max(finding.at);
-            fed.push(Fed { rule: Arc::clone(&RULE), finding: Some(finding), stands: true });
+        let key = nanos(finding.at).cast_unsigned() ^ CALL_KEY;
+        if !chart.knows(key) {
+            chart.remember(key);
+            fed.push(Fed { place: CALL, finding: Some(finding), stands: true });
         }
     }
     (!fed.is_empty()).then(|| Called { family: Arc::clone(&FAMILY), fed })
@@ -71,6 +73,7 @@ fn finding(plan: &Plan, answer: &Answer, now: Timestamp) -> Finding {
         inputs: vec![Input::Answer { question, answer, answered_at }],
         at: answered_at,
         late: false,
+        provisional: false,
     };
     if now.duration_since(answered_at) > programme.clinic().late_after.0 { late(finding) } else { finding }
 }

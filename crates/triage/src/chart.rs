@@ -10,59 +10,72 @@ use std::{
 };
 
 use jiff::Timestamp;
-use vitals::{Colour, DeviceId, Reading, Value, Vital, check_step};
+use vitals::{Colour, Reading, Value, Vital, check_step};
 
 use crate::{
-    Alert, AlertId, Finding, Input, Mark, Plan,
-    bounds::{ENDED_MAX, REMEMBERED_MAX},
-    rules::Slot,
+    Alert, AlertId, Finding, Mark, Plan, Rulebook,
+    bounds::{ENDED_MAX, REMEMBERED_MAX, UNSTABLE_MAX},
+    look::Look,
+    rules::{Slot, Watches, finding},
+    series::{Names, Nanos, Series, time},
 };
 
 /// One patient's chart.
 #[derive(Clone, Debug, Default)]
 pub struct Chart {
-    /// The programme and version that it was made with.
-    basis: Option<(Arc<str>, u32)>,
-    /// Each rule's memory.
-    pub(crate) rules: BTreeMap<Arc<str>, Memory>,
+    /// The rules that it was made with.
+    book: Option<Arc<Rulebook>>,
+    /// What was measured, of each vital that a rule watches.
+    pub(crate) vitals: Vec<(Vital, Series)>,
+    /// What was answered, of each question that a rule watches: questionnaire, question.
+    pub(crate) questions: Vec<(Arc<str>, Arc<str>, Series)>,
+    /// Devices, flags and answers of the samples.
+    pub(crate) names: Names,
+    /// Each rule's memory, in the plan's order.
+    pub(crate) rules: Vec<Memory>,
+    /// Around reds: times that say nothing of the patient's normal state, oldest first.
+    pub(crate) unstable: Vec<(Nanos, Nanos)>,
+    /// What was found above green and may come again, oldest first.
+    pub(crate) remembered: VecDeque<u64>,
     /// The newest value of each vital.
-    pub(crate) newest: BTreeMap<Vital, (Timestamp, Value)>,
+    pub(crate) newest: Vec<(Vital, Timestamp, Value)>,
     /// When the patient was last heard of.
     pub(crate) last_at: Option<Timestamp>,
+    /// Since when the kit is silent, if it is.
+    pub(crate) kit_silent_since: Option<Timestamp>,
     /// Every deadline up to here has been judged.
     pub(crate) settled: Option<Timestamp>,
     /// No deadline passes before this.
     pub(crate) quiet_until: Option<Timestamp>,
     /// What was measured for occurrences whose deadline is to come, of each rule of silence: a bit for each expected vital.
-    pub(crate) pending: BTreeMap<Arc<str>, Vec<(Slot, u16)>>,
+    pub(crate) pending: Vec<(usize, Vec<(Slot, u16)>)>,
     /// The open alert of each family.
     pub(crate) alerts: BTreeMap<Arc<str>, Arc<Alert>>,
     /// Alerts that ended lately, and how.
     pub(crate) ended: VecDeque<(AlertId, &'static str)>,
 }
 
-/// What one rule found.
+/// What one rule says of now.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
-    /// The newest time that it judged.
-    pub newest: Timestamp,
-    /// The finding that stands; `None` for a silence that has ended.
-    pub stands: Option<Arc<Finding>>,
-    /// Findings above green, oldest first, to know a repeat.
-    pub remembered: VecDeque<Arc<Finding>>,
+    /// When what decided it was measured, or missing data was due; nothing found yet where this is the beginning of time.
+    pub at: Nanos,
+    /// Which of several values of that time: see [`Look`].
+    pub rank: u8,
+    pub mark: Mark,
+    /// Does it say anything of now? A silence that has ended does not.
+    pub stands: bool,
+    /// It had arrived late.
+    pub late: bool,
+    /// A doubtful yellow that nobody has been told of yet: told at this time, unless another measurement comes before.
+    pub held_until: Option<Nanos>,
+    /// The finding, where it is above green or of a silence; others are made when they are asked for.
+    pub finding: Option<Arc<Finding>>,
 }
 
-impl Memory {
-    /// Has this been found before? The same value or answer of the same time, from the same device, is a repeat, whatever its flags.
-    pub fn knows(&self, finding: &Finding) -> bool {
-        self.remembered.iter().any(|known| key(known) == key(finding))
-    }
-
-    pub fn remember(&mut self, finding: &Arc<Finding>) {
-        if self.remembered.len() == REMEMBERED_MAX {
-            self.remembered.pop_front();
-        }
-        self.remembered.push_back(Arc::clone(finding));
+impl Default for Memory {
+    fn default() -> Self {
+        Self { at: Nanos::MIN, rank: 0, mark: Mark::Green, stands: false, late: false, held_until: None, finding: None }
     }
 }
 
@@ -92,18 +105,29 @@ impl Chart {
     /// The worst of the findings that stand.
     #[must_use]
     pub fn colour(&self) -> Colour {
-        self.standing().filter_map(|finding| finding.colour.colour()).max().unwrap_or_default()
+        self.marks().filter_map(Mark::colour).max().unwrap_or_default()
     }
 
     /// Is expected data missing?
     #[must_use]
     pub fn blue(&self) -> bool {
-        self.standing().any(|finding| finding.colour == Mark::Blue)
+        self.marks().any(|mark| mark == Mark::Blue)
     }
 
-    /// The findings that stand: the latest of each rule.
-    pub fn standing(&self) -> impl Iterator<Item = &Finding> {
-        self.rules.values().filter_map(|memory| memory.stands.as_deref())
+    fn marks(&self) -> impl Iterator<Item = Mark> {
+        self.rules.iter().filter(|memory| memory.stands).map(|memory| memory.mark)
+    }
+
+    /// The findings that stand: the latest of each rule, in the plan's order.
+    #[must_use]
+    pub fn standing(&self, plan: &Plan) -> Vec<Finding> {
+        (0..self.rules.len()).filter_map(|place| self.finding(plan, place)).map(|finding| (*finding).clone()).collect()
+    }
+
+    /// Since when the kit is silent, if it is.
+    #[must_use]
+    pub fn kit_silent_since(&self) -> Option<Timestamp> {
+        self.kit_silent_since
     }
 
     /// The open alerts, one for each family at most.
@@ -117,32 +141,171 @@ impl Chart {
         self.last_at
     }
 
-    /// Leaves out what the plan's programme doesn't know, when it is another than before.
+    /// The finding of a rule that stands.
+    pub(crate) fn finding(&self, plan: &Plan, place: usize) -> Option<Arc<Finding>> {
+        let memory = self.rules.get(place).filter(|memory| memory.stands)?;
+        if let Some(finding) = &memory.finding {
+            return Some(Arc::clone(finding));
+        }
+        let look = Look { plan, chart: self, place, at: memory.at, rank: memory.rank };
+        let verdict = look.judge().ok()?;
+        let mut found = finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(memory.at));
+        if memory.late {
+            found = crate::assess::late(found);
+        }
+        Some(Arc::new(found))
+    }
+
+    /// What a rule says of now, in the plan that the chart was made with.
+    pub(crate) fn said(&self, programme: &str, rule: &str) -> Option<&Memory> {
+        let place = self.book.as_ref()?.rules().position(|(known, it)| known.id() == programme && *it.id == *rule)?;
+        self.rules.get(place)
+    }
+
+    /// Is a time longer ago than what is kept whole of what a rule watches?
+    pub(crate) fn is_older_than_kept(&self, plan: &Plan, watches: &Watches, at: Nanos) -> bool {
+        let kept = |vital: &Vital| {
+            let (need, _) = plan.of_vital(*vital)?;
+            Some(self.series(*vital)?.newest()?.at.saturating_sub(crate::series::length(need.raw)))
+        };
+        watches.vitals.iter().filter_map(kept).max().is_some_and(|kept| at < kept)
+    }
+
+    /// The mark of what a rule found last; `None` where it has found nothing yet.
+    pub(crate) fn mark_of(&self, place: usize) -> Option<Mark> {
+        let memory = self.rules.get(place)?;
+        if memory.stands { Some(memory.mark) } else { (memory.at > Nanos::MIN).then_some(Mark::Green) }
+    }
+
+    /// Every finding that stands, worst first, in the plan's order within a mark.
+    pub(crate) fn worst_first(&self, plan: &Plan) -> Vec<Finding> {
+        let mut findings = self.standing(plan);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
+        findings
+    }
+
+    /// Follows the plan's rules, where they are others than before: what no rule knows is left out.
     pub(crate) fn follow(&mut self, plan: &Plan) {
-        let programme = plan.programme();
-        if self.basis.as_ref().is_some_and(|(id, version)| **id == *programme.id() && *version == programme.version()) {
+        if self.book.as_ref().is_some_and(|book| Arc::ptr_eq(book, plan.book())) {
             return;
         }
-        self.basis = Some((programme.id().into(), programme.version()));
-        let known = |id: &Arc<str>| programme.rules().iter().any(|rule| rule.id == *id);
-        self.rules.retain(|id, _| known(id) || **id == *crate::CALL_RULE);
+        let mut before = std::mem::take(&mut self.rules);
+        self.rules = vec![Memory::default(); plan.len()];
+        if let Some(book) = &self.book {
+            for ((programme, rule), memory) in book.rules().zip(&mut before) {
+                if let Some(place) = plan.place(programme.id(), &rule.id) {
+                    self.rules[place] = std::mem::take(memory);
+                }
+            }
+        }
+        self.vitals.retain(|(vital, _)| plan.of_vital(*vital).is_some());
+        self.questions.retain(|(questionnaire, question, _)| plan.of_question(questionnaire, question).is_some());
+        self.book = Some(Arc::clone(plan.book()));
         self.pending.clear();
         self.quiet_until = None;
     }
 
-    /// The mark of what a rule found last; `None` where it has found nothing yet.
-    pub(crate) fn mark_of(&self, rule: &str) -> Option<Mark> {
-        let memory = self.rules.get(rule)?;
-        Some(memory.stands.as_ref().map_or(Mark::Green, |finding| finding.colour))
+    pub(crate) fn series(&self, vital: Vital) -> Option<&Series> {
+        self.vitals.iter().find(|(known, _)| *known == vital).map(|(_, series)| series)
     }
 
-    /// Every finding that stands, worst first, in the programme's order within a mark.
-    pub(crate) fn worst_first(&self, plan: &Plan) -> Vec<Finding> {
-        let in_order =
-            plan.programme().rules().iter().filter_map(|rule| self.rules.get(&rule.id)?.stands.as_deref().cloned());
-        let mut findings: Vec<Finding> = in_order.collect();
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
-        findings
+    pub(crate) fn series_mut(&mut self, vital: Vital) -> &mut Series {
+        let place = self.vitals.iter().position(|(known, _)| *known == vital).unwrap_or_else(|| {
+            self.vitals.push((vital, Series::default()));
+            self.vitals.len() - 1
+        });
+        &mut self.vitals[place].1
+    }
+
+    pub(crate) fn asked(&self, questionnaire: &str, question: &str) -> Option<&Series> {
+        let is_it = |(of, known, _): &&(Arc<str>, Arc<str>, Series)| **of == *questionnaire && **known == *question;
+        self.questions.iter().find(is_it).map(|(.., series)| series)
+    }
+
+    pub(crate) fn asked_mut(&mut self, questionnaire: &Arc<str>, question: &Arc<str>) -> &mut Series {
+        let is_it = |(of, known, _): &(Arc<str>, Arc<str>, Series)| of == questionnaire && known == question;
+        let place = self.questions.iter().position(is_it).unwrap_or_else(|| {
+            self.questions.push((Arc::clone(questionnaire), Arc::clone(question), Series::default()));
+            self.questions.len() - 1
+        });
+        &mut self.questions[place].2
+    }
+
+    /// The series that a rule watches.
+    pub(crate) fn watched<'c>(&'c self, watches: &'c Watches) -> impl Iterator<Item = &'c Series> {
+        let vitals = watches.vitals.iter().filter_map(|vital| self.series(*vital));
+        vitals.chain(watches.questions.iter().filter_map(|(of, question)| self.asked(of, question)))
+    }
+
+    /// The newest time of what a rule watches.
+    pub(crate) fn newest_of(&self, watches: &Watches) -> Option<Nanos> {
+        self.watched(watches).filter_map(|series| Some(series.newest()?.at)).max()
+    }
+
+    /// The times of what a rule watches in (`after`, `until`], oldest first, each once.
+    pub(crate) fn times(&self, watches: &Watches, after: Nanos, until: Nanos, times: &mut Vec<Nanos>) {
+        times.clear();
+        for series in self.watched(watches) {
+            let samples = series.until(until).iter().rev().take_while(|sample| sample.at > after);
+            times.extend(samples.map(|sample| sample.at));
+        }
+        times.sort_unstable();
+        times.dedup();
+    }
+
+    /// How many values of one vital that a rule watches lie at exactly this time, at most.
+    pub(crate) fn at_once(&self, watches: &Watches, at: Nanos) -> u8 {
+        let count = |series: &Series| series.until(at).iter().rev().take_while(|sample| sample.at == at).count();
+        let most = self.watched(watches).map(count).max().unwrap_or_default();
+        u8::try_from(most).unwrap_or(u8::MAX)
+    }
+
+    /// The value of a vital is news: newest, or of the same time and larger.
+    pub(crate) fn hear_of(&mut self, reading: &Reading) {
+        let new = (reading.measured_at, reading.value);
+        match self.newest.iter_mut().find(|(vital, ..)| *vital == reading.vital) {
+            Some((_, at, value)) if (*at, *value) < new => (*at, *value) = new,
+            Some(_) => {}
+            None => self.newest.push((reading.vital, new.0, new.1)),
+        }
+        self.last_at = self.last_at.max(Some(reading.measured_at));
+    }
+
+    /// When a vital was measured last.
+    pub(crate) fn newest_at(&self, vital: Vital) -> Option<Timestamp> {
+        self.newest.iter().find(|(known, ..)| *known == vital).map(|(_, at, _)| *at)
+    }
+
+    /// From now on this time says nothing of the patient's normal state.
+    pub(crate) fn is_unstable(&mut self, from: Nanos, until: Nanos) {
+        let (mut from, mut until) = (from, until);
+        self.unstable.retain(|(start, end)| {
+            let apart = *end < from || until < *start;
+            if !apart {
+                (from, until) = (from.min(*start), until.max(*end));
+            }
+            apart
+        });
+        let place = self.unstable.partition_point(|(start, _)| *start < from);
+        self.unstable.insert(place, (from, until));
+        if self.unstable.len() > UNSTABLE_MAX {
+            self.unstable.remove(0);
+        }
+    }
+
+    /// Has this been found before?
+    pub(crate) fn knows(&self, key: u64) -> bool {
+        self.remembered.contains(&key)
+    }
+
+    pub(crate) fn remember(&mut self, key: u64) {
+        if self.knows(key) {
+            return;
+        }
+        if self.remembered.len() == REMEMBERED_MAX {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back(key);
     }
 
     pub(crate) fn end(&mut self, id: AlertId, how: &'static str) {
@@ -156,17 +319,8 @@ impl Chart {
 /// Is the step from the patient's newest value of the same vital believable? Says what is odd where it is not.
 #[must_use]
 pub fn suspect_step(chart: &Chart, reading: &Reading) -> Option<String> {
-    let (at, before) = chart.newest.get(&reading.vital)?;
+    let (_, at, before) = chart.newest.iter().find(|(vital, ..)| *vital == reading.vital)?;
     check_step(reading.vital, *before, reading.value, reading.measured_at.duration_since(*at))
-}
-
-/// What makes a finding a repeat of another.
-fn key(finding: &Finding) -> (Timestamp, Option<Value>, Option<&str>, Option<&DeviceId>) {
-    match finding.inputs.first() {
-        Some(Input::Reading { value, device, .. }) => (finding.at, Some(*value), None, Some(device)),
-        Some(Input::Answer { answer, .. }) => (finding.at, None, Some(answer.as_str()), None),
-        None => (finding.at, None, None, None),
-    }
 }
 
 #[cfg(test)]
@@ -175,25 +329,26 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut memory = Memory { newest: Timestamp::MIN, stands: None, remembered: VecDeque::new() };
         let mut chart = Chart::new();
-        for at in 0..100 {
-            let at = Timestamp::from_second(at).expect("a time");
-            let reason = crate::Reason::Missing {
-                schedule: "s".into(),
-                vitals: vec![],
-                expected_at: at,
-                overdue_at: at,
-                last_at: None,
-            };
-            let (rule, programme, why) = ("r".to_owned(), "p".to_owned(), String::new());
-            let (colour, inputs) = (Mark::Red, vec![]);
-            let finding = Finding { rule, version: 1, programme, colour, why, reason, inputs, at, late: false };
-            assert!(!memory.knows(&finding));
-            memory.remember(&Arc::new(finding.clone()));
-            assert!(memory.knows(&finding));
+        for at in 0..1000 {
+            chart.remember(at);
+            assert!(chart.knows(at));
+            let at = i64::try_from(at).unwrap();
+            chart.is_unstable(at * 10, at * 10 + 5);
             chart.end(AlertId::nil(), "closed");
         }
-        assert_eq!((memory.remembered.len(), chart.ended.len()), (REMEMBERED_MAX, ENDED_MAX));
+        assert_eq!(
+            (chart.remembered.len(), chart.unstable.len(), chart.ended.len()),
+            (REMEMBERED_MAX, UNSTABLE_MAX, ENDED_MAX)
+        );
+    }
+
+    #[test]
+    fn unstable_times_that_touch_are_one() {
+        let mut chart = Chart::new();
+        for (from, until) in [(10, 20), (40, 50), (0, 5), (18, 41)] {
+            chart.is_unstable(from, until);
+        }
+        assert_eq!(chart.unstable, [(0, 5), (10, 50)]);
     }
 }

@@ -15,9 +15,13 @@ use crate::{
 /// The space of alert ids.
 const ALERTS: Uuid = Uuid::from_u128(0x7d1c_2a44_9f0b_5b6e_8a53_61c0_9e2f_4d17);
 
+/// The place of the rule that stands beside every plan: whoever asks to be called is called.
+pub(crate) const CALL: usize = usize::MAX;
+
 /// What an alert is fed.
 pub(crate) struct Fed {
-    pub rule: Arc<str>,
+    /// The rule's place in the plan, or [`CALL`].
+    pub place: usize,
     /// What the rule found; `None`: a silence ended.
     pub finding: Option<Arc<Finding>>,
     /// Is it what the rule says of now?
@@ -39,6 +43,9 @@ impl Fed {
 pub(crate) enum Opening<'a> {
     Sitting(&'a KitId, u64),
     Deadline(Timestamp),
+    Held(Timestamp),
+    /// Judged again, at this time.
+    Again(Timestamp),
 }
 
 impl Opening<'_> {
@@ -46,6 +53,8 @@ impl Opening<'_> {
         let opening = match self {
             Self::Sitting(kit, seq) => format!("sitting {kit} {seq}"),
             Self::Deadline(at) => format!("deadline {at}"),
+            Self::Held(at) => format!("held {at}"),
+            Self::Again(at) => format!("again {at}"),
         };
         Uuid::new_v5(&ALERTS, format!("{} {family} {opening}", plan.patient()).as_bytes())
     }
@@ -98,6 +107,7 @@ fn raise(
         raised_at: at,
         changed_at: at,
         late: bad.iter().all(|finding| finding.late),
+        provisional: bad.iter().all(|finding| finding.provisional),
         count: count(bad),
         normal_in_row: 0,
         findings: Vec::new(),
@@ -120,8 +130,10 @@ fn again(
     at: Timestamp,
 ) -> AlertChange {
     let worse = worst.colour > alert.mark;
+    let confirmed = alert.provisional && bad.iter().any(|finding| !finding.provisional);
+    alert.provisional &= !confirmed;
     alert.mark = alert.mark.max(worst.colour);
-    fed.iter().for_each(|fed| take_in(&mut alert, fed));
+    fed.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
     alert.count = alert.count.saturating_add(count(bad));
     alert.late &= bad.iter().all(|finding| finding.late);
@@ -129,7 +141,8 @@ fn again(
         alert.normal_in_row = 0;
     }
     if !worse {
-        return step(alert, EventKind::Repeated, at, worst.why.clone());
+        let kind = if confirmed { EventKind::Confirmed } else { EventKind::Repeated };
+        return step(alert, kind, at, worst.why.clone());
     }
     alert.state = State::Open;
     alert.waiting_since = at;
@@ -140,14 +153,18 @@ fn again(
 /// Only green: towards easing, where it comes from rules that fed the alert. Nothing where that changes nothing: a red that waits for a
 /// person does not grow by a line of history with every normal reading.
 fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp) -> Option<AlertChange> {
-    let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.stands && fed_it(&alert, &fed.rule)).collect();
+    let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.stands && fed_it(&alert, plan, fed.place)).collect();
     let marks =
         |alert: &Alert| alert.findings.iter().map(|finding| (finding.rule.clone(), finding.colour)).collect::<Vec<_>>();
     let before = (marks(&alert), alert.now_mark, alert.normal_in_row);
     let text =
         ours.first()?.finding.as_ref().map_or_else(|| "data has come again".to_owned(), |finding| finding.why.clone());
-    ours.iter().for_each(|fed| take_in(&mut alert, fed));
+    ours.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
+    if alert.provisional && alert.state == State::Open && alert.now_mark == Mark::Green {
+        alert.state = State::Eased { at };
+        return Some(step(alert, EventKind::NotConfirmed, at, text));
+    }
     if alert.mark < Mark::Red && ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
     }
@@ -156,7 +173,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     }
     let enough = match alert.mark {
         Mark::Red => u32::MAX,
-        Mark::Yellow => plan.programme().clinic().ease_after_sittings,
+        Mark::Yellow => ease_after(plan, &alert.family),
         Mark::Blue | Mark::Green => 1,
     };
     if alert.now_mark > Mark::Green || alert.normal_in_row < enough {
@@ -167,7 +184,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
 }
 
 /// The next version of an alert, and its line of history.
-fn step(mut alert: Alert, kind: EventKind, at: Timestamp, text: String) -> AlertChange {
+pub(crate) fn step(mut alert: Alert, kind: EventKind, at: Timestamp, text: String) -> AlertChange {
     alert.version += 1;
     alert.changed_at = alert.changed_at.max(at);
     let mark = alert.mark;
@@ -178,14 +195,29 @@ fn count(bad: &[&Arc<Finding>]) -> u32 {
     u32::try_from(bad.len()).unwrap_or(u32::MAX)
 }
 
-fn fed_it(alert: &Alert, rule: &str) -> bool {
-    alert.findings.iter().any(|finding| finding.rule == rule)
+/// So many normal sittings ease a yellow alert: the most that a programme with rules of its family asks for.
+fn ease_after(plan: &Plan, family: &str) -> u32 {
+    let of_family = plan.programmes().iter().filter(|it| it.rules().iter().any(|rule| *rule.family == *family));
+    let each = of_family.map(|programme| programme.clinic().ease_after_sittings);
+    each.max().unwrap_or_else(|| plan.programme().clinic().ease_after_sittings)
+}
+
+/// Is a finding one of the rule at this place?
+fn is_of(plan: &Plan, finding: &Finding, place: usize) -> bool {
+    if place == CALL || finding.rule == crate::CALL_RULE {
+        return place == CALL && finding.rule == crate::CALL_RULE;
+    }
+    *plan.rule(place).id == *finding.rule && plan.programme_of(place).id() == finding.programme
+}
+
+fn fed_it(alert: &Alert, plan: &Plan, place: usize) -> bool {
+    alert.findings.iter().any(|finding| is_of(plan, finding, place))
 }
 
 /// Takes a finding into the alert: any above green, and a green one of a rule that fed it.
-fn take_in(alert: &mut Alert, fed: &Fed) {
+fn take_in(alert: &mut Alert, plan: &Plan, fed: &Fed) {
     if let Some(finding) = &fed.finding
-        && (fed.mark() > Mark::Green || fed_it(alert, &fed.rule))
+        && (fed.mark() > Mark::Green || fed_it(alert, plan, fed.place))
     {
         keep(alert, finding);
     }
@@ -195,7 +227,7 @@ fn take_in(alert: &mut Alert, fed: &Fed) {
 /// the last late one that is not milder than the late one before. Worst first.
 fn keep(alert: &mut Alert, new: &Finding) {
     let (mark, findings) = (alert.mark, &mut alert.findings);
-    let same = |old: &Finding| old.rule == new.rule && old.late == new.late;
+    let same = |old: &Finding| old.rule == new.rule && old.programme == new.programme && old.late == new.late;
     if new.late {
         if findings.iter().any(|old| same(old) && old.colour > new.colour) {
             return;
@@ -210,16 +242,14 @@ fn keep(alert: &mut Alert, new: &Finding) {
     findings.sort_by_key(|finding| Reverse(finding.colour));
 }
 
-/// The worst of what each rule that fed the alert found last. A rule that the programme no longer has finds nothing.
-fn now_mark(chart: &Chart, plan: &Plan, alert: &Alert) -> Mark {
-    let rules = plan.programme().rules();
-    let known = alert
-        .findings
-        .iter()
-        .filter(|finding| finding.rule == crate::CALL_RULE || rules.iter().any(|rule| *rule.id == *finding.rule));
-    let says = |finding: &Finding| match finding.rule.as_str() {
-        crate::CALL_RULE => finding.colour,
-        rule => chart.mark_of(rule).unwrap_or(finding.colour),
+/// The worst of what each rule that fed the alert found last. A rule that no programme has any longer finds nothing.
+pub(crate) fn now_mark(chart: &Chart, plan: &Plan, alert: &Alert) -> Mark {
+    let says = |finding: &Finding| {
+        if finding.rule == crate::CALL_RULE {
+            return Some(finding.colour);
+        }
+        let place = plan.place(&finding.programme, &finding.rule)?;
+        Some(chart.mark_of(place).unwrap_or(finding.colour))
     };
-    known.map(says).max().unwrap_or(Mark::Green)
+    alert.findings.iter().filter_map(says).max().unwrap_or(Mark::Green)
 }

@@ -64,6 +64,9 @@ pub struct Finding {
     /// It arrived long after it was measured: true then, not news now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// What decided it is doubtful, and another measurement has been asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
 }
 
 /// On which side of a limit a value lies.
@@ -110,6 +113,49 @@ pub enum Reason {
         limit: Option<Limit>,
         /// Are these the patient's own limits?
         own: bool,
+        /// The limits of green, for "green if it were ...": none for a green value.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        green: Vec<Limit>,
+    },
+    /// A statistic of a vital (a difference, a spread from the own baseline, a slope) lies in a band.
+    Trend {
+        /// Which statistic: the kind of rule, e.g. `baseline`.
+        statistic: String,
+        /// Of which vital.
+        vital: Vital,
+        /// The newest value, in the vital's canonical unit.
+        of: Value,
+        /// The statistic.
+        value: Value,
+        /// Its unit, e.g. `%`, `{z}`, `kg`, `L/a`.
+        unit: String,
+        /// The limit that decided; `None` for green.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<Limit>,
+        /// Is it the patient's own?
+        own: bool,
+        /// The limits of green: none for a green value.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        green: Vec<Limit>,
+        /// What it was compared with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        compared: Option<Compared>,
+    },
+    /// Other rules decided together: all of them, one of them, so many in so many, a path of answers, a score, flags.
+    Together {
+        /// How: the kind of rule, e.g. `all`, `k_of_n`, `score`.
+        how: String,
+        /// How many were met.
+        found: u32,
+        /// Of how many.
+        of: u32,
+        /// How many it takes.
+        want: u32,
+        /// What was met, each in an English sentence.
+        parts: Vec<String>,
+        /// What could not be known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<String>,
     },
     /// An answer has a significance.
     Answer {
@@ -135,6 +181,24 @@ pub enum Reason {
         /// When this patient was last heard of.
         last_at: Option<Timestamp>,
     },
+}
+
+/// What a statistic compares with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// What it is: `baseline`, `best`, `reference`, `minimum`, `first`, `mean`.
+    pub what: String,
+    /// Its value, in the vital's canonical unit.
+    pub value: Value,
+    /// The spread about it, in the same unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Value>,
+    /// How many values or days it was made of.
+    pub count: u32,
+    /// From when.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// One value or answer that a rule looked at.
@@ -171,14 +235,15 @@ pub enum Input {
 /// How these are read back. A tagged or untagged enum is buffered by serde, and a buffered number forgets its digits (93.0 becomes 93),
 /// so each is read as one flat struct and then told apart.
 mod flat {
-    use super::{Deserialize, DeviceId, Flag, Limit, Timestamp, Unit, Value, Vital};
+    use super::{Compared, Deserialize, DeviceId, Flag, Limit, Timestamp, Value, Vital};
+    use vitals::Unit;
 
     #[derive(Deserialize)]
     pub struct Reason {
         kind: String,
         vital: Option<Vital>,
         value: Option<Value>,
-        unit: Option<Unit>,
+        unit: Option<String>,
         from: Option<Value>,
         below: Option<Value>,
         limit: Option<Limit>,
@@ -193,6 +258,18 @@ mod flat {
         expected_at: Option<Timestamp>,
         overdue_at: Option<Timestamp>,
         last_at: Option<Timestamp>,
+        statistic: Option<String>,
+        of: Option<Value>,
+        #[serde(default)]
+        green: Vec<Limit>,
+        compared: Option<Compared>,
+        how: Option<String>,
+        found: Option<u32>,
+        want: Option<u32>,
+        #[serde(default)]
+        parts: Vec<String>,
+        #[serde(default)]
+        missing: Vec<String>,
     }
 
     impl TryFrom<Reason> for super::Reason {
@@ -204,15 +281,35 @@ mod flat {
                 "band" => band(flat),
                 "answer" => answer(flat),
                 "missing" => missing(flat),
-                other => return Err(format!("found reason {other:?}, want band, answer or missing")),
+                "trend" => trend(flat),
+                "together" => together(flat),
+                other => return Err(format!("found reason {other:?}, want band, trend, together, answer or missing")),
             };
             reason.ok_or_else(|| format!("a reason of kind {kind} lacks a field"))
         }
     }
 
     fn band(flat: Reason) -> Option<super::Reason> {
-        let Reason { vital, value, unit, from, below, limit, own, .. } = flat;
-        Some(super::Reason::Band { vital: vital?, value: value?, unit: unit?, from, below, limit, own: own? })
+        let Reason { vital, value, unit, from, below, limit, own, green, .. } = flat;
+        let unit = known_unit(&unit?)?;
+        Some(super::Reason::Band { vital: vital?, value: value?, unit, from, below, limit, own: own?, green })
+    }
+
+    fn known_unit(text: &str) -> Option<Unit> {
+        use serde::de::{IntoDeserializer, value::Error};
+        Unit::deserialize(IntoDeserializer::<Error>::into_deserializer(text)).ok()
+    }
+
+    fn trend(flat: Reason) -> Option<super::Reason> {
+        let Reason { statistic, vital, of, value, unit, limit, own, green, compared, .. } = flat;
+        let (statistic, vital, unit) = (statistic?, vital?, unit?);
+        Some(super::Reason::Trend { statistic, vital, of: of?, value: value?, unit, limit, own: own?, green, compared })
+    }
+
+    fn together(flat: Reason) -> Option<super::Reason> {
+        let Reason { how, found, of, want, parts, missing, .. } = flat;
+        let of = u32::try_from(of?.decimal().mantissa()).ok()?;
+        Some(super::Reason::Together { how: how?, found: found?, of, want: want?, parts, missing })
     }
 
     fn answer(flat: Reason) -> Option<super::Reason> {

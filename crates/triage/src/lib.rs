@@ -21,14 +21,19 @@ mod bands;
 pub mod bounds;
 mod call;
 mod chart;
+mod clinic;
 mod episode;
 mod finding;
+mod held;
+mod look;
 mod outcome;
 mod own;
 mod plan;
 mod programme;
+mod rejudge;
 mod rules;
 pub mod score;
+mod series;
 mod silence;
 mod stats;
 
@@ -38,14 +43,16 @@ pub use assess::{Event, Sitting, TOGETHER, assess};
 pub use bands::{BandView, Rung};
 pub use call::{CALL_FAMILY, CALL_NOW, CALL_QUESTION, CALL_QUESTIONNAIRE, CALL_RULE, asks_to_be_called};
 pub use chart::{Chart, suspect_step};
-pub use finding::{Finding, Input, Limit, LimitKind, Mark, Reason};
-pub use outcome::{AssessmentChange, Outcome};
-pub use own::{Own, OwnLimit};
-pub use plan::Plan;
+pub use clinic::{CLINIC, CLINIC_ID, Clinic, Floor};
+pub use finding::{Compared, Finding, Input, Limit, LimitKind, Mark, Reason};
+pub use outcome::{AssessmentChange, Outcome, Remeasure};
+pub use own::{Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, PauseKind};
+pub use plan::{Plan, Rulebook};
 pub use programme::{
     COPD, Choice, Length, Number, OnlyIf, PROBLEMS_MAX, Problem, Programme, ProgrammeError, Question, Questionnaire,
-    Text,
+    SHIPPED, Text,
 };
+pub use rejudge::{Because, rejudge};
 pub use rules::{RULES, RuleKind};
 pub use score::{Score, Scored};
 pub use silence::next_tick;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vitals::{Colour, PatientId, Vital};
 
-use crate::{AlertChange, Finding, Input};
+use crate::{AlertChange, Finding};
 
 /// A patient's colour at one time changed: the worst of the findings, with all of them kept. One line of `vagt replay`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,19 +36,26 @@ pub struct Outcome {
     pub alerts: Vec<AlertChange>,
     /// What the rules said of the sitting itself, late or not: the worst for each vital, and (without a vital) for its answers.
     pub judged: Vec<(Option<Vital>, Colour)>,
+    /// What should be measured again, since it is doubtful.
+    pub remeasure: Vec<Remeasure>,
+}
+
+/// A vital that should be measured again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remeasure {
+    /// Which.
+    pub vital: Vital,
+    /// Why, in one English sentence.
+    pub why: String,
 }
 
 impl Outcome {
-    /// Takes in what a rule said of one input.
-    pub(crate) fn judge(judged: &mut Vec<(Option<Vital>, Colour)>, finding: &Finding) {
-        let Some(colour) = finding.colour.colour() else { return };
-        let vital = match finding.inputs.first() {
-            Some(Input::Reading { vital, .. }) => Some(*vital),
-            _ => None,
-        };
-        match judged.iter_mut().find(|(known, _)| *known == vital) {
+    /// Takes in what a rule said of a vital, or of the rest of a sitting.
+    pub(crate) fn judge(&mut self, vital: Option<Vital>, mark: crate::Mark) {
+        let Some(colour) = mark.colour() else { return };
+        match self.judged.iter_mut().find(|(known, _)| *known == vital) {
             Some((_, worst)) => *worst = colour.max(*worst),
-            None => judged.push((vital, colour)),
+            None => self.judged.push((vital, colour)),
         }
     }
 }

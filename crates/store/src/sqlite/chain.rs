@@ -94,6 +94,11 @@ impl Chains {
         })
     }
 
+    /// The id that the next message gets.
+    pub(super) fn next_id(&self) -> i64 {
+        self.next_id
+    }
+
     /// Gives the next message its id and its place; none if it is there already, in the file or in this batch.
     pub(super) async fn of_kit(
         &mut self,

@@ -1,6 +1,9 @@
 //! Step 7, record: one batch, one transaction. This is the hot path: what is done for each reading is a look-up in memory and four numbers.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
@@ -11,6 +14,7 @@ use super::{
     chain::{Chains, OfKit, OfPatient},
     command,
     convert::{nanos, push_value, to_json},
+    history::BLOCK_BITS,
     insert::Insert,
     journal,
     keys::Keys,
@@ -77,9 +81,11 @@ async fn record(write: &mut Write<'_>, batch: &Batch) -> Result<(), Failure> {
     keys.make_room();
     if !batch.entries.is_empty() || !batch.quarantined.is_empty() {
         let mut chains = Chains::begin(conn).await?;
+        let before = chains.next_id();
         record_messages(conn, keys, &mut chains, batch).await?;
         record_quarantined(conn, keys, &mut chains, batch).await?;
         chains.write(conn).await?;
+        note_blocks(conn, before, batch).await?;
         command::record_receipts(conn, batch).await?;
     }
     if !batch.assessments.is_empty() {
@@ -87,6 +93,22 @@ async fn record(write: &mut Write<'_>, batch: &Batch) -> Result<(), Failure> {
     }
     record_alerts(conn, keys, &batch.alerts).await?;
     Ok(journal::record(conn, keys, &batch.journal).await?)
+}
+
+/// Which times the blocks of messages hold, for whoever reads a history. Entries get their ids first, in order; marks of quarantine follow.
+async fn note_blocks(conn: &mut SqliteConnection, first_id: i64, batch: &Batch) -> Result<(), sqlx::Error> {
+    let mut blocks: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+    let times = batch.entries.iter().map(|entry| nanos(entry.recorded_at));
+    for (id, at) in (first_id..).zip(times) {
+        let (first, last) = blocks.entry(id >> BLOCK_BITS).or_insert((at, at));
+        (*first, *last) = (at.min(*first), at.max(*last));
+    }
+    let sql = "INSERT INTO message_block (block, first, last) VALUES (?1, ?2, ?3) ON CONFLICT (block)
+               DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)";
+    for (block, (first, last)) in blocks {
+        sqlx::query(sql).bind(block).bind(first).bind(last).execute(&mut *conn).await?;
+    }
+    Ok(())
 }
 
 /// A message's numbers in the database.

@@ -73,18 +73,20 @@ async fn put(
         None => None,
     };
     let body = to_json(&entry.what);
+    let insert =
+        "INSERT INTO journal (at, by, patient, entry, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (at) DO NOTHING";
+    let same = "SELECT by IS ?2 AND patient IS ?3 AND body = ?4 FROM journal WHERE at = ?1";
     loop {
-        let sql = "SELECT by IS ?2 AND patient IS ?3 AND body = ?4 FROM journal WHERE at = ?1";
-        let there = sqlx::query(sql).bind(at).bind(entry.by.as_deref()).bind(patient).bind(body.as_str());
-        match there.fetch_optional(&mut *conn).await?.map(|row| row.try_get::<bool, _>(0)).transpose()? {
-            Some(true) => return Ok(at),
-            Some(false) => at = at.saturating_add(1),
-            None => break,
+        let row = sqlx::query(insert).bind(at).bind(entry.by.as_deref()).bind(patient);
+        if row.bind(entry.what.name()).bind(body.as_str()).execute(&mut *conn).await?.rows_affected() == 1 {
+            return Ok(at);
         }
+        let there = sqlx::query(same).bind(at).bind(entry.by.as_deref()).bind(patient).bind(body.as_str());
+        if there.fetch_one(&mut *conn).await?.try_get(0)? {
+            return Ok(at);
+        }
+        at = at.saturating_add(1);
     }
-    let sql = "INSERT INTO journal (at, by, patient, entry, body) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let insert = sqlx::query(sql).bind(at).bind(entry.by.as_deref()).bind(patient).bind(entry.what.name()).bind(body);
-    insert.execute(conn).await.map(|_| at)
 }
 
 /// Entries that are wanted, by stamp.
@@ -112,11 +114,11 @@ pub(super) async fn list(store: &Sqlite, filter: JournalFilter<'_>) -> Result<Ve
     rows.iter().map(entry).collect()
 }
 
-/// The newest stamp of all, of whatever kind.
+/// The newest stamp of all, of whatever kind, up to a whole microsecond.
 pub(super) async fn last_stamp(store: &Sqlite) -> Result<Option<Timestamp>, StoreError> {
     let row = sqlx::query(NEWEST).bind(i64::MAX).fetch_one(&store.readers).await;
     let newest: Option<i64> = row.map_err(|error| store.trouble(error))?.try_get(0)?;
-    Ok(newest.map(time))
+    Ok(newest.map(|at| time(at.saturating_add((-at).rem_euclid(MICROSECOND)))))
 }
 
 pub(super) fn entry(row: &SqliteRow) -> Result<JournalEntry, StoreError> {

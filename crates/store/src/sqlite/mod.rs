@@ -8,6 +8,7 @@ mod command;
 mod commit;
 mod convert;
 mod enrolment;
+mod history;
 mod insert;
 mod journal;
 mod keys;
@@ -40,8 +41,9 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, JournalEntry, JournalFilter, KitSeq,
-    ProgrammeVersion, QuarantinedEntry, Roster, Store, StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, JournalEntry,
+    JournalFilter, KitSeq, ProgrammeVersion, QuarantinedEntry, Roster, Store, StoreError, Stored, StoredMessage,
+    WebSession,
 };
 
 /// Reads that run at once.
@@ -182,6 +184,10 @@ impl Store for Sqlite {
 
     async fn messages(&self, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError> {
         read::messages(self, patient, since).await
+    }
+
+    async fn history(&self, filter: &HistoryFilter) -> Result<History, StoreError> {
+        history::begin(self, filter).await
     }
 
     async fn open_alerts(&self, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::history::Stopped;
 use crate::StoreError;
 
 /// Primary result codes (<https://sqlite.org/rescode.html>) and what to do about each.
@@ -23,6 +24,20 @@ pub(super) fn of(path: &Path, error: sqlx::Error) -> StoreError {
     match sentence {
         Some(what) => StoreError::Unusable { path: path.display().to_string(), what: what.to_owned(), source: error },
         None => StoreError::Database(error),
+    }
+}
+
+/// The same of what reads a history.
+pub(super) fn of_history(path: &Path, stopped: Stopped) -> StoreError {
+    let error = match stopped {
+        Stopped::Corrupt(error) => return error,
+        Stopped::Database(error) => error,
+    };
+    let code = error.sqlite_error().map(|error| error.extended_code & 0xff);
+    let source = sqlx::Error::AnyDriverError(Box::new(error));
+    match code.and_then(sentence) {
+        Some(what) => StoreError::Unusable { path: path.display().to_string(), what: what.to_owned(), source },
+        None => StoreError::Database(source),
     }
 }
 

@@ -1,22 +1,17 @@
 //! What a programme file means: every part read by itself, so that all faults are found, and then checked against the others.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, tz::TimeZone};
-use vitals::Vital;
 
 use super::{
     Programme, Question, Questionnaire, Text,
-    file::{AnswerRule, BandFile, BandRule, Clinic, Example, MissingRule, Schedule},
+    file::{Clinic, Example, Schedule},
     place::{Document, Step, steps},
 };
 use crate::{
-    bands::{Band, Cut, Ladder},
-    bounds::{
-        CHOICES_MAX, EXAMPLES_MAX, QUESTIONNAIRES_MAX, QUESTIONS_MAX, RULES_MAX, SCHEDULES_MAX, TEXT_CHARS_MAX,
-        VITALS_EXPECTED_MAX,
-    },
-    rules::{AnswerSpec, BandSpec, MissingSpec, RULES, Rule, Spec},
+    bounds::{CHOICES_MAX, EXAMPLES_MAX, QUESTIONNAIRES_MAX, QUESTIONS_MAX, RULES_MAX, SCHEDULES_MAX, TEXT_CHARS_MAX},
+    rules::{Known, Rule, rule},
 };
 
 const KEYS: [&str; 10] =
@@ -28,11 +23,7 @@ pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<E
     if document.is_faulty() {
         return None;
     }
-    for key in document.keys() {
-        if !KEYS.contains(&key.as_str()) {
-            document.problem_of_key(&key, format!("found unknown field `{key}`, want one of {}", KEYS.join(", ")));
-        }
-    }
+    document.refuse_other_keys(&KEYS);
     let id = document.read::<String>(&steps!["id"]);
     let version = document.read::<u32>(&steps!["version"]);
     let title = document.read::<Text>(&steps!["title"]);
@@ -99,6 +90,8 @@ fn check_clinic(document: &mut Document<'_>, clinic: &Clinic) {
         ("early", clinic.early, DAY / 2),
         ("grace", clinic.grace, DAY * 2),
         ("late_after", clinic.late_after, DAY * 366),
+        ("baseline_frozen", clinic.baseline_frozen, DAY * 366),
+        ("repeat_within", clinic.repeat_within.unwrap_or_default(), DAY),
     ];
     for (key, length, most) in bounds {
         if length.0 > most {
@@ -148,7 +141,7 @@ fn unique<'i>(document: &mut Document<'_>, key: &str, ids: impl Iterator<Item = 
 }
 
 /// A name of the programme: 1 to 64 of a-z, 0-9, - and _.
-fn name(document: &mut Document<'_>, path: &[Step], text: &str) {
+pub(crate) fn name(document: &mut Document<'_>, path: &[Step], text: &str) {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if !(1..=64).contains(&text.len()) || !text.chars().all(fits) {
         document.problem(path, format!("found {text:?}, want 1 to 64 of a-z, 0-9, - and _"));
@@ -229,150 +222,12 @@ fn check_schedule(document: &mut Document<'_>, path: &[Step], schedule: &Schedul
     }
 }
 
-/// What rules may refer to.
-struct Known<'k> {
-    questionnaires: &'k [(usize, Questionnaire)],
-    schedules: &'k [(usize, Schedule)],
-    clinic: Option<Clinic>,
-}
-
 fn rules(document: &mut Document<'_>, known: &Known<'_>) -> Vec<(usize, Rule)> {
-    if !few(document, "rule", RULES_MAX) {
-        return Vec::new();
-    }
-    let count = document.len(&steps!["rule"]);
-    (0..count).filter_map(|at| Some((at, rule(document, &steps!["rule", at], known)?))).collect()
-}
-
-fn rule(document: &mut Document<'_>, path: &[Step], known: &Known<'_>) -> Option<Rule> {
-    let kind_path = under(path, steps!["kind"]);
-    let kinds: Vec<&str> = RULES.iter().map(|kind| kind.name).collect();
-    let Some(kind) = document.text(&kind_path) else {
-        document.problem(&kind_path, format!("found nothing, want one of {}", kinds.join(", ")));
-        return None;
-    };
-    let rule = match kind.as_str() {
-        "band" => band(document, path)?,
-        "answer" => answer(document, path, known)?,
-        "missing" => missing(document, path, known)?,
-        other => {
-            document.problem(&kind_path, format!("found {other:?}, want one of {}", kinds.join(", ")));
-            return None;
-        }
-    };
-    name(document, &under(path, steps!["id"]), &rule.id);
-    name(document, &under(path, steps!["family"]), &rule.family);
-    for (field, found, own) in [("id", &*rule.id, crate::CALL_RULE), ("family", &*rule.family, crate::CALL_FAMILY)] {
-        if found == own {
-            let text = format!("found {found:?}, want another: this one is built in, for people who ask to be called");
-            document.problem(&under(path, steps![field]), text);
+    let mut rules = Vec::new();
+    if few(document, "rule", RULES_MAX) {
+        for at in 0..document.len(&steps!["rule"]) {
+            rules.extend(rule(document, &steps!["rule", at], known, &rules).map(|rule| (at, rule)));
         }
     }
-    Some(rule)
-}
-
-fn band(document: &mut Document<'_>, path: &[Step]) -> Option<Rule> {
-    let BandRule { id, family, vital, unit, bands, source } = document.read_without(path, Some("kind"))?;
-    if unit != vital.unit() {
-        let text =
-            format!("found {:?}, want {:?}, the unit in which {vital} is judged", unit.ucum(), vital.unit().ucum());
-        document.problem(&under(path, steps!["unit"]), text);
-    }
-    let here = under(path, steps!["bands"]);
-    let mut ends = Vec::new();
-    for (at, written) in bands.iter().enumerate() {
-        match cuts(written) {
-            Ok(band) => ends.push(band),
-            Err(fault) => document.problem(&under(&here, steps![at]), fault),
-        }
-    }
-    if ends.len() < bands.len() {
-        return None;
-    }
-    match Ladder::new(&ends) {
-        Ok(ladder) => {
-            Some(Rule { id: id.into(), family: family.into(), source, spec: Spec::Band(BandSpec { vital, ladder }) })
-        }
-        Err(faults) => {
-            faults.into_iter().for_each(|(at, fault)| document.problem(&under(&here, steps![at]), fault));
-            None
-        }
-    }
-}
-
-/// A band's ends as cuts; at most one of each pair may be written.
-fn cuts(written: &BandFile) -> Result<Band, &'static str> {
-    let BandFile { mark, from, above, at_most, below } = *written;
-    let cut = |open: Option<super::Number>, shut: Option<super::Number>| {
-        open.map(|number| Cut { value: number.0, after: false })
-            .or(shut.map(|number| Cut { value: number.0, after: true }))
-    };
-    if from.is_some() && above.is_some() {
-        return Err("found both `from` and `above`, want one lower end");
-    }
-    if below.is_some() && at_most.is_some() {
-        return Err("found both `below` and `at_most`, want one upper end");
-    }
-    Ok(Band { mark, lower: cut(from, above), upper: cut(below, at_most) })
-}
-
-fn answer(document: &mut Document<'_>, path: &[Step], known: &Known<'_>) -> Option<Rule> {
-    let AnswerRule { id, family, questionnaire, question, marks, source } =
-        document.read_without(path, Some("kind"))?;
-    let Some((_, asked_in)) = known.questionnaires.iter().find(|(_, other)| other.id == questionnaire) else {
-        document.problem(
-            &under(path, steps!["questionnaire"]),
-            format!("found {questionnaire:?}, want the id of a [[questionnaire]]"),
-        );
-        return None;
-    };
-    let Some(asked) = asked_in.question.iter().find(|other| other.id == question) else {
-        document.problem(
-            &under(path, steps!["question"]),
-            format!("found {question:?}, want a question of {questionnaire:?}"),
-        );
-        return None;
-    };
-    for answer in marks.keys().filter(|answer| asked.choice.iter().all(|choice| choice.id != **answer)) {
-        let text = format!("found {answer:?}, want a choice of question {question:?}");
-        document.problem(&under(path, steps!["marks", answer.as_str()]), text);
-    }
-    for choice in asked.choice.iter().filter(|choice| !marks.contains_key(&choice.id)) {
-        document.problem(
-            &under(path, steps!["marks"]),
-            format!("found no mark for answer {:?}, want one for each", choice.id),
-        );
-    }
-    let spec = Spec::Answer(AnswerSpec { questionnaire, question, marks });
-    Some(Rule { id: id.into(), family: family.into(), source, spec })
-}
-
-fn missing(document: &mut Document<'_>, path: &[Step], known: &Known<'_>) -> Option<Rule> {
-    let MissingRule { id, family, schedule, vitals, source } = document.read_without(path, Some("kind"))?;
-    let distinct: BTreeSet<Vital> = vitals.iter().copied().collect();
-    if !(1..=VITALS_EXPECTED_MAX).contains(&vitals.len()) || distinct.len() < vitals.len() {
-        let text = format!(
-            "found {} vitals, {} of them different, want 1 to {VITALS_EXPECTED_MAX}, each once",
-            vitals.len(),
-            distinct.len()
-        );
-        document.problem(&under(path, steps!["vitals"]), text);
-    }
-    let Some((_, expected)) = known.schedules.iter().find(|(_, other)| other.id == schedule) else {
-        document
-            .problem(&under(path, steps!["schedule"]), format!("found {schedule:?}, want the id of a [[schedule]]"));
-        return None;
-    };
-    let clinic = known.clinic?;
-    let spec = Spec::Missing(MissingSpec {
-        schedule,
-        vitals,
-        days: expected.days.iter().map(|day| day.weekday()).collect(),
-        at: expected.at,
-        early: clinic.early.0,
-        window: expected.window.0,
-        grace: clinic.grace.0,
-    });
-    let source = source.or_else(|| expected.source.clone());
-    Some(Rule { id: Arc::from(id), family: family.into(), source, spec })
+    rules
 }

@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil};
 use vitals::{Answer, Clock, DeviceId, KitId, PatientId, Plausibility, Reading, check_value};
 
 use super::{Programme, file::Example};
-use crate::{Chart, Event, Finding, Mark, Own, Plan, Sitting, assess};
+use crate::{Chart, Clinic, Event, Finding, Mark, Own, Plan, Sitting, assess};
 
 /// When an example takes place where it does not say: a Monday.
 const MONDAY: civil::DateTime = civil::date(2026, 11, 23).at(8, 0, 0, 0);
@@ -14,13 +14,13 @@ const MONDAY: civil::DateTime = civil::date(2026, 11, 23).at(8, 0, 0, 0);
 /// Runs it; a fault says which example it is and what came out.
 pub(super) fn run(programme: &Arc<Programme>, example: &Example) -> Result<(), String> {
     let name = &example.name;
-    let chart = chart(programme, example).map_err(|fault| format!("example {name:?}: {fault}"))?;
-    let found: BTreeMap<&str, Mark> = chart.standing().map(|finding| (finding.rule.as_str(), finding.colour)).collect();
+    let standing = standing(programme, example).map_err(|fault| format!("example {name:?}: {fault}"))?;
+    let found: BTreeMap<&str, Mark> = standing.iter().map(|finding| (finding.rule.as_str(), finding.colour)).collect();
     let wanted: BTreeMap<&str, Mark> = example.want.iter().map(|(rule, mark)| (rule.as_str(), *mark)).collect();
     if found == wanted {
         return Ok(());
     }
-    let why: Vec<&str> = chart.standing().map(|finding: &Finding| finding.why.as_str()).collect();
+    let why: Vec<&str> = standing.iter().map(|finding| finding.why.as_str()).collect();
     let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
     Err(format!("example {name:?} failed: found {}{why}, want {}", words(&found), words(&wanted)))
 }
@@ -34,7 +34,7 @@ fn words(marks: &BTreeMap<&str, Mark>) -> String {
     each.join(", ")
 }
 
-fn chart(programme: &Arc<Programme>, example: &Example) -> Result<Chart, String> {
+fn standing(programme: &Arc<Programme>, example: &Example) -> Result<Vec<Finding>, String> {
     let local = |at: civil::DateTime| {
         programme.zone.to_timestamp(at).map_err(|_| format!("found time {at}, want one of a calendar"))
     };
@@ -45,7 +45,8 @@ fn chart(programme: &Arc<Programme>, example: &Example) -> Result<Chart, String>
         return Err(format!("found now {} before at {taken}, want it at or after", example.now.unwrap_or(taken)));
     }
     let patient: PatientId = "example".parse().expect("an id");
-    let plan = Plan::new(patient, Arc::clone(programme), Own::default(), programme.zone.clone(), since)
+    let clinic = Arc::new(Clinic::shipped());
+    let plan = Plan::new(patient, vec![Arc::clone(programme)], clinic, Own::default(), programme.zone.clone(), since)
         .map_err(|fault| fault.to_string())?;
     let (readings, answers) = (readings(example, at)?, answers(programme, example, at)?);
     let kit: KitId = "example".parse().expect("an id");
@@ -55,7 +56,7 @@ fn chart(programme: &Arc<Programme>, example: &Example) -> Result<Chart, String>
         assess(&mut chart, &plan, &Event::Sitting(sitting), at);
     }
     assess(&mut chart, &plan, &Event::Tick, now);
-    Ok(chart)
+    Ok(chart.standing(&plan))
 }
 
 fn readings(example: &Example, at: Timestamp) -> Result<Vec<Reading>, String> {

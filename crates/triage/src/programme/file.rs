@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, civil};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use vitals::{Colour, Unit, Value, Vital};
+use vitals::{Unit, Value, Vital};
 
 use crate::Mark;
 
@@ -34,7 +34,7 @@ pub struct ProgrammeFile {
     #[serde(default)]
     pub schedule: Vec<Schedule>,
     /// Its rules.
-    pub rule: Vec<Rule>,
+    pub rule: Vec<AnyRule>,
     /// Worked examples: they run whenever the file is loaded, and it is refused when one comes out otherwise.
     #[serde(default)]
     pub example: Vec<Example>,
@@ -63,10 +63,20 @@ pub struct Clinic {
     pub early: Length,
     /// How long after its window expected data may still arrive before it is missing.
     pub grace: Length,
+    /// What is doubtful is to be measured again: a yellow waits so long for it before anybody is told, a red is told at once as provisional.
+    /// Without it nothing waits.
+    pub repeat_within: Option<Length>,
+    /// So long after a red, what is measured says nothing of the patient's normal state.
+    #[serde(default = "frozen")]
+    pub baseline_frozen: Length,
+}
+
+fn frozen() -> Length {
+    Length(SignedDuration::from_hours(24 * 7))
 }
 
 /// A length of time with its unit, e.g. `4h` or `90m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Length(pub SignedDuration);
 
 impl<'de> Deserialize<'de> for Length {
@@ -230,85 +240,20 @@ pub struct Schedule {
     pub source: Option<String>,
 }
 
-/// One rule.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+/// One rule, of any kind.
+#[derive(Deserialize)]
+#[serde(transparent)]
 #[allow(dead_code, reason = "for the schema; a rule is read as its kind's own struct, so that a fault keeps its place")]
-pub enum Rule {
-    /// A value in a band.
-    Band(BandRule),
-    /// An answer's significance.
-    Answer(AnswerRule),
-    /// Expected data that did not come.
-    Missing(MissingRule),
-}
+pub struct AnyRule(serde_json::Value);
 
-/// A value of one vital means the mark of the band it lies in.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BandRule {
-    /// Its id.
-    pub id: String,
-    /// The family of alerts that it feeds.
-    pub family: String,
-    /// Which vital.
-    pub vital: Vital,
-    /// The unit of its limits: the vital's canonical one.
-    pub unit: Unit,
-    /// Its bands: every value lies in exactly one.
-    pub bands: Vec<BandFile>,
-    /// Where it comes from.
-    pub source: Option<String>,
-}
+impl JsonSchema for AnyRule {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rule".into()
+    }
 
-/// One band: half-open, `from`/`below` or `above`/`at_most`, or one of each.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BandFile {
-    /// What a value in it means.
-    pub mark: Colour,
-    /// Its lower end, which belongs to it.
-    pub from: Option<Number>,
-    /// Its lower end, which does not belong to it.
-    pub above: Option<Number>,
-    /// Its upper end, which belongs to it.
-    pub at_most: Option<Number>,
-    /// Its upper end, which does not belong to it.
-    pub below: Option<Number>,
-}
-
-/// Each answer to one question has a significance.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AnswerRule {
-    /// Its id.
-    pub id: String,
-    /// The family of alerts that it feeds.
-    pub family: String,
-    /// Of which questionnaire.
-    pub questionnaire: String,
-    /// Which question.
-    pub question: String,
-    /// What each answer means: all of the question's choices.
-    pub marks: BTreeMap<String, Colour>,
-    /// Where it comes from.
-    pub source: Option<String>,
-}
-
-/// Data expected by a schedule that does not come is blue.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MissingRule {
-    /// Its id.
-    pub id: String,
-    /// The family of alerts that it feeds.
-    pub family: String,
-    /// By which schedule.
-    pub schedule: String,
-    /// Which vitals are expected, each of them.
-    pub vitals: Vec<Vital>,
-    /// Where it comes from.
-    pub source: Option<String>,
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        crate::rules::rule_schema(generator)
+    }
 }
 
 /// A worked example: what is given, and exactly which findings must come out.

@@ -12,14 +12,16 @@ use jiff::tz::TimeZone;
 pub use file::{Choice, Length, Number, OnlyIf, Question, Questionnaire, Text};
 pub use place::{PROBLEMS_MAX, Problem, ProgrammeError};
 
-use crate::{
-    bounds::PROGRAMME_BYTES_MAX,
-    rules::{AnswerSpec, Rule},
-};
-use file::Clinic;
+pub(crate) use check::name;
+pub(crate) use file::{Clinic, Schedule};
+
+use crate::{bounds::PROGRAMME_BYTES_MAX, rules::Rule};
 
 /// The text of the programme that is shipped for COPD: the Danish national plan.
 pub const COPD: &str = include_str!("../../../../config/programmes/copd.toml");
+
+/// Every programme that is shipped: its file's name and its text.
+pub const SHIPPED: &[(&str, &str)] = &[("copd.toml", COPD)];
 
 /// A programme that can be used: parsed, checked, its examples have run.
 #[derive(Clone, Debug)]
@@ -41,11 +43,7 @@ impl Programme {
     /// # Errors
     /// [`ProgrammeError`] with every fault found: each says file, line, column, field, what was found and what was wanted.
     pub fn parse(text: &str, file: &str) -> Result<Self, ProgrammeError> {
-        if text.len() > PROGRAMME_BYTES_MAX {
-            let text = format!("found {} bytes, want at most {PROGRAMME_BYTES_MAX}", text.len());
-            let problem = Problem { file: file.to_owned(), line: 1, column: 1, field: String::new(), text };
-            return Err(ProgrammeError::new(vec![problem]));
-        }
+        check_length(text, file, PROGRAMME_BYTES_MAX)?;
         let mut document = place::Document::parse(text, file);
         let Some((programme, examples)) = check::programme(&mut document) else { return document.finish(None) };
         let programme = Arc::new(programme);
@@ -112,8 +110,12 @@ impl Programme {
         line("\nRules:".to_owned());
         for rule in &self.rules {
             let source = rule.source.as_ref().map(|source| format!(" (Source: {source})")).unwrap_or_default();
-            let words = (rule.kind().explain)(rule, self);
-            line(format!("- {} [{}, alerts of family {}]: {words}{source}", rule.id, rule.kind().name, rule.family));
+            let words = rule.judge.explain(self);
+            let feeds = match rule.ingredient {
+                true => "for other rules".to_owned(),
+                false => format!("alerts of family {}", rule.family),
+            };
+            line(format!("- {} [{}, {feeds}]: {words}{source}", rule.id, rule.kind));
         }
         for questionnaire in &self.questionnaires {
             line(format!(
@@ -131,6 +133,9 @@ impl Programme {
         ));
         line(format!("- A scheduled measurement may be taken {:#} early.", clinic.early.0));
         line(format!("- Data is missing {:#} after its window has ended.", clinic.grace.0));
+        if let Some(within) = clinic.repeat_within {
+            line(format!("- A doubtful value is measured again; a yellow one waits {:#} for it.", within.0));
+        }
         line(format!("\n{} worked examples came out as they should.", self.examples));
         text
     }
@@ -149,27 +154,31 @@ impl Programme {
         &self.rules
     }
 
-    /// The text and choices of the question that a rule judges.
-    pub(crate) fn question(&self, spec: &AnswerSpec) -> Option<(&Text, &[Choice])> {
-        let questionnaire = self.questionnaires.iter().find(|questionnaire| questionnaire.id == spec.questionnaire)?;
-        let question = questionnaire.question.iter().find(|question| question.id == spec.question)?;
+    /// The text and choices of a question.
+    pub(crate) fn question(&self, questionnaire: &str, question: &str) -> Option<(&Text, &[Choice])> {
+        let questionnaire = self.questionnaires.iter().find(|other| other.id == *questionnaire)?;
+        let question = questionnaire.question.iter().find(|other| other.id == *question)?;
         Some((&question.text, &question.choice))
     }
 
     /// `"More cough?" answered "A lot", red`.
-    pub(crate) fn answer_in_words(&self, spec: &AnswerSpec, answer: &str, colour: vitals::Colour) -> String {
-        let found = self.question(spec);
-        let question = found.map_or(spec.question.as_str(), |(text, _)| &text.en);
+    pub(crate) fn answer_in_words(
+        &self,
+        questionnaire: &str,
+        question: &str,
+        answer: &str,
+        colour: vitals::Colour,
+    ) -> String {
+        let found = self.question(questionnaire, question);
+        let question = found.map_or(question, |(text, _)| &text.en);
         let choice = found.and_then(|(_, choices)| choices.iter().find(|choice| choice.id == answer));
         let answer = choice.map_or(answer, |choice| &choice.text.en);
         format!("{question:?} answered {answer:?}, {colour}")
     }
 
     fn question_in_words(&self, questionnaire: &Questionnaire, question: &Question) -> String {
-        let judged = self.rules.iter().any(|rule| {
-            matches!(&rule.spec, crate::rules::Spec::Answer(spec)
-                if spec.questionnaire == questionnaire.id && spec.question == question.id)
-        });
+        let is_it = |(of, it): &(Arc<str>, Arc<str>)| **of == *questionnaire.id && **it == *question.id;
+        let judged = self.rules.iter().any(|rule| rule.watches.questions.iter().any(is_it));
         let choices: Vec<&str> = question.choice.iter().map(|choice| choice.text.en.as_str()).collect();
         let choices = if choices.is_empty() { "free text".to_owned() } else { choices.join(" / ") };
         let asked = question
@@ -180,4 +189,14 @@ impl Programme {
         let context = if judged { "" } else { "; no significance, for context" };
         format!("- {}: {} [{choices}{asked}{context}]", question.id, question.text.en)
     }
+}
+
+/// Refuses a file that is longer than anybody writes.
+pub(crate) fn check_length(text: &str, file: &str, most: usize) -> Result<(), ProgrammeError> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    let text = format!("found {} bytes, want at most {most}", text.len());
+    let problem = Problem { file: file.to_owned(), line: 1, column: 1, field: String::new(), text };
+    Err(ProgrammeError::new(vec![problem]))
 }

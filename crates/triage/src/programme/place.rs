@@ -142,6 +142,13 @@ impl<'a> Document<'a> {
         self.problem_at(offset, field(&path), text);
     }
 
+    /// Notes a fault at every key of the file's top that is none of these.
+    pub fn refuse_other_keys(&mut self, keys: &[&str]) {
+        for key in self.keys().iter().filter(|key| !keys.contains(&key.as_str())) {
+            self.problem_of_key(key, format!("found unknown field `{key}`, want one of {}", keys.join(", ")));
+        }
+    }
+
     /// Has anything been found?
     pub fn is_faulty(&self) -> bool {
         !self.problems.is_empty()
@@ -189,19 +196,41 @@ impl<'a> Document<'a> {
 
     /// What stands at a path, read as `T`; a fault is noted.
     pub fn read<T: DeserializeOwned>(&mut self, path: &[Step]) -> Option<T> {
-        self.read_without(path, None)
+        self.read_some(path, |_| true)
     }
 
-    /// The same, with one key of the table left out.
-    pub fn read_without<T: DeserializeOwned>(&mut self, path: &[Step], left_out: Option<&str>) -> Option<T> {
+    /// The same, with some keys of the table left out.
+    pub fn read_without<T: DeserializeOwned>(&mut self, path: &[Step], left_out: &[&str]) -> Option<T> {
+        let known = self.problems.len();
+        let read = self.read_some(path, |key| !left_out.contains(&key));
+        // What was left out may be written too.
+        let also: Vec<String> = left_out.iter().map(|key| format!("`{key}`")).collect();
+        let here = field(path);
+        for problem in &mut self.problems[known..] {
+            let is_top = problem.field.rsplit_once('.').is_some_and(|(parent, _)| parent == here);
+            if let Some((found, want)) = problem.text.split_once(", want one of ").filter(|_| is_top)
+                && found.starts_with("found unknown field")
+            {
+                problem.text = format!("{found}, want one of {}, {want}", also.join(", "));
+            }
+        }
+        read
+    }
+
+    /// The same, with some keys of the table alone.
+    pub fn read_only<T: DeserializeOwned>(&mut self, path: &[Step], keys: &[&str]) -> Option<T> {
+        self.read_some(path, |key| keys.contains(&key))
+    }
+
+    fn read_some<T: DeserializeOwned>(&mut self, path: &[Step], takes: impl Fn(&str) -> bool) -> Option<T> {
         let Some(found) = self.find(path) else {
             self.problem(path, "found nothing, want it");
             return None;
         };
         let mut value = found.clone();
-        if let (Some(key), DeValue::Table(table)) = (left_out, value.get_mut()) {
-            let rest = std::mem::take(table).into_iter().filter(|(name, _)| name.get_ref() != key);
-            *table = rest.collect();
+        if let DeValue::Table(table) = value.get_mut() {
+            let some = std::mem::take(table).into_iter().filter(|(name, _)| takes(name.get_ref()));
+            *table = some.collect();
         }
         match T::deserialize(ValueDeserializer::from(value)) {
             Ok(read) => Some(read),

@@ -1,64 +1,83 @@
 //! Rule kind `answer`: each answer to one question has a significance. An answer that the programme doesn't know (an older or newer
 //! questionnaire on the kit) is yellow: somebody should look, since nobody can say that it means nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use vitals::Colour;
 
-use super::{Rule, Seen, Spec};
-use crate::{Finding, Input, Mark, Plan, Programme, Reason};
+use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read};
+use crate::{Input, Mark, Programme, Reason, look::Look, programme::place::steps, series::time};
 
-/// A checked answer rule.
-#[derive(Clone, Debug)]
-pub(crate) struct AnswerSpec {
-    pub questionnaire: String,
-    pub question: String,
-    pub marks: BTreeMap<String, Colour>,
+/// It as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Of which questionnaire.
+    questionnaire: String,
+    /// Which question.
+    question: String,
+    /// What each answer means: all of the question's choices.
+    marks: BTreeMap<String, Colour>,
 }
 
-/// The longest part of an unknown answer that a finding quotes, in characters.
-const QUOTED_CHARS_MAX: usize = 60;
+#[derive(Debug)]
+struct Answer(File);
 
-/// A finding for each answer to the question.
-pub(super) fn judge(rule: &Rule, plan: &Plan, seen: &Seen<'_>) -> Vec<Finding> {
-    let (Spec::Answer(spec), Seen::Sitting(sitting)) = (&rule.spec, seen) else { return Vec::new() };
-    let ours =
-        |answer: &&vitals::Answer| answer.questionnaire == spec.questionnaire && answer.question == spec.question;
-    sitting
-        .answers
-        .iter()
-        .filter(ours)
-        .map(|given| {
-            let known = spec.marks.get(&given.answer);
-            let mark = Mark::from(known.copied().unwrap_or(Colour::Yellow));
-            let answer: String = given.answer.chars().take(QUOTED_CHARS_MAX).collect();
-            let why = match known {
-                Some(colour) => plan.programme().answer_in_words(spec, &answer, *colour),
-                None => format!(
-                    "answer {answer:?} to {:?} of {} is unknown, yellow until somebody has looked",
-                    spec.question, spec.questionnaire
-                ),
-            };
-            let (questionnaire, question) = (spec.questionnaire.clone(), spec.question.clone());
-            let reason = Reason::Answer {
-                questionnaire,
-                question: question.clone(),
-                answer: answer.clone(),
-                known: known.is_some(),
-            };
-            let input = Input::Answer { question, answer, answered_at: given.answered_at };
-            rule.finding(plan, mark, why, reason, vec![input], given.answered_at)
-        })
-        .collect()
+pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
+    let file: File = reader.file()?;
+    let File { questionnaire, question, marks } = &file;
+    let Some(asked) = reader.question(questionnaire, question) else { return None };
+    for answer in marks.keys().filter(|answer| asked.choice.iter().all(|choice| choice.id != **answer)) {
+        let text = format!("found {answer:?}, want a choice of question {question:?}");
+        reader.fault(steps!["marks", answer.as_str()], text);
+    }
+    for choice in asked.choice.iter().filter(|choice| !marks.contains_key(&choice.id)) {
+        reader.fault(steps!["marks"], format!("found no mark for answer {:?}, want one for each", choice.id));
+    }
+    read::judge(Answer(file))
 }
 
-/// The question and what each answer means.
-pub(super) fn explain(rule: &Rule, programme: &Programme) -> String {
-    let Spec::Answer(spec) = &rule.spec else { return String::new() };
-    let Some((question, choices)) = programme.question(spec) else { return String::new() };
-    let words: Vec<String> = choices
-        .iter()
-        .filter_map(|choice| Some(format!("{:?} is {}", choice.text.en, spec.marks.get(&choice.id)?.name())))
-        .collect();
-    format!("To {:?}: {}. An unknown answer is yellow.", question.en, words.join(", "))
+impl Answer {
+    fn mark(&self, answer: &str) -> Mark {
+        self.0.marks.get(answer).copied().unwrap_or(Colour::Yellow).into()
+    }
+}
+
+impl Judge for Answer {
+    fn watches(&self) -> Watches {
+        Watches::question(&self.0.questionnaire, &self.0.question)
+    }
+
+    fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
+        let given = look.answers(&self.0.questionnaire, &self.0.question).last().ok_or(Nothing::NoValue)?;
+        Ok(Verdict { mark: self.mark(look.text(given)), at: given.at, doubtful: false })
+    }
+
+    fn tell(&self, look: &Look<'_>, _: &Verdict) -> Told {
+        let File { questionnaire, question, marks } = &self.0;
+        let given = look.answers(questionnaire, question).last().expect("a verdict has an answer");
+        let answer = look.text(given).to_owned();
+        let why = match marks.get(&answer) {
+            Some(colour) => look.programme().answer_in_words(questionnaire, question, &answer, *colour),
+            None => format!(
+                "answer {answer:?} to {question:?} of {questionnaire} is unknown, yellow until somebody has looked"
+            ),
+        };
+        let known = marks.contains_key(&answer);
+        let (questionnaire, question) = (questionnaire.clone(), question.clone());
+        let input = Input::Answer { question: question.clone(), answer: answer.clone(), answered_at: time(given.at) };
+        Told { why, reason: Reason::Answer { questionnaire, question, answer, known }, inputs: vec![input] }
+    }
+
+    fn explain(&self, programme: &Programme) -> String {
+        let File { questionnaire, question, marks } = &self.0;
+        let Some((question, choices)) = programme.question(questionnaire, question) else { return String::new() };
+        let words: Vec<String> = choices
+            .iter()
+            .filter_map(|choice| Some(format!("{:?} is {}", choice.text.en, marks.get(&choice.id)?.name())))
+            .collect();
+        format!("To {:?}: {}. An unknown answer is yellow.", question.en, words.join(", "))
+    }
 }

@@ -1,68 +1,97 @@
 //! Rule kind `band`: a value of one vital means the mark of the band that it lies in, with the patient's own limits over the programme's.
 
-use vitals::Vital;
+use std::sync::Arc;
 
-use super::{Rule, Seen, Spec, doubt};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use vitals::{Unit, Vital};
+
+use super::{BandFile, Judge, Nothing, Reader, Told, Verdict, Watches, doubt, read};
 use crate::{
-    Finding, Input, Mark, Plan, Programme, Reason,
-    bands::{BandView, Ladder, sentence},
+    Programme, Reason,
+    bands::{BandView, Hysteresis, Ladder, meaning},
+    look::Look,
+    programme::Number,
+    series::Need,
 };
 
-/// A checked band rule.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BandSpec {
-    pub vital: Vital,
-    pub ladder: Ladder,
+/// It as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Which vital.
+    vital: Vital,
+    /// The unit of its limits: the vital's canonical one.
+    unit: Unit,
+    /// Its bands: every value lies in exactly one.
+    bands: Vec<BandFile>,
+    /// How far a value must go back over a limit that was crossed before it counts as milder again.
+    hysteresis: Option<Number>,
 }
 
-/// A finding for each reading of the vital.
-pub(super) fn judge(rule: &Rule, plan: &Plan, seen: &Seen<'_>) -> Vec<Finding> {
-    let (Spec::Band(spec), Seen::Sitting(sitting)) = (&rule.spec, seen) else { return Vec::new() };
-    let vital = spec.vital;
-    let of_vital = sitting.readings.iter().filter(|reading| reading.vital == vital);
-    of_vital
-        .map(|reading| {
-            let ladder = plan.ladder(rule, spec, reading.measured_at);
-            let band = ladder.judge(reading.value);
-            let (value, unit) = (reading.value, vital.unit());
-            let head = format!("{} {value} {}, {}", vital.info().label, unit.plain(), meaning(&ladder, &band, vital));
-            let why = format!("{head}{}{}", if band.own { " (own limit)" } else { "" }, doubt(&reading.flags));
-            let BandView { from, below, limit, own, .. } = band;
-            let reason = Reason::Band { vital, value, unit, from, below, limit, own };
-            let input = Input::Reading {
-                vital,
-                value,
-                unit,
-                measured_at: reading.measured_at,
-                device: reading.device.clone(),
-                flags: reading.flags.clone(),
-            };
-            rule.finding(plan, band.mark, why, reason, vec![input], reading.measured_at)
-        })
-        .collect()
+#[derive(Debug)]
+struct Band {
+    vital: Vital,
+    ladder: Ladder,
+    hysteresis: Hysteresis,
 }
 
-/// `red at 85 % or less`, `green above 60 /min and below 110 /min`.
-fn meaning(ladder: &Ladder, band: &BandView, vital: Vital) -> String {
-    let unit = vital.unit();
-    match band.limit {
-        Some(limit) => format!("{} {}", name(band.mark), sentence(limit, unit)),
-        None => match ladder.green() {
-            (None, None) => "green".to_owned(),
-            (Some(end), None) | (None, Some(end)) => format!("green {}", sentence(end, unit)),
-            (Some(low), Some(high)) => format!("green {} and {}", sentence(low, unit), sentence(high, unit)),
-        },
+pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
+    let File { vital, unit, bands, hysteresis } = reader.file()?;
+    reader.unit(unit.ucum(), vital.unit().ucum(), vital.name());
+    let hysteresis = Hysteresis::read(reader, hysteresis)?;
+    read::judge(Band { vital, ladder: reader.ladder(&bands)?, hysteresis })
+}
+
+impl Judge for Band {
+    fn watches(&self) -> Watches {
+        Watches::vital(self.vital)
     }
-}
 
-fn name(mark: Mark) -> &'static str {
-    mark.colour().map_or("blue", vitals::Colour::name)
-}
+    fn needs(&self) -> Vec<(Vital, Need)> {
+        vec![(self.vital, self.hysteresis.need())]
+    }
 
-/// The bands, from low to high.
-pub(super) fn explain(rule: &Rule, _: &Programme) -> String {
-    let Spec::Band(spec) = &rule.spec else { return String::new() };
-    let bands = spec.ladder.views();
-    let words: Vec<String> = bands.iter().map(|band| meaning(&spec.ladder, band, spec.vital)).collect();
-    format!("{} is {}.", spec.vital.info().label, words.join("; "))
+    fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
+        let newest = look.newest(self.vital)?;
+        let ladder = look.ladder(&self.ladder);
+        let values = || look.samples(self.vital).iter().rev().map(|sample| sample.value());
+        let mark = self.hysteresis.judge(&ladder, values).mark;
+        Ok(Verdict { mark, at: newest.at, doubtful: newest.is_doubtful() })
+    }
+
+    fn tell(&self, look: &Look<'_>, _: &Verdict) -> Told {
+        let vital = self.vital;
+        let newest = look.newest(vital).expect("a verdict has a value");
+        let ladder = look.ladder(&self.ladder);
+        let values = || look.samples(vital).iter().rev().map(|sample| sample.value());
+        let band = self.hysteresis.judge(&ladder, values);
+        let BandView { from, below, limit, own, .. } = band;
+        let input = look.input(vital, newest);
+        let (value, unit) = (newest.value(), vital.unit());
+        let head =
+            format!("{} {value} {}, {}", vital.info().label, unit.plain(), meaning(&ladder, &band, unit.plain()));
+        let kept = self.hysteresis.words(&ladder, value, &band, unit.plain());
+        let own_words = if own { " (own limit)" } else { "" };
+        let why = format!("{head}{own_words}{kept}{}", doubt(newest.flags(&look.chart.names)));
+        let reason = Reason::Band { vital, value, unit, from, below, limit, own, green: ladder.green_list(&band) };
+        Told { why, reason, inputs: vec![input] }
+    }
+
+    fn explain(&self, _: &Programme) -> String {
+        let words = self.ladder.in_words(self.vital.unit().plain());
+        format!("{} is {words}.{}", self.vital.info().label, self.hysteresis.explain(self.vital.unit().plain()))
+    }
+
+    fn ladder(&self) -> Option<&Ladder> {
+        Some(&self.ladder)
+    }
+
+    fn absolute(&self) -> Option<Vital> {
+        Some(self.vital)
+    }
+
+    fn unit(&self) -> Option<&str> {
+        Some(self.vital.unit().ucum())
+    }
 }

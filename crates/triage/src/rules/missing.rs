@@ -2,15 +2,36 @@
 //! a window after it; a grace later, what has not come is missing. Times are local, so a change to or from summer time moves with the clock
 //! on the wall: a time that does not exist that day is the same distance later, one that exists twice is the first.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use jiff::{
     SignedDuration, Timestamp,
     civil::{Time, Weekday},
     tz::TimeZone,
 };
+use schemars::JsonSchema;
+use serde::Deserialize;
 use vitals::Vital;
 
-use super::{Rule, Seen, Spec};
-use crate::{Finding, Mark, Plan, Programme, Reason, bounds::VITALS_EXPECTED_MAX};
+use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read};
+use crate::{Mark, Programme, Reason, bounds::VITALS_EXPECTED_MAX, look::Look, programme::place::steps};
+
+/// It as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// By which schedule.
+    schedule: String,
+    /// Which vitals are expected, each of them.
+    vitals: Vec<Vital>,
+}
+
+/// A deadline that passed without data.
+pub(crate) struct Deadline {
+    pub slot: Slot,
+    pub vitals: Vec<Vital>,
+    pub last_at: Option<Timestamp>,
+}
 
 /// A checked rule of silence, with its schedule.
 #[derive(Clone, Debug)]
@@ -78,44 +99,100 @@ impl MissingSpec {
     }
 }
 
-/// A blue finding for a deadline that passed.
-pub(super) fn judge(rule: &Rule, plan: &Plan, seen: &Seen<'_>) -> Vec<Finding> {
-    let (Spec::Missing(spec), Seen::Deadline(deadline)) = (&rule.spec, seen) else { return Vec::new() };
-    if *deadline.rule != *rule.id || deadline.vitals.is_empty() {
-        return Vec::new();
+pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
+    let File { schedule, vitals } = reader.file()?;
+    let distinct: BTreeSet<Vital> = vitals.iter().copied().collect();
+    if !(1..=VITALS_EXPECTED_MAX).contains(&vitals.len()) || distinct.len() < vitals.len() {
+        let text = format!(
+            "found {} vitals, {} of them different, want 1 to {VITALS_EXPECTED_MAX}, each once",
+            vitals.len(),
+            distinct.len()
+        );
+        reader.fault(steps!["vitals"], text);
     }
-    let local = |at: Timestamp| at.to_zoned(plan.zone().clone()).strftime("%Y-%m-%d %H:%M").to_string();
-    let labels: Vec<&str> = deadline.vitals.iter().map(|vital| vital.info().label).collect();
-    let Slot { expected, overdue, .. } = deadline.slot;
-    let heard = deadline
-        .last_at
-        .map_or_else(|| "never heard of before".to_owned(), |at| format!("last heard of {}", local(at)));
-    let why =
-        format!("no {} for {}, overdue since {}, {heard}", labels.join(" and no "), local(expected), local(overdue));
-    let reason = Reason::Missing {
-        schedule: spec.schedule.clone(),
-        vitals: deadline.vitals.clone(),
-        expected_at: expected,
-        overdue_at: overdue,
-        last_at: deadline.last_at,
+    let Some((_, expected)) = reader.known.schedules.iter().find(|(_, other)| other.id == schedule) else {
+        reader.fault(steps!["schedule"], format!("found {schedule:?}, want the id of a [[schedule]]"));
+        return None;
     };
-    vec![rule.finding(plan, Mark::Blue, why, reason, Vec::new(), overdue)]
+    let clinic = reader.known.clinic?;
+    let source = expected.source.clone();
+    let spec = MissingSpec {
+        schedule,
+        vitals,
+        days: expected.days.iter().map(|day| day.weekday()).collect(),
+        at: expected.at,
+        early: clinic.early.0,
+        window: expected.window.0,
+        grace: clinic.grace.0,
+    };
+    read::judge(Missing { spec, source })
 }
 
-/// When what is expected.
-pub(super) fn explain(rule: &Rule, programme: &Programme) -> String {
-    let Spec::Missing(spec) = &rule.spec else { return String::new() };
-    let labels: Vec<&str> = spec.vitals.iter().map(|vital| vital.info().label).collect();
-    let days: Vec<String> = spec.days.iter().map(|day| format!("{day:?}")).collect();
-    format!(
-        "{} expected on {} at {} ({}), from {:#} before until {:#} after. What has not come {:#} later is missing and blue. \
-         Further measurements may be sent at any time.",
-        labels.join(" and "),
-        days.join(", "),
-        spec.at.strftime("%H:%M"),
-        programme.zone().iana_name().unwrap_or("local time"),
-        spec.early,
-        spec.window,
-        spec.grace,
-    )
+#[derive(Debug)]
+struct Missing {
+    spec: MissingSpec,
+    /// Where the schedule comes from.
+    source: Option<String>,
+}
+
+impl Judge for Missing {
+    fn watches(&self) -> Watches {
+        Watches::default()
+    }
+
+    fn judge(&self, _: &Look<'_>) -> Result<Verdict, Nothing> {
+        Err(Nothing::NoValue)
+    }
+
+    fn tell(&self, _: &Look<'_>, _: &Verdict) -> Told {
+        unreachable!("a rule of silence gives no verdict on what was measured")
+    }
+
+    fn missing(&self) -> Option<&MissingSpec> {
+        Some(&self.spec)
+    }
+
+    fn overdue(&self, look: &Look<'_>, deadline: &Deadline) -> Option<(Mark, Told)> {
+        if deadline.vitals.is_empty() {
+            return None;
+        }
+        let local = |at: Timestamp| at.to_zoned(look.zone().clone()).strftime("%Y-%m-%d %H:%M").to_string();
+        let labels: Vec<&str> = deadline.vitals.iter().map(|vital| vital.info().label).collect();
+        let Slot { expected, overdue, .. } = deadline.slot;
+        let heard = deadline
+            .last_at
+            .map_or_else(|| "never heard of before".to_owned(), |at| format!("last heard of {}", local(at)));
+        let why = format!(
+            "no {} for {}, overdue since {}, {heard}",
+            labels.join(" and no "),
+            local(expected),
+            local(overdue)
+        );
+        let reason = Reason::Missing {
+            schedule: self.spec.schedule.clone(),
+            vitals: deadline.vitals.clone(),
+            expected_at: expected,
+            overdue_at: overdue,
+            last_at: deadline.last_at,
+        };
+        Some((Mark::Blue, Told { why, reason, inputs: Vec::new() }))
+    }
+
+    fn explain(&self, programme: &Programme) -> String {
+        let spec = &self.spec;
+        let labels: Vec<&str> = spec.vitals.iter().map(|vital| vital.info().label).collect();
+        let days: Vec<String> = spec.days.iter().map(|day| format!("{day:?}")).collect();
+        format!(
+            "{} expected on {} at {} ({}), from {:#} before until {:#} after. What has not come {:#} later is missing and blue. \
+             Further measurements may be sent at any time.{}",
+            labels.join(" and "),
+            days.join(", "),
+            spec.at.strftime("%H:%M"),
+            programme.zone().iana_name().unwrap_or("local time"),
+            spec.early,
+            spec.window,
+            spec.grace,
+            self.source.as_ref().map(|source| format!(" (Source of the schedule: {source})")).unwrap_or_default(),
+        )
+    }
 }

@@ -1,19 +1,22 @@
-//! The kinds of rule: one file each, and one table. A rule's judgement is pure: what was seen in, findings out.
+//! The kinds of rule: one file each, and one table. A rule's judgement is a pure function of what is known of a patient up to some time.
+//!
+//! To add a kind: a file with its struct as it is written in a programme, `read`, and [`Judge`]; and its line in [`RULES`].
 
 mod answer;
 mod band;
 mod missing;
+mod read;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
+use schemars::{Schema, SchemaGenerator};
 use vitals::{Flag, Vital};
 
-pub(crate) use answer::AnswerSpec;
-pub(crate) use band::BandSpec;
-pub(crate) use missing::{MissingSpec, Slot};
+pub(crate) use missing::{Deadline, MissingSpec, Slot};
+pub(crate) use read::{BandFile, Known, Reader, rule, rule_schema};
 
-use crate::{Finding, Input, Mark, Plan, Programme, Reason, Sitting};
+use crate::{Input, Mark, Programme, Reason, bands::Ladder, look::Look, series::Need};
 
 /// One kind of rule.
 pub struct RuleKind {
@@ -21,10 +24,10 @@ pub struct RuleKind {
     pub name: &'static str,
     /// What it does, in a sentence.
     pub does: &'static str,
-    /// What a rule of this kind finds: every input that it looks at gives a finding.
-    pub(crate) judge: fn(&Rule, &Plan, &Seen<'_>) -> Vec<Finding>,
-    /// A rule of this kind in plain words.
-    pub(crate) explain: fn(&Rule, &Programme) -> String,
+    /// Reads and checks what is particular to it. Faults are noted in the document.
+    pub(crate) read: fn(&mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>>,
+    /// What may be written of it.
+    pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// Every kind of rule.
@@ -32,20 +35,20 @@ pub const RULES: &[RuleKind] = &[
     RuleKind {
         name: "band",
         does: "gives a value of one vital the mark of the band that it lies in",
-        judge: band::judge,
-        explain: band::explain,
+        read: band::read,
+        schema: read::schema::<band::File>,
     },
     RuleKind {
         name: "answer",
         does: "gives an answer to one question its significance",
-        judge: answer::judge,
-        explain: answer::explain,
+        read: answer::read,
+        schema: read::schema::<answer::File>,
     },
     RuleKind {
         name: "missing",
         does: "makes it blue when data that a schedule expects did not come in its window and grace",
-        judge: missing::judge,
-        explain: missing::explain,
+        read: missing::read,
+        schema: read::schema::<missing::File>,
     },
 ];
 
@@ -55,73 +58,157 @@ pub(crate) struct Rule {
     pub id: Arc<str>,
     pub family: Arc<str>,
     pub source: Option<String>,
-    pub spec: Spec,
+    /// It is there for other rules, and feeds no alert and no colour itself.
+    pub ingredient: bool,
+    /// The name of its kind.
+    pub kind: &'static str,
+    /// What it looks at.
+    pub watches: Watches,
+    pub judge: Arc<dyn Judge>,
 }
 
-/// What is particular to its kind.
-#[derive(Clone, Debug)]
-pub(crate) enum Spec {
-    Band(BandSpec),
-    Answer(AnswerSpec),
-    Missing(MissingSpec),
-}
+/// What a kind of rule does. Everything is as of the look's time; nothing is remembered between two judgements.
+pub(crate) trait Judge: fmt::Debug + Send + Sync {
+    /// What makes it look: it is judged when one of these comes.
+    fn watches(&self) -> Watches;
 
-impl Rule {
-    /// Its row of the table.
-    pub fn kind(&self) -> &'static RuleKind {
-        &RULES[match self.spec {
-            Spec::Band(_) => 0,
-            Spec::Answer(_) => 1,
-            Spec::Missing(_) => 2,
-        }]
+    /// How much of each vital it needs. (Questions that are watched are kept as long as [`Judge::needs_answers`] says.)
+    fn needs(&self) -> Vec<(Vital, Need)> {
+        self.watches().vitals.iter().map(|vital| (*vital, Need::default())).collect()
     }
 
-    /// The rule of silence in it, if it is one.
-    pub fn missing(&self) -> Option<&MissingSpec> {
-        match &self.spec {
-            Spec::Missing(spec) => Some(spec),
-            _ => None,
-        }
+    /// How long answers are needed.
+    fn needs_answers(&self) -> Need {
+        Need::default()
     }
 
-    fn finding(
-        &self,
-        plan: &Plan,
-        mark: Mark,
-        why: String,
-        reason: Reason,
-        inputs: Vec<Input>,
-        at: Timestamp,
-    ) -> Finding {
-        let programme = plan.programme();
-        Finding {
-            rule: self.id.to_string(),
-            version: programme.version(),
-            programme: programme.id().to_owned(),
-            colour: mark,
-            why,
-            reason,
-            inputs,
-            at,
-            late: false,
-        }
+    /// What it finds.
+    ///
+    /// # Errors
+    /// [`Nothing`]: why there is nothing to find.
+    fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing>;
+
+    /// A verdict in words and data. Only asked for when somebody will read it.
+    fn tell(&self, look: &Look<'_>, verdict: &Verdict) -> Told;
+
+    /// What it does, in plain words.
+    fn explain(&self, programme: &Programme) -> String;
+
+    /// Its limits, if it has some that can be moved.
+    fn ladder(&self) -> Option<&Ladder> {
+        None
+    }
+
+    /// The vital whose absolute value its limits are in: then safety floors apply to them.
+    fn absolute(&self) -> Option<Vital> {
+        None
+    }
+
+    /// The unit of its limits.
+    fn unit(&self) -> Option<&str> {
+        None
+    }
+
+    /// Does a patient's own reference value (dry weight, personal best) mean something to it, and in the unit of which vital?
+    fn takes_reference(&self) -> Option<Vital> {
+        None
+    }
+
+    /// What it is as a rule of silence.
+    fn missing(&self) -> Option<&MissingSpec> {
+        None
+    }
+
+    /// What a deadline that passed without data means; only rules of silence are asked.
+    fn overdue(&self, _look: &Look<'_>, _deadline: &Deadline) -> Option<(Mark, Told)> {
+        None
     }
 }
 
 /// What a rule looks at.
-pub(crate) enum Seen<'a> {
-    /// Readings and answers that came.
-    Sitting(&'a Sitting<'a>),
-    /// A deadline that passed without data.
-    Deadline(&'a Deadline<'a>),
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Watches {
+    pub vitals: Vec<Vital>,
+    /// Questionnaire and question.
+    pub questions: Vec<(Arc<str>, Arc<str>)>,
 }
 
-/// A deadline that passed without data.
-pub(crate) struct Deadline<'a> {
-    pub rule: &'a str,
-    pub slot: Slot,
-    pub vitals: Vec<Vital>,
-    pub last_at: Option<Timestamp>,
+impl Watches {
+    pub fn vital(vital: Vital) -> Self {
+        Self { vitals: vec![vital], questions: Vec::new() }
+    }
+
+    pub fn question(questionnaire: &str, question: &str) -> Self {
+        Self { vitals: Vec::new(), questions: vec![(questionnaire.into(), question.into())] }
+    }
+
+    /// These and those.
+    pub fn and(mut self, other: &Self) -> Self {
+        other.vitals.iter().for_each(|vital| {
+            if !self.vitals.contains(vital) {
+                self.vitals.push(*vital);
+            }
+        });
+        other.questions.iter().for_each(|question| {
+            if !self.questions.contains(question) {
+                self.questions.push(question.clone());
+            }
+        });
+        self
+    }
+}
+
+/// What a rule finds, before it is put into words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub mark: Mark,
+    /// When the newest of what decided it was measured.
+    pub at: crate::series::Nanos,
+    /// Does what decided it carry a doubt?
+    pub doubtful: bool,
+}
+
+/// Why a rule finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    /// What it looks at has not been measured or answered.
+    NoValue,
+    /// It compares with something of which there is too little.
+    TooLittle {
+        /// How many there are.
+        found: usize,
+        /// How many it wants.
+        want: usize,
+    },
+    /// No reference value is set, or the one that was set is over.
+    NoReference,
+    /// It does not apply: a condition that it names is not met.
+    NotNow,
+}
+
+/// A verdict in words and data.
+pub(crate) struct Told {
+    /// One English sentence with value, limit and unit.
+    pub why: String,
+    pub reason: Reason,
+    pub inputs: Vec<Input>,
+}
+
+/// A deadline's or a verdict's finding, complete.
+pub(crate) fn finding(look: &Look<'_>, mark: Mark, told: Told, at: Timestamp) -> crate::Finding {
+    let programme = look.programme();
+    crate::Finding {
+        rule: look.rule().id.to_string(),
+        version: programme.version(),
+        programme: programme.id().to_owned(),
+        colour: mark,
+        why: told.why,
+        reason: told.reason,
+        inputs: told.inputs,
+        at,
+        late: false,
+        provisional: false,
+    }
 }
 
 /// So many doubts are told in one sentence.
@@ -152,13 +239,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_names_each_kind_once_and_the_shipped_programme_uses_all() {
-        let programme = Programme::parse(crate::COPD, "copd.toml").unwrap();
+    fn the_table_names_each_kind_once_and_the_shipped_programmes_use_all() {
+        let programmes: Vec<Programme> = crate::SHIPPED
+            .iter()
+            .map(|(file, text)| Programme::parse(text, file).unwrap_or_else(|fault| panic!("{fault}")))
+            .collect();
         for (at, kind) in RULES.iter().enumerate() {
             assert!(!kind.does.is_empty());
             assert!(RULES[..at].iter().all(|other| other.name != kind.name), "{} twice", kind.name);
-            let rule = programme.rules().iter().find(|rule| rule.kind().name == kind.name).expect(kind.name);
-            assert!((kind.explain)(rule, &programme).contains(' '));
+            let uses = |programme: &Programme| {
+                programme.rules().iter().find(|rule| rule.kind == kind.name).map(|rule| rule.judge.explain(programme))
+            };
+            assert!(programmes.iter().find_map(uses).expect(kind.name).contains(' '));
         }
     }
 

@@ -11,7 +11,7 @@ const AT: &str = "2026-11-22T08:00:01Z";
 fn reads(text: &str, wanted: Mark, why: &str) {
     let mut person = Person::new();
     person.measures(AT, &[text]);
-    let finding = person.chart.standing().next().expect("a finding").clone();
+    let finding = person.chart.standing(&person.plan).into_iter().next().expect("a finding");
     assert_eq!((finding.colour, finding.why.as_str()), (wanted, why), "{text}");
     assert_eq!((finding.programme.as_str(), finding.version), ("copd", 1));
     assert!(matches!(&finding.inputs[..], [Input::Reading { .. }]));

@@ -53,7 +53,7 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
     refused(
         "family =",
         "famly =",
-        "small.toml:15:1: rule[0].famly: found unknown field `famly`, want one of `id`, `family`, `vital`, `unit`, `bands`, `source`",
+        "small.toml:15:1: rule[0].famly: found unknown field `famly`, want one of `kind`, `id`, `family`, `source`, `ingredient`, `vital`, `unit`, `bands`, `hysteresis`",
     );
     refused(
         "zone =",
@@ -74,7 +74,7 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
     refused(
         "grace =",
         "gras =",
-        "small.toml:10:1: clinic.gras: found unknown field `gras`, want one of `late_after`, `ease_after_sittings`, `early`, `grace`",
+        "small.toml:10:1: clinic.gras: found unknown field `gras`, want one of `late_after`, `ease_after_sittings`, `early`, `grace`, `repeat_within`, `baseline_frozen`",
     );
 }
 

@@ -22,7 +22,8 @@ const FROM: &str = "2026-11-01T00:00:00Z";
 fn reads(own: &Own, at: &str, text: &str, mark: Mark, why: &str) {
     let mut person = Person::with(own.clone(), "2026-10-01T00:00:00Z");
     person.gives(&[crate::person::reading(text, time(at))], &[], at);
-    let finding = person.chart.standing().find(|finding| finding.rule != "missing").expect("a finding").clone();
+    let finding =
+        person.chart.standing(&person.plan).into_iter().find(|finding| finding.rule != "missing").expect("a finding");
     assert_eq!((finding.colour, finding.why.as_str()), (mark, why));
 }
 
@@ -89,7 +90,9 @@ fn bands_are_given_for_drawing() {
 fn refused(limits: &str, wanted: &str) {
     let zone = jiff::tz::TimeZone::UTC;
     let fault =
-        triage::Plan::new("p-1".parse().unwrap(), copd(), own(limits), zone, time(FROM)).unwrap_err().to_string();
+        triage::Plan::new("p-1".parse().unwrap(), vec![copd()], crate::person::clinic(), own(limits), zone, time(FROM))
+            .unwrap_err()
+            .to_string();
     assert!(fault.contains(wanted), "{fault}");
 }
 
@@ -97,7 +100,7 @@ fn refused(limits: &str, wanted: &str) {
 fn own_limits_that_do_not_fit_are_refused_in_words() {
     refused(
         &limit("spo3", "red_low", "82", "%", FROM, ""),
-        "own settings of p-1:1:1: limits[0].rule: found \"spo3\", want a band rule of programme copd",
+        "own settings of p-1:1:1: limits[0].rule: found \"spo3\", want a rule with limits of programme copd",
     );
     refused(&limit("spo2", "red_low", "82", "kg", FROM, ""), "limits[0].unit: found \"kg\", want \"%\"");
     refused(
@@ -107,6 +110,19 @@ fn own_limits_that_do_not_fit_are_refused_in_words() {
     refused(&limit("spo2", "red_low", "82", "%", FROM, FROM), "limits[0].until: found an end before the start");
     let many = vec![limit("spo2", "red_low", "82", "%", FROM, ""); 65].join(",");
     refused(&many, "found 65 limits, want at most 64");
+}
+
+#[test]
+fn what_passes_a_safety_floor_must_have_an_end_when_it_is_set() {
+    let said = |limits: &str| Person::with(own(limits), FROM).plan.endless_beyond_floors();
+    assert_eq!(said(&limit("spo2", "red_low", "83", "%", FROM, "")), Vec::<String>::new());
+    assert_eq!(said(&limit("spo2", "red_low", "80", "%", FROM, "2027-01-01T00:00:00Z")), Vec::<String>::new());
+    assert_eq!(
+        said(&limit("spo2", "red_low", "80", "%", FROM, "")),
+        [
+            "limits[0].until: found no end, want one: red_low at 80 % passes the safety floor of 83 % (NEWS2, SpO2 scale 2: three points at 83 % or less)"
+        ]
+    );
 }
 
 #[test]

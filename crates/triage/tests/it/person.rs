@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{Timestamp, tz::TimeZone};
 use triage::{
-    Action, ActionError, AlertChange, COPD, Chart, CloseReason, Event, EventKind, Mark, Outcome, Own, Plan, Programme,
-    Sitting, act, assess,
+    Action, ActionError, AlertChange, COPD, Chart, Clinic, CloseReason, Event, EventKind, Mark, Outcome, Own, Plan,
+    Programme, Sitting, act, assess,
 };
 use vitals::{Answer, Clock, KitId, Reading, Vital};
 
@@ -20,6 +20,11 @@ static PROGRAMME: LazyLock<Arc<Programme>> =
 
 pub fn copd() -> Arc<Programme> {
     Arc::clone(&PROGRAMME)
+}
+
+pub fn clinic() -> Arc<Clinic> {
+    static CLINIC: LazyLock<Arc<Clinic>> = LazyLock::new(|| Arc::new(Clinic::shipped()));
+    Arc::clone(&CLINIC)
 }
 
 pub fn time(text: &str) -> Timestamp {
@@ -56,8 +61,8 @@ impl Person {
 
     pub fn with(own: Own, since: &str) -> Self {
         let zone = TimeZone::get("Europe/Copenhagen").unwrap();
-        let plan =
-            Plan::new("p-1".parse().unwrap(), copd(), own, zone, time(since)).unwrap_or_else(|fault| panic!("{fault}"));
+        let plan = Plan::new("p-1".parse().unwrap(), vec![copd()], clinic(), own, zone, time(since))
+            .unwrap_or_else(|fault| panic!("{fault}"));
         Self { plan, chart: Chart::new(), seq: 0 }
     }
 
@@ -102,7 +107,7 @@ impl Person {
 
     /// What stands, as `rule mark` in the order of rules.
     pub fn stands(&self) -> Vec<(String, Mark)> {
-        self.chart.standing().map(|finding| (finding.rule.clone(), finding.colour)).collect()
+        self.chart.standing(&self.plan).iter().map(|finding| (finding.rule.clone(), finding.colour)).collect()
     }
 }
 

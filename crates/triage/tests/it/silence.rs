@@ -161,7 +161,9 @@ fn changed(person: &mut Person) {
     let programme = triage::Programme::parse(text, "copd.toml").unwrap_or_else(|fault| panic!("{fault}"));
     let (patient, zone) = (person.plan.patient().clone(), person.plan.zone().clone());
     let own = triage::Own::default();
-    person.plan = triage::Plan::new(patient, programme.into(), own, zone, person.plan.since()).unwrap();
+    person.plan =
+        triage::Plan::new(patient, vec![programme.into()], crate::person::clinic(), own, zone, person.plan.since())
+            .unwrap();
 }
 
 #[test]

@@ -1,0 +1,319 @@
+//! What was measured and answered, in the order of its time: sixteen bytes a sample, as much of it as the rules need.
+//!
+//! What is kept is a function of what came, not of the order in which it came: everything of the last [`Need::raw`], and of what is older the
+//! first sample of each day, back to [`Need::span`]. So a chart that is built again from the store is the chart that was there before.
+
+use jiff::{SignedDuration, Timestamp};
+use vitals::{DeviceId, Flag, Reading, Value};
+
+use crate::bounds::{NAMES_MAX, SAMPLES_MAX};
+
+/// Nanoseconds since 1970.
+pub(crate) type Nanos = i64;
+
+const DAY: Nanos = 86_400_000_000_000;
+
+pub(crate) fn nanos(at: Timestamp) -> Nanos {
+    Nanos::try_from(at.as_nanosecond()).unwrap_or(if at > Timestamp::UNIX_EPOCH { Nanos::MAX } else { Nanos::MIN })
+}
+
+pub(crate) fn time(at: Nanos) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(at)).expect("64 bits of nanoseconds are within the calendar")
+}
+
+pub(crate) fn length(length: SignedDuration) -> Nanos {
+    Nanos::try_from(length.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
+/// How much of a series the rules need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// Every sample of this long.
+    pub raw: SignedDuration,
+    /// The first sample of each day of this long.
+    pub span: SignedDuration,
+}
+
+impl Need {
+    /// Every sample of so long, and nothing older.
+    pub fn raw(raw: SignedDuration) -> Self {
+        Self { raw, span: raw }
+    }
+
+    /// The first sample of each day, and every one of the last day.
+    pub fn days(days: i64) -> Self {
+        Self { raw: SignedDuration::from_hours(24), span: SignedDuration::from_hours(24 * days) }
+    }
+
+    /// Enough for both.
+    pub fn and(self, other: Self) -> Self {
+        Self { raw: self.raw.max(other.raw), span: self.span.max(other.span) }
+    }
+}
+
+/// One value or answer. Values are remembered with their digits, seven after the point at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sample {
+    pub at: Nanos,
+    /// From the top: 44 bits of the value without its decimal point (of an answer, its name), 3 of how many digits stand behind the point,
+    /// 1 of doubt, 8 of the device's name, 8 of the flags' name.
+    packed: i64,
+}
+
+/// So many digits behind the point are remembered.
+const DIGITS_MAX: u32 = 7;
+
+impl Sample {
+    /// A reading as a sample; its device and flags get names.
+    pub fn of(reading: &Reading, names: &mut Names) -> Self {
+        let (number, digits) = numbered(reading.value);
+        let doubtful = reading.flags.iter().any(Flag::is_doubt);
+        let (device, flags) = (names.device(&reading.device), names.flags(&reading.flags));
+        let low = i64::from(digits) << 17 | i64::from(doubtful) << 16 | i64::from(device) << 8 | i64::from(flags);
+        Self { at: nanos(reading.measured_at), packed: number << 20 | low }
+    }
+
+    /// An answer as a sample.
+    pub fn answer(at: Timestamp, answer: &str, names: &mut Names) -> Self {
+        Self { at: nanos(at), packed: i64::from(names.answer(answer)) << 20 }
+    }
+
+    fn mantissa(&self) -> i64 {
+        self.packed >> 20
+    }
+
+    fn digits(&self) -> u32 {
+        u32::try_from(self.packed >> 17 & 7).expect("three bits")
+    }
+
+    fn name(&self, shift: u32) -> usize {
+        usize::try_from(self.packed >> shift & 0xff).expect("eight bits")
+    }
+
+    pub fn value(&self) -> Value {
+        Value::new(self.mantissa(), self.digits())
+    }
+
+    /// For statistics.
+    #[allow(clippy::cast_precision_loss, reason = "44 bits fit a float")]
+    pub fn number(&self) -> f64 {
+        self.mantissa() as f64 / 10_u32.pow(self.digits()) as f64
+    }
+
+    /// Does the device, or what came before, speak against it?
+    pub fn is_doubtful(&self) -> bool {
+        self.packed >> 16 & 1 == 1
+    }
+
+    pub fn device<'n>(&self, names: &'n Names) -> &'n DeviceId {
+        &names.devices[self.name(8)]
+    }
+
+    pub fn flags<'n>(&self, names: &'n Names) -> &'n [Flag] {
+        &names.flags[self.name(0)]
+    }
+
+    pub fn text<'n>(&self, names: &'n Names) -> &'n str {
+        &names.answers[usize::try_from(self.mantissa()).unwrap_or_default()]
+    }
+
+    /// By time, and of one time by value.
+    fn order(&self) -> (Nanos, i128) {
+        (self.at, i128::from(self.mantissa()) * i128::from(10_u32.pow(DIGITS_MAX - self.digits())))
+    }
+
+    /// The same value of the same time from the same device, whatever its flags.
+    fn is_again(&self, other: &Self) -> bool {
+        self.order() == other.order() && self.name(8) == other.name(8)
+    }
+
+    /// What it is known by when it is no longer kept.
+    pub fn key(&self, names: &Names) -> u64 {
+        let (at, number) = self.order();
+        let bytes = at.to_le_bytes().into_iter().chain(number.to_le_bytes());
+        let device = names.devices.get(self.name(8)).map(DeviceId::as_str).unwrap_or_default();
+        let each = bytes.chain(device.bytes());
+        each.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+}
+
+/// Mantissa and digits, as many as there is room for.
+fn numbered(value: Value) -> (i64, u32) {
+    let decimal = value.decimal();
+    (0..=decimal.scale().min(DIGITS_MAX))
+        .rev()
+        .find_map(|scale| {
+            let rounded = if scale == decimal.scale() { decimal } else { decimal.round_dp(scale) };
+            let mantissa = i64::try_from(rounded.mantissa()).ok().filter(|it| it.unsigned_abs() < 1 << 43)?;
+            Some((mantissa, rounded.scale()))
+        })
+        .unwrap_or(((1 << 43) - 1, 0))
+}
+
+/// The samples of one vital, or of one question, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Series(Vec<Sample>);
+
+impl Series {
+    /// Puts a sample in its place; no, if it is there already.
+    pub fn insert(&mut self, sample: Sample) -> bool {
+        let place = self.0.partition_point(|other| other.order() < sample.order());
+        if self.0[place..]
+            .iter()
+            .take_while(|other| other.order() == sample.order())
+            .any(|other| other.is_again(&sample))
+        {
+            return false;
+        }
+        self.0.insert(place, sample);
+        true
+    }
+
+    /// Takes one out again.
+    pub fn remove(&mut self, sample: &Sample) {
+        if let Some(place) = self.0.iter().position(|other| other.is_again(sample)) {
+            self.0.remove(place);
+        }
+    }
+
+    /// Leaves what is needed.
+    pub fn prune(&mut self, need: Need) {
+        let Some(newest) = self.0.last().map(|sample| sample.at) else { return };
+        let (raw, span) =
+            (newest.saturating_sub(length(need.raw)), newest.saturating_sub(length(need.span.max(need.raw))));
+        let old = self.0.partition_point(|sample| sample.at < raw);
+        if old > 0 {
+            let mut day = None;
+            let mut place = 0;
+            self.0.retain(|sample| {
+                place += 1;
+                if place > old {
+                    return true;
+                }
+                let first = day != Some(sample.at.div_euclid(DAY));
+                day = Some(sample.at.div_euclid(DAY));
+                first && sample.at.div_euclid(DAY) >= span.div_euclid(DAY)
+            });
+        }
+        let most = self.0.len().saturating_sub(SAMPLES_MAX);
+        self.0.drain(..most);
+    }
+
+    /// Everything up to a time, oldest first.
+    pub fn until(&self, at: Nanos) -> &[Sample] {
+        &self.0[..self.0.partition_point(|sample| sample.at <= at)]
+    }
+
+    /// The newest.
+    pub fn newest(&self) -> Option<&Sample> {
+        self.0.last()
+    }
+
+    pub fn all(&self) -> &[Sample] {
+        &self.0
+    }
+}
+
+/// Devices, sets of flags and answers, each as a small number.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    devices: Vec<DeviceId>,
+    flags: Vec<Vec<Flag>>,
+    answers: Vec<Box<str>>,
+}
+
+impl Names {
+    fn device(&mut self, device: &DeviceId) -> u8 {
+        named(&mut self.devices, |known| known == device, || device.clone())
+    }
+
+    fn flags(&mut self, flags: &[Flag]) -> u8 {
+        named(&mut self.flags, |known| known == flags, || flags.to_vec())
+    }
+
+    fn answer(&mut self, answer: &str) -> u8 {
+        named(&mut self.answers, |known| **known == *answer, || answer.into())
+    }
+}
+
+/// The number of a name. Where there are too many, the last makes room: a sample that is older than it may be told as of another device.
+fn named<T>(names: &mut Vec<T>, is_it: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> u8 {
+    let place = names.iter().position(is_it).unwrap_or_else(|| {
+        if names.len() == NAMES_MAX {
+            names.pop();
+        }
+        names.push(make());
+        names.len() - 1
+    });
+    u8::try_from(place).expect("fewer than 256 names")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use vitals::{Clock, Vital};
+
+    use super::*;
+
+    fn sample(names: &mut Names, minute: i64, value: &str) -> Sample {
+        let reading = Reading {
+            vital: Vital::Spo2,
+            value: value.parse().unwrap(),
+            unit: Vital::Spo2.unit(),
+            measured_at: Timestamp::from_second(1_700_000_000 + minute * 60).unwrap(),
+            clock: Clock::Device,
+            device: "a:1".parse().unwrap(),
+            flags: vec![],
+        };
+        Sample::of(&reading, names)
+    }
+
+    #[test]
+    fn a_sample_is_small_and_keeps_its_digits() {
+        assert_eq!(size_of::<Sample>(), 16);
+        let mut names = Names::default();
+        for (value, kept) in [
+            ("93", "93"),
+            ("93.0", "93.0"),
+            ("36.70", "36.70"),
+            ("1.23456789", "1.2345679"),
+            ("85.0000001", "85.0000001"),
+            ("-2.5", "-2.5"),
+        ] {
+            let sample = sample(&mut names, 0, value);
+            assert_eq!(sample.value().to_string(), kept);
+            assert_eq!(sample.number(), kept.parse::<f64>().unwrap());
+        }
+        assert_eq!(numbered("3000000.12345678".parse().unwrap()).1, 6, "as many digits as there is room for");
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut names = Names::default();
+        for at in 0..1000 {
+            names.device(&format!("d:{at}").parse().unwrap());
+        }
+        assert_eq!(names.devices.len(), NAMES_MAX);
+        assert_eq!(names.device(&"d:3".parse().unwrap()), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_does_not_depend_on_the_order(minutes in prop::collection::vec(0..60_000_i64, 1..60), turn in 0..60_usize) {
+            let need = Need { raw: SignedDuration::from_hours(24), span: SignedDuration::from_hours(24 * 14) };
+            let mut names = Names::default();
+            let samples: Vec<Sample> = minutes.iter().map(|minute| sample(&mut names, *minute, "93")).collect();
+            let keep = |samples: &[Sample]| {
+                let mut series = Series::default();
+                for sample in samples {
+                    series.insert(*sample);
+                    series.prune(need);
+                }
+                series.0
+            };
+            let mut turned = samples.clone();
+            turned.rotate_left(turn % samples.len());
+            prop_assert_eq!(keep(&samples), keep(&turned));
+        }
+    }
+}
