@@ -1,5 +1,6 @@
 //! Score files: a local score is data like NEWS2, and every kind of mistake in one names its file, line, field, what was found and wanted.
 
+use proptest::prelude::*;
 use triage::{Score, score::Given};
 
 /// An invented score, for this test alone: its numbers mean nothing.
@@ -369,5 +370,49 @@ fn what_is_no_toml_or_too_long_is_said() {
     let empty = Score::parse("", "s.toml").unwrap_err();
     for wanted in ["id: found nothing", "parameter: found nothing, want [[parameter]] tables", "band: found nothing"] {
         assert!(empty.to_string().contains(wanted), "{empty}");
+    }
+}
+
+/// The numbers of the invented score's text, by their places.
+fn numbers() -> Vec<std::ops::Range<usize>> {
+    let digit = |at: usize| INVENTED.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    let starts = (0..INVENTED.len()).filter(|at| digit(*at) && !digit(at - 1));
+    starts.map(|start| start..(start..).find(|at| !digit(*at)).unwrap()).collect()
+}
+
+proptest! {
+    /// Whatever numbers stand in a file: it is refused with places, or it scores everything, and more points are never milder.
+    #[test]
+    fn a_file_that_is_taken_scores_everything(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![0..15_i64, any::<i64>()]), 1..4),
+        spo2 in 50..=100_i64, crp in 0..=6000_i64, old in any::<bool>(), cough in any::<bool>(),
+    ) {
+        let mut text = INVENTED.split("[[example]]").next().unwrap().to_owned();
+        let places: Vec<_> = numbers().into_iter().filter(|place| place.end < text.len()).collect();
+        let mut changes: Vec<_> = changes.iter().map(|(at, to)| (at.index(places.len()), to)).collect();
+        changes.sort();
+        changes.dedup_by_key(|(at, _)| *at);
+        for (at, to) in changes.into_iter().rev() {
+            text.replace_range(places[at].clone(), &to.to_string());
+        }
+        match Score::parse(&text, "s.toml") {
+            Err(error) => prop_assert!(error.problems().iter().all(|problem| problem.line > 0 && !problem.text.is_empty())),
+            Ok(score) => {
+                let mut inputs = score.inputs();
+                let _ = inputs.give("age", Given::Choice(if old { "old" } else { "adult" }));
+                let mut before = (0, 0);
+                for (name, given) in [
+                    ("spo2", Given::Number(vitals::Value::new(spo2, 0))),
+                    ("crp", Given::Number(vitals::Value::new(crp, 1))),
+                    ("cough", Given::Choice(if cough { "yes" } else { "no" })),
+                ] {
+                    let _ = inputs.give(name, given);
+                    let scored = inputs.scored();
+                    let now = (scored.total(), scored.band_at());
+                    prop_assert!(now.0 >= before.0 && now.1 >= before.1, "{before:?} {now:?}\n{text}");
+                    before = now;
+                }
+            }
+        }
     }
 }
