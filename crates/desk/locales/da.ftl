@@ -305,6 +305,9 @@ event-worsened = Blev værre
 event-repeated = Igen
 event-improved = Bedre, stadig åben
 event-eased = Gik over af sig selv
+event-confirmed = Bekræftet ved en ny måling
+event-not-confirmed = Ikke bekræftet ved en ny måling
+event-withdrawn = Trukket tilbage: målingen er erklæret ugyldig
 event-acknowledged = Taget
 event-closed = Lukket
 

@@ -299,6 +299,9 @@ event-worsened = Became worse
 event-repeated = Again
 event-improved = Better, still open
 event-eased = Passed by itself
+event-confirmed = Confirmed by another measurement
+event-not-confirmed = Not confirmed by another measurement
+event-withdrawn = Withdrawn: the reading was declared invalid
 event-acknowledged = Acknowledged
 event-closed = Closed
 

@@ -138,6 +138,14 @@ impl Say<'_> {
                 let (question, answer) = question_text(self.words.language, asked, questionnaire, question, answer);
                 Said { lead: question, headline: answer, limit: String::new() }
             }
+            Reason::Trend { vital, of, .. } => Said {
+                lead: String::new(),
+                headline: format!("{} {}", self.vital(*vital), self.quantity(*of, vital.unit())),
+                limit: finding.why.clone(),
+            },
+            Reason::Together { .. } => {
+                Said { lead: String::new(), headline: finding.why.clone(), limit: String::new() }
+            }
             Reason::Missing { expected_at, last_at, vitals, .. } => Said {
                 lead: String::new(),
                 headline: self.silence(*last_at),

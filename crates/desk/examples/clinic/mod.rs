@@ -247,7 +247,17 @@ fn plan(patient: &Patient) -> Arc<Plan> {
     let own: Own =
         if patient.own.is_null() { Own::default() } else { serde_json::from_value(patient.own.clone()).unwrap() };
     let zone = TimeZone::get("Europe/Copenhagen").unwrap();
-    Arc::new(Plan::new(patient.id.clone(), programme, own, zone, patient.since.unwrap()).unwrap())
+    Arc::new(
+        Plan::new(
+            patient.id.clone(),
+            vec![programme],
+            Arc::new(triage::Clinic::shipped()),
+            own,
+            zone,
+            patient.since.unwrap(),
+        )
+        .unwrap(),
+    )
 }
 
 fn kit(patient: &Patient) -> Kit {

@@ -221,6 +221,9 @@ fn event_key(kind: EventKind) -> &'static str {
         EventKind::Eased => "event-eased",
         EventKind::Acknowledged => "event-acknowledged",
         EventKind::Closed => "event-closed",
+        EventKind::Confirmed => "event-confirmed",
+        EventKind::NotConfirmed => "event-not-confirmed",
+        EventKind::Withdrawn => "event-withdrawn",
     }
 }
 
