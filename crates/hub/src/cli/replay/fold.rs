@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use store::{Kit, Patient, Roster};
-use triage::{Chart, Event, Outcome, Plan, Programme, Sitting, assess, next_tick, suspect_step};
+use triage::{Chart, Clinic, Event, Outcome, Plan, Programme, Sitting, assess, next_tick, suspect_step};
 use vitals::{Flag, KitId, PatientId, Reading};
 
 use super::{line::Head, seen::Seen, settings::Settings};
@@ -137,7 +137,8 @@ impl Fold {
         let Settings { own, zone, since, .. } = of_patient.or(of_all).cloned().unwrap_or_default();
         let zone = zone.unwrap_or_else(|| self.programme.zone().clone());
         let since = since.unwrap_or(first);
-        Plan::new(id.clone(), Arc::clone(&self.programme), own, zone, since).map_err(|error| error.to_string())
+        let clinic = Arc::new(Clinic::shipped());
+        Plan::new(id.clone(), vec![Arc::clone(&self.programme)], clinic, own, zone, since).map_err(|error| error.to_string())
     }
 }
 
