@@ -172,6 +172,7 @@ mod tests {
             at: at(hour as i64 * 3600),
             value: Value::new(*value, 0),
             flagged: false,
+            invalid: false,
         };
         values.iter().enumerate().map(point).collect()
     }

@@ -21,9 +21,9 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{
-    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, JournalEntry,
-    JournalFilter, KitSeq, ProgrammeVersion, Progress, QuarantinedEntry, Roster, Sqlite, Store, StoreError, Stored,
-    StoredMessage, WebSession,
+    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, InvalidReading,
+    JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, Progress, QuarantinedEntry, Roster,
+    ShadowAlert, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -72,6 +72,18 @@ impl Store for Border {
     async fn last_stamp(&self) -> Result<Option<Timestamp>, StoreError> { self.inner.last_stamp().await }
     async fn put_programme(&self, version: &ProgrammeVersion) -> Result<(), StoreError> { self.inner.put_programme(version).await }
     async fn programme_versions(&self, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError> { self.inner.programme_versions(id).await }
+    async fn put_shadow(&self, alerts: &[ShadowAlert]) -> Result<(), StoreError> { self.inner.put_shadow(alerts).await }
+    async fn shadow_alerts(&self, programme: &str, version: u32, since: Timestamp, until: Timestamp) -> Result<Vec<ShadowAlert>, StoreError> { self.inner.shadow_alerts(programme, version, since, until).await }
+    async fn shadow_clear(&self, programme: &str, version: u32) -> Result<(), StoreError> { self.inner.shadow_clear(programme, version).await }
+    async fn message_pages(&self, patient: &PatientId, since: Timestamp) -> Result<MessagePages, StoreError> {
+        if patient.as_str().starts_with("unreadable") {
+            return Err(StoreError::Corrupt { table: "message", row: "1".into(), what: "nonsense".into() });
+        }
+        self.inner.message_pages(patient, since).await
+    }
+    async fn newest_messages(&self, patient: &PatientId, since: Timestamp, limit: u32) -> Result<Vec<StoredMessage>, StoreError> { self.inner.newest_messages(patient, since, limit).await }
+    async fn message(&self, key: &KitSeq) -> Result<Option<(PatientId, StoredMessage)>, StoreError> { self.inner.message(key).await }
+    async fn invalidated(&self, patient: Option<&PatientId>) -> Result<Vec<InvalidReading>, StoreError> { self.inner.invalidated(patient).await }
     async fn history(&self, filter: &HistoryFilter) -> Result<History, StoreError> { self.inner.history(filter).await }
     async fn open_alerts(&self, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError> { self.inner.open_alerts(patient).await }
     async fn alert(&self, id: AlertId) -> Result<Option<(Alert, Vec<AlertEvent>)>, StoreError> { self.inner.alert(id).await }

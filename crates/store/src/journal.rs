@@ -260,25 +260,6 @@ pub struct InvalidReading {
     pub entry: JournalEntry,
 }
 
-/// One version of a programme, as it was proposed. It is never edited. The clinic's defaults and floors are a document of the same kind, with the id `clinic`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgrammeVersion {
-    /// The programme's id.
-    pub id: String,
-    /// Its version.
-    pub version: u32,
-    /// The programme itself, TOML.
-    pub text: String,
-    /// SHA-256 of the text, in hex.
-    pub sha256: String,
-    /// Who proposed it.
-    pub proposed_by: String,
-    /// When.
-    pub proposed_at: Timestamp,
-    /// Why.
-    pub note: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,8 @@ mod history;
 mod journal;
 mod model;
 mod one_or_more;
+mod pages;
+mod programme;
 mod sqlite;
 
 use async_trait::async_trait;
@@ -16,13 +18,13 @@ use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
 pub use history::{History, HistoryChannel, HistoryChunk, HistoryFilter, HistoryMessage, HistoryNames, HistoryReading};
-pub use journal::{
-    InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, ProgrammeVersion, UnknownEntry,
-};
+pub use journal::{InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, UnknownEntry};
 pub use model::{
     Account, Batch, Command, CommandState, Curve, CurvePoint, Enrolled, Enrolment, Entry, Heard, Kit, KitSeq, Patient,
     Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage, WebSession,
 };
+pub use pages::MessagePages;
+pub use programme::{ProgrammeVersion, ShadowAlert};
 pub use sqlite::Sqlite;
 
 /// What a store can do. Reads may run beside each other and beside a write; writes come one at a time.
@@ -62,10 +64,42 @@ pub trait Store: Send + Sync + 'static {
     /// The versions of one programme or of all, by id and version.
     async fn programme_versions(&self, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError>;
 
+    /// Keeps the latest state of alerts that a version raises without paging, by their ids.
+    async fn put_shadow(&self, alerts: &[ShadowAlert]) -> Result<(), StoreError>;
+
+    /// What a version raised so, from `since` on and before `until`, in that order.
+    async fn shadow_alerts(
+        &self,
+        programme: &str,
+        version: u32,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<ShadowAlert>, StoreError>;
+
+    /// Forgets everything that a version raised so.
+    async fn shadow_clear(&self, programme: &str, version: u32) -> Result<(), StoreError>;
+
     // --- rebuilding charts
 
     /// A patient's messages recorded at or after `since`, in the order in which they were recorded.
     async fn messages(&self, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// The same, some at a time: for whoever goes through months of them.
+    async fn message_pages(&self, patient: &PatientId, since: Timestamp) -> Result<MessagePages, StoreError>;
+
+    /// The newest of the same, at most `limit`, in the order in which they were recorded.
+    async fn newest_messages(
+        &self,
+        patient: &PatientId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// One message, and whose it is. None if nothing of it is stored but its mark.
+    async fn message(&self, key: &KitSeq) -> Result<Option<(PatientId, StoredMessage)>, StoreError>;
+
+    /// The readings, of one patient or of all, that are invalid now: the journal's last word on each. By when they became so.
+    async fn invalidated(&self, patient: Option<&PatientId>) -> Result<Vec<InvalidReading>, StoreError>;
 
     /// Open alerts, of one patient or of all.
     async fn open_alerts(&self, patient: Option<&PatientId>) -> Result<Vec<Alert>, StoreError>;
@@ -81,7 +115,8 @@ pub trait Store: Send + Sync + 'static {
     /// A patient's alerts, newest first, at most `limit`.
     async fn alerts_of(&self, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError>;
 
-    /// A patient's values of these vitals measured at or after `since`, by `measured_at`, at most `limit` each (the newest).
+    /// A patient's values of these vitals measured at or after `since`, by `measured_at`, at most `limit` each (the newest). What was
+    /// invalidated is among them, marked.
     async fn curves(
         &self,
         patient: &PatientId,

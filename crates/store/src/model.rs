@@ -97,9 +97,11 @@ pub struct QuarantinedEntry {
 pub struct StoredMessage {
     /// Which.
     pub key: KitSeq,
-    /// When the hub recorded it.
+    /// When the hub recorded it: its stamp.
     pub recorded_at: Timestamp,
-    /// Its readings.
+    /// The sitting.
+    pub session: SessionId,
+    /// Its readings; those that were invalidated too (see [`Store::invalidated`](crate::Store::invalidated)).
     pub readings: Vec<Reading>,
     /// Its answers.
     pub answers: Vec<Answer>,
@@ -125,6 +127,8 @@ pub struct CurvePoint {
     pub value: Value,
     /// Was anything odd about it? (Not that it is simulated, nor that it came from the device's memory.)
     pub flagged: bool,
+    /// Was it invalidated? Nothing is judged by it.
+    pub invalid: bool,
 }
 
 /// A person being monitored.

@@ -91,6 +91,15 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("our types have text keys and no failing parts")
 }
 
+/// A stored text as a type of ours.
+pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
+    table: &'static str,
+    row: impl ToString,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|error: T::Err| corrupt(table, row, error.to_string()))
+}
+
 /// Something stored can't be read back.
 pub(super) fn corrupt(table: &'static str, row: impl ToString, what: String) -> StoreError {
     StoreError::Corrupt { table, row: row.to_string(), what }

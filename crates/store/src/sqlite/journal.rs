@@ -1,5 +1,7 @@
 //! The journal: in a batch's transaction with the judge's stamps, or by itself with a stamp that the store gives.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{QueryBuilder, Row, SqliteConnection, sqlite::SqliteRow};
 use vitals::PatientId;
@@ -9,7 +11,7 @@ use super::{
     convert::{corrupt, json, nanos, time, to_json},
     keys::Keys,
 };
-use crate::{JournalEntry, JournalFilter, StoreError};
+use crate::{InvalidReading, Journal, JournalEntry, JournalFilter, KitSeq, StoreError};
 
 /// A clock that was set back by no more than this is waited for, by every stamp; what is stored beyond it says only that a clock was wrong.
 const STEP_BACK_MAX: SignedDuration = SignedDuration::from_mins(1);
@@ -112,6 +114,39 @@ pub(super) async fn list(store: &Sqlite, filter: JournalFilter<'_>) -> Result<Ve
     sql.push(" LIMIT ").push_bind(filter.limit);
     let rows = sql.build().fetch_all(&store.readers).await.map_err(|error| store.trouble(error))?;
     rows.iter().map(entry).collect()
+}
+
+/// Readings that are invalid now, by when they became so.
+pub(super) async fn invalidated(
+    store: &Sqlite,
+    patient: Option<&PatientId>,
+) -> Result<Vec<InvalidReading>, StoreError> {
+    let entries = Some(["reading_invalidated", "reading_restored"].as_slice());
+    let filter = JournalFilter { patient, entries, limit: u32::MAX, ..JournalFilter::default() };
+    let mut invalid = BTreeMap::new();
+    for entry in list(store, filter).await? {
+        let (kit, seq, place, is_valid) = match &entry.what {
+            Journal::ReadingInvalidated { kit, seq, place, .. } => (kit, seq, place, false),
+            Journal::ReadingRestored { kit, seq, place, .. } => (kit, seq, place, true),
+            other => {
+                return Err(corrupt(
+                    "journal",
+                    nanos(entry.at),
+                    format!("{} in a form that is not known", other.name()),
+                ));
+            }
+        };
+        let (key, place) = (KitSeq { kit: kit.clone(), seq: *seq }, *place);
+        if is_valid {
+            invalid.remove(&(key, place));
+        } else {
+            invalid.entry((key, place)).or_insert(entry);
+        }
+    }
+    let mut invalid: Vec<_> =
+        invalid.into_iter().map(|((key, place), entry)| InvalidReading { key, place, entry }).collect();
+    invalid.sort_by_key(|reading| reading.entry.at);
+    Ok(invalid)
 }
 
 /// The newest stamp of all, of whatever kind, up to a whole microsecond.

@@ -7,15 +7,18 @@ mod checkpoint;
 mod command;
 mod commit;
 mod convert;
+mod curves;
 mod enrolment;
 mod history;
 mod insert;
 mod journal;
 mod keys;
+mod messages;
 mod migrate;
 mod programme;
 mod read;
 mod roster;
+mod shadow;
 mod sign_in;
 mod trouble;
 mod writer;
@@ -41,9 +44,9 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, JournalEntry,
-    JournalFilter, KitSeq, ProgrammeVersion, QuarantinedEntry, Roster, Store, StoreError, Stored, StoredMessage,
-    WebSession,
+    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, InvalidReading,
+    JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster, ShadowAlert, Store,
+    StoreError, Stored, StoredMessage, WebSession,
 };
 
 /// Reads that run at once.
@@ -182,8 +185,47 @@ impl Store for Sqlite {
         programme::list(self, id).await
     }
 
+    async fn put_shadow(&self, alerts: &[ShadowAlert]) -> Result<(), StoreError> {
+        shadow::put(self, alerts).await
+    }
+
+    async fn shadow_alerts(
+        &self,
+        programme: &str,
+        version: u32,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<ShadowAlert>, StoreError> {
+        shadow::list(self, programme, version, since, until).await
+    }
+
+    async fn shadow_clear(&self, programme: &str, version: u32) -> Result<(), StoreError> {
+        shadow::clear(self, programme, version).await
+    }
+
     async fn messages(&self, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError> {
-        read::messages(self, patient, since).await
+        messages::all(self, patient, since).await
+    }
+
+    async fn message_pages(&self, patient: &PatientId, since: Timestamp) -> Result<MessagePages, StoreError> {
+        messages::pages(self, patient, since).await
+    }
+
+    async fn newest_messages(
+        &self,
+        patient: &PatientId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        messages::newest(self, patient, since, limit).await
+    }
+
+    async fn message(&self, key: &KitSeq) -> Result<Option<(PatientId, StoredMessage)>, StoreError> {
+        messages::one(self, key).await
+    }
+
+    async fn invalidated(&self, patient: Option<&PatientId>) -> Result<Vec<InvalidReading>, StoreError> {
+        journal::invalidated(self, patient).await
     }
 
     async fn history(&self, filter: &HistoryFilter) -> Result<History, StoreError> {
@@ -209,7 +251,7 @@ impl Store for Sqlite {
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<Curve>, StoreError> {
-        read::curves(self, patient, vitals, since, limit).await
+        curves::curves(self, patient, vitals, since, limit).await
     }
 
     async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError> {

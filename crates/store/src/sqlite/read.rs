@@ -1,56 +1,19 @@
 //! The queries. They run on the readers, beside each other and beside a commit.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-    str::FromStr,
-};
-
-use futures::TryStreamExt as _;
-use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{Row, sqlite::SqliteRow};
 use triage::{Alert, AlertEvent, AlertId, Mark};
-use vitals::{Answer, Flag, KitId, PatientId, Reading, Value, Vital};
+use vitals::{KitId, PatientId};
 
 use super::{
     Sqlite, chain,
-    convert::{corrupt, flags, json, named, nanos, time, to_json, unit, value},
+    convert::{corrupt, json, named, parsed, time, to_json},
     migrate,
 };
-use crate::{Curve, CurvePoint, KitSeq, QuarantinedEntry, StoreError, Stored, StoredMessage};
+use crate::{KitSeq, QuarantinedEntry, StoreError, Stored};
 
 /// Events of one alert's history that are read: the newest.
 const HISTORY_EVENTS_MAX: u32 = 1_000;
-
-/// A patient's (`?1`) messages from the newest back, until nothing before can be of `?2` or later; then the rest of the query.
-macro_rules! of_patient {
-    ($rest:literal) => {
-        concat!(
-            "WITH RECURSIVE m (id, kit, seq, recorded_at, latest, previous,
-                               reading_from, reading_count, answer_from, answer_count) AS (
-                 SELECT n.id, n.kit, n.seq, n.recorded_at, n.latest, n.previous_of_patient,
-                        n.reading_from, n.reading_count, n.answer_from, n.answer_count
-                 FROM patient_key p CROSS JOIN patient_end e ON e.patient = p.key CROSS JOIN message n ON n.id = e.id
-                 WHERE p.patient = ?1 AND n.latest >= ?2
-                 UNION ALL
-                 SELECT n.id, n.kit, n.seq, n.recorded_at, n.latest, n.previous_of_patient,
-                        n.reading_from, n.reading_count, n.answer_from, n.answer_count
-                 FROM m CROSS JOIN message n ON n.id = m.previous WHERE n.latest >= ?2
-             ) ",
-            $rest
-        )
-    };
-}
-
-/// A stored text as a type of ours.
-fn parsed<T: FromStr<Err: std::fmt::Display>>(
-    table: &'static str,
-    row: impl ToString,
-    text: &str,
-) -> Result<T, StoreError> {
-    text.parse().map_err(|error: T::Err| corrupt(table, row, error.to_string()))
-}
 
 /// The name that a plain variant has in JSON.
 pub(super) fn name_of(variant: &impl Serialize) -> String {
@@ -92,81 +55,6 @@ pub(super) async fn last_seqs(store: &Sqlite, kits: &[KitId]) -> Result<Vec<(Kit
     rows.iter()
         .map(|row| Ok((parsed("kit_key", "?", row.try_get(0)?)?, row.try_get::<i64, _>(1)?.cast_unsigned())))
         .collect()
-}
-
-/// Messages of a patient, in the order in which they were recorded.
-pub(super) async fn messages(
-    store: &Sqlite,
-    patient: &PatientId,
-    since: Timestamp,
-) -> Result<Vec<StoredMessage>, StoreError> {
-    let mut tx = store.readers.begin().await.map_err(|error| store.trouble(error))?;
-    let sql = of_patient!(
-        "SELECT m.id, k.kit, m.seq, m.recorded_at FROM m CROSS JOIN kit_key k ON k.key = m.kit
-         WHERE m.recorded_at >= ?2 ORDER BY m.id"
-    );
-    let rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch_all(&mut *tx).await?;
-    let mut messages = Vec::with_capacity(rows.len());
-    let mut index = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        index.insert(row.try_get::<i64, _>(0)?, messages.len());
-        messages.push(message(row)?);
-    }
-
-    let sql = of_patient!(
-        "SELECT m.id, r.mantissa, r.scale, r.measured_at, c.vital, c.unit, c.clock, c.device, c.flags, r.id FROM m
-         CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
-         CROSS JOIN channel c ON c.key = r.channel WHERE m.recorded_at >= ?2 ORDER BY r.id"
-    );
-    let mut rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch(&mut *tx);
-    while let Some(row) = rows.try_next().await? {
-        if let Some(at) = index.get(&row.try_get::<i64, _>(0)?) {
-            messages[*at].readings.push(reading(&row)?);
-        }
-    }
-    drop(rows);
-
-    let sql = of_patient!(
-        "SELECT m.id, a.questionnaire, a.version, a.question, a.answer, a.answered_at FROM m
-         CROSS JOIN answer a ON a.id >= m.answer_from AND a.id < m.answer_from + m.answer_count
-         WHERE m.recorded_at >= ?2 ORDER BY a.id"
-    );
-    for row in sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch_all(&mut *tx).await? {
-        if let Some(at) = index.get(&row.try_get::<i64, _>(0)?) {
-            messages[*at].answers.push(answer(&row)?);
-        }
-    }
-    Ok(messages)
-}
-
-fn message(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
-    let id: i64 = row.try_get(0)?;
-    let key = KitSeq { kit: parsed("message", id, row.try_get(1)?)?, seq: row.try_get::<i64, _>(2)?.cast_unsigned() };
-    Ok(StoredMessage { key, recorded_at: time(row.try_get(3)?), readings: Vec::new(), answers: Vec::new() })
-}
-
-fn reading(row: &SqliteRow) -> Result<Reading, StoreError> {
-    let id: i64 = row.try_get(9)?;
-    let bad = |what| corrupt("reading", id, what);
-    Ok(Reading {
-        vital: parsed("reading", id, row.try_get(4)?)?,
-        value: value(row, 1).map_err(bad)?,
-        unit: unit(row.try_get(5)?).map_err(bad)?,
-        measured_at: time(row.try_get(3)?),
-        clock: named(row.try_get(6)?).map_err(bad)?,
-        device: parsed("reading", id, row.try_get(7)?)?,
-        flags: flags(row.try_get(8)?).map_err(bad)?,
-    })
-}
-
-fn answer(row: &SqliteRow) -> Result<Answer, StoreError> {
-    Ok(Answer {
-        questionnaire: row.try_get(1)?,
-        version: row.try_get(2)?,
-        question: row.try_get(3)?,
-        answer: row.try_get(4)?,
-        answered_at: time(row.try_get(5)?),
-    })
 }
 
 async fn alerts(
@@ -220,81 +108,6 @@ fn event(row: &SqliteRow) -> Result<AlertEvent, StoreError> {
         mark: named(row.try_get(4)?).map_err(bad)?,
         text: row.try_get(5)?,
     })
-}
-
-/// The newest points of one vital: at most `limit`, the oldest of them on top.
-struct Newest {
-    limit: usize,
-    points: BinaryHeap<Reverse<Point>>,
-}
-
-/// Ordered by time, then by when it came.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Point {
-    at: i64,
-    id: i64,
-    value: Value,
-    flagged: bool,
-}
-
-impl Newest {
-    fn add(&mut self, point: Point) {
-        self.points.push(Reverse(point));
-        if self.points.len() > self.limit {
-            self.points.pop();
-        }
-    }
-
-    /// Can nothing up to this time change it any more?
-    fn is_full_beyond(&self, latest: i64) -> bool {
-        self.points.len() >= self.limit && self.points.peek().is_none_or(|Reverse(oldest)| oldest.at > latest)
-    }
-
-    fn into_curve(self, vital: Vital) -> Curve {
-        let oldest_first = self.points.into_sorted_vec().into_iter().rev();
-        let points = oldest_first
-            .map(|Reverse(Point { at, value, flagged, .. })| CurvePoint { at: time(at), value, flagged })
-            .collect();
-        Curve { vital, unit: vital.unit(), points }
-    }
-}
-
-/// Walks the messages back from the newest, and stops when what is older can't be among the points any more: nothing in a message or before
-/// it is newer than its `latest`.
-pub(super) async fn curves(
-    store: &Sqlite,
-    patient: &PatientId,
-    vitals: &[Vital],
-    since: Timestamp,
-    limit: u32,
-) -> Result<Vec<Curve>, StoreError> {
-    let mut wanted: Vec<(Vital, Newest)> =
-        vitals.iter().map(|vital| (*vital, Newest { limit: limit as usize, points: BinaryHeap::new() })).collect();
-    let sql = of_patient!(
-        "SELECT m.latest, r.mantissa, r.scale, r.measured_at, r.id, c.vital, c.flags FROM m
-         CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
-         CROSS JOIN channel c ON c.key = r.channel WHERE r.measured_at >= ?2"
-    );
-    let mut rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).fetch(&store.readers);
-    while let Some(row) = rows.try_next().await.map_err(|error| store.trouble(error))? {
-        let latest: i64 = row.try_get(0)?;
-        if wanted.iter().all(|(_, newest)| newest.is_full_beyond(latest)) {
-            break;
-        }
-        let name: &str = row.try_get(5)?;
-        if let Some((_, newest)) = wanted.iter_mut().find(|(vital, _)| vital.name() == name) {
-            newest.add(point(&row)?);
-        }
-    }
-    Ok(wanted.into_iter().map(|(vital, newest)| newest.into_curve(vital)).collect())
-}
-
-fn point(row: &SqliteRow) -> Result<Point, StoreError> {
-    let id: i64 = row.try_get(4)?;
-    let bad = |what| corrupt("reading", id, what);
-    let flags = flags(row.try_get(6)?).map_err(bad)?;
-    let flagged = flags.iter().any(Flag::is_doubt);
-    Ok(Point { at: row.try_get(3)?, id, value: value(row, 1).map_err(bad)?, flagged })
 }
 
 /// What is in quarantine, newest first, and how many in all.
