@@ -6,6 +6,8 @@ pub const PROGRAMME_BYTES_MAX: usize = 1024 * 1024;
 pub const RULES_MAX: usize = 64;
 /// Schedules of a programme.
 pub const SCHEDULES_MAX: usize = 16;
+/// Scores of a programme's own.
+pub const SCORES_MAX: usize = 8;
 /// Questionnaires of a programme.
 pub const QUESTIONNAIRES_MAX: usize = 16;
 /// Questions of a questionnaire.
@@ -14,6 +16,8 @@ pub const QUESTIONS_MAX: usize = 64;
 pub const CHOICES_MAX: usize = 32;
 /// Examples of a programme.
 pub const EXAMPLES_MAX: usize = 500;
+/// Sittings of an example, each repetition counted.
+pub const EXAMPLE_SITTINGS_MAX: usize = 1000;
 /// Vitals that one rule of silence expects.
 pub const VITALS_EXPECTED_MAX: usize = 16;
 /// Characters of any text of a programme.

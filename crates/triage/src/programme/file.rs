@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, civil};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use vitals::{Unit, Value, Vital};
+use vitals::{Flag, Unit, Value, Vital};
 
-use crate::Mark;
+use crate::{Mark, Own};
 
 /// A programme: a versioned set of rules, schedules and questionnaires for one condition.
 #[derive(Deserialize, JsonSchema)]
@@ -33,6 +33,9 @@ pub struct ProgrammeFile {
     /// When something is expected.
     #[serde(default)]
     pub schedule: Vec<Schedule>,
+    /// Scores of its own, for rules of the kind `score`. Those that are shipped are known everywhere.
+    #[serde(default)]
+    pub score: Vec<crate::score::File>,
     /// Its rules.
     pub rule: Vec<AnyRule>,
     /// Worked examples: they run whenever the file is loaded, and it is refused when one comes out otherwise.
@@ -256,36 +259,98 @@ impl JsonSchema for AnyRule {
     }
 }
 
-/// A worked example: what is given, and exactly which findings must come out.
+/// A worked example: what is given, at once or over days, and exactly which findings must come out.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
     /// What it shows.
     pub name: String,
-    /// When the readings are taken: local time in the programme's zone. Monday 2026-11-23 08:00 where it says none.
+    /// When its first readings are taken: local time in the programme's zone. Monday 2026-11-23 08:00 where it says none. The person is
+    /// watched from that day's beginning on.
     #[schemars(with = "Option<String>")]
     pub at: Option<civil::DateTime>,
-    /// When it is judged: local time. At once where it says none.
+    /// When it is judged: local time. As soon as the last of it has come where it says none.
     #[schemars(with = "Option<String>")]
     pub now: Option<civil::DateTime>,
+    /// What is measured first.
+    #[serde(default)]
+    pub readings: Vec<ExampleReading>,
+    /// What is answered first: question = answer.
+    #[serde(default)]
+    pub answers: BTreeMap<String, String>,
+    /// What comes after it.
+    #[serde(default)]
+    pub step: Vec<ExampleStep>,
+    /// The person's own reference values, which hold all the time: rule = value.
+    #[serde(default)]
+    pub references: BTreeMap<String, ExampleReference>,
+    /// The person's own settings, whole.
+    #[serde(default)]
+    pub own: Own,
+    /// The person's risk level.
+    pub stratum: Option<String>,
+    /// Since when the kit is silent: local time. What comes later says that it is there again.
+    #[schemars(with = "Option<String>")]
+    pub silent_kit: Option<civil::DateTime>,
+    /// The findings that must stand at the end: rule = mark.
+    pub want: BTreeMap<String, Mark>,
+    /// The alerts that must be open at the end: family = mark. Not looked at where it says nothing.
+    pub alerts: Option<BTreeMap<String, Mark>>,
+}
+
+/// A person's own reference value in an example.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleReference {
+    /// How much.
+    pub value: Number,
+    /// In which unit.
+    pub unit: Unit,
+}
+
+/// One sitting of an example, or several that are like each other.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleStep {
+    /// How long after what came before it, on the clock on the wall.
+    pub after: Option<Length>,
+    /// Or when: local time.
+    #[schemars(with = "Option<String>")]
+    pub at: Option<civil::DateTime>,
+    /// It happens so many times: once where it says nothing.
+    #[serde(default = "once")]
+    #[schemars(range(min = 1))]
+    pub repeat: u32,
+    /// How far apart: as `after`, where it says nothing, and a day where that says nothing either.
+    pub every: Option<Length>,
     /// What is measured.
     #[serde(default)]
     pub readings: Vec<ExampleReading>,
     /// What is answered: question = answer.
     #[serde(default)]
     pub answers: BTreeMap<String, String>,
-    /// The findings that must come out: rule = mark.
-    pub want: BTreeMap<String, Mark>,
+}
+
+fn once() -> u32 {
+    1
 }
 
 /// A measured value of an example.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExampleReading {
     /// Which vital.
     pub vital: Vital,
     /// How much.
-    pub value: Number,
+    pub value: Option<Number>,
+    /// Or how much at each repetition of its step, in turn and then from the first on again.
+    #[serde(default)]
+    pub values: Vec<Number>,
+    /// How much it changes with each repetition of its step.
+    pub drift: Option<Number>,
     /// In which unit.
     pub unit: Unit,
+    /// What the device says of it.
+    #[serde(default)]
+    pub flags: Vec<Flag>,
 }
