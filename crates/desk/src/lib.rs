@@ -25,6 +25,8 @@ mod security;
 mod session;
 mod sign_in;
 mod spark;
+mod tuning;
+mod ward;
 mod words;
 
 use std::sync::Arc;
@@ -41,6 +43,10 @@ pub use events::EVENT_PAGES_MAX;
 pub use feed::FEED_CHANGES_MAX;
 pub use password::password_hash;
 pub use router::router;
+pub use tuning::{
+    BacktestAsk, BudgetAsk, ProgrammeText, ProgrammeView, Question, Refusal, Refused, Tuning, VersionState, VersionView,
+};
+pub use ward::{Change, Place, Ward};
 
 /// What the desk is made of.
 pub struct Desk {
@@ -50,6 +56,10 @@ pub struct Desk {
     pub board: Arc<Board>,
     /// The pipeline's ear.
     pub actions: mpsc::Sender<ActionRequest>,
+    /// Programmes and what is asked of the history; none where the desk runs without the clinic's service.
+    pub tuning: Option<Arc<dyn Tuning>>,
+    /// Charts of a time past, own settings, readings that are left out; none as above.
+    pub ward: Option<Arc<dyn Ward>>,
     /// What `/metrics` prints.
     pub metrics: PrometheusHandle,
     /// The clinic's time zone: pages speak in it.

@@ -108,6 +108,8 @@ impl Clinic {
             store: self.store.clone(),
             board: self.board.clone(),
             actions: self.actions.clone(),
+            tuning: None,
+            ward: None,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             zone: TimeZone::get("Europe/Copenhagen").unwrap(),
             clinic: "Klinik Odden".to_owned(),

@@ -1,0 +1,51 @@
+//! What the desk asks of the clinic's service about one patient: a chart as of some time, own settings, readings that are left out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use triage::{Chart, Own, Plan};
+use vitals::{KitId, PatientId, Reading};
+
+use crate::tuning::Refused;
+
+/// One patient's matters. `by` is a colleague's name, as it is shown to others.
+#[async_trait]
+pub trait Ward: Send + Sync + 'static {
+    /// What was known of a patient at a time, and what they were judged by then, built from the store.
+    async fn chart(&self, patient: &PatientId, at: Timestamp) -> Result<(Arc<Plan>, Chart), Refused>;
+
+    /// Puts own settings in the place of those there are. They are checked against the patient's programmes and the clinic's floors.
+    async fn set_own(&self, patient: &PatientId, own: &Own, by: &str) -> Result<(), Refused>;
+
+    /// Leaves a reading out of every judgement, or takes it in again. Gives the reading.
+    async fn change_reading(
+        &self,
+        patient: &PatientId,
+        place: &Place,
+        change: Change,
+        reason: &str,
+        by: &str,
+    ) -> Result<Reading, Refused>;
+}
+
+/// Which reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The kit that sent it.
+    pub kit: KitId,
+    /// The message it came in.
+    pub seq: u64,
+    /// Its place among the message's stored readings, from 0.
+    pub place: u16,
+}
+
+/// What is to become of a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing is judged by it any more.
+    Invalidate,
+    /// It counts again.
+    Restore,
+}
