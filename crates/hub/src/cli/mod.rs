@@ -4,6 +4,7 @@
 //! person on the way goes to standard error.
 
 pub mod account;
+pub mod backtest;
 pub mod bench;
 pub mod ca;
 pub mod cohort;
@@ -14,12 +15,14 @@ pub mod doctor;
 pub mod drivers;
 mod ended;
 pub mod kit;
+pub mod programme;
 pub mod replay;
 pub mod roster;
 pub mod score;
 mod secret;
 pub mod serve;
 mod sibling;
+mod since;
 
 use std::{
     future::Future,

@@ -1,14 +1,16 @@
-//! `vagt bench`: what this machine can take in, measured on real programs over real connections.
+//! `vagt bench`: what this machine can take in, measured on real programs over real connections; and how good triage is (`quality`).
 //!
 //! The service runs as a process of its own, and so does its floor, the bare front door (no decoding, no triage, one synced append a batch);
 //! both get the same load in the same run, so that their ratio is worth something though rates swing. After the load the service is killed
 //! and its store counted: what was acknowledged must be there.
 
+mod backtest;
 mod bare;
 mod child;
 mod kit;
 mod load;
 mod message;
+mod quality;
 mod report;
 mod visible;
 
@@ -32,6 +34,10 @@ pub struct Args {
 enum Command {
     /// Messages durably stored and triaged a second, CPU time, latency, memory; beside the bare front door.
     Ingest(Ingest),
+    /// A backtest over simulated people: readings judged a second.
+    Backtest(backtest::Args),
+    /// Sensitivity, positive predictive value, burden and lead time of every way of raising alerts, on simulated people.
+    TriageQuality(quality::Quality),
     /// The bare front door: appends and syncs, nothing else.
     #[command(hide = true)]
     Bare {
@@ -76,6 +82,8 @@ const WARM_UP: Duration = Duration::from_secs(2);
 pub fn run(args: &Args) -> Result<(), Ended> {
     match &args.command {
         Command::Bare { config } => bare::run(config),
+        Command::Backtest(args) => backtest::run(args),
+        Command::TriageQuality(quality) => quality::run(quality),
         Command::Ingest(ingest) => one_thread(self::ingest(ingest)),
     }
 }

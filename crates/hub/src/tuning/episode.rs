@@ -1,0 +1,122 @@
+//! An alert of a backtest or a shadow, as far as it is compared: small, since a year of a clinic has many.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use triage::{CALL_FAMILY, CloseReason, Mark};
+
+/// One episode of one side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Episode {
+    /// The family of rules.
+    pub family: Arc<str>,
+    /// The rule whose finding raised it, or made it worst.
+    pub rule: Arc<str>,
+    /// What that finding said.
+    pub why: Box<str>,
+    /// The worst mark.
+    pub mark: Mark,
+    /// When it was raised.
+    pub raised_at: Timestamp,
+    /// When it became red.
+    pub red_at: Option<Timestamp>,
+    /// When it ended, and how; none while it is open.
+    pub ended: Option<(Timestamp, End)>,
+    /// Everything that raised it had come late.
+    pub late: bool,
+    /// Why the other side had no such alert then.
+    pub quiet: Option<Box<str>>,
+    /// With what reason a nurse closed the clinic's own alert of this family meanwhile.
+    pub closed_as: Option<CloseReason>,
+}
+
+/// How an episode ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// By itself: normal sittings, or data came.
+    Eased,
+    /// A nurse closed the clinic's alert of this family at that time.
+    Nurse,
+    /// The stand-in for a nurse: what fed it had been normal for as many sittings as ease a yellow one.
+    StandIn,
+}
+
+/// What kinds of alert are compared with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Yellow or red.
+    Illness,
+    /// Expected data is missing.
+    Missing,
+    /// Somebody asked to be called: no programme has a say in it.
+    Call,
+}
+
+impl Episode {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.mark {
+            _ if &*self.family == CALL_FAMILY => Kind::Call,
+            Mark::Yellow | Mark::Red => Kind::Illness,
+            Mark::Blue | Mark::Green => Kind::Missing,
+        }
+    }
+
+    /// Until when it was open; `None` while it is.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.ended.map(|(at, _)| at)
+    }
+
+    /// Was it open at some time between these two, the ends included?
+    #[must_use]
+    pub fn is_open_between(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.raised_at <= to && self.ended_at().is_none_or(|ended| ended >= from)
+    }
+}
+
+/// An episode as it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EpisodeView {
+    /// The family of rules.
+    pub family: String,
+    /// The rule.
+    pub rule: String,
+    /// The worst mark.
+    pub mark: Mark,
+    /// When it was raised.
+    pub raised_at: Timestamp,
+    /// When it became red.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub red_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// How.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<End>,
+    /// The finding's sentence.
+    pub why: String,
+    /// With what reason a nurse closed the clinic's own alert meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_as: Option<CloseReason>,
+}
+
+impl From<&Episode> for EpisodeView {
+    fn from(episode: &Episode) -> Self {
+        Self {
+            family: episode.family.to_string(),
+            rule: episode.rule.to_string(),
+            mark: episode.mark,
+            raised_at: episode.raised_at,
+            red_at: episode.red_at,
+            ended_at: episode.ended_at(),
+            ended: episode.ended.map(|(_, how)| how),
+            why: episode.why.to_string(),
+            closed_as: episode.closed_as,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the store knows beside the messages: what nurses closed, what became of people, which readings are not to be judged by.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use store::{Journal, Store, StoreError};
+use triage::{Alert, State};
+use vitals::{KitId, PatientId};
+
+use super::pair::{Closing, Note};
+use crate::programmes::all_entries;
+
+/// How many patients' alerts are asked for at once.
+const ASKED_AT_ONCE: usize = 4;
+/// Of one patient, the most alerts whose closing is looked at.
+const ALERTS_ASKED_MAX: u32 = 4096;
+
+/// The journal's entries that matter here.
+const TOLD: [&str; 5] = ["outcome_recorded", "reading_invalidated", "reading_restored", "kit_silent", "kit_back"];
+
+/// What is known beside the messages.
+#[derive(Default)]
+pub struct Notes {
+    /// Each patient's, by stamp.
+    of: HashMap<PatientId, Vec<(Timestamp, Note)>>,
+    invalid: Invalid,
+}
+
+/// Readings that are not to be judged by: their places, by message.
+#[derive(Clone, Debug, Default)]
+pub struct Invalid(HashMap<u64, Vec<(KitId, BTreeSet<u16>)>>);
+
+impl Invalid {
+    /// The places in this message, if there are any.
+    #[must_use]
+    pub fn places(&self, kit: &KitId, seq: u64) -> Option<&BTreeSet<u16>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&seq)?.iter().find(|(of, _)| of == kit).map(|(_, places)| places)
+    }
+
+    fn places_mut(&mut self, kit: KitId, seq: u64) -> &mut BTreeSet<u16> {
+        let kits = self.0.entry(seq).or_default();
+        let at = kits.iter().position(|(of, _)| *of == kit).unwrap_or_else(|| {
+            kits.push((kit, BTreeSet::new()));
+            kits.len() - 1
+        });
+        &mut kits[at].1
+    }
+}
+
+impl Notes {
+    /// Reads what is known of these patients from `from` until `until`.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn read(
+        store: &dyn Store,
+        patients: &[PatientId],
+        (from, until): (Timestamp, Timestamp),
+    ) -> Result<Self, StoreError> {
+        let mut notes = Self::default();
+        notes.read_journal(store).await?;
+        let asked = stream::iter(patients).map(|patient| store.alerts_of(patient, ALERTS_ASKED_MAX));
+        let mut answered = asked.buffered(ASKED_AT_ONCE);
+        while let Some(alerts) = answered.try_next().await? {
+            for (patient, at, closing) in alerts.into_iter().filter_map(closed) {
+                if from <= at && at < until {
+                    notes.of.entry(patient).or_default().push((at, Note::Closed(closing)));
+                }
+            }
+        }
+        notes.of.values_mut().for_each(|notes| notes.sort_by_key(|(at, _)| *at));
+        Ok(notes)
+    }
+
+    /// Takes a patient's.
+    pub fn take(&mut self, patient: &PatientId) -> Vec<(Timestamp, Note)> {
+        self.of.remove(patient).unwrap_or_default()
+    }
+
+    /// What is not to be judged by.
+    #[must_use]
+    pub fn invalid(&self) -> &Invalid {
+        &self.invalid
+    }
+
+    fn add(&mut self, patient: Option<PatientId>, at: Timestamp, note: Note) {
+        if let Some(patient) = patient {
+            self.of.entry(patient).or_default().push((at, note));
+        }
+    }
+
+    async fn read_journal(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        for entry in all_entries(store, &TOLD).await? {
+            match entry.what {
+                Journal::OutcomeRecorded { outcome, at, .. } => self.add(entry.patient, entry.at, Note::Outcome(at, outcome)),
+                Journal::KitSilent { since, .. } => self.add(entry.patient, entry.at, Note::Kit(Some(since))),
+                Journal::KitBack { .. } => self.add(entry.patient, entry.at, Note::Kit(None)),
+                Journal::ReadingInvalidated { kit, seq, place, .. } => {
+                    self.invalid.places_mut(kit, seq).insert(place);
+                }
+                Journal::ReadingRestored { kit, seq, place, .. } => {
+                    self.invalid.places_mut(kit, seq).remove(&place);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The closing of an alert, if a person closed it.
+fn closed(alert: Alert) -> Option<(PatientId, Timestamp, Closing)> {
+    let State::Closed { at, reason, .. } = alert.state else { return None };
+    let family = alert.family.as_str().into();
+    Some((alert.patient, at, Closing { family, mark: alert.mark, raised_at: alert.raised_at, at, reason }))
+}
