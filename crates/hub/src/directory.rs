@@ -1,13 +1,22 @@
 //! The roster, ready for use: who a kit is, whose it is, and by which plan that patient is judged. Read-only; replaced as a whole.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use sha2::{Digest, Sha256};
 use store::{Kit, Patient, Roster};
 use tokio::sync::watch;
-use triage::{Own, Plan, Programme};
+use triage::{Clinic, Own, Plan, Programme, ProgrammeError, Rulebook};
 use vitals::{KitId, PatientId};
+
+use crate::{
+    basis::{Basis, ReadingPlace, VersionOf},
+    programmes::{Document, Library, read, texts},
+};
 
 /// The directory as it is now, and as it will be: shared by the front door and the pipeline.
 #[derive(Clone)]
@@ -18,7 +27,20 @@ pub struct Directories(watch::Receiver<Arc<Directory>>);
 pub struct Directory {
     kits: HashMap<String, KnownKit>,
     plans: HashMap<PatientId, Arc<Plan>>,
+    bases: HashMap<PatientId, Arc<Basis>>,
+    invalid: Invalid,
+    /// Every stored version of the programmes, where there is a store behind it.
+    library: Option<Library>,
     roster: Roster,
+}
+
+/// Readings that were invalidated.
+#[derive(Clone, Debug, Default)]
+pub struct Invalid {
+    /// Of each patient.
+    pub places: HashMap<PatientId, BTreeSet<ReadingPlace>>,
+    /// Who invalidated or restored one of a patient's last, and why.
+    pub last: HashMap<PatientId, (String, String)>,
 }
 
 /// A kit that may bring messages.
@@ -35,8 +57,16 @@ pub struct KnownKit {
     revoked: bool,
 }
 
-/// The programmes in use, by id.
+/// Programmes by id.
 pub type Programmes = HashMap<String, Arc<Programme>>;
+
+/// What is judged by: programmes in use, with the clinic's defaults. The rules of programmes that some patients are in together are made once.
+pub struct Books {
+    programmes: Programmes,
+    clinic: Arc<Clinic>,
+    /// Bounded by the sets of programmes that the roster's patients are in.
+    books: Mutex<HashMap<Vec<String>, Arc<Rulebook>>>,
+}
 
 /// A roster that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +117,57 @@ impl Directories {
     }
 }
 
+impl Default for Books {
+    fn default() -> Self {
+        Self::new(Programmes::new(), Arc::new(Clinic::shipped()))
+    }
+}
+
+impl Books {
+    /// These programmes, with these defaults.
+    #[must_use]
+    pub fn new(programmes: Programmes, clinic: Arc<Clinic>) -> Self {
+        Self { programmes, clinic, books: Mutex::default() }
+    }
+
+    /// The programmes.
+    #[must_use]
+    pub fn programmes(&self) -> &Programmes {
+        &self.programmes
+    }
+
+    /// The clinic's defaults.
+    #[must_use]
+    pub fn clinic(&self) -> &Arc<Clinic> {
+        &self.clinic
+    }
+
+    /// The programmes, in no order.
+    pub fn into_values(self) -> impl Iterator<Item = Arc<Programme>> {
+        self.programmes.into_values()
+    }
+
+    /// The rules of these programmes together. `Err` says which there is none of.
+    fn of(&self, ids: &[String]) -> Result<Arc<Rulebook>, String> {
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(book) = books.get(ids) {
+            return Ok(Arc::clone(book));
+        }
+        let programmes: Result<Vec<_>, String> = ids.iter().map(|id| self.named(id)).collect();
+        let book = Rulebook::new(programmes?, Arc::clone(&self.clinic)).map_err(|e: ProgrammeError| e.to_string())?;
+        books.insert(ids.to_vec(), Arc::clone(&book));
+        Ok(book)
+    }
+
+    fn named(&self, id: &str) -> Result<Arc<Programme>, String> {
+        self.programmes.get(id).cloned().ok_or_else(|| {
+            let mut known: Vec<_> = self.programmes.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            format!("found programme {id:?}, want one of {}", known.join(", "))
+        })
+    }
+}
+
 impl KnownKit {
     /// Whose a message is that says `patient` of itself. `Err` says why nobody's.
     ///
@@ -113,16 +194,31 @@ impl Directory {
     ///
     /// # Errors
     /// [`RosterError`], the first that was found.
-    pub fn new(roster: Roster, programmes: &Programmes, zone: &TimeZone) -> Result<Self, RosterError> {
+    pub fn new(roster: Roster, books: &Books, zone: &TimeZone) -> Result<Self, RosterError> {
+        Self::leaving_out(roster, books, zone, Invalid::default())
+    }
+
+    /// The same; some readings are not judged by.
+    ///
+    /// # Errors
+    /// [`RosterError`], the first that was found.
+    pub fn leaving_out(
+        roster: Roster,
+        books: &Books,
+        zone: &TimeZone,
+        invalid: Invalid,
+    ) -> Result<Self, RosterError> {
         let mut directory = Self::default();
         for patient in &roster.patients {
-            let plan = plan_of(patient, programmes, zone)?;
+            let plan = plan_of(patient, books, zone)?;
+            let without = invalid.places.get(&patient.id).cloned().unwrap_or_default();
+            directory.bases.insert(patient.id.clone(), Arc::new(basis_of(patient, &plan, without)));
             directory.plans.insert(patient.id.clone(), Arc::new(plan));
         }
         for kit in &roster.kits {
             directory.kits.insert(kit.id.as_str().to_owned(), known(kit, &directory.plans)?);
         }
-        directory.roster = roster;
+        (directory.roster, directory.invalid) = (roster, invalid);
         Ok(directory)
     }
 
@@ -156,6 +252,40 @@ impl Directory {
         self.plans.get(patient)
     }
 
+    /// The same, with every stored version at hand.
+    #[must_use]
+    pub fn with_library(mut self, library: Library) -> Self {
+        self.library = Some(library);
+        self
+    }
+
+    /// Every stored version of the programmes.
+    #[must_use]
+    pub fn library(&self) -> Option<&Library> {
+        self.library.as_ref()
+    }
+
+    /// How a patient is to be judged, in a form that is stored.
+    #[must_use]
+    pub fn basis(&self, patient: &PatientId) -> Option<&Arc<Basis>> {
+        self.bases.get(patient)
+    }
+
+    /// Who changed last which of a patient's readings count, and why.
+    #[must_use]
+    pub fn readings_changed(&self, patient: &PatientId) -> Option<&(String, String)> {
+        self.invalid.last.get(patient)
+    }
+
+    /// The plan that a patient was judged by earlier. None where this program can't make it any more.
+    #[must_use]
+    pub fn plan_by(&self, patient: &PatientId, basis: &Basis) -> Option<Arc<Plan>> {
+        if self.basis(patient).is_some_and(|now| now.changes_plan_of(basis).is_none()) {
+            return self.plan(patient).cloned();
+        }
+        self.library.as_ref()?.plan_by(patient, basis).ok().map(Arc::new)
+    }
+
     /// Every patient's plan.
     #[must_use]
     pub fn plans(&self) -> &HashMap<PatientId, Arc<Plan>> {
@@ -184,62 +314,65 @@ impl Directory {
     }
 }
 
-/// The programmes of a folder, or those that come with Vagt.
+/// The programmes of a folder, or those that come with Vagt: each file as it is, whatever is stored.
 ///
 /// # Errors
 /// The folder can't be read, a programme is wrong, or two have the same id.
-pub fn programmes(folder: Option<&Path>) -> anyhow::Result<Programmes> {
-    let texts = match folder {
-        None => vec![("copd.toml".to_owned(), triage::COPD.to_owned())],
-        Some(folder) => texts_in(folder)?,
-    };
-    let mut programmes = Programmes::new();
-    for (file, text) in texts {
-        let programme = Programme::parse(&text, &file)?;
+pub fn programmes(folder: Option<&Path>) -> anyhow::Result<Books> {
+    let mut books = Books::default();
+    for (file, text) in texts(folder)? {
+        let programme = match read(&text, &file).map_err(anyhow::Error::msg)? {
+            Document::Clinic(clinic) => {
+                books.clinic = Arc::new(clinic);
+                continue;
+            }
+            Document::Programme(programme) => programme,
+        };
         let id = programme.id().to_owned();
-        if programmes.insert(id.clone(), Arc::new(programme)).is_some() {
+        if books.programmes.insert(id.clone(), Arc::new(programme)).is_some() {
             anyhow::bail!("{file}: programme {id:?} is in another file of the folder too");
         }
     }
-    Ok(programmes)
+    Ok(books)
 }
 
-fn texts_in(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    use anyhow::Context as _;
-    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    let mut files: Vec<_> = entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    anyhow::ensure!(!files.is_empty(), "{}: no programme (*.toml) in this folder", folder.display());
-    files
-        .into_iter()
-        .map(|file| {
-            let name = file.display().to_string();
-            Ok((name.clone(), std::fs::read_to_string(file).context(name)?))
-        })
-        .collect()
-}
-
-/// A patient's plan: the programme with the patient's own limits over it.
+/// A patient's plan: the programmes with the patient's own settings over them.
 ///
 /// # Errors
-/// The programme is unknown, or the own limits don't fit it.
-pub fn plan_of(patient: &Patient, programmes: &Programmes, zone: &TimeZone) -> Result<Plan, RosterError> {
+/// A programme is unknown, or the own settings don't fit them.
+pub fn plan_of(patient: &Patient, books: &Books, zone: &TimeZone) -> Result<Plan, RosterError> {
     let wrong = |what: String| RosterError::Patient { patient: patient.id.clone(), what };
-    let [id] = patient.programmes.as_slice() else {
-        return Err(wrong(format!("found {} programmes, want one", patient.programmes.len())));
-    };
-    let programme = programmes.get(id).ok_or_else(|| {
-        let mut known: Vec<_> = programmes.keys().map(String::as_str).collect();
-        known.sort_unstable();
-        wrong(format!("found programme {id:?}, want one of {}", known.join(", ")))
-    })?;
-    let own = match &patient.own {
-        serde_json::Value::Null => Own::default(),
-        own => serde_json::from_value(own.clone()).map_err(|e| wrong(format!("own limits: {e}")))?,
-    };
+    let book = books.of(&patient.programmes).map_err(wrong)?;
+    let own = own_of(patient).map_err(wrong)?;
     let since = patient.since.unwrap_or(Timestamp::UNIX_EPOCH);
-    Plan::new(patient.id.clone(), Arc::clone(programme), own, zone.clone(), since).map_err(|e| wrong(e.to_string()))
+    let plan = Plan::with(patient.id.clone(), book, own, zone.clone(), since).map_err(|e| wrong(e.to_string()))?;
+    Ok(plan.in_stratum(patient.stratum.as_deref()))
+}
+
+/// A patient's own settings. `Err` says what is wrong with their form.
+///
+/// # Errors
+/// A sentence.
+pub fn own_of(patient: &Patient) -> Result<Own, String> {
+    match &patient.own {
+        serde_json::Value::Null => Ok(Own::default()),
+        own => serde_json::from_value(own.clone()).map_err(|error| format!("own settings: {error}")),
+    }
+}
+
+/// What this plan judges by, in a form that is stored.
+#[must_use]
+pub fn basis_of(patient: &Patient, plan: &Plan, without: BTreeSet<ReadingPlace>) -> Basis {
+    let of = |programme: &Programme| VersionOf { id: programme.id().to_owned(), version: programme.version() };
+    Basis {
+        programmes: plan.programmes().iter().map(|programme| of(programme)).collect(),
+        clinic: plan.book().clinic().version(),
+        own: patient.own.clone(),
+        stratum: patient.stratum.clone(),
+        since: plan.since(),
+        zone: plan.zone().iana_name().unwrap_or("UTC").to_owned(),
+        without,
+    }
 }
 
 fn known(kit: &Kit, plans: &HashMap<PatientId, Arc<Plan>>) -> Result<KnownKit, RosterError> {

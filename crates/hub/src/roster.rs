@@ -1,43 +1,98 @@
-//! The roster on its way in: the file at start, and changes of file and store while the service runs.
+//! The keeper: who is judged, and by what, on its way in. The files at start; while the service runs, changes of the roster's file and of the
+//! store: people, their own settings, versions of programmes whose time has come, readings that were invalidated.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use desk::Board;
-use jiff::tz::TimeZone;
-use store::{Roster, Store};
+use jiff::{Timestamp, tz::TimeZone};
+use store::{Journal, JournalEntry, JournalFilter, Patient, Roster, Store};
 use tokio::sync::{Notify, watch};
 
 use crate::{
     cli::config::problem::Problem,
     clock,
     config::Config,
-    directory::{Directory, Programmes, plan_of},
+    directory::{Books, Directory, Invalid, plan_of},
+    programmes::Library,
+    readings,
 };
 
 /// How often a running service looks for changes.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// Who changes a plan by a roster file.
+const ROSTER: &str = "roster";
+/// Names of the journal's entries that change what is judged by.
+const DECISIONS: [&str; 5] =
+    ["programme_proposed", "programme_activated", "programme_rejected", "reading_invalidated", "reading_restored"];
+
+/// What is judged by, as the store has it.
+pub struct Decided {
+    library: Library,
+    books: Books,
+    invalid: Invalid,
+    newest: Option<Timestamp>,
+}
+
+impl Decided {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The store fails, or what is in use can't be read by this program.
+    pub async fn read(store: &dyn Store, now: Timestamp) -> anyhow::Result<Self> {
+        let newest = newest(store).await?;
+        let library = Library::open(store, now).await?;
+        let books = library.books().map_err(anyhow::Error::msg)?;
+        Ok(Self { library, books, invalid: readings::invalid(store).await?, newest })
+    }
+
+    /// The programmes in use, with the clinic's defaults.
+    #[must_use]
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// Everybody of a roster, with how each is judged.
+    ///
+    /// # Errors
+    /// Somebody can't be judged, or a kit can't be used.
+    pub fn directory(&self, roster: Roster, zone: &TimeZone) -> anyhow::Result<Directory> {
+        let directory = Directory::leaving_out(roster, &self.books, zone, self.invalid.clone())?;
+        Ok(directory.with_library(self.library.clone()))
+    }
+}
+
+async fn newest(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
+    let filter = JournalFilter { entries: Some(&DECISIONS), newest_first: true, limit: 1, ..JournalFilter::default() };
+    Ok(store.journal(filter).await?.pop().map(|entry| entry.at))
+}
 
 /// Reads the roster file of the configuration into the store, and gives the store's roster.
 ///
 /// # Errors
 /// The file can't be read or is wrong, or the store fails.
-pub async fn bring_in(store: &dyn Store, config: &Config, programmes: &Programmes) -> anyhow::Result<Roster> {
+pub async fn bring_in(store: &dyn Store, config: &Config, books: &Books) -> anyhow::Result<Roster> {
     if let Some(path) = &config.roster {
-        put_file(store, path, programmes, &config.zone).await?;
+        put_file(store, path, books, &config.zone).await?;
     }
     Ok(store.roster().await?)
 }
 
-async fn put_file(store: &dyn Store, path: &PathBuf, programmes: &Programmes, zone: &TimeZone) -> anyhow::Result<()> {
+async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZone) -> anyhow::Result<()> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| file.clone())?;
     let mut roster: Roster =
         toml::from_str(&text).map_err(|e| anyhow::anyhow!(Problem::from_toml(&text, &e).sentence(&file)))?;
-    for patient in &roster.patients {
-        plan_of(patient, programmes, zone).with_context(|| file.clone())?;
-    }
     let stored = store.roster().await?;
+    for patient in &mut roster.patients {
+        keep_own(patient, &stored);
+        let plan = plan_of(patient, books, zone).with_context(|| file.clone())?;
+        let before = stored.patients.iter().find(|before| before.id == patient.id);
+        if before.is_none_or(|before| before.own != patient.own) {
+            let beyond = plan.endless_beyond_floors();
+            anyhow::ensure!(beyond.is_empty(), "{file}: patient {}: {}", patient.id, beyond.join("; "));
+        }
+    }
     for kit in &mut roster.kits {
         for given in kit.people() {
             let known = roster.patients.iter().chain(&stored.patients).any(|patient| patient.id == *given);
@@ -45,14 +100,56 @@ async fn put_file(store: &dyn Store, path: &PathBuf, programmes: &Programmes, zo
         }
         kit.revoked |= stored.kits.iter().any(|stored| stored.id == kit.id && stored.revoked);
     }
-    Ok(store.put_roster(&roster, clock::now()).await?)
+    Ok(put(store, &roster, &stored, ROSTER, clock::now()).await?)
+}
+
+/// Where the file says nothing of own settings or of the risk level, those that were set by command stay.
+fn keep_own(patient: &mut Patient, stored: &Roster) {
+    let Some(before) = stored.patients.iter().find(|before| before.id == patient.id) else { return };
+    if patient.own.is_null() {
+        patient.own = before.own.clone();
+    }
+    if patient.stratum.is_none() {
+        patient.stratum.clone_from(&before.stratum);
+    }
+}
+
+/// Puts people and kits into the store, and into the journal who is judged otherwise than before, by whose doing.
+///
+/// # Errors
+/// The store fails.
+pub async fn put(
+    store: &dyn Store,
+    roster: &Roster,
+    before: &Roster,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), store::StoreError> {
+    let same = |patient: &Patient| {
+        let before = before.patients.iter().find(|before| before.id == patient.id);
+        before.is_some_and(|before| {
+            (&before.programmes, &before.own, &before.stratum) == (&patient.programmes, &patient.own, &patient.stratum)
+        })
+    };
+    let changed: Vec<JournalEntry> =
+        roster.patients.iter().filter(|patient| !same(patient)).map(|patient| plan_changed(patient, by, now)).collect();
+    store.put_roster(roster, now).await?;
+    if !changed.is_empty() {
+        store.append(&changed).await?;
+    }
+    Ok(())
+}
+
+fn plan_changed(patient: &Patient, by: &str, at: Timestamp) -> JournalEntry {
+    let what = Journal::PlanChanged { programmes: patient.programmes.clone(), own: patient.own.clone() };
+    JournalEntry { at, by: Some(by.to_owned()), patient: Some(patient.id.clone()), what }
 }
 
 /// Keeps a running service at what file and store say.
 pub struct Keeper {
     file: Option<PathBuf>,
     file_changed: Option<std::time::SystemTime>,
-    programmes: Programmes,
+    decided: Decided,
     zone: TimeZone,
     store: Arc<dyn Store>,
     board: Arc<Board>,
@@ -66,7 +163,7 @@ impl Keeper {
     #[must_use]
     pub fn new(
         config: &Config,
-        programmes: Programmes,
+        decided: Decided,
         store: Arc<dyn Store>,
         board: Arc<Board>,
         directory: watch::Sender<Arc<Directory>>,
@@ -77,7 +174,7 @@ impl Keeper {
         Self {
             file,
             file_changed,
-            programmes,
+            decided,
             zone,
             store,
             board,
@@ -93,7 +190,7 @@ impl Keeper {
             let _told_or_due = tokio::time::timeout(LOOK_PERIOD, self.changed.notified()).await;
             let problem = self.look().await.err().map(|error| format!("{error:#}")).unwrap_or_default();
             if !problem.is_empty() && problem != self.last_problem {
-                tracing::error!("the roster stays as it was: {problem}");
+                tracing::error!("who is judged, and by what, stays as it was: {problem}");
             }
             self.last_problem = problem;
         }
@@ -102,21 +199,64 @@ impl Keeper {
     async fn look(&mut self) -> anyhow::Result<()> {
         let file_changed = changed(self.file.as_ref());
         if let Some(file) = self.file.as_ref().filter(|_| file_changed != self.file_changed) {
-            put_file(&*self.store, file, &self.programmes, &self.zone).await?;
+            put_file(&*self.store, file, &self.decided.books, &self.zone).await?;
             self.file_changed = file_changed;
         }
+        let decided = self.decide().await?;
         let roster = self.store.roster().await?;
-        if roster == *self.directory.borrow().roster() {
+        if decided.is_none() && roster == *self.directory.borrow().roster() {
             return Ok(());
         }
-        let directory = Directory::new(roster.clone(), &self.programmes, &self.zone)?;
+        let directory = decided.as_ref().unwrap_or(&self.decided).directory(roster.clone(), &self.zone)?;
+        self.tell(decided.as_ref());
+        if let Some(decided) = decided {
+            self.decided = decided;
+        }
         self.board.roster(roster, directory.plans().clone());
-        tracing::info!(patients = directory.plans().len(), "the roster has changed");
+        tracing::info!(patients = directory.plans().len(), "who is judged, or by what, has changed");
         self.directory.send_replace(Arc::new(directory));
         Ok(())
+    }
+
+    /// What is judged by now, if something was decided, or came into force.
+    async fn decide(&self) -> anyhow::Result<Option<Decided>> {
+        let now = clock::now();
+        let due = self.decided.library.next().is_some_and(|next| next <= now);
+        if !due && newest(&*self.store).await? == self.decided.newest {
+            return Ok(None);
+        }
+        Decided::read(&*self.store, now).await.map(Some)
+    }
+
+    fn tell(&self, decided: Option<&Decided>) {
+        let Some(decided) = decided else { return };
+        let before = self.decided.library.in_use();
+        for (id, version) in decided.library.in_use().iter().filter(|(id, version)| before.get(*id) != Some(version)) {
+            tracing::info!("programme {id} version {version} is in use");
+        }
     }
 }
 
 fn changed(file: Option<&PathBuf>) -> Option<std::time::SystemTime> {
     file.and_then(|file| std::fs::metadata(file).ok()?.modified().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_says_nothing_of_own_settings_leaves_those_that_were_set_by_command() {
+        let read = |own: &str| -> Roster {
+            toml::from_str(&format!("[[patient]]\nid = \"p-1\"\nname = \"Test\"\nprogramme = \"copd\"\n{own}")).unwrap()
+        };
+        let stored = read("stratum = \"high\"\n[patient.own]\nlimits = []\n");
+        let mut silent = read("").patients.remove(0);
+        keep_own(&mut silent, &stored);
+        assert_eq!(silent, stored.patients[0]);
+        let mut says = read("stratum = \"low\"\n[patient.own]\npauses = []\n").patients.remove(0);
+        let said = says.clone();
+        keep_own(&mut says, &stored);
+        assert_eq!(says, said);
+    }
 }

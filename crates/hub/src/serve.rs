@@ -24,12 +24,13 @@ use crate::{
     clock,
     commands::Commands,
     config::Config,
-    directory::{Directories, Directory, programmes},
+    directory::Directories,
     enrolment::{self, Enrolment},
     lock::Lock,
     pipeline::{ACTIONS_MAX, Parts, Pipeline, acks::Outbox},
     presence::Presence,
-    roster::{self, Keeper},
+    programmes,
+    roster::{self, Decided, Keeper},
     source::front_door::{Behind, FrontDoor},
 };
 
@@ -119,9 +120,11 @@ impl Service {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let metrics = metrics_recorder()?;
         let (lock, store) = open_store(&config).await?;
-        let programmes = programmes(config.programmes.as_deref())?;
-        let roster = roster::bring_in(&*store, &config, &programmes).await?;
-        let directory = Directory::new(roster.clone(), &programmes, &config.zone)?;
+        let now = clock::now();
+        programmes::bring_in(&*store, config.programmes.as_deref(), now).await?;
+        let decided = Decided::read(&*store, now).await?;
+        let roster = roster::bring_in(&*store, &config, decided.books()).await?;
+        let directory = decided.directory(roster.clone(), &config.zone)?;
         let heard = store.last_heard().await?;
         let presence_board =
             Board::new(store.open_alerts(None).await?, roster, offline(&heard), directory.plans().clone());
@@ -168,13 +171,15 @@ impl Service {
         tasks.spawn(Arc::clone(&presence).keep(Arc::clone(&store)));
         tasks.spawn(Arc::clone(&outbox).keep(front_door.to_kits()));
         tasks.spawn(commands.keep(Arc::clone(&store), front_door.to_kits()));
-        let keeper = Keeper::new(&config, programmes, Arc::clone(&store), Arc::clone(&board), directory, changed);
+        let keeper = Keeper::new(&config, decided, Arc::clone(&store), Arc::clone(&board), directory, changed);
         tasks.spawn(keeper.keep());
         tasks.spawn(upkeep(metrics.clone()));
         let desk = Desk {
             store: Arc::clone(&store),
             board,
             actions,
+            tuning: None,
+            ward: None,
             metrics,
             zone: config.zone.clone(),
             clinic: config.clinic.clone(),

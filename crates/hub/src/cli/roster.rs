@@ -10,7 +10,7 @@ use super::{Ended, block_on};
 use crate::{
     clock,
     config::Config,
-    directory::{Programmes, plan_of, programmes},
+    directory::{Books, plan_of, programmes},
 };
 
 /// Which store.
@@ -82,7 +82,7 @@ pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
 
 async fn add_patient(mut patient: Patient, place: &Where) -> Result<(), Ended> {
     let (config, path) = place.open()?;
-    let programmes: Programmes = programmes(config.programmes.as_deref())?;
+    let programmes: Books = programmes(config.programmes.as_deref())?;
     let store = Sqlite::open(&path).await.map_err(failed)?;
     let roster = store.roster().await.map_err(failed)?;
     if let Some(before) = roster.patients.into_iter().find(|known| known.id == patient.id) {

@@ -1,55 +1,193 @@
-//! Charts are derived: what is stored, folded through the same triage, gives the chart again; on start, on first need, after a crash.
+//! Charts are derived: what is stored, folded through the same triage, gives the chart again; on start, on first need, after a crash, and for
+//! another plan.
 //!
-//! Deadlines are judged on the way as the messages were, each as at its own time. A silence that was already told (there is an alert that says
-//! so, open or ended) is not told again; one that nobody was told of is judged by the next tick. What was stored while the hub's clock was
-//! ahead says nothing of the time to come: else a clock that leapt once would leave a silence untold for ever.
+//! Everything that was judged has a stamp, and is folded in the order of stamps: messages, and where time alone changed something. What was
+//! stored while the hub's clock was ahead says nothing of the time to come: else a clock that leapt once would leave a silence untold for
+//! ever. (What was stored before there was a journal says in its alerts which silences were told.)
 
-use jiff::{SignedDuration, Timestamp};
-use store::{Store, StoreError, StoredMessage};
-use triage::{Alert, Chart, Event, Plan, Reason, Sitting, assess};
+use jiff::Timestamp;
+use store::{Journal, JournalEntry, JournalFilter, Store, StoreError, StoredMessage};
+use triage::{Alert, Because, Chart, Event, Plan, Reason, Sitting, assess};
+use vitals::PatientId;
 
-/// How far back a chart is built from. A judgement older than this no longer stands after a restart.
-pub const CHART_HISTORY: SignedDuration = SignedDuration::from_hours(24 * 35);
+use crate::basis::{Basis, ReadingPlace};
+
 /// How many of a patient's alerts are asked for the silences that were told.
 const ALERTS_ASKED_MAX: u32 = 64;
+/// The most entries of a patient's journal that a chart is built from: the newest.
+const ENTRIES_MAX: u32 = 10_000;
+/// Names of the entries that a chart is built from.
+const STEPS: [&str; 1] = ["ticked"];
 
-/// Builds a patient's chart from the store.
+/// Something that was judged of a patient.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A message came.
+    Message(StoredMessage),
+    /// Something else, as the journal has it.
+    Entry(JournalEntry),
+}
+
+/// What is stored of a patient.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    /// What was judged, in the order in which it was stored.
+    pub steps: Vec<Step>,
+    /// The newest alerts, open or ended.
+    pub alerts: Vec<Alert>,
+    /// Those that wait.
+    pub open: Vec<Alert>,
+}
+
+/// From when to when a story is folded.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// What was recorded before is left out.
+    pub from: Timestamp,
+    /// Nothing happened after this yet.
+    pub through: Timestamp,
+}
+
+impl Step {
+    /// Its stamp.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Message(message) => message.recorded_at,
+            Self::Entry(entry) => entry.at,
+        }
+    }
+}
+
+impl Span {
+    /// What a plan needs to know, up to `through`.
+    #[must_use]
+    pub fn of(plan: &Plan, through: Timestamp) -> Self {
+        Self { from: through.checked_sub(plan.book().history()).unwrap_or(Timestamp::MIN), through }
+    }
+}
+
+/// What a patient was last judged by.
 ///
 /// # Errors
 /// The store can't be read.
-pub async fn load(store: &dyn Store, plan: &Plan, now: Timestamp) -> Result<Chart, StoreError> {
-    let since = now.checked_sub(CHART_HISTORY).unwrap_or(Timestamp::MIN);
-    let messages = store.messages(plan.patient(), since).await?;
-    let alerts = store.alerts_of(plan.patient(), ALERTS_ASKED_MAX).await?;
-    let open = store.open_alerts(Some(plan.patient())).await?;
-    let mut chart = fold(plan, since, &messages, now);
-    if let Some(told) = alerts.iter().flat_map(silences_told).filter(|told| *told <= now).max() {
-        assess(&mut chart, plan, &Event::Tick, told);
-    }
-    Ok(chart.with_alerts(open))
+pub async fn last_basis(store: &dyn Store, patient: &PatientId) -> Result<Option<Basis>, StoreError> {
+    let (names, newest_first) = (["judged_by"], true);
+    let filter = JournalFilter { patient: Some(patient), entries: Some(&names), newest_first, limit: 1, ..Default::default() };
+    let last = store.journal(filter).await?.pop();
+    Ok(last.and_then(|entry| match entry.what {
+        Journal::JudgedBy { basis, .. } => serde_json::from_value(basis).ok(),
+        _ => None,
+    }))
 }
 
-fn fold(plan: &Plan, since: Timestamp, messages: &[StoredMessage], now: Timestamp) -> Chart {
-    let mut chart = Chart::new().with_silence_judged(since);
-    let mut at = since;
-    for message in messages {
-        at = recorded(message, at, now);
-        let StoredMessage { key, readings, answers, .. } = message;
-        let sitting = Sitting { kit: &key.kit, seq: key.seq, readings, answers };
-        assess(&mut chart, plan, &Event::Sitting(sitting), at);
+/// Reads a patient's story since `from`.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn read(store: &dyn Store, patient: &PatientId, from: Timestamp) -> Result<Story, StoreError> {
+    let messages = store.messages(patient, from).await?;
+    let filter = JournalFilter {
+        patient: Some(patient),
+        entries: Some(&STEPS),
+        since: Some(from),
+        newest_first: true,
+        limit: ENTRIES_MAX,
+        ..JournalFilter::default()
+    };
+    let entries = store.journal(filter).await?;
+    let steps = merge(messages, entries.into_iter().rev().collect());
+    let alerts = store.alerts_of(patient, ALERTS_ASKED_MAX).await?;
+    let open = store.open_alerts(Some(patient)).await?;
+    Ok(Story { steps, alerts, open })
+}
+
+/// Builds a patient's chart from the store, with the alerts that are open.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn load(store: &dyn Store, plan: &Plan, basis: &Basis, now: Timestamp) -> Result<Chart, StoreError> {
+    let span = Span::of(plan, now);
+    let story = read(store, plan.patient(), span.from).await?;
+    Ok(with_alerts(fold(plan, &story.steps, span, basis), plan, &story, now))
+}
+
+/// Messages and entries, each in the order in which they were stored, as one: by stamp, where that grows.
+#[must_use]
+pub fn merge(messages: Vec<StoredMessage>, entries: Vec<JournalEntry>) -> Vec<Step> {
+    let mut merged = Vec::with_capacity(messages.len() + entries.len());
+    let (mut messages, mut entries) = (messages.into_iter().peekable(), entries.into_iter().peekable());
+    loop {
+        let message_first = match (messages.peek(), entries.peek()) {
+            (Some(message), Some(entry)) => message.recorded_at <= entry.at,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => return merged,
+        };
+        let next = if message_first { messages.next().map(Step::Message) } else { entries.next().map(Step::Entry) };
+        merged.extend(next);
+    }
+}
+
+/// Judges what is in the span by a plan, and puts nothing out.
+#[must_use]
+pub fn fold(plan: &Plan, steps: &[Step], span: Span, basis: &Basis) -> Chart {
+    let mut chart = Chart::new().with_silence_judged(span.from);
+    let mut at = span.from;
+    for step in steps.iter().filter(|step| step.at() >= span.from) {
+        let Some(then) = when(step, at, span.through) else { continue };
+        at = then;
+        judge(&mut chart, plan, step, at, basis);
     }
     chart
 }
 
-/// When a message was recorded. What says that it will be came while the clock was ahead: it came after what is `before` it, and after it
-/// was measured, as far as that is known.
-fn recorded(message: &StoredMessage, before: Timestamp, now: Timestamp) -> Timestamp {
-    if message.recorded_at <= now {
-        return message.recorded_at;
+/// Puts the open alerts in. A silence that was told is not told again.
+#[must_use]
+pub fn with_alerts(mut chart: Chart, plan: &Plan, story: &Story, now: Timestamp) -> Chart {
+    if let Some(told) = story.alerts.iter().flat_map(silences_told).filter(|told| *told <= now).max() {
+        assess(&mut chart, plan, &Event::Tick, told);
     }
+    chart.with_alerts(story.open.clone())
+}
+
+/// One step, again.
+pub fn judge(chart: &mut Chart, plan: &Plan, step: &Step, at: Timestamp, basis: &Basis) -> triage::Outcome {
+    match step {
+        Step::Message(message) => {
+            let StoredMessage { key, answers, .. } = message;
+            let kept = left_over(message, basis);
+            let readings = kept.as_deref().unwrap_or(&message.readings);
+            let sitting = Sitting { kit: &key.kit, seq: key.seq, readings, answers };
+            assess(chart, plan, &Event::Sitting(sitting), at)
+        }
+        Step::Entry(_) => assess(chart, plan, &Event::Tick, at),
+    }
+}
+
+/// The readings without those that were invalidated; None where none was.
+fn left_over(message: &StoredMessage, basis: &Basis) -> Option<Vec<vitals::Reading>> {
+    if basis.without.is_empty() {
+        return None;
+    }
+    let invalid = |place: usize| {
+        let (kit, seq) = (message.key.kit.clone(), message.key.seq);
+        u16::try_from(place).is_ok_and(|place| basis.without.contains(&ReadingPlace { kit, seq, place }))
+    };
+    let kept = message.readings.iter().enumerate().filter(|(place, _)| !invalid(*place));
+    Some(kept.map(|(_, reading)| reading.clone()).collect())
+}
+
+/// When a step was. A message that says that it will be came while the clock was ahead: it came after what is `before` it, and after it was
+/// measured, as far as that is known. That time passed says nothing then.
+fn when(step: &Step, before: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    if step.at() <= now {
+        return Some(step.at());
+    }
+    let Step::Message(message) = step else { return None };
     let measured = message.readings.iter().map(|reading| reading.measured_at);
     let answered = message.answers.iter().map(|answer| answer.answered_at);
-    measured.chain(answered).max().unwrap_or(before).max(before).min(now)
+    Some(measured.chain(answered).max().unwrap_or(before).max(before).min(now))
 }
 
 /// The deadlines that this alert told of.
@@ -58,4 +196,16 @@ fn silences_told(alert: &Alert) -> impl Iterator<Item = Timestamp> {
         Reason::Missing { overdue_at, .. } => Some(overdue_at),
         _ => None,
     })
+}
+
+/// The chart that takes the old one's place at `at`, and what it says otherwise.
+pub fn rejudge(
+    old: &Chart,
+    mut rebuilt: Chart,
+    plan: &Plan,
+    because: Because<'_>,
+    at: Timestamp,
+) -> (Chart, triage::Outcome) {
+    assess(&mut rebuilt, plan, &Event::Tick, at);
+    triage::rejudge(old, rebuilt, plan, because, at)
 }

@@ -21,6 +21,7 @@ mod judge;
 mod loading;
 mod poison;
 mod record;
+pub mod stamps;
 mod timers;
 pub mod watermark;
 mod work;
@@ -96,6 +97,7 @@ impl Pipeline {
         let health = Health::new(Arc::clone(&board), queue.downgrade());
         let (_, quarantined) = store.quarantine(0).await?;
         board.quarantined(quarantined);
+        let stored = store.last_stamp().await?;
         let committed = Arc::default();
         let recorder = record::Recorder {
             store: Arc::clone(&store),
@@ -109,7 +111,7 @@ impl Pipeline {
             holes: Default::default(),
             quarantined,
         };
-        let judge = judge::Judge::new(store, directories.clone(), health, committed, clock);
+        let judge = judge::Judge::new(store, directories.clone(), health, committed, clock, stored);
         let channels = judge::Channels { arrivals, actions, work, wanted, stop };
         let tasks = [tokio::spawn(judge.run(channels)), tokio::spawn(recorder.run())];
         let bytes = Arc::new(Semaphore::new(INTAKE_BYTES_MAX));

@@ -12,7 +12,7 @@ use super::check::Check;
 use crate::{
     cli::config::problem::Problem,
     config::Config,
-    directory::{Directory, Programmes},
+    directory::{Books, Directory},
 };
 
 /// A kit that has not been heard for longer than this is told.
@@ -74,10 +74,11 @@ fn told(path: &Path, stored: &Stored) -> Check {
 }
 
 /// Every programme is read, and its examples are run.
-pub fn programmes(config: &Config) -> (Check, Programmes) {
+pub fn programmes(config: &Config) -> (Check, Books) {
     match crate::directory::programmes(config.programmes.as_deref()) {
         Ok(programmes) => {
             let mut words: Vec<_> = programmes
+                .programmes()
                 .values()
                 .map(|programme| {
                     format!("{} version {} ({} examples)", programme.id(), programme.version(), programme.examples())
@@ -88,19 +89,19 @@ pub fn programmes(config: &Config) -> (Check, Programmes) {
         }
         Err(error) => {
             let todo = "see `vagt config check FILE` for every problem of a file";
-            (Check::fail("programmes", format!("{error:#}"), todo), Programmes::new())
+            (Check::fail("programmes", format!("{error:#}"), todo), Books::default())
         }
     }
 }
 
 /// The roster as it will be: the store's, with the file's over it.
-pub fn roster(config: &Config, stored: Roster, programmes: &Programmes) -> (Vec<Check>, Roster) {
+pub fn roster(config: &Config, stored: Roster, programmes: &Books) -> (Vec<Check>, Roster) {
     let file = match config.roster.as_ref().map(read).transpose() {
         Ok(file) => file.unwrap_or_default(),
         Err(error) => return (vec![Check::fail("roster", error, "see `vagt config check FILE`")], stored),
     };
     let roster = over(stored, file);
-    if !programmes.is_empty()
+    if !programmes.programmes().is_empty()
         && let Err(error) = Directory::new(roster.clone(), programmes, &config.zone)
     {
         let todo = "mend it in the roster file, or with `vagt patient add` and `vagt kit add`";

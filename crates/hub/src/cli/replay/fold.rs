@@ -16,7 +16,7 @@ use vitals::{Flag, KitId, PatientId, Reading};
 
 use super::{line::Head, seen::Seen, settings::Settings};
 use crate::{
-    directory::{Directory, Programmes, RosterError, hex},
+    directory::{Books, Directory, Programmes, RosterError, hex},
     pipeline::admit::{Admitted, admit},
     source::Arrival,
 };
@@ -33,7 +33,7 @@ const BEFORE_FIRST_MAX: SignedDuration = SignedDuration::from_hours(366 * 24);
 pub struct Fold {
     programme: Arc<Programme>,
     /// The same, as admission's roster wants it.
-    programmes: Programmes,
+    books: Books,
     settings: Vec<Settings>,
     people: HashMap<PatientId, Person>,
     /// When each person's silence is next looked at.
@@ -72,8 +72,9 @@ impl Fold {
     pub fn new(programme: Programme, settings: Vec<Settings>) -> Self {
         let programme = Arc::new(programme);
         let programmes = Programmes::from([(programme.id().to_owned(), Arc::clone(&programme))]);
+        let books = Books::new(programmes, Arc::new(Clinic::shipped()));
         let (people, ticks, seen) = (HashMap::new(), BTreeSet::new(), Seen::default());
-        Self { programme, programmes, settings, people, ticks, seen, latest: None }
+        Self { programme, books, settings, people, ticks, seen, latest: None }
     }
 
     /// Takes a line in.
@@ -90,7 +91,7 @@ impl Fold {
         }
         let person = self.people.get_mut(&patient).expect("met above");
         person.now = person.now.max(received_at);
-        person.take(&kit, line, &self.programmes, changes)
+        person.take(&kit, line, &self.books, changes)
     }
 
     /// Lets time pass to the newest `received_at`, or to `until`.
@@ -137,7 +138,7 @@ impl Fold {
         let Settings { own, zone, since, .. } = of_patient.or(of_all).cloned().unwrap_or_default();
         let zone = zone.unwrap_or_else(|| self.programme.zone().clone());
         let since = since.unwrap_or(first);
-        let clinic = Arc::new(Clinic::shipped());
+        let clinic = Arc::clone(self.books.clinic());
         Plan::new(id.clone(), vec![Arc::clone(&self.programme)], clinic, own, zone, since).map_err(|error| error.to_string())
     }
 }
@@ -148,7 +149,7 @@ impl Person {
         &mut self,
         kit: &KitId,
         line: &[u8],
-        programmes: &Programmes,
+        books: &Books,
         changes: &mut Changes,
     ) -> Result<Read, String> {
         let arrival = Arrival {
@@ -158,7 +159,7 @@ impl Person {
             received_at: self.now,
             wants_ack: false,
         };
-        let Admitted { entry, refused, .. } = admit(self.directory(kit, programmes)?, &arrival);
+        let Admitted { entry, refused, .. } = admit(self.directory(kit, books)?, &arrival);
         if let Some(mut entry) = entry {
             mark_steps(&self.chart, &mut entry.readings);
             let sitting = Sitting { kit, seq: entry.key.seq, readings: &entry.readings, answers: &entry.answers };
@@ -168,9 +169,9 @@ impl Person {
     }
 
     /// The directory in which this kit is this patient's.
-    fn directory(&mut self, kit: &KitId, programmes: &Programmes) -> Result<&Directory, String> {
+    fn directory(&mut self, kit: &KitId, books: &Books) -> Result<&Directory, String> {
         if !self.kits.contains_key(kit) {
-            let directory = self.roster_of_one(kit, programmes).map_err(|error| error.to_string())?;
+            let directory = self.roster_of_one(kit, books).map_err(|error| error.to_string())?;
             if self.kits.len() == KITS_MAX {
                 self.kits.clear();
             }
@@ -179,7 +180,7 @@ impl Person {
         Ok(self.kits.get(kit).expect("inserted above"))
     }
 
-    fn roster_of_one(&self, kit: &KitId, programmes: &Programmes) -> Result<Directory, RosterError> {
+    fn roster_of_one(&self, kit: &KitId, books: &Books) -> Result<Directory, RosterError> {
         let patient = Patient {
             id: self.plan.patient().clone(),
             name: String::new(),
@@ -199,7 +200,7 @@ impl Person {
             devices: Vec::new(),
             revoked: false,
         };
-        Directory::new(Roster { patients: vec![patient], kits: vec![kit] }, programmes, self.plan.zone())
+        Directory::new(Roster { patients: vec![patient], kits: vec![kit] }, books, self.plan.zone())
     }
 }
 

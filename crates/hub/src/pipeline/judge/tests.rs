@@ -1,10 +1,13 @@
 //! The judge by itself: turned by hand, with a clock of its own and a real store.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use desk::Board;
-use jiff::tz::TimeZone;
+use jiff::{SignedDuration, tz::TimeZone};
 use store::Sqlite;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -64,7 +67,10 @@ async fn room(folder: &TempDir, hands: &Hands) -> Room {
     let committed = Arc::<Committed>::default();
     let directories = Directories::fixed(directory);
     let of_judge = Arc::clone(&store) as Arc<dyn Store>;
-    let judge = Judge::new(of_judge, directories, health, Arc::clone(&committed), hands.clock());
+    let judge = {
+        let stored = store.last_stamp().await.unwrap();
+        Judge::new(of_judge, directories, health, Arc::clone(&committed), hands.clock(), stored)
+    };
     Room { judge, store, hands: hands.clone(), gathered: Vec::new(), committed }
 }
 
@@ -136,9 +142,9 @@ impl Room {
         if self.judge.may_start_anew() {
             self.judge.start_anew();
         }
-        let plans: Vec<_> = self.judge.directory.plans().values().cloned().collect();
-        for plan in plans {
-            self.judge.need_chart(&plan).await.unwrap();
+        let patients: Vec<_> = self.judge.directory.plans().keys().cloned().collect();
+        for patient in patients {
+            self.judge.need_chart(&patient).await.unwrap();
         }
         self.judge.tick();
     }
@@ -208,7 +214,7 @@ async fn charts_wait_for_what_is_not_stored_before_they_follow_the_clock_back() 
     room.store.commit(&work.batch).await.unwrap();
     room.committed.set(work.number, 1, Duration::ZERO);
     room.turn().await;
-    assert_eq!((room.judge.stepped_back, room.judge.latest), (false, room.hands.now()));
+    assert_eq!((room.judge.stepped_back, room.judge.stamps.last()), (false, room.hands.now()));
 }
 
 #[tokio::test]
@@ -220,6 +226,7 @@ async fn silence_is_judged_by_a_restart_after_the_clock_leapt() {
     first.store.close().await;
     let mut room = room(&folder, &hands).await;
     room.turn().await;
+    room.commit().await;
     room.hands.turn(DAY * 4);
     room.turn().await;
     room.commit().await;

@@ -1,0 +1,347 @@
+//! Whose chart, by which plan: charts come from the store, on start, on first need, and when somebody is to be judged by something else.
+//!
+//! A patient's plan is what the journal last said that they are judged by. Where the directory wants another (a version was activated, own
+//! limits or the roster were changed, a reading was invalidated), the chart is built from the store by the new plan beside everything else,
+//! and until then the old one judges. What is judged meanwhile is kept for the new chart too. Then, at a stamp of its own, the new one takes
+//! over, and what it says otherwise is an outcome like any other.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use store::{Journal, JournalEntry, Store, StoreError};
+use tokio::{sync::mpsc, time::sleep};
+use triage::{Because, Chart, Plan, next_tick};
+use vitals::PatientId;
+
+use super::Judge;
+use crate::{
+    basis::Basis,
+    clock::Clock,
+    directory::Directory,
+    pipeline::{
+        charts::{self, Span, Step},
+        loading::{READ_PAUSE, until_read},
+    },
+};
+
+/// Charts that are built anew at a time.
+const BUILDING_MAX: usize = 4;
+/// What is judged of one patient while the chart is built anew; beyond this it is begun again.
+const MEANWHILE_MAX: usize = 1024;
+
+/// A patient who is judged.
+pub(super) struct Watched {
+    pub plan: Arc<Plan>,
+    pub basis: Arc<Basis>,
+    pub chart: Chart,
+    /// The plan that is to come.
+    rebuild: Option<Rebuild>,
+}
+
+/// A chart that is to be built anew.
+struct Rebuild {
+    plan: Arc<Plan>,
+    basis: Arc<Basis>,
+    /// What was judged up to here is stored once the batch of this number is.
+    through: Timestamp,
+    batch: u64,
+    /// What was judged since.
+    meanwhile: Vec<Step>,
+}
+
+/// A chart from the store.
+pub(super) enum Loaded {
+    /// Of somebody who had none. The plan by which it was built may be an older one than the directory's.
+    First { patient: PatientId, plan: Arc<Plan>, basis: Arc<Basis>, chart: Chart, fresh: Option<Timestamp> },
+    /// Built anew.
+    Anew { patient: PatientId, basis: Arc<Basis>, through: Timestamp, from: Timestamp, chart: Option<Chart> },
+}
+
+/// How a patient came to be judged by something.
+struct Entered {
+    from: Timestamp,
+    fresh: bool,
+    by: Option<String>,
+    why: String,
+}
+
+/// What loading a chart needs to know.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    plan: Arc<Plan>,
+    basis: Arc<Basis>,
+    directory: Arc<Directory>,
+    /// Goes on from before the start, as of then; else begins.
+    started: Option<Timestamp>,
+}
+
+impl Judge {
+    /// Loads the charts that are not in memory, beside everything else.
+    pub(super) fn load_missing(&self, loader: &mpsc::Sender<Loaded>) {
+        let plans = self.directory.plans().keys();
+        let missing: Vec<_> = plans.filter(|id| !self.charts.contains_key(*id)).filter_map(|id| self.wanted(id)).collect();
+        if !missing.is_empty() {
+            tokio::spawn(load_all(Arc::clone(&self.store), missing, loader.clone(), Arc::clone(&self.clock)));
+        }
+    }
+
+    fn wanted(&self, patient: &PatientId) -> Option<Wanted> {
+        let (plan, basis) = (self.directory.plan(patient)?, self.directory.basis(patient)?);
+        let started = self.known.contains(patient).then_some(self.started);
+        Some(Wanted {
+            plan: Arc::clone(plan),
+            basis: Arc::clone(basis),
+            directory: Arc::clone(&self.directory),
+            started,
+        })
+    }
+
+    /// Loads a chart that is not in memory, however long the store can't be read. What is read and makes no sense stays so, and is told.
+    pub(super) async fn need_chart(&mut self, patient: &PatientId) -> Result<(), StoreError> {
+        if self.charts.contains_key(patient) {
+            return Ok(());
+        }
+        let Some(wanted) = self.wanted(patient) else { return Ok(()) };
+        let load = || async {
+            match load_first(&*self.store, &wanted, (self.clock)()).await {
+                Err(damage @ StoreError::Corrupt { .. }) => Ok(Err(damage)),
+                Err(trouble) => Err(trouble),
+                Ok(loaded) => Ok(Ok(loaded)),
+            }
+        };
+        let loaded = until_read(&self.health, load).await?;
+        self.take_over(loaded);
+        Ok(())
+    }
+
+    /// A chart was loaded.
+    pub(super) fn take_over(&mut self, loaded: Loaded) {
+        match loaded {
+            Loaded::First { patient, plan, basis, chart, fresh } => {
+                // One that is in memory already knows more.
+                if self.charts.contains_key(&patient) || self.directory.plan(&patient).is_none() {
+                    return;
+                }
+                if let Some(from) = fresh {
+                    let at = self.stamp();
+                    let why = "watched from now on".to_owned();
+                    self.note_basis(at, &patient, &basis, Entered { from, fresh: true, by: None, why });
+                    self.known.insert(patient.clone());
+                }
+                self.timers.set(&patient, next_tick(&chart, &plan));
+                self.charts.insert(patient.clone(), Watched { plan, basis, chart, rebuild: None });
+                self.want_anew(&patient);
+            }
+            Loaded::Anew { patient, basis, through, from, chart } => {
+                self.building = self.building.saturating_sub(1);
+                self.change_over(&patient, &basis, through, from, chart);
+            }
+        }
+    }
+
+    /// The roster, or what patients are judged by, has changed. Those that left are forgotten.
+    pub(super) fn adopt(&mut self, directory: Arc<Directory>) {
+        self.directory = directory;
+        self.note_in_use();
+        let plans = self.directory.plans();
+        self.charts.retain(|patient, _| plans.contains_key(patient));
+        self.known.retain(|patient| plans.contains_key(patient));
+        let watched: Vec<PatientId> = self.charts.keys().cloned().collect();
+        for patient in &watched {
+            self.want_anew(patient);
+        }
+    }
+
+    /// Says in the journal which versions are in use.
+    pub(super) fn note_in_use(&mut self) {
+        let Some(versions) = self.directory.library().map(|library| library.in_use().clone()) else { return };
+        if self.in_use != versions {
+            self.in_use.clone_from(&versions);
+            let at = self.stamp();
+            self.note(at, None, None, Journal::ProgrammesInUse { versions });
+        }
+    }
+
+    /// Has the chart built anew where the directory wants somebody judged by something else.
+    fn want_anew(&mut self, patient: &PatientId) {
+        let (Some(plan), Some(basis)) = (self.directory.plan(patient), self.directory.basis(patient)) else { return };
+        let Some(watched) = self.charts.get_mut(patient) else { return };
+        if watched.basis == *basis {
+            watched.rebuild = None;
+            return;
+        }
+        if watched.rebuild.as_ref().is_some_and(|rebuild| rebuild.basis == *basis) {
+            return;
+        }
+        let (through, batch) = (self.stamps.last(), self.work.number);
+        let (plan, basis) = (Arc::clone(plan), Arc::clone(basis));
+        watched.rebuild = Some(Rebuild { plan, basis, through, batch, meanwhile: Vec::new() });
+        self.rebuilds.push_back(patient.clone());
+    }
+
+    /// Has the next charts built, those of whom everything is stored.
+    pub(super) fn build(&mut self, loader: &mpsc::Sender<Loaded>) {
+        while self.building < BUILDING_MAX {
+            let Some(patient) = self.rebuilds.front() else { return };
+            let rebuild = self.charts.get(patient).and_then(|watched| watched.rebuild.as_ref());
+            let Some(Rebuild { plan, basis, through, batch, .. }) = rebuild else {
+                self.rebuilds.pop_front();
+                continue;
+            };
+            if self.committed.number() < *batch {
+                return;
+            }
+            self.building += 1;
+            let (store, to) = (Arc::clone(&self.store), loader.clone());
+            tokio::spawn(build_anew(store, Arc::clone(plan), Arc::clone(basis), *through, to));
+            self.rebuilds.pop_front();
+        }
+    }
+
+    /// The new chart takes over, if it is the one that is wanted.
+    fn change_over(
+        &mut self,
+        patient: &PatientId,
+        basis: &Arc<Basis>,
+        through: Timestamp,
+        from: Timestamp,
+        chart: Option<Chart>,
+    ) {
+        let rebuild = self.charts.get(patient).and_then(|watched| watched.rebuild.as_ref());
+        if rebuild.is_none_or(|rebuild| rebuild.basis != *basis || rebuild.through != through) {
+            return;
+        }
+        let Some(chart) = chart else {
+            self.rebuilds.push_back(patient.clone());
+            return;
+        };
+        self.pass(patient, (self.clock)());
+        let at = self.stamp();
+        let Some(watched) = self.charts.get_mut(patient) else { return };
+        let Some(rebuild) = watched.rebuild.take() else { return };
+        let readings = basis.without != watched.basis.without;
+        let by = self.directory.readings_changed(patient).filter(|_| readings).cloned();
+        let because = by.as_ref().map_or(Because::Plan, |(by, why)| Because::Readings { by, why });
+        let changes = basis.changes(&watched.basis);
+        let outcome = change(watched, rebuild, chart, because, at);
+        let next = next_tick(&watched.chart, &watched.plan);
+        self.timers.set(patient, next);
+        let (by, why) = by.map_or((None, changes), |(by, why)| (Some(by), why));
+        self.note_basis(at, patient, basis, Entered { from, fresh: false, by, why });
+        self.work.add(outcome);
+    }
+
+    /// Something was judged of a patient: it is in the journal, and in the chart that is being built.
+    pub(super) fn note_step(&mut self, patient: &PatientId, at: Timestamp, by: Option<String>, what: Journal) {
+        let entry = JournalEntry { at, by, patient: Some(patient.clone()), what };
+        self.meanwhile(patient, || Step::Entry(entry.clone()));
+        self.work.batch.journal.push(entry);
+    }
+
+    /// Keeps what is judged while a chart is being built.
+    pub(super) fn meanwhile(&mut self, patient: &PatientId, step: impl FnOnce() -> Step) {
+        let Some(watched) = self.charts.get_mut(patient) else { return };
+        let Some(rebuild) = &mut watched.rebuild else { return };
+        if rebuild.meanwhile.len() < MEANWHILE_MAX {
+            rebuild.meanwhile.push(step());
+            return;
+        }
+        rebuild.meanwhile.clear();
+        (rebuild.through, rebuild.batch) = (self.stamps.last(), self.work.number);
+        self.rebuilds.push_back(patient.clone());
+    }
+
+    fn note_basis(&mut self, at: Timestamp, patient: &PatientId, basis: &Basis, entered: Entered) {
+        let basis = serde_json::to_value(basis).expect("a basis is JSON");
+        let Entered { from, fresh, by, why } = entered;
+        self.note(at, by, Some(patient), Journal::JudgedBy { basis, from, fresh, why });
+    }
+}
+
+/// The patient is judged by another plan from `at` on.
+fn change(
+    watched: &mut Watched,
+    rebuild: Rebuild,
+    mut chart: Chart,
+    because: Because<'_>,
+    at: Timestamp,
+) -> triage::Outcome {
+    let Rebuild { plan, basis, meanwhile, .. } = rebuild;
+    for step in &meanwhile {
+        charts::judge(&mut chart, &plan, step, step.at(), &basis);
+    }
+    let (chart, outcome) = charts::rejudge(&watched.chart, chart, &plan, because, at);
+    *watched = Watched { plan, basis, chart, rebuild: None };
+    outcome
+}
+
+/// Loads charts one after the other, so that silence is judged of patients too who send nothing. One that can't be read keeps nobody
+/// waiting: it is tried again when the others are done.
+async fn load_all(store: Arc<dyn Store>, wanted: Vec<Wanted>, to: mpsc::Sender<Loaded>, clock: Clock) {
+    let mut waiting = wanted;
+    loop {
+        let mut unread = Vec::new();
+        for one in waiting {
+            match load_first(&*store, &one, clock()).await {
+                Ok(loaded) => {
+                    if to.send(loaded).await.is_err() {
+                        return;
+                    }
+                }
+                Err(_) if to.is_closed() => return,
+                Err(error) => {
+                    tracing::error!(patient = %one.plan.patient(), "silence is not judged, a chart can't be loaded yet: {error}");
+                    unread.push(one);
+                }
+            }
+        }
+        if unread.is_empty() {
+            return;
+        }
+        waiting = unread;
+        sleep(READ_PAUSE).await;
+    }
+}
+
+/// The chart of somebody who has none: by what the journal last said, if they were watched when the judge began.
+async fn load_first(store: &dyn Store, wanted: &Wanted, now: Timestamp) -> Result<Loaded, StoreError> {
+    let patient = wanted.plan.patient().clone();
+    let last = match wanted.started {
+        Some(_) => charts::last_basis(store, &patient).await?,
+        None => None,
+    };
+    let before = last.and_then(|basis| Some((wanted.directory.plan_by(&patient, &basis)?, Arc::new(basis))));
+    let goes_on = before.is_some();
+    let (plan, basis) = before.unwrap_or_else(|| (Arc::clone(&wanted.plan), Arc::clone(&wanted.basis)));
+    let through = wanted.started.filter(|_| goes_on).unwrap_or(now);
+    let chart = charts::load(store, &plan, &basis, through).await?;
+    let fresh = (!goes_on).then(|| Span::of(&plan, through).from);
+    Ok(Loaded::First { patient, plan, basis, chart, fresh })
+}
+
+/// A chart by another plan, from what is stored up to `through`.
+async fn build_anew(
+    store: Arc<dyn Store>,
+    plan: Arc<Plan>,
+    basis: Arc<Basis>,
+    through: Timestamp,
+    to: mpsc::Sender<Loaded>,
+) {
+    let span = Span::of(&plan, through);
+    let patient = plan.patient().clone();
+    let chart = match charts::read(&*store, &patient, span.from).await {
+        Ok(mut story) => {
+            story.steps.retain(|step| step.at() <= through);
+            Some(charts::fold(&plan, &story.steps, span, &basis))
+        }
+        Err(error) => {
+            tracing::error!(%patient, "judged as before, a chart can't be built anew yet: {error}");
+            sleep(READ_PAUSE).await;
+            None
+        }
+    };
+    let anew = Loaded::Anew { patient, basis, through, from: span.from, chart };
+    if to.send(anew).await.is_err() {
+        tracing::debug!("a chart was built anew, and the judge has ended");
+    }
+}

@@ -1,0 +1,365 @@
+//! Programmes: the files that come in, the versions that are stored, and which of them are in use.
+//!
+//! The store is the truth. A file is how a version comes in: the first of its programme is taken into use at once, a later one waits for
+//! somebody to activate it. What is stored is never edited: a file with the number of a stored version and another text is refused.
+
+pub mod office;
+pub mod standing;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use jiff::{Timestamp, tz::TimeZone};
+use store::{Journal, JournalEntry, JournalFilter, Patient, ProgrammeVersion, Store, StoreError};
+use triage::{CLINIC, CLINIC_ID, Clinic, Plan, Programme, SHIPPED};
+use vitals::PatientId;
+
+use self::standing::Standing;
+use crate::{
+    basis::Basis,
+    directory::{Books, Programmes, plan_of},
+};
+
+pub use self::office::{Decider, Refused, activate, history, propose, reject, rollback};
+
+/// Who proposes what comes as a file.
+pub const FILE: &str = "file";
+/// Entries of the journal that are read in one go.
+const PAGE: u32 = 10_000;
+
+/// What a file or a stored text holds.
+pub enum Document {
+    /// A programme.
+    Programme(Programme),
+    /// The clinic's defaults and floors.
+    Clinic(Clinic),
+}
+
+/// Every version that is stored, and which are in use.
+#[derive(Clone)]
+pub struct Library {
+    stored: Arc<BTreeMap<(String, u32), ProgrammeVersion>>,
+    /// Those that this program can read.
+    read: Arc<HashMap<(String, u32), Arc<Programme>>>,
+    clinics: Arc<HashMap<u32, Arc<Clinic>>>,
+    standing: Arc<BTreeMap<String, Standing>>,
+    in_use: BTreeMap<String, u32>,
+}
+
+static NEVER: Standing = Standing { used: Vec::new(), planned: None, rejected: std::collections::BTreeSet::new() };
+
+impl Document {
+    /// Its id and version.
+    #[must_use]
+    pub fn name(&self) -> (String, u32) {
+        match self {
+            Self::Programme(programme) => (programme.id().to_owned(), programme.version()),
+            Self::Clinic(clinic) => (CLINIC_ID.to_owned(), clinic.version()),
+        }
+    }
+}
+
+/// Reads a text, with the examples in it. `Err` is every fault with its place.
+///
+/// # Errors
+/// A sentence for each fault.
+pub fn read(text: &str, file: &str) -> Result<Document, String> {
+    let read = match is_clinic(text) {
+        true => Clinic::parse(text, file).map(Document::Clinic),
+        false => Programme::parse(text, file).map(Document::Programme),
+    };
+    read.map_err(|error| error.to_string())
+}
+
+fn is_clinic(text: &str) -> bool {
+    let id = text.parse::<toml::Table>().ok().and_then(|table| Some(table.get("id")?.as_str()? == CLINIC_ID));
+    id.unwrap_or(false)
+}
+
+impl Library {
+    /// Reads everything from the store, as it is at `now`.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn open(store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
+        let versions = store.programme_versions(None).await?;
+        let (mut read, mut clinics) = (HashMap::new(), HashMap::new());
+        for one in &versions {
+            match self::read(&one.text, &file_name(&one.id, one.version)) {
+                Ok(Document::Programme(programme)) => {
+                    read.insert((one.id.clone(), one.version), Arc::new(programme));
+                }
+                Ok(Document::Clinic(clinic)) => {
+                    clinics.insert(one.version, Arc::new(clinic));
+                }
+                Err(error) => tracing::warn!("a stored programme can't be read by this program: {error}"),
+            }
+        }
+        let stored = versions.into_iter().map(|one| ((one.id.clone(), one.version), one)).collect();
+        let standing = standing::standing(&all_entries(store, &standing::ENTRIES).await?, now);
+        let in_use = standing::in_use(&standing);
+        let (read, clinics) = (Arc::new(read), Arc::new(clinics));
+        Ok(Self { stored: Arc::new(stored), read, clinics, standing: Arc::new(standing), in_use })
+    }
+
+    /// When the next version that is planned comes into force.
+    #[must_use]
+    pub fn next(&self) -> Option<Timestamp> {
+        self.standing.values().filter_map(|standing| Some(standing.planned.as_ref()?.from)).min()
+    }
+
+    /// The same with another version of one programme in use.
+    ///
+    /// # Errors
+    /// That version can't be read: every fault with its place.
+    pub fn with(&self, id: &str, version: u32) -> Result<Self, String> {
+        let readable =
+            if id == CLINIC_ID { self.clinics.contains_key(&version) } else { self.version(id, version).is_some() };
+        if !readable {
+            let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
+            return Err(read(text, &file_name(id, version)).err().unwrap_or_else(|| "it was stored just now".to_owned()));
+        }
+        let mut other = self.clone();
+        other.in_use.insert(id.to_owned(), version);
+        Ok(other)
+    }
+
+    /// A stored version.
+    #[must_use]
+    pub fn stored(&self, id: &str, version: u32) -> Option<&ProgrammeVersion> {
+        self.stored.get(&(id.to_owned(), version))
+    }
+
+    /// A stored version, ready to judge by.
+    #[must_use]
+    pub fn version(&self, id: &str, version: u32) -> Option<&Arc<Programme>> {
+        self.read.get(&(id.to_owned(), version))
+    }
+
+    /// How a programme stands.
+    #[must_use]
+    pub fn standing(&self, id: &str) -> &Standing {
+        self.standing.get(id).unwrap_or(&NEVER)
+    }
+
+    /// How every programme stands.
+    #[must_use]
+    pub fn standings(&self) -> &BTreeMap<String, Standing> {
+        &self.standing
+    }
+
+    /// The version of each programme that is in use.
+    #[must_use]
+    pub fn in_use(&self) -> &BTreeMap<String, u32> {
+        &self.in_use
+    }
+
+    /// The numbers of a programme's versions.
+    #[must_use]
+    pub fn numbers(&self, id: &str) -> Vec<u32> {
+        self.stored.keys().filter(|(of, _)| of == id).map(|(_, version)| *version).collect()
+    }
+
+    /// The ids that there are.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<_> = self.stored.keys().map(|(id, _)| id.clone()).collect();
+        ids.dedup();
+        ids
+    }
+
+    /// The programmes in use, ready to judge by, with the clinic's defaults.
+    ///
+    /// # Errors
+    /// One of them can't be read by this program.
+    pub fn books(&self) -> Result<Books, String> {
+        let mut programmes = Programmes::default();
+        for (id, version) in self.in_use.iter().filter(|(id, _)| *id != CLINIC_ID) {
+            let programme = self.version(id, *version).ok_or_else(|| self.unreadable(id, *version))?;
+            programmes.insert(id.clone(), Arc::clone(programme));
+        }
+        Ok(Books::new(programmes, self.clinic()?))
+    }
+
+    /// The programmes in use, ready to judge by.
+    ///
+    /// # Errors
+    /// One of them can't be read by this program.
+    pub fn programmes(&self) -> Result<Programmes, String> {
+        Ok(self.books()?.programmes().clone())
+    }
+
+    /// The clinic's defaults and floors that are in use; those that come with Vagt, if none ever were.
+    ///
+    /// # Errors
+    /// They can't be read by this program.
+    pub fn clinic(&self) -> Result<Arc<Clinic>, String> {
+        let Some(version) = self.in_use.get(CLINIC_ID) else { return Ok(Arc::new(Clinic::shipped())) };
+        self.clinics.get(version).cloned().ok_or_else(|| self.unreadable(CLINIC_ID, *version))
+    }
+
+    fn unreadable(&self, id: &str, version: u32) -> String {
+        let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
+        let faults = read(text, &file_name(id, version)).err().unwrap_or_default();
+        format!("{id} version {version} is in use and can't be read by this program: {faults}")
+    }
+
+    /// Does a change of this programme change how a patient is judged?
+    #[must_use]
+    pub fn concerns(&self, id: &str, patient: &Patient) -> bool {
+        id == CLINIC_ID || patient.programmes.iter().any(|programme| programme == id)
+    }
+
+    /// The plan that a patient was once judged by. `Err` says why it can't be made.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn plan_by(&self, patient: &PatientId, basis: &Basis) -> Result<Plan, String> {
+        let mut then = self.clone();
+        then.in_use = basis.programmes.iter().map(|one| (one.id.clone(), one.version)).collect();
+        if self.clinics.contains_key(&basis.clinic) {
+            then.in_use.insert(CLINIC_ID.to_owned(), basis.clinic);
+        }
+        let zone = TimeZone::get(&basis.zone).map_err(|error| error.to_string())?;
+        let patient = Patient {
+            id: patient.clone(),
+            name: String::new(),
+            born: None,
+            programmes: basis.programmes.iter().map(|one| one.id.clone()).collect(),
+            stratum: basis.stratum.clone(),
+            own: basis.own.clone(),
+            simulated: false,
+            since: Some(basis.since),
+        };
+        plan_of(&patient, &then.books()?, &zone).map_err(|error| error.to_string())
+    }
+
+    /// Is every limit of what is in use within the clinic's safety floors?
+    ///
+    /// # Errors
+    /// Each limit that is not.
+    pub fn check_floors(&self) -> Result<(), String> {
+        let books = self.books()?;
+        let mut programmes: Vec<_> = books.programmes().values().collect();
+        programmes.sort_unstable_by_key(|programme| programme.id());
+        let passed: Vec<_> = programmes
+            .into_iter()
+            .flat_map(|programme| {
+                let (id, version) = (programme.id().to_owned(), programme.version());
+                books.clinic().passed_by(programme).into_iter().map(move |fault| format!("{id} version {version}: {fault}"))
+            })
+            .collect();
+        if passed.is_empty() { Ok(()) } else { Err(passed.join("; ")) }
+    }
+}
+
+fn file_name(id: &str, version: u32) -> String {
+    format!("{id} version {version}")
+}
+
+/// Every entry of these names, oldest first.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn all_entries(store: &dyn Store, names: &[&str]) -> Result<Vec<JournalEntry>, StoreError> {
+    let mut all = Vec::new();
+    let mut since = None;
+    loop {
+        let filter = JournalFilter { entries: Some(names), since, limit: PAGE, ..JournalFilter::default() };
+        let page = store.journal(filter).await?;
+        let full = page.len() >= PAGE as usize;
+        since = page.last().and_then(|entry| entry.at.checked_add(jiff::SignedDuration::from_nanos(1)).ok());
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}
+
+/// Brings in the files of a folder, or what comes with Vagt: what is new is kept, and taken into use where no version of it ever was. Says on
+/// the log what waits for somebody, and what is refused.
+///
+/// # Errors
+/// The folder can't be read, a file is faulty, or the store fails.
+pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) -> anyhow::Result<()> {
+    let standing = standing::standing(&all_entries(store, &standing::ENTRIES).await?, now);
+    for (file, text) in texts(folder)? {
+        let (id, version) = read(&text, &file).map_err(|faults| anyhow::anyhow!(faults))?.name();
+        let known = store.programme_versions(Some(&id)).await?;
+        match known.iter().find(|known| known.version == version) {
+            Some(known) if known.text == text => continue,
+            Some(_) => {
+                let newest = known.last().map_or(version, |newest| newest.version);
+                tracing::error!(
+                    "{file}: found another text than is stored as {id} version {version}, and a version is never edited: \
+                     want version {} in it; the stored one stays",
+                    newest + 1
+                );
+                continue;
+            }
+            None => {}
+        }
+        office::keep(store, &text, &id, version, FILE, &file, now).await.with_context(|| file.clone())?;
+        if standing.get(&id).is_some_and(|standing| standing.in_use().is_some()) {
+            tracing::warn!(
+                "{file}: {id} version {version} is kept and waits: `vagt programme activate {id} {version}` takes it into use"
+            );
+        } else {
+            first_use(store, &id, version, now).await?;
+            tracing::info!("{file}: {id} version {version} is in use, the first of its programme");
+        }
+    }
+    Ok(())
+}
+
+async fn first_use(store: &dyn Store, programme: &str, version: u32, now: Timestamp) -> Result<(), StoreError> {
+    let what = Journal::ProgrammeActivated {
+        programme: programme.to_owned(),
+        version,
+        from: now,
+        proposed_by: FILE.to_owned(),
+        reason: "the first of its programme".to_owned(),
+        rollback: false,
+    };
+    store.append(&[JournalEntry { at: now, by: Some(FILE.to_owned()), patient: None, what }]).await?;
+    Ok(())
+}
+
+/// The files of a folder, or those that come with Vagt, with their names.
+///
+/// # Errors
+/// The folder can't be read, or holds none.
+pub fn texts(folder: Option<&Path>) -> anyhow::Result<Vec<(String, String)>> {
+    match folder {
+        None => Ok(SHIPPED.iter().copied().chain([SHIPPED_CLINIC]).map(owned).collect()),
+        Some(folder) => texts_in(folder),
+    }
+}
+
+/// The clinic's defaults that come with Vagt.
+const SHIPPED_CLINIC: (&str, &str) = ("clinic.toml", CLINIC);
+
+fn owned((file, text): (&str, &str)) -> (String, String) {
+    (file.to_owned(), text.to_owned())
+}
+
+fn texts_in(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut files: Vec<_> = entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    anyhow::ensure!(!files.is_empty(), "{}: no programme (*.toml) in this folder", folder.display());
+    let read = |file: std::path::PathBuf| {
+        let name = file.display().to_string();
+        Ok((name.clone(), std::fs::read_to_string(file).context(name)?))
+    };
+    let mut texts = files.into_iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    if !texts.iter().any(|(_, text)| is_clinic(text)) {
+        texts.push(owned(SHIPPED_CLINIC));
+    }
+    Ok(texts)
+}
