@@ -1,0 +1,260 @@
+//! Backtests over small histories whose figures can be counted by hand.
+
+use std::sync::Arc;
+
+use hub::{
+    directory::Programmes,
+    tuning::{
+        backtest::{Ask, Sides, run},
+        compare::Change,
+        fold::Watch,
+        report::Report,
+        tally::ByMark,
+    },
+};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use store::{Batch, Entry, Journal, JournalEntry, KitSeq, Patient, PatientOutcome, Roster, Sqlite, Store};
+use triage::{
+    Action, Alert, AlertChange, Chart, Clinic, CloseReason, Event, Plan, Programme, Sitting, act, assess,
+};
+use vitals::{Clock, PatientId, Reading, SessionId, Value, Vital};
+
+/// SpO2 alone: red at 85 or less, yellow at `yellow` or less.
+fn programme(version: u32, yellow: u32) -> Arc<Programme> {
+    let text = format!(
+        r#"
+id = "t"
+version = {version}
+title = {{ en = "Test", da = "Test" }}
+zone = "UTC"
+[clinic]
+late_after = "24h"
+ease_after_sittings = 2
+early = "2h"
+grace = "2h"
+[[rule]]
+id = "spo2"
+kind = "band"
+family = "lungs"
+vital = "spo2"
+unit = "%"
+bands = [
+  {{ mark = "red", at_most = 85 }},
+  {{ mark = "yellow", above = 85, at_most = {yellow} }},
+  {{ mark = "green", above = {yellow} }},
+]
+"#
+    );
+    Arc::new(Programme::parse(&text, "t.toml").unwrap())
+}
+
+/// Day 0 is a Thursday; sittings are at 8.
+fn day(day: f64) -> Timestamp {
+    Timestamp::from_second(1_735_718_400 + 8 * 3_600 + (day * 86_400.0) as i64).unwrap()
+}
+
+const DAYS: u32 = 60;
+
+/// Sittings on every day, 95 % but for these.
+fn sittings(patient: &str, number: u128, low: &[(u32, i64)]) -> Vec<Entry> {
+    let sitting = |at: u32| {
+        let value = low.iter().find(|(day, _)| *day == at).map_or(95, |(_, value)| *value);
+        let recorded_at = day(f64::from(at)) + SignedDuration::from_micros(i64::try_from(number).unwrap());
+        let reading = Reading {
+            vital: Vital::Spo2,
+            value: Value::new(value, 0),
+            unit: Vital::Spo2.unit(),
+            measured_at: day(f64::from(at)),
+            clock: Clock::Device,
+            device: "test:1".parse().unwrap(),
+            flags: Vec::new(),
+        };
+        Entry {
+            key: KitSeq { kit: format!("kit-{patient}").parse().unwrap(), seq: u64::from(at) + 1 },
+            hash: [0; 32],
+            patient: patient.parse().unwrap(),
+            session: SessionId::from_u128(number << 64 | u128::from(at)),
+            sent_at: recorded_at,
+            recorded_at,
+            readings: vec![reading],
+            answers: Vec::new(),
+            receipts: Vec::new(),
+        }
+    };
+    (0..DAYS).map(sitting).collect()
+}
+
+struct Clinical {
+    store: Arc<Sqlite>,
+    _folder: tempfile::TempDir,
+}
+
+impl Clinical {
+    async fn new(patients: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("vagt.db")).await.unwrap());
+        let patients = patients.iter().map(|id| patient(id)).collect();
+        store.put_roster(&Roster { patients, kits: Vec::new() }, day(-1.0)).await.unwrap();
+        Self { store, _folder: folder }
+    }
+
+    /// Stores messages by stamp, and what triage makes of them as the service would; a nurse closes each red alert six hours later.
+    async fn live(&self, programme: &Arc<Programme>, entries: Vec<Entry>, closes: Option<CloseReason>) -> Vec<Alert> {
+        let mut alerts: Vec<Alert> = Vec::new();
+        let mut charts: std::collections::HashMap<PatientId, (Plan, Chart)> = std::collections::HashMap::new();
+        let mut entries = entries;
+        entries.sort_by_key(|entry| entry.recorded_at);
+        for entry in entries {
+            let (plan, chart) = charts.entry(entry.patient.clone()).or_insert_with(|| {
+                let clinic = Arc::new(Clinic::shipped());
+                let (id, since) = (entry.patient.clone(), day(-1.0));
+                let plan = Plan::new(id, vec![Arc::clone(programme)], clinic, triage::Own::default(), TimeZone::UTC, since);
+                (plan.unwrap(), Chart::new().with_silence_judged(since))
+            });
+            let Entry { key, readings, answers, recorded_at, .. } = &entry;
+            let event = Event::Sitting(Sitting { kit: &key.kit, seq: key.seq, readings, answers });
+            let now = *recorded_at;
+            let mut changes = assess(chart, plan, &event, now).alerts;
+            let red = chart.open_alerts().find(|alert| alert.mark == triage::Mark::Red).cloned();
+            let mut batch = Batch { recorded_at: now, entries: vec![entry.clone()], ..Batch::default() };
+            if let (Some(red), Some(reason)) = (red, closes) {
+                let action = Action::Close { reason, note: String::new() };
+                let at = now + SignedDuration::from_hours(6);
+                changes.push(act(chart, red.id, red.version, &action, "nurse", at).unwrap());
+            }
+            for AlertChange { alert, .. } in &changes {
+                alerts.retain(|known| known.id != alert.id);
+                alerts.push(alert.clone());
+            }
+            batch.alerts = changes;
+            self.store.commit(&batch).await.unwrap();
+        }
+        alerts
+    }
+
+    async fn outcome(&self, patient: &str, at: f64) {
+        let what = Journal::OutcomeRecorded {
+            outcome: PatientOutcome::Exacerbation,
+            at: day(at),
+            note: "simulated".into(),
+            alert: None,
+        };
+        let patient = Some(patient.parse().unwrap());
+        let entry = JournalEntry { at: day(at + 1.0), by: Some("nurse".into()), patient, what };
+        self.store.append(&[entry]).await.unwrap();
+    }
+
+    async fn backtest(&self, active: &Arc<Programme>, proposed: &Arc<Programme>) -> Report {
+        self.backtest_watched(active, proposed, &Arc::default()).await
+    }
+
+    async fn backtest_watched(&self, active: &Arc<Programme>, proposed: &Arc<Programme>, watch: &Arc<Watch>) -> Report {
+        let clinic = Arc::new(Clinic::shipped());
+        let (active, proposed) = (Arc::clone(active), Arc::clone(proposed));
+        let sides = Sides { active, proposed, others: Programmes::new(), clinic };
+        let mut ask = Ask::new(sides, day(0.0), day(f64::from(DAYS)), TimeZone::UTC);
+        ask.threads = 2;
+        let (store, watch) = (Arc::clone(&self.store), Arc::clone(watch));
+        let runtime = tokio::runtime::Handle::current();
+        let running = tokio::task::spawn_blocking(move || runtime.block_on(run(&*store, &ask, &watch)));
+        running.await.unwrap().unwrap()
+    }
+}
+
+fn patient(id: &str) -> Patient {
+    Patient {
+        id: id.parse().unwrap(),
+        name: "Simulated".into(),
+        born: None,
+        programmes: vec!["t".into()],
+        stratum: None,
+        own: serde_json::Value::Null,
+        simulated: true,
+        since: Some(day(-1.0)),
+    }
+}
+
+/// p-1: 87 on day 20, two days before an exacerbation, and 84 on day 40. p-2: 87 on day 30, 84 on day 50.
+fn two_people() -> Vec<Entry> {
+    let mut entries = sittings("p-1", 1, &[(20, 87), (40, 84)]);
+    entries.extend(sittings("p-2", 2, &[(30, 87), (50, 84)]));
+    entries
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_as_counted_by_hand() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    let (active, proposed) = (programme(1, 88), programme(2, 86));
+    clinic.live(&active, two_people(), None).await;
+    clinic.outcome("p-1", 22.0).await;
+    let report = clinic.backtest(&active, &proposed).await;
+
+    assert_eq!((report.patients, report.simulated_patients, report.messages, report.readings), (2, 2, 120, 120));
+    assert_eq!(report.active.alerts, ByMark { red: 2, yellow: 2, blue: 0 });
+    assert_eq!(report.proposed.alerts, ByMark { red: 2, yellow: 0, blue: 0 });
+    // 4 alerts in 2 x 60 days, which are 17.1429 weeks; 180 shifts of 8 hours, from 8 o'clock on in the first.
+    assert_eq!((report.patient_weeks, report.active.per_patient_week.all), (17.1429, 0.2333));
+    assert_eq!((report.active.per_shift.shifts, report.active.per_shift.max), (181, 1));
+    let ended = report.active.ended;
+    assert_eq!((ended.eased, ended.by_stand_in, ended.by_nurse, ended.open), (2, 2, 0, 0));
+
+    let (of_active, of_proposed) = (&report.active.agreement, &report.proposed.agreement);
+    assert_eq!((of_active.events, of_active.detected, of_active.sensitivity), (1, 1, Some(1.0)));
+    assert_eq!((of_active.alerts, of_active.true_alerts, of_active.ppv), (4, 1, Some(0.25)));
+    assert_eq!(of_active.lead_days_median, Some(2.0));
+    assert_eq!((of_proposed.sensitivity, of_proposed.ppv, of_proposed.lead_days_median), (Some(0.0), Some(0.0), None));
+
+    assert_eq!(report.changes.len(), 1);
+    assert_eq!(report.changes[&Change::Lost], ByMark { red: 0, yellow: 2, blue: 0 });
+    assert_eq!((report.patients_with_more, report.patients_with_fewer), (0, 2));
+    let worst = &report.worst[0];
+    assert_eq!((worst.patient.as_str(), worst.change, worst.decides_event), ("p-1", Change::Lost, true));
+    assert_eq!(worst.before.as_ref().map(|before| before.days), Some(2.0));
+    assert_eq!(worst.active.as_ref().unwrap().why, "SpO2 87 %, yellow at 88 % or less");
+    let quiet = worst.quiet.as_deref().unwrap();
+    assert!(quiet.contains("87 %") && quiet.contains("86 %"), "{quiet}");
+    assert!(!report.partial && report.to_string().contains("SIMULATED"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_version_in_use_beside_itself_differs_in_nothing_and_is_what_live_triage_stored() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    let active = programme(1, 88);
+    let stored = clinic.live(&active, two_people(), Some(CloseReason::Admitted)).await;
+    let report = clinic.backtest(&active, &active).await;
+    assert!(report.is_same() && report.worst.is_empty());
+    assert_eq!(serde_json::to_value(&report.active).unwrap(), serde_json::to_value(&report.proposed).unwrap());
+    assert_eq!(report.active.alerts.all(), stored.len() as u64);
+    let red = stored.iter().filter(|alert| alert.mark == triage::Mark::Red).count();
+    assert_eq!((report.active.alerts.red, report.active.ended.by_nurse), (red as u64, red as u64));
+    let admitted = report.closings["admitted"];
+    assert_eq!((admitted.closed, admitted.active, admitted.proposed), (2, 2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_one_tells_what_it_knows_and_says_that_it_is_partial() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    let active = programme(1, 88);
+    clinic.live(&active, two_people(), None).await;
+    let watch = Arc::new(Watch::default());
+    watch.cancel();
+    let report = clinic.backtest_watched(&active, &programme(2, 86), &watch).await;
+    assert!(report.partial && report.to_string().contains("PARTIAL"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalid_reading_is_left_out_on_both_sides() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    let active = programme(1, 88);
+    clinic.live(&active, two_people(), None).await;
+    let what = Journal::ReadingInvalidated {
+        kit: "kit-p-1".parse().unwrap(),
+        seq: 41,
+        place: 0,
+        reason: "somebody else's finger".into(),
+    };
+    let entry = JournalEntry { at: day(41.5), by: Some("nurse".into()), patient: Some("p-1".parse().unwrap()), what };
+    clinic.store.append(&[entry]).await.unwrap();
+    let report = clinic.backtest(&active, &active).await;
+    assert_eq!(report.active.alerts, ByMark { red: 1, yellow: 2, blue: 0 });
+}
