@@ -1,6 +1,6 @@
 //! What a programme file means: every part read by itself, so that all faults are found, and then checked against the others.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::{SignedDuration, tz::TimeZone};
 
@@ -10,12 +10,16 @@ use super::{
     place::{Document, Step, steps},
 };
 use crate::{
-    bounds::{CHOICES_MAX, EXAMPLES_MAX, QUESTIONNAIRES_MAX, QUESTIONS_MAX, RULES_MAX, SCHEDULES_MAX, TEXT_CHARS_MAX},
+    Score,
+    bounds::{
+        CHOICES_MAX, EXAMPLES_MAX, QUESTIONNAIRES_MAX, QUESTIONS_MAX, RULES_MAX, SCHEDULES_MAX, SCORES_MAX,
+        TEXT_CHARS_MAX,
+    },
     rules::{Known, Rule, rule},
 };
 
-const KEYS: [&str; 10] =
-    ["id", "version", "title", "zone", "source", "clinic", "questionnaire", "schedule", "rule", "example"];
+const KEYS: [&str; 11] =
+    ["id", "version", "title", "zone", "source", "clinic", "questionnaire", "schedule", "score", "rule", "example"];
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The programme and its examples, not yet run. Faults are noted in the document.
@@ -47,10 +51,11 @@ pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<E
         questionnaires.iter().map(|(at, questionnaire)| (*at, questionnaire.id.as_str())),
     );
     unique(document, "schedule", schedules.iter().map(|(at, schedule)| (*at, schedule.id.as_str())));
+    let scores = scores(document);
     if !document.has(&steps!["rule"]) {
         document.problem(&steps!["rule"], "found nothing, want at least one [[rule]]");
     }
-    let known = Known { questionnaires: &questionnaires, schedules: &schedules, clinic };
+    let known = Known { questionnaires: &questionnaires, schedules: &schedules, clinic, scores: &scores };
     let rules = rules(document, &known);
     unique(document, "rule", rules.iter().map(|(at, rule)| (*at, &*rule.id)));
     let examples: Vec<Example> = each(document, "example", EXAMPLES_MAX, |_, _, _: &Example| ())
@@ -220,6 +225,25 @@ fn check_schedule(document: &mut Document<'_>, path: &[Step], schedule: &Schedul
             format!("found {found:#}, want more than nothing and at most {DAY:#}"),
         );
     }
+}
+
+/// The programme's own scores: each with an id that is none of those shipped.
+fn scores(document: &mut Document<'_>) -> Vec<Arc<Score>> {
+    let mut scores: Vec<Arc<Score>> = Vec::new();
+    if few(document, "score", SCORES_MAX) {
+        for at in 0..document.len(&steps!["score"]) {
+            let path = steps!["score", at];
+            let Some(score) = Score::read(document, &path) else { continue };
+            if Score::shipped(score.id()).is_some() || scores.iter().any(|other| other.id() == score.id()) {
+                document.problem(
+                    &under(&path, steps!["id"]),
+                    format!("found {:?}, which is another score, want an id of its own", score.id()),
+                );
+            }
+            scores.push(Arc::new(score));
+        }
+    }
+    scores
 }
 
 fn rules(document: &mut Document<'_>, known: &Known<'_>) -> Vec<(usize, Rule)> {

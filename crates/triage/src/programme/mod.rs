@@ -20,8 +20,11 @@ use crate::{bounds::PROGRAMME_BYTES_MAX, rules::Rule};
 /// The text of the programme that is shipped for COPD: the Danish national plan.
 pub const COPD: &str = include_str!("../../../../config/programmes/copd.toml");
 
+/// The text of the programme that is shipped for a ward at home: NEWS2 and nothing else.
+pub const NEWS2_HOME: &str = include_str!("../../../../config/programmes/news2-home.toml");
+
 /// Every programme that is shipped: its file's name and its text.
-pub const SHIPPED: &[(&str, &str)] = &[("copd.toml", COPD)];
+pub const SHIPPED: &[(&str, &str)] = &[("copd.toml", COPD), ("news2-home.toml", NEWS2_HOME)];
 
 /// A programme that can be used: parsed, checked, its examples have run.
 #[derive(Clone, Debug)]

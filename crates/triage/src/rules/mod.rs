@@ -6,6 +6,7 @@ mod answer;
 mod band;
 mod missing;
 mod read;
+mod score;
 
 use std::{fmt, sync::Arc};
 
@@ -49,6 +50,12 @@ pub const RULES: &[RuleKind] = &[
         does: "makes it blue when data that a schedule expects did not come in its window and grace",
         read: missing::read,
         schema: read::schema::<missing::File>,
+    },
+    RuleKind {
+        name: "score",
+        does: "counts the points of a score as NEWS2 over what was measured, and gives its band a mark",
+        read: score::read,
+        schema: read::schema::<score::File>,
     },
 ];
 

@@ -8,6 +8,7 @@ use vitals::Colour;
 
 use super::{RULES, Rule, RuleKind, Watches};
 use crate::{
+    Score,
     bands::{Band, Cut, Ladder},
     programme::{
         Clinic, Number, Questionnaire, Schedule,
@@ -38,6 +39,8 @@ pub(crate) struct Known<'k> {
     pub questionnaires: &'k [(usize, Questionnaire)],
     pub schedules: &'k [(usize, Schedule)],
     pub clinic: Option<Clinic>,
+    /// The programme's own; those that are shipped are known everywhere.
+    pub scores: &'k [Arc<Score>],
 }
 
 /// A rule that is being read.

@@ -17,6 +17,7 @@ use std::sync::{Arc, LazyLock};
 
 use vitals::{Value, Vital};
 
+pub use file::ScoreFile as File;
 pub use given::{Given, InputError, Inputs};
 pub use scored::Scored;
 
@@ -139,15 +140,12 @@ impl Score {
             return Err(ProgrammeError::new(vec![problem]));
         }
         let mut document = Document::parse(text, file);
-        let score = Self::read(&mut document, &steps![]);
+        let score = if document.is_faulty() { None } else { Self::read(&mut document, &steps![]) };
         document.finish(score)
     }
 
     /// Reads the score that stands at a path of a document, and runs its examples; faults are noted there.
     pub(crate) fn read(document: &mut Document<'_>, path: &[Step]) -> Option<Self> {
-        if document.is_faulty() {
-            return None;
-        }
         let (score, examples) = check::score(document, path)?;
         if !document.is_faulty() {
             for (at, example) in examples.iter().enumerate() {
@@ -222,6 +220,23 @@ impl Score {
         schemars::schema_for!(file::ScoreFile).to_value()
     }
 
+    /// The most points that there are.
+    pub(crate) fn most(&self) -> u16 {
+        self.parameters.iter().map(|parameter| u16::from(parameter.most())).sum()
+    }
+
+    /// The place of a setting.
+    pub(crate) fn setting(&self, name: &str) -> Option<usize> {
+        self.place(name).filter(|place| *place >= self.parameters.len())
+    }
+
+    /// The place of an input that has these choices, among others.
+    pub(crate) fn place_with_choices(&self, name: &str, choices: &[&str]) -> Option<usize> {
+        let place = self.place(name)?;
+        let known = self.choices(place);
+        choices.iter().all(|choice| known.iter().any(|other| other.id == *choice)).then_some(place)
+    }
+
     /// The name of an input by its place: parameters first, then settings.
     fn name(&self, input: usize) -> Option<&str> {
         let setting = || self.settings.get(input - self.parameters.len()).map(|setting| setting.name.as_str());
@@ -254,6 +269,12 @@ impl Parameter {
     #[must_use]
     pub fn title(&self) -> &Text {
         &self.title
+    }
+
+    /// Its name in an English sentence.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.vital().map_or(self.title.en.as_str(), |vital| vital.info().label)
     }
 
     /// The vital that it is, if it is measured by a device.

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use vitals::Vital;
 
 use super::{PARAMETERS_MAX, Parameter, Response, Score};
 
@@ -45,6 +44,11 @@ impl<'s> Scored<'s> {
         self.band
     }
 
+    /// The least sum of the band.
+    pub(crate) fn band_from(&self) -> u16 {
+        self.response().from
+    }
+
     /// What is to be done at this band.
     #[must_use]
     pub fn response_text(&self) -> &'s crate::Text {
@@ -80,7 +84,7 @@ impl<'s> Scored<'s> {
 impl fmt::Display for Scored<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (title, band, total) = (&self.score.title.en, &self.response().title.en, self.total);
-        let missing: Vec<&str> = self.missing().map(label).collect();
+        let missing: Vec<&str> = self.missing().map(Parameter::label).collect();
         let Some((last, others)) = missing.split_last() else { return write!(f, "{title} {total}, {band}") };
         let worse = if self.band + 1 == self.score.responses.len() { "" } else { " or worse" };
         write!(f, "{title} at least {total} of what was measured, {band}{worse}; ")?;
@@ -89,11 +93,6 @@ impl fmt::Display for Scored<'_> {
             others => write!(f, "{} and {last} missing", others.join(", ")),
         }
     }
-}
-
-/// A parameter's name in an English sentence.
-fn label(parameter: &Parameter) -> &str {
-    parameter.vital().map_or(parameter.title.en.as_str(), |vital: Vital| vital.info().label)
 }
 
 /// `{"score","total","band","complete","missing","parts"}`, and `"at_least": true` where it is partial.

@@ -58,7 +58,7 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
     refused(
         "zone =",
         "zon =",
-        "small.toml:4:1: zon: found unknown field `zon`, want one of id, version, title, zone, source, clinic, questionnaire, schedule, rule, example",
+        "small.toml:4:1: zon: found unknown field `zon`, want one of id, version, title, zone, source, clinic, questionnaire, schedule, score, rule, example",
     );
     refused("zone =", "zon =", "small.toml:1:1: zone: found nothing, want it");
     refused(
