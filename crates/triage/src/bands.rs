@@ -38,7 +38,7 @@ impl Rung {
         matches!(self, Self::RedLow | Self::YellowLow)
     }
 
-    fn colour(self) -> Colour {
+    pub(crate) fn colour(self) -> Colour {
         match self {
             Self::RedLow | Self::RedHigh => Colour::Red,
             Self::YellowLow | Self::YellowHigh => Colour::Yellow,
@@ -151,6 +151,11 @@ impl Ladder {
     /// The number at a limit.
     pub fn at(&self, rung: Rung) -> Option<Value> {
         self.edges[rung as usize].map(|edge| edge.cut.value)
+    }
+
+    /// A limit as it is told: which side of it counts.
+    pub fn limit_at(&self, rung: Rung) -> Option<Limit> {
+        self.edges[rung as usize].map(|edge| edge.cut.limit(rung.low()))
     }
 
     /// The band beyond a limit, as a value in it would be told.

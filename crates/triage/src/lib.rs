@@ -23,6 +23,7 @@ mod call;
 mod chart;
 mod clinic;
 mod episode;
+mod explain;
 mod finding;
 mod held;
 mod look;
@@ -30,6 +31,7 @@ mod outcome;
 mod own;
 mod plan;
 mod programme;
+mod quiet;
 mod rejudge;
 mod rules;
 pub mod score;
@@ -44,6 +46,7 @@ pub use bands::{BandView, Rung};
 pub use call::{CALL_FAMILY, CALL_NOW, CALL_QUESTION, CALL_QUESTIONNAIRE, CALL_RULE, asks_to_be_called};
 pub use chart::{Chart, suspect_step};
 pub use clinic::{CLINIC, CLINIC_ID, Clinic, Floor};
+pub use explain::{Chosen, Decided, Origin, Otherwise, Why, Would, why};
 pub use finding::{Compared, Finding, Input, Limit, LimitKind, Mark, Reason};
 pub use outcome::{AssessmentChange, Outcome, Remeasure};
 pub use own::{Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, PauseKind};
@@ -52,6 +55,7 @@ pub use programme::{
     COPD, Choice, Length, Number, OnlyIf, PROBLEMS_MAX, Problem, Programme, ProgrammeError, Question, Questionnaire,
     SHIPPED, Text,
 };
+pub use quiet::{Because as QuietBecause, Near, Quiet, why_not};
 pub use rejudge::{Because, rejudge};
 pub use rules::{RULES, RuleKind};
 pub use score::{Score, Scored};
