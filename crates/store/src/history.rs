@@ -123,6 +123,12 @@ impl HistoryNames {
         known(&self.channels, reading.channel)
     }
 
+    /// A message's readings as they were admitted, in place of what is there.
+    pub fn readings(&self, chunk: &HistoryChunk, message: &HistoryMessage, into: &mut Vec<Reading>) {
+        into.clear();
+        into.extend(chunk.readings_of(message).iter().map(|reading| self.reading(reading)));
+    }
+
     /// A reading as it was admitted.
     #[must_use]
     pub fn reading(&self, reading: &HistoryReading) -> Reading {

@@ -27,6 +27,8 @@ CREATE TABLE programme_version (
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER programme_version_stays BEFORE UPDATE ON programme_version
 BEGIN SELECT raise(ABORT, 'a version of a programme is never edited'); END;
+CREATE TRIGGER programme_version_is_kept BEFORE DELETE ON programme_version
+BEGIN SELECT raise(ABORT, 'a version of a programme is kept'); END;
 
 -- The roster's patients: `programmes` is a JSON list of ids, `stratum` the id of a risk level.
 ALTER TABLE patient ADD COLUMN programmes TEXT NOT NULL DEFAULT '[]';

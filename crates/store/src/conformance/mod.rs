@@ -4,9 +4,12 @@
 
 mod alerts;
 mod chains;
+mod history;
+mod journal;
 mod kits;
 mod messages;
 mod people;
+mod programmes;
 pub(crate) mod sample;
 
 use std::{fmt::Debug, pin::Pin};
@@ -99,6 +102,18 @@ cases! {
     people::the_last_that_was_heard_of_a_kit,
     people::accounts_are_replaced_by_user,
     people::web_sessions_expire,
+    people::a_patient_may_be_in_several_programmes,
+    journal::entries_are_found_by_patient_name_and_stamp,
+    journal::an_entry_is_stored_with_its_batch_once,
+    journal::a_stamp_is_given_once,
+    journal::a_wrong_clock_is_not_waited_for,
+    journal::a_reading_is_invalid_until_it_is_restored,
+    programmes::a_version_is_never_edited,
+    programmes::a_shadow_alert_has_its_latest_state,
+    history::a_history_is_everything_in_order,
+    history::a_history_ends_where_it_began,
+    history::a_history_finds_what_a_clock_misplaced,
+    history::a_patients_messages_come_in_pages,
 }
 
 /// Fails unless both are the same.

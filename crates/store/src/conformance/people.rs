@@ -62,6 +62,33 @@ pub(super) async fn a_kit_needs_its_patient(open: Open<'_>) -> Result<(), Failur
     same("roster", store.roster().await?, Roster::default())
 }
 
+pub(super) async fn a_patient_may_be_in_several_programmes(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    let programmes = vec!["copd".to_owned(), "heart-failure".to_owned()];
+    let both = Patient { programmes, stratum: Some("high".to_owned()), ..patient("p-1", "Ane") };
+    let none = Patient { programmes: Vec::new(), ..patient("p-2", "Bo") };
+    store.put_roster(&Roster { patients: vec![both.clone(), none.clone()], kits: Vec::new() }, at(1)).await?;
+    let found = store.roster().await?.patients;
+    let wanted = [both.clone(), none].map(|one| Patient { since: Some(at(1)), ..one });
+    same("stored", found, wanted.to_vec())?;
+
+    let read = |text: &str| serde_json::from_str::<Patient>(text).map_err(|error| Failure(error.to_string()));
+    for (written, wanted) in [
+        (r#""programme":"copd""#, vec!["copd"]),
+        (r#""programme":["copd","asthma"]"#, vec!["copd", "asthma"]),
+        (r#""programmes":["copd"]"#, vec!["copd"]),
+        (r#""programmes":"copd""#, vec!["copd"]),
+    ] {
+        let found = read(&format!(r#"{{"id":"p-1","name":"Ane",{written}}}"#))?;
+        same(written, found.programmes.iter().map(String::as_str).collect(), wanted)?;
+    }
+    ensure(read(r#"{"id":"p-1","name":"Ane","programme":7}"#).is_err(), "a number is no programme")?;
+    ensure(read(r#"{"id":"p-1","name":"Ane"}"#).is_err(), "a patient without a programme was read")?;
+    let written = |patient: &Patient| serde_json::to_value(patient).unwrap_or_default()["programme"].clone();
+    same("one is written as before", written(&patient("p-1", "Ane")), json!("copd"))?;
+    same("several are a list", written(&both), json!(["copd", "heart-failure"]))
+}
+
 pub(super) async fn the_last_that_was_heard_of_a_kit(open: Open<'_>) -> Result<(), Failure> {
     let store = open().await?;
     let heard = |kit: &str, second, online| {

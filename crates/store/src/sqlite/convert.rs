@@ -11,7 +11,7 @@ use super::insert::Values;
 use crate::StoreError;
 
 /// Digits after the point up to which a value is kept as two numbers; the views know these.
-const SCALE_MAX: u32 = 9;
+pub(super) const SCALE_MAX: u32 = 9;
 
 /// Nanoseconds since 1970. A time before 1677 or after 2262, which no device measures, is kept as that end.
 pub(super) fn nanos(time: Timestamp) -> i64 {

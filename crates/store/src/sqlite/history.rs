@@ -3,17 +3,17 @@
 //! Blocks of 4096 messages are handed round to the readers; `message_block` says which of them can hold anything of the time that is wanted.
 //! Rows that are committed never change, so each question is a transaction of its own, and the numbers are those of when it began.
 
-use std::{ops::Range, path::PathBuf, sync::Arc};
+use std::{collections::HashSet, ops::Range, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Statement, types::ValueRef};
 use sqlx::Row;
 use tokio::sync::mpsc;
-use vitals::{Answer, Value};
+use vitals::{Answer, Decimal, PatientId, Value};
 
 use super::{
     Sqlite,
-    convert::{corrupt, flags, named, nanos, unit},
+    convert::{SCALE_MAX, corrupt, flags, named, nanos, unit},
     trouble,
 };
 use crate::{
@@ -40,7 +40,6 @@ const ANSWERS: &str = "SELECT id, questionnaire, version, question, answer, answ
 /// What every reader of a history knows.
 struct Wanted {
     path: PathBuf,
-    names: Arc<HistoryNames>,
     /// By patient's number.
     patients: Vec<bool>,
     blocks: Vec<i64>,
@@ -61,7 +60,7 @@ pub(super) async fn begin(store: &Sqlite, filter: &HistoryFilter) -> Result<Hist
     drop(tx);
     let patients = wanted_patients(&names, filter);
     let total = (blocks.len() as u64) << BLOCK_BITS;
-    let wanted = Wanted { path: store.path.clone(), names: Arc::clone(&names), patients, blocks, last, since, until };
+    let wanted = Wanted { path: store.path.clone(), patients, blocks, last, since, until };
     let wanted = Arc::new(wanted);
     let count = filter.readers.clamp(1, HistoryFilter::READERS_MAX);
     let readers = (0..count).map(|turn| start(Arc::clone(&wanted), turn, count)).collect();
@@ -69,9 +68,10 @@ pub(super) async fn begin(store: &Sqlite, filter: &HistoryFilter) -> Result<Hist
 }
 
 fn wanted_patients(names: &HistoryNames, filter: &HistoryFilter) -> Vec<bool> {
-    let is_wanted = |(index, patient): (usize, &Option<vitals::PatientId>)| {
-        let named = filter.patients.as_ref().is_none_or(|list| patient.as_ref().is_some_and(|one| list.contains(one)));
-        named && filter.part.is_none_or(|(part, of)| index % (of.max(1) as usize) == part as usize)
+    let listed: Option<HashSet<&PatientId>> = filter.patients.as_ref().map(|list| list.iter().collect());
+    let is_wanted = |(index, patient): (usize, &Option<PatientId>)| {
+        let is_listed = listed.as_ref().is_none_or(|list| patient.as_ref().is_some_and(|one| list.contains(one)));
+        is_listed && filter.part.is_none_or(|(part, of)| index % (of.max(1) as usize) == part as usize)
     };
     names.patients.iter().enumerate().map(is_wanted).collect()
 }
@@ -303,17 +303,12 @@ fn range(at: &mut u32, count: i64) -> Range<u32> {
 fn reading(row: &rusqlite::Row<'_>) -> Result<HistoryReading, Stopped> {
     let scale: u32 = row.get(3)?;
     let value = match row.get_ref(2)? {
-        ValueRef::Integer(mantissa) => Value::new(mantissa, scale),
+        ValueRef::Integer(mantissa) if scale <= SCALE_MAX => Value::new(mantissa, scale),
         other => {
             let text = other.as_str().unwrap_or_default();
-            let decimal = text.parse::<vitals::Decimal>().map_err(|error| {
-                Stopped::Corrupt(corrupt(
-                    "reading",
-                    row.get::<_, i64>(0).unwrap_or(0),
-                    format!("value {text:?}: {error}"),
-                ))
-            })?;
-            Value::from(decimal)
+            let wrong =
+                |_| corrupt("reading", row.get::<_, i64>(0).unwrap_or(0), format!("value {other:?}, scale {scale}"));
+            text.parse::<Decimal>().map(Value::from).map_err(wrong).map_err(Stopped::Corrupt)?
         }
     };
     Ok(HistoryReading { channel: row.get(1)?, value, measured_at: time(row.get(4)?) })

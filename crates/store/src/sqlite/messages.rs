@@ -62,13 +62,7 @@ pub(super) async fn all(
     patient: &PatientId,
     since: Timestamp,
 ) -> Result<Vec<StoredMessage>, StoreError> {
-    let from = readers(store);
-    let found = from.find(patient, since, u32::MAX).await?;
-    let mut messages = Vec::with_capacity(found.len());
-    for page in cut(&found) {
-        messages.extend(from.page(page).await?);
-    }
-    Ok(messages)
+    newest(store, patient, since, u32::MAX).await
 }
 
 /// The newest of them.

@@ -108,6 +108,77 @@ mod tests {
         assert_eq!((kit.patients.len(), kit.devices.len(), kit.since.unwrap().as_nanosecond()), (0, 1, 8));
     }
 
+    /// Two messages of a patient, as version 1 and 2 kept them.
+    const MESSAGES: &str = "
+        INSERT INTO kit_key VALUES (1, 'kit-1');
+        INSERT INTO patient_key VALUES (1, 'p-1');
+        INSERT INTO channel VALUES (1, 'nonin-3230:1', 'spo2', '%', 'device', '');
+        INSERT INTO reading VALUES (1, 1, 93, 0, 5), (2, 1, 940, 1, 6);
+        INSERT INTO message VALUES (1, 1, 1, NULL, zeroblob(32), 1, NULL, zeroblob(16), 5, 7, 7, 1, 1, 1, 0),
+                                   (5000, 1, 2, 1, zeroblob(32), 1, 1, zeroblob(16), 6, 9, 9, 2, 1, 1, 0);
+        INSERT INTO kit_end VALUES (1, 5000, 2, 2);
+        INSERT INTO patient_end VALUES (1, 5000, 9);";
+
+    #[tokio::test]
+    async fn what_versions_1_and_2_kept_is_there_and_goes_on() {
+        for version in [1, 2] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("vagt.db");
+            file_of(version, &path).await;
+            let mut conn = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+            let patient = "INSERT INTO patient VALUES ('p-1', 'Ane', 1948, 'copd', '{\"spo2\":85.5}', 1, 7)";
+            sqlx::raw_sql(patient).execute(&mut conn).await.unwrap();
+            sqlx::raw_sql(MESSAGES).execute(&mut conn).await.unwrap();
+            conn.close().await.unwrap();
+
+            let store = Sqlite::open(&path).await.unwrap();
+            let patient = store.roster().await.unwrap().patients.remove(0);
+            assert_eq!((patient.programmes, patient.stratum), (vec!["copd".to_owned()], None));
+            let next = crate::conformance::sample::plain("kit-1", 3, "p-1");
+            store.commit(&crate::conformance::sample::batch(0, vec![next])).await.unwrap();
+            let seqs: Vec<u64> = store
+                .messages(&"p-1".parse().unwrap(), jiff::Timestamp::MIN)
+                .await
+                .unwrap()
+                .iter()
+                .map(|message| message.key.seq)
+                .collect();
+            assert_eq!(seqs, [1, 2, 3], "from version {version}");
+            let time = |nanos: i128| jiff::Timestamp::from_nanosecond(nanos).unwrap();
+            let old = crate::HistoryFilter { since: time(8), until: time(10), ..crate::HistoryFilter::default() };
+            let mut history = store.history(&old).await.unwrap();
+            let mut found = Vec::new();
+            while let Some(chunk) = history.next().await {
+                let chunk = chunk.unwrap();
+                found.extend(
+                    chunk.messages.iter().map(|message| (message.seq, chunk.readings_of(message)[0].value.to_string())),
+                );
+            }
+            assert_eq!(found, [(2, "94.0".to_owned())], "from version {version}");
+            assert_eq!(store.last_stamp().await.unwrap().unwrap(), crate::conformance::sample::at(0));
+            store.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn journal_and_versions_refuse_to_be_edited() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vagt.db");
+        file_of(known(), &path).await;
+        let mut conn = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let before = "INSERT INTO journal (at, entry, body) VALUES (1, 'kit_back', '{}');
+                      INSERT INTO programme_version VALUES ('copd', 1, 't', 's', 'ane', 1, 'n')";
+        sqlx::raw_sql(before).execute(&mut conn).await.unwrap();
+        for edit in [
+            "UPDATE journal SET at = 2",
+            "DELETE FROM journal",
+            "UPDATE programme_version SET text = 'u'",
+            "DELETE FROM programme_version",
+        ] {
+            assert!(sqlx::query(edit).execute(&mut conn).await.is_err(), "{edit}");
+        }
+    }
+
     #[tokio::test]
     async fn a_newer_version_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
