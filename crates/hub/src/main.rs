@@ -19,6 +19,7 @@ struct Vagt {
 enum Command {
     Demo(cli::demo::Args),
     Serve(cli::serve::Args),
+    Budget(cli::budget::Args),
     Ca(cli::ca::Args),
     Kit(cli::kit::KitArgs),
     Patient(cli::roster::PatientArgs),
@@ -30,6 +31,7 @@ enum Command {
     Cohort(cli::cohort::Args),
     Programme(cli::programme::Args),
     Replay(cli::replay::Args),
+    Report(cli::report::Args),
     Score(cli::score::Args),
     Decode(cli::decode::Args),
     Drivers(cli::drivers::Args),
@@ -43,6 +45,7 @@ fn run(command: Command) -> Result<(), Ended> {
     match command {
         Command::Demo(args) => cli::demo::run(&args),
         Command::Serve(args) => cli::serve::run(&args),
+        Command::Budget(args) => cli::budget::run(&args),
         Command::Ca(args) => cli::ca::run(&args),
         Command::Kit(args) => cli::kit::kit(args),
         Command::Patient(args) => cli::roster::patient(&args),
@@ -55,6 +58,7 @@ fn run(command: Command) -> Result<(), Ended> {
         Command::Programme(args) => cli::programme::run(&args),
         Command::Replay(args) => cli::replay::run(&args),
         Command::Score(args) => cli::score::run(&args),
+        Command::Report(args) => cli::report::run(&args),
         Command::Decode(args) => cli::decode::run(&args),
         Command::Drivers(args) => cli::drivers::run(&args),
     }

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod backtest;
 pub mod bench;
+pub mod budget;
 pub mod ca;
 pub mod cohort;
 pub mod config;
@@ -17,6 +18,7 @@ mod ended;
 pub mod kit;
 pub mod programme;
 pub mod replay;
+pub mod report;
 pub mod roster;
 pub mod score;
 mod secret;

@@ -130,6 +130,7 @@ impl Ask {
             zone: self.zone.clone(),
             shift: self.shift,
             worst_max: self.worst_max.min(WORST_ASKED_MAX),
+            keep_reds: false,
         }
     }
 
@@ -226,11 +227,11 @@ impl Told {
 }
 
 /// Who is looked at, and how they are judged: by the programme that is tried, and by the others that they are in, which are the same on both sides.
-struct People<'a> {
+pub(super) struct People<'a> {
     ask: &'a Ask,
     books: HashMap<Vec<String>, Books>,
-    people: Vec<Person>,
-    simulated: u64,
+    pub(super) people: Vec<Person>,
+    pub(super) simulated: u64,
     unfit: Vec<Unfit>,
     unfit_count: u64,
 }
@@ -243,7 +244,7 @@ struct Books {
 }
 
 impl<'a> People<'a> {
-    fn of(patients: &[Patient], ask: &'a Ask) -> Self {
+    pub(super) fn of(patients: &[Patient], ask: &'a Ask) -> Self {
         let mut people =
             Self { ask, books: HashMap::new(), people: Vec::new(), simulated: 0, unfit: Vec::new(), unfit_count: 0 };
         let in_it = |patient: &&Patient| patient.programmes.iter().any(|id| id == ask.proposed.id());

@@ -82,6 +82,10 @@ impl Watch {
         self.total.store(total, Ordering::Relaxed);
     }
 
+    pub(super) fn tried(&self, versions: u64) {
+        self.done.fetch_add(versions, Ordering::Relaxed);
+    }
+
     pub(super) fn read(&self, chunk: &HistoryChunk) {
         self.done.store(chunk.done, Ordering::Relaxed);
         self.messages.fetch_add(chunk.messages.len() as u64, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 use triage::Rung;
+use vitals::Vital;
 
 /// The ends of a band that look down, and up.
 const LOWER: [&str; 2] = ["above", "from"];
@@ -66,6 +67,14 @@ impl Written {
         Self { digits: self.digits + steps, ..self }
     }
 
+    /// How many units of its last digit there are to another number, rounded down.
+    #[must_use]
+    pub fn units_to(self, other: Self) -> i64 {
+        let scale = self.scale.max(other.scale);
+        let apart = (self.scaled(scale).digits - other.scaled(scale).digits).abs();
+        apart / 10_i64.pow(scale - self.scale)
+    }
+
     /// As a number, for comparing.
     #[must_use]
     pub fn number(self) -> f64 {
@@ -104,6 +113,15 @@ impl Text {
     pub fn limits(&self) -> Vec<Limit> {
         let rules = self.0.get("rule").and_then(Item::as_array_of_tables);
         rules.into_iter().flatten().flat_map(|rule| of_rule(rule)).collect()
+    }
+
+    /// The vital whose value itself a rule judges.
+    #[must_use]
+    pub fn vital(&self, rule: &str) -> Option<Vital> {
+        let rules = self.0.get("rule").and_then(Item::as_array_of_tables)?;
+        let rule = rules.iter().find(|one| one.get("id").and_then(Item::as_str) == Some(rule))?;
+        let is_band = rule.get("kind").and_then(Item::as_str) == Some("band");
+        rule.get("vital").and_then(Item::as_str).filter(|_| is_band)?.parse().ok()
     }
 
     /// Moves a limit. Nothing changes where there is none.

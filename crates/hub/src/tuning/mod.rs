@@ -11,6 +11,7 @@
 
 pub mod agreement;
 pub mod backtest;
+pub mod budget;
 pub mod compare;
 pub mod diff;
 pub mod episode;
@@ -19,8 +20,10 @@ pub mod history;
 pub mod jobs;
 pub mod ladder;
 pub mod pair;
+pub mod proposals;
 mod quiet;
 pub mod report;
+pub mod rules;
 pub mod shift;
 pub mod side;
 pub mod tally;

@@ -31,6 +31,8 @@ pub struct Counting {
     pub shift: SignedDuration,
     /// How many differences are kept, the worst.
     pub worst_max: usize,
+    /// Are the times of the active side's red alerts kept?
+    pub keep_reds: bool,
 }
 
 /// Everything counted.
@@ -54,6 +56,8 @@ pub struct Tally {
     pub readings: u64,
     /// Episodes that were too many to keep.
     pub dropped: u64,
+    /// When the active side's alerts became red, where that is asked for.
+    pub reds: Vec<(PatientId, Timestamp)>,
     worst: BinaryHeap<Reverse<Ranked>>,
 }
 
@@ -188,6 +192,7 @@ impl Tally {
             messages: 0,
             readings: 0,
             dropped: 0,
+            reds: Vec::new(),
             worst: BinaryHeap::new(),
             counting,
         }
@@ -201,6 +206,10 @@ impl Tally {
         self.readings += told.readings;
         self.dropped += dropped;
         self.watched_seconds += span.until.duration_since(from.max(span.since)).as_secs().max(0);
+        if self.counting.keep_reds {
+            let reds = active.iter().filter_map(|episode| episode.red_at).filter(|at| span.holds(*at));
+            self.reds.extend(reds.map(|at| (patient.clone(), at)));
+        }
         let both = Both { patient, active: &active, proposed: &proposed, told: &told, span, window };
         for difference in both.differences() {
             let louder = difference.active.iter().chain(&difference.proposed).map(|view| view.mark).max();
@@ -239,6 +248,7 @@ impl Tally {
             covered.proposed += more.proposed;
         }
         self.patients.extend(other.patients);
+        self.reds.extend(other.reds);
         self.watched_seconds += other.watched_seconds;
         self.messages += other.messages;
         self.readings += other.readings;

@@ -1,0 +1,540 @@
+//! An alert budget: limits that raise no more than so many alerts in a nurse shift, with the least loss of what the programme foretells.
+//!
+//! The history is read once and kept; then versions are tried on it, two in one pass. First each limit that may move is moved alone, a few steps
+//! further from normal, to see what it saves and what it loses. From that table steps are taken, each time the one that loses least for what it
+//! saves, until the sum is within the budget; then the whole is tried, and steps are added until it really is; at last each move is tried one
+//! notch back. So it finds a good answer, not surely the best one, and what limits do together is seen in the whole alone (decision 0076).
+//!
+//! Yellow limits move; red ones only where that is asked for, never beyond a safety floor, and not at all where there is none. What is lost counts
+//! first in events that nothing foretells any more, then in days of warning.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use store::{HistoryChunk, HistoryFilter, HistoryNames, Patient, PatientOutcome, Store};
+use triage::{Programme, Rung};
+use vitals::{PatientId, Value, Vital};
+
+use super::{
+    agreement::tidy,
+    backtest::{Ask, BacktestError, People},
+    fold::{Fold, Watch},
+    history::{Invalid, Notes},
+    ladder::{Place, Text, Written},
+    pair::Note,
+    tally::{SideTally, reason_name},
+};
+
+/// The most readings that are kept in memory: about 40 bytes each.
+pub const READINGS_MAX: usize = 20_000_000;
+/// A limit is tried so many units of its last digit further out.
+const STEPS: [i64; 5] = [1, 2, 3, 5, 8];
+/// So often the whole is tried and steps are added.
+const WHOLE_TRIES_MAX: usize = 12;
+/// An event that nothing foretells any more weighs as much as so many days of warning.
+const EVENT_DAYS: f64 = 1_000.0;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct BudgetAsk {
+    /// The time looked at, and everything else as for a backtest. `proposed` is not looked at.
+    pub ask: Ask,
+    /// The text of the version in use.
+    pub text: String,
+    /// At most so many alerts in a shift, on average.
+    pub per_shift: f64,
+    /// May red limits move too, as far as the floors?
+    pub move_red: bool,
+    /// The number of the version that is proposed.
+    pub version: u32,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum BudgetError {
+    /// As for a backtest.
+    #[error(transparent)]
+    Backtest(#[from] BacktestError),
+    /// Too much to keep.
+    #[error("found more than {READINGS_MAX} readings, which is what is kept in memory: want a shorter time")]
+    TooMuch,
+    /// The programme has no limit that may move.
+    #[error("found no limit in programme {0:?} that may move")]
+    NoLimits(String),
+    /// The text can't be used.
+    #[error("{0}")]
+    Text(String),
+    /// Somebody ended it.
+    #[error("it was ended before there was an answer")]
+    Cancelled,
+}
+
+impl From<store::StoreError> for BudgetError {
+    fn from(error: store::StoreError) -> Self {
+        Self::Backtest(error.into())
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proposal {
+    /// The programme's id.
+    pub programme: String,
+    /// The version in use.
+    pub active_version: u32,
+    /// The number of the proposed one.
+    pub version: u32,
+    /// What was asked for: alerts in a shift.
+    pub per_shift: f64,
+    /// Is it met?
+    pub met: bool,
+    /// The limits that moved.
+    pub moved: Vec<Moved>,
+    /// The version in use.
+    pub before: Score,
+    /// The proposed one.
+    pub after: Score,
+    /// What sensitivity is measured against, in words.
+    pub reference: String,
+    /// Worked examples that say otherwise, and how: somebody must change them, in a version of their own, before it can be activated.
+    pub contradicts: Vec<String>,
+    /// How many versions were tried.
+    pub tried: u32,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// In words, for the one who decides.
+    pub note: String,
+    /// The programme's text with other numbers and the next version.
+    pub text: String,
+}
+
+/// One limit that moved.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Moved {
+    /// The rule's id.
+    pub rule: String,
+    /// Which of its limits.
+    pub limit: Rung,
+    /// From where.
+    pub from: Written,
+    /// To where.
+    pub to: Written,
+}
+
+/// What a version does on the history.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// Alerts in a shift, on average.
+    pub per_shift: f64,
+    /// Events.
+    pub events: u64,
+    /// Those that an alert foretells.
+    pub detected: u64,
+    /// `detected` of `events`.
+    pub sensitivity: Option<f64>,
+    /// Days of warning, of all events together.
+    pub warning_days: f64,
+}
+
+impl Score {
+    fn of(side: &SideTally) -> Self {
+        let agreement = side.agreement.agreement();
+        let warning: i64 = side.agreement.leads.iter().map(|lead| (*lead).max(0)).sum();
+        Self {
+            per_shift: side.shifts.summary().mean,
+            events: agreement.events,
+            detected: agreement.detected,
+            sensitivity: agreement.sensitivity,
+            warning_days: tidy(warning as f64 / 86_400.0),
+        }
+    }
+
+    /// What is lost from `before` to this, in days.
+    fn loss(&self, before: &Self) -> f64 {
+        let events = before.detected.saturating_sub(self.detected) as f64;
+        events * EVENT_DAYS + (before.warning_days - self.warning_days).max(0.0)
+    }
+}
+
+/// Looks for limits. It computes for minutes, so give it a thread of its own.
+///
+/// # Errors
+/// [`BudgetError`].
+pub async fn find(store: &dyn Store, asked: &BudgetAsk, watch: &Arc<Watch>) -> Result<Proposal, BudgetError> {
+    let started = Instant::now();
+    let text = Text::read(&asked.text).map_err(BudgetError::Text)?;
+    let movable = movable(&text, asked);
+    if movable.is_empty() {
+        return Err(BudgetError::NoLimits(asked.ask.active.id().to_owned()));
+    }
+    let held = Held::read(store, &asked.ask, watch).await?;
+    let mut search = Search { asked, held, text, movable, watch, tried: 0 };
+    search.held.settle_reference(&asked.ask)?;
+    let found = search.run()?;
+    Ok(search.proposal(found, started.elapsed().as_secs_f64()))
+}
+
+/// A limit that may move: where it is, and how far it may go.
+struct Movable {
+    place: Place,
+    at: Written,
+    /// Units of the last digit, towards fewer alerts.
+    sign: i64,
+    room: i64,
+}
+
+impl Movable {
+    fn moved(&self, steps: i64) -> Written {
+        self.at.moved(self.sign * steps)
+    }
+
+    /// How far it is tried.
+    fn steps(&self) -> impl Iterator<Item = i64> {
+        STEPS.into_iter().filter(|steps| *steps <= self.room)
+    }
+}
+
+/// Which limits may move, and how far.
+fn movable(text: &Text, asked: &BudgetAsk) -> Vec<Movable> {
+    let limits = text.limits();
+    let at = |rule: &str, rung: Rung| {
+        limits.iter().find(|limit| limit.place.rule == rule && limit.place.rung == rung).map(|limit| limit.at)
+    };
+    let movable = |limit: &super::ladder::Limit| {
+        let Place { rule, rung } = &limit.place;
+        let (sign, red) = match rung {
+            Rung::YellowLow => (-1, Rung::RedLow),
+            Rung::YellowHigh => (1, Rung::RedHigh),
+            Rung::RedLow if asked.move_red => (-1, Rung::RedLow),
+            Rung::RedHigh if asked.move_red => (1, Rung::RedHigh),
+            _ => return None,
+        };
+        let most = STEPS[STEPS.len() - 1];
+        let room = if *rung == red {
+            let vital = text.vital(rule)?;
+            (1..=most).take_while(|steps| within_floor(asked, vital, *rung, limit.at.moved(sign * steps))).count() as i64
+        } else {
+            // One step of yellow stays between it and red.
+            at(rule, red).map_or(most, |red| (limit.at.units_to(red) - 1).clamp(0, most))
+        };
+        (room > 0).then(|| Movable { place: limit.place.clone(), at: limit.at, sign, room })
+    };
+    limits.iter().filter_map(movable).collect()
+}
+
+/// Does a red limit stay within the clinic's floor? Without a floor it does not move.
+fn within_floor(asked: &BudgetAsk, vital: Vital, rung: Rung, to: Written) -> bool {
+    let clinic = &asked.ask.clinic;
+    let has_floor = clinic.floors().iter().any(|floor| floor.vital == vital && floor.limit == rung);
+    has_floor && clinic.passed(vital, rung, Value::new(to.digits, to.scale)).is_none()
+}
+
+/// The history, kept to be judged again and again.
+struct Held {
+    chunks: Vec<Arc<HistoryChunk>>,
+    names: Arc<HistoryNames>,
+    invalid: Arc<Invalid>,
+    patients: Vec<Patient>,
+    notes: HashMap<PatientId, Vec<(Timestamp, Note)>>,
+    reference: &'static str,
+}
+
+const OUTCOMES: &str = "the outcomes that nurses recorded";
+const OWN_REDS: &str = "the version in use itself, since no outcome was recorded: its red alerts, and the alerts that nurses closed by doing something";
+
+impl Held {
+    async fn read(store: &dyn Store, ask: &Ask, watch: &Watch) -> Result<Self, BudgetError> {
+        let id = ask.active.id();
+        let mut patients = store.roster().await?.patients;
+        patients.retain(|patient| patient.programmes.iter().any(|programme| programme == id));
+        if patients.is_empty() {
+            return Err(BacktestError::Nobody(id.to_owned()).into());
+        }
+        let ids: Vec<PatientId> = patients.iter().map(|patient| patient.id.clone()).collect();
+        let mut known = Notes::read(store, &ids, (ask.from(), ask.until)).await?;
+        let notes = ids.iter().map(|patient| (patient.clone(), known.take(patient))).collect();
+        let filter =
+            HistoryFilter { since: ask.from(), until: ask.until, patients: Some(ids), ..HistoryFilter::default() };
+        let mut history = store.history(&filter).await?;
+        let (names, mut chunks, mut readings) = (Arc::clone(history.names()), Vec::new(), 0);
+        while let Some(chunk) = history.next().await {
+            let chunk = chunk?;
+            readings += chunk.readings.len();
+            if readings > READINGS_MAX {
+                return Err(BudgetError::TooMuch);
+            }
+            if watch.is_cancelled() {
+                return Err(BudgetError::Cancelled);
+            }
+            chunks.push(Arc::new(chunk));
+        }
+        let invalid = Arc::new(known.invalid().clone());
+        Ok(Self { chunks, names, invalid, patients, notes, reference: OUTCOMES })
+    }
+
+    /// Where nobody recorded an outcome, what the version in use found red, and what nurses did something about, stand for one.
+    fn settle_reference(&mut self, ask: &Ask) -> Result<(), BudgetError> {
+        let is_event = |note: &(Timestamp, Note)| matches!(note.1, Note::Outcome(_, outcome) if outcome != PatientOutcome::Other);
+        if self.notes.values().flatten().any(is_event) {
+            return Ok(());
+        }
+        self.reference = OWN_REDS;
+        let reds = self.fold(&ask.active, &ask.active, ask, true)?.reds;
+        for notes in self.notes.values_mut() {
+            let acted: Vec<_> = notes.iter().filter_map(acted_on).collect();
+            notes.extend(acted);
+        }
+        for (patient, at) in reds {
+            self.notes.entry(patient).or_default().push((at, Note::Outcome(at, PatientOutcome::Exacerbation)));
+        }
+        self.notes.values_mut().for_each(|notes| notes.sort_by_key(|(at, _)| *at));
+        Ok(())
+    }
+
+    /// Both versions on the whole history.
+    fn fold(&self, one: &Arc<Programme>, two: &Arc<Programme>, ask: &Ask, reds: bool) -> Result<Folded, BudgetError> {
+        let ask = Ask { active: Arc::clone(one), proposed: Arc::clone(two), worst_max: 0, ..ask.clone() };
+        let mut people = People::of(&self.patients, &ask).people;
+        for person in &mut people {
+            person.notes = self.notes.get(&person.patient).cloned().unwrap_or_default();
+        }
+        let mut fold = Fold::start(people, &self.names, &self.invalid, ask.from(), ask.threads).map_err(BacktestError::from)?;
+        self.chunks.iter().for_each(|chunk| fold.chunk(chunk));
+        let mut counting = ask.counting();
+        counting.keep_reds = reds;
+        let tally = fold.end(&counting).map_err(BacktestError::Failed)?;
+        Ok(Folded { one: Score::of(&tally.active), two: Score::of(&tally.proposed), reds: tally.reds })
+    }
+}
+
+/// An alert that a nurse closed by doing something stands for an event, when it was raised.
+fn acted_on((at, note): &(Timestamp, Note)) -> Option<(Timestamp, Note)> {
+    let Note::Closed(closing) = note else { return None };
+    let did = matches!(reason_name(closing.reason), "advice" | "medicine_changed" | "acute_nurse_sent" | "admitted");
+    did.then_some((*at, Note::Outcome(closing.raised_at, PatientOutcome::Exacerbation)))
+}
+
+struct Folded {
+    one: Score,
+    two: Score,
+    reds: Vec<(PatientId, Timestamp)>,
+}
+
+struct Search<'a> {
+    asked: &'a BudgetAsk,
+    held: Held,
+    text: Text,
+    movable: Vec<Movable>,
+    watch: &'a Watch,
+    tried: u32,
+}
+
+/// How many steps each limit goes; those that stay are left out.
+type Steps = BTreeMap<usize, i64>;
+
+struct Found {
+    steps: Steps,
+    before: Score,
+    after: Score,
+}
+
+impl Search<'_> {
+    fn run(&mut self) -> Result<Found, BudgetError> {
+        let table_size = self.movable.iter().map(|limit| limit.steps().count() as u64).sum::<u64>();
+        self.watch.expect(table_size + WHOLE_TRIES_MAX as u64);
+        let before = self.try_all(&[Steps::new()])?.remove(0);
+        let (steps, after) = (Steps::new(), before.clone());
+        if before.per_shift <= self.asked.per_shift {
+            return Ok(Found { steps, before, after });
+        }
+        let table = self.table(&before)?;
+        let (steps, after) = self.until_met(&before, &table)?;
+        let (steps, after) = if after.per_shift <= self.asked.per_shift { self.back(&before, steps, after)? } else { (steps, after) };
+        Ok(Found { steps, before, after })
+    }
+
+    /// What each limit does alone: by limit and steps, the score.
+    fn table(&mut self, before: &Score) -> Result<BTreeMap<(usize, i64), Score>, BudgetError> {
+        let of_limit = |(at, limit): (usize, &Movable)| limit.steps().map(move |steps| (at, steps)).collect::<Vec<_>>();
+        let places: Vec<(usize, i64)> = self.movable.iter().enumerate().flat_map(of_limit).collect();
+        let alone: Vec<Steps> = places.iter().map(|(at, steps)| Steps::from([(*at, *steps)])).collect();
+        let scores = self.try_all(&alone)?;
+        Ok(places.into_iter().zip(scores).filter(|(_, score)| score.per_shift < before.per_shift).collect())
+    }
+
+    /// Takes steps until the whole is within the budget, or none are left.
+    fn until_met(
+        &mut self,
+        before: &Score,
+        table: &BTreeMap<(usize, i64), Score>,
+    ) -> Result<(Steps, Score), BudgetError> {
+        let (mut steps, mut after) = (Steps::new(), before.clone());
+        let mut estimate = before.per_shift;
+        for _ in 0..WHOLE_TRIES_MAX {
+            let mut taken = false;
+            while estimate > self.asked.per_shift {
+                let Some((at, more, saved)) = next_step(&steps, table, before) else { break };
+                steps.insert(at, more);
+                estimate -= saved;
+                taken = true;
+            }
+            if !taken {
+                break;
+            }
+            after = self.try_all(&[steps.clone()])?.remove(0);
+            if after.per_shift <= self.asked.per_shift {
+                break;
+            }
+            estimate = after.per_shift;
+        }
+        Ok((steps, after))
+    }
+
+    /// Tries each move one notch back, and keeps what is still within the budget and loses less.
+    fn back(&mut self, before: &Score, mut steps: Steps, mut after: Score) -> Result<(Steps, Score), BudgetError> {
+        for at in steps.keys().copied().collect::<Vec<_>>() {
+            let mut milder = steps.clone();
+            match STEPS.iter().rev().find(|less| **less < steps[&at]) {
+                Some(less) => _ = milder.insert(at, *less),
+                None => _ = milder.remove(&at),
+            }
+            let score = self.try_all(&[milder.clone()])?.remove(0);
+            if score.per_shift <= self.asked.per_shift && score.loss(before) <= after.loss(before) {
+                (steps, after) = (milder, score);
+            }
+        }
+        Ok((steps, after))
+    }
+
+    /// Tries versions, two in one pass.
+    fn try_all(&mut self, all: &[Steps]) -> Result<Vec<Score>, BudgetError> {
+        let mut scores = Vec::with_capacity(all.len());
+        for two in all.chunks(2) {
+            if self.watch.is_cancelled() {
+                return Err(BudgetError::Cancelled);
+            }
+            let programmes: Vec<Arc<Programme>> = two.iter().map(|steps| self.programme(steps)).collect::<Result<_, _>>()?;
+            let (one, last) = (&programmes[0], &programmes[programmes.len() - 1]);
+            let Folded { one, two: second, .. } = self.held.fold(one, last, &self.asked.ask, false)?;
+            scores.push(one);
+            if two.len() > 1 {
+                scores.push(second);
+            }
+            self.tried += two.len() as u32;
+            self.watch.tried(two.len() as u64);
+        }
+        Ok(scores)
+    }
+
+    fn moved_text(&self, steps: &Steps) -> Text {
+        let mut text = self.text.clone();
+        for (at, steps) in steps {
+            let limit = &self.movable[*at];
+            text.set(&limit.place, limit.moved(*steps));
+        }
+        text.set_version(self.asked.version);
+        text
+    }
+
+    /// A version to try: its examples may say otherwise.
+    fn programme(&self, steps: &Steps) -> Result<Arc<Programme>, BudgetError> {
+        let text = self.moved_text(steps).without_examples();
+        Programme::parse(&text, "the tried version").map(Arc::new).map_err(|error| BudgetError::Text(error.to_string()))
+    }
+
+    fn proposal(&self, Found { steps, before, after }: Found, seconds: f64) -> Proposal {
+        let text = self.moved_text(&steps).text();
+        let contradicts = Programme::parse(&text, "the proposed version").err().map_or(Vec::new(), |error| {
+            error.to_string().lines().map(ToOwned::to_owned).collect()
+        });
+        let moved = |(at, steps): (&usize, &i64)| {
+            let limit = &self.movable[*at];
+            let Place { rule, rung } = limit.place.clone();
+            Moved { rule, limit: rung, from: limit.at, to: limit.moved(*steps) }
+        };
+        let moved: Vec<Moved> = steps.iter().map(moved).collect();
+        let met = after.per_shift <= self.asked.per_shift;
+        let mut proposal = Proposal {
+            programme: self.asked.ask.active.id().to_owned(),
+            active_version: self.asked.ask.active.version(),
+            version: self.asked.version,
+            per_shift: self.asked.per_shift,
+            met,
+            moved,
+            before,
+            after,
+            reference: self.held.reference.to_owned(),
+            contradicts,
+            tried: self.tried,
+            seconds,
+            note: String::new(),
+            text,
+        };
+        proposal.note = proposal.in_words();
+        proposal
+    }
+}
+
+/// The step that loses least for what it saves, by what each limit did alone: limit, steps, alerts saved in a shift.
+fn next_step(steps: &Steps, table: &BTreeMap<(usize, i64), Score>, before: &Score) -> Option<(usize, i64, f64)> {
+    let mut best: Option<(f64, f64, usize, i64)> = None;
+    for ((at, more), score) in table {
+        let so_far = steps.get(at).copied().unwrap_or(0);
+        if *more <= so_far {
+            continue;
+        }
+        let known = table.get(&(*at, so_far)).unwrap_or(before);
+        let saved = known.per_shift - score.per_shift;
+        let lost = score.loss(before) - known.loss(before);
+        if saved <= 0.0 {
+            continue;
+        }
+        let price = lost.max(0.0) / saved;
+        if best.is_none_or(|(cheapest, most, ..)| price < cheapest || (price == cheapest && saved > most)) {
+            best = Some((price, saved, *at, *more));
+        }
+    }
+    best.map(|(_, saved, at, more)| (at, more, saved))
+}
+
+impl Proposal {
+    fn in_words(&self) -> String {
+        let Self { per_shift, before, after, moved, .. } = self;
+        if moved.is_empty() && self.met {
+            return format!("nothing to change: {:.2} alerts per shift, at most {per_shift} asked for", before.per_shift);
+        }
+        let each: Vec<String> = moved.iter().map(ToString::to_string).collect();
+        let met = if self.met { "meets" } else { "comes nearest to, and does not meet," };
+        let sensitivity = |score: &Score| score.sensitivity.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        let mut words = format!(
+            "{met} at most {per_shift} alerts per shift: {:.2} instead of {:.2}; sensitivity {} instead of {} ({} of {} events, measured against {}), \
+             {:.1} days of warning instead of {:.1}; moved: {}",
+            after.per_shift,
+            before.per_shift,
+            sensitivity(after),
+            sensitivity(before),
+            after.detected,
+            after.events,
+            self.reference,
+            after.warning_days,
+            before.warning_days,
+            if each.is_empty() { "nothing".to_owned() } else { each.join(", ") },
+        );
+        if !self.contradicts.is_empty() {
+            words.push_str(&format!("; {} worked examples say otherwise and must be changed first", self.contradicts.len()));
+        }
+        words
+    }
+}
+
+impl std::fmt::Display for Moved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let limit = serde_json::to_value(self.limit).ok().and_then(|name| Some(name.as_str()?.to_owned()));
+        write!(f, "{} {} from {} to {}", self.rule, limit.unwrap_or_default(), self.from, self.to)
+    }
+}
