@@ -85,6 +85,9 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let file: File = reader.file()?;
     let own = reader.known.scores.iter().find(|score| score.id() == file.score).cloned();
     let Some(score) = own.or_else(|| Score::shipped(&file.score)) else {
+        if is_written(reader, &file.score) {
+            return None;
+        }
         let shipped: Vec<&str> = crate::score::SCORES.iter().map(|(id, _)| *id).collect();
         let wanted = format!("want {}, or the id of a [[score]] of this programme", shipped.join(", "));
         reader.fault(steps!["score"], format!("found {:?}, {wanted}", file.score));
@@ -106,6 +109,12 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let oxygen_within = file.oxygen_within.map(|length| length.0).unwrap_or_default();
     let (within, calm_needs) = (file.within.0, file.calm_needs);
     read::judge(Counts { score, within, oxygen_within, marks, calm_needs, measured, asked, oxygen, scale, settings })
+}
+
+/// Does the programme have it, but with faults, which are told there?
+fn is_written(reader: &Reader<'_, '_, '_>, id: &str) -> bool {
+    let written = |at: usize| reader.document.text(&steps!["score", at, "id"]);
+    (0..reader.document.len(&steps!["score"])).any(|at| written(at).as_deref() == Some(id))
 }
 
 fn lengths(reader: &mut Reader<'_, '_, '_>, file: &File, oxygen: bool) {
@@ -217,14 +226,16 @@ impl Part<'_> {
 }
 
 impl Counts {
-    /// What is known, given to the score; `used` hears of each part with the place of its parameter.
-    fn inputs<'a>(&'a self, look: &Look<'a>, mut used: impl FnMut(usize, Part<'a>)) -> Inputs<'a> {
+    /// What is known, given to the score; `used` hears of each part with the place of its parameter. Of `sure`, doubtful values are left out.
+    fn inputs<'a>(&'a self, look: &Look<'a>, sure: bool, mut used: impl FnMut(usize, Part<'a>)) -> Inputs<'a> {
         let mut inputs = self.score.inputs();
         for (place, choice) in &self.settings {
             inputs.give_at(*place, Given::Choice(choice)).expect("checked when it was read");
         }
         for (place, vital) in &self.measured {
-            let Some(sample) = newest(look, *vital, self.within) else { continue };
+            let Some(sample) = newest(look, *vital, self.within).filter(|it| !(sure && it.is_doubtful())) else {
+                continue;
+            };
             if inputs.give_at(*place, Given::Number(sample.value())).is_ok() {
                 used(*place, Part::Reading(*vital, sample));
             }
@@ -314,7 +325,7 @@ impl Judge for Counts {
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let mut at = Nanos::MIN;
         let (mut found, mut doubtful) = (0, false);
-        let inputs = self.inputs(look, |place, part| {
+        let inputs = self.inputs(look, false, |place, part| {
             at = at.max(part.sample().at);
             found += usize::from(Some(place) != self.oxygen);
             doubtful |= matches!(part, Part::Reading(_, sample) if sample.is_doubtful());
@@ -328,12 +339,14 @@ impl Judge for Counts {
             let want = self.score.parameters().len();
             return Err(Nothing::TooLittle { found: scored.parts().count(), want });
         }
+        // Points only add: where those beyond doubt give the same mark, there is no doubt about it.
+        let doubtful = doubtful && self.mark(&self.inputs(look, true, |_, _| ()).scored()) < mark;
         Ok(Verdict { mark: mark.into(), at, doubtful })
     }
 
     fn tell(&self, look: &Look<'_>, verdict: &Verdict) -> Told {
         let mut parts = Vec::new();
-        let scored = self.inputs(look, |place, part| parts.push((place, part))).scored();
+        let scored = self.inputs(look, false, |place, part| parts.push((place, part))).scored();
         parts.sort_by_key(|(place, _)| *place);
         let mut flags: Vec<Flag> = Vec::new();
         let mut inputs = Vec::new();

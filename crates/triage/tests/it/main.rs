@@ -11,5 +11,7 @@ mod person;
 mod properties;
 mod score;
 mod score_files;
+mod score_rule;
 mod silence;
 mod sittings;
+mod trends;

@@ -273,7 +273,8 @@ proptest! {
     /// makes unknown what was known.
     #[test]
     fn more_never_lowers_a_score(given in some(), keep in prop::collection::vec(any::<bool>(), 8)) {
-        let score = news2();
+        static SCORE: std::sync::LazyLock<Score> = std::sync::LazyLock::new(news2);
+        let score = &*SCORE;
         let (mut whole, mut part) = (score.inputs(), score.inputs());
         for (at, (name, number, choice)) in given.iter().enumerate() {
             let Some(given) = number.map(Given::Number).or(choice.map(Given::Choice)) else { continue };
