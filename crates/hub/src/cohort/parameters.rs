@@ -47,6 +47,8 @@ const AL_RAJEH: &str = "Al Rajeh 2020, mhealth.jmir.org/2020/11/e17597";
 const EQUIVITAL: &str = "Respir Res 2022, 12931-022-02018-5";
 const HEARTPHONE: &str = "HeartPhone (87 people, 28 events)";
 const MYCOPD: &str = "myCOPD 2022, medinform 2022;10:e26499: heuristic Se 0.551, Sp 0.759";
+const TECHNIQUE: &str =
+    "so that of false alerts of fixed limits (3 sd, about as many as Linde's) 54 % come from technique (Radhakrishnan)";
 
 macro_rules! parameters {
     ($($id:ident = $value:literal $unit:literal, $name:literal, $kind:ident($said:expr);)*) => {
@@ -167,8 +169,8 @@ parameters! {
     OUTAGE_HOURS = 18.0 "h", "mean length of those (exponential)", Ours("");
     MINUTES_SPREAD = 35.0 "min", "sd of the time of a sitting", Ours("");
     MINUTES_SPREAD_SLOPPY = 150.0 "min", "the same, sloppy people", Ours("");
-    ERRORS = 0.012 "", "share of measurements with a technique error", Ours("");
-    ERRORS_SLOPPY = 0.08 "", "the same, sloppy people", Ours("");
+    ERRORS = 0.04 "", "share of measurements (a device at a sitting) with a technique error", Derived(TECHNIQUE);
+    ERRORS_SLOPPY = 0.2 "", "the same, sloppy people", Derived(TECHNIQUE);
     ERROR_FLAGGED = 0.5 "", "share of errors that the device flags", Ours("");
     ERROR_REPEATED = 0.6 "", "share of flagged ones that are measured again at once", Ours("");
     COLD_FINGER_LOW = 3.0 "%", "a cold finger reads at least this much low", Ours("up to 10, even spread");

@@ -93,6 +93,12 @@ impl Ids {
         }
     }
 
+    /// The person's number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     fn device(&self, vital: Vital) -> &DeviceId {
         let at = match vital {
             Vital::Spo2 | Vital::Pulse => 0,
