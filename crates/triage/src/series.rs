@@ -1,7 +1,7 @@
 //! What was measured and answered, in the order of its time: sixteen bytes a sample, as much of it as the rules need.
 //!
 //! What is kept is a function of what came, not of the order in which it came: everything of the last [`Need::raw`], and of what is older the
-//! first sample of each day, back to [`Need::span`]. So a chart that is built again from the store is the chart that was there before.
+//! first sample of each day that nothing speaks against (or else the first), back to [`Need::span`]. So a chart that is built again from the store is the chart that was there before.
 
 use jiff::{SignedDuration, Timestamp};
 use vitals::{DeviceId, Flag, Reading, Value};
@@ -182,19 +182,16 @@ impl Series {
         let (raw, span) =
             (newest.saturating_sub(length(need.raw)), newest.saturating_sub(length(need.span.max(need.raw))));
         let old = self.0.partition_point(|sample| sample.at < raw);
-        if old > 0 {
-            let mut day = None;
-            let mut place = 0;
-            self.0.retain(|sample| {
-                place += 1;
-                if place > old {
-                    return true;
-                }
-                let first = day != Some(sample.at.div_euclid(DAY));
-                day = Some(sample.at.div_euclid(DAY));
-                first && sample.at.div_euclid(DAY) >= span.div_euclid(DAY)
-            });
+        let first = self.0.partition_point(|sample| sample.at.div_euclid(DAY) < span.div_euclid(DAY)).min(old);
+        let (mut from, mut kept) = (first, 0);
+        while from < old {
+            let day = self.0[from].at.div_euclid(DAY);
+            let until = from + self.0[from..old].partition_point(|sample| sample.at.div_euclid(DAY) == day);
+            let place = self.0[from..until].iter().position(|sample| !sample.is_doubtful()).unwrap_or_default();
+            self.0[kept] = self.0[from + place];
+            (from, kept) = (until, kept + 1);
         }
+        self.0.drain(kept..old);
         let most = self.0.len().saturating_sub(SAMPLES_MAX);
         self.0.drain(..most);
     }
@@ -256,6 +253,10 @@ mod tests {
     use super::*;
 
     fn sample(names: &mut Names, minute: i64, value: &str) -> Sample {
+        flagged(names, minute, value, &[])
+    }
+
+    fn flagged(names: &mut Names, minute: i64, value: &str, flags: &[Flag]) -> Sample {
         let reading = Reading {
             vital: Vital::Spo2,
             value: value.parse().unwrap(),
@@ -263,7 +264,7 @@ mod tests {
             measured_at: Timestamp::from_second(1_700_000_000 + minute * 60).unwrap(),
             clock: Clock::Device,
             device: "a:1".parse().unwrap(),
-            flags: vec![],
+            flags: flags.to_vec(),
         };
         Sample::of(&reading, names)
     }
@@ -302,7 +303,9 @@ mod tests {
         fn what_is_kept_does_not_depend_on_the_order(minutes in prop::collection::vec(0..60_000_i64, 1..60), turn in 0..60_usize) {
             let need = Need { raw: SignedDuration::from_hours(24), span: SignedDuration::from_hours(24 * 14) };
             let mut names = Names::default();
-            let samples: Vec<Sample> = minutes.iter().map(|minute| sample(&mut names, *minute, "93")).collect();
+            let flags = |minute: i64| if minute % 3 == 0 { vec![Flag::SUSPECT] } else { vec![] };
+            let samples: Vec<Sample> =
+                minutes.iter().map(|minute| flagged(&mut names, *minute, "93", &flags(*minute))).collect();
             let keep = |samples: &[Sample]| {
                 let mut series = Series::default();
                 for sample in samples {

@@ -4,9 +4,18 @@
 
 mod answer;
 mod band;
+mod baseline;
+mod control;
+mod cusum;
+mod days;
+mod ewma;
 mod missing;
+mod personal_best;
 mod read;
 mod score;
+mod slope;
+mod trend;
+mod variability;
 
 use std::{fmt, sync::Arc};
 
@@ -56,6 +65,48 @@ pub const RULES: &[RuleKind] = &[
         does: "counts the points of a score as NEWS2 over what was measured, and gives its band a mark",
         read: score::read,
         schema: read::schema::<score::File>,
+    },
+    RuleKind {
+        name: "personal_best",
+        does: "compares a value with the person's own best, set for them or on record",
+        read: personal_best::read,
+        schema: read::schema::<personal_best::File>,
+    },
+    RuleKind {
+        name: "baseline",
+        does: "tells how far a value lies from the person's own baseline of stable days",
+        read: baseline::read,
+        schema: read::schema::<baseline::File>,
+    },
+    RuleKind {
+        name: "ewma",
+        does: "tells how far the weighted mean of the last days lies from the own baseline",
+        read: ewma::read,
+        schema: read::schema::<ewma::File>,
+    },
+    RuleKind {
+        name: "cusum",
+        does: "sums up what the last days have run away from the own baseline",
+        read: cusum::read,
+        schema: read::schema::<cusum::File>,
+    },
+    RuleKind {
+        name: "control",
+        does: "compares a value with a rolling control limit of the days before",
+        read: control::read,
+        schema: read::schema::<control::File>,
+    },
+    RuleKind {
+        name: "slope",
+        does: "tells how fast a vital has changed over months, robustly",
+        read: slope::read,
+        schema: read::schema::<slope::File>,
+    },
+    RuleKind {
+        name: "variability",
+        does: "tells how much a vital goes up and down over a window",
+        read: variability::read,
+        schema: read::schema::<variability::File>,
     },
 ];
 
