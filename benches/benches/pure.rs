@@ -1,11 +1,12 @@
 //! The pure steps of a reading, one by one: decode a frame, read a message, judge a sitting. `cargo bench -p benches`.
 
-use std::{hint::black_box, sync::Arc};
+mod year;
+
+use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use jiff::{Timestamp, tz::TimeZone};
-use triage::{COPD, Chart, Event, Own, Plan, Programme, Sitting, assess};
-use vitals::{KitId, Reading};
+use triage::Chart;
+use vitals::{KitId, Vital};
 
 /// A blood pressure of the Bluetooth profile: flags, three pressures, time, pulse, status.
 const PRESSURE: [u8; 18] = [0x1e, 0x78, 0, 0x50, 0, 0x5d, 0, 0xea, 0x07, 0x0b, 0x16, 8, 0, 0, 0x48, 0, 0, 0];
@@ -45,24 +46,32 @@ fn read(c: &mut Criterion) {
     group.finish();
 }
 
+/// A year of one person, two sittings a day; counted are readings. Bands alone first, then every shipped programme with all it asks for.
 fn judge(c: &mut Criterion) {
-    let since: Timestamp = "2026-11-22T00:00:00Z".parse().expect("a time");
-    let now: Timestamp = "2026-11-22T08:00:08Z".parse().expect("a time");
-    let programme = Arc::new(Programme::parse(COPD, "copd.toml").expect("the shipped programme"));
-    let patient = "p-1".parse().expect("a patient");
-    let plan = Plan::new(patient, programme, Own::default(), TimeZone::UTC, since).expect("a plan");
     let kit: KitId = "kit-1".parse().expect("a kit");
-    let readings: Vec<Reading> = wire::decode(four_readings().as_bytes()).expect("a message").message.readings;
+    let bands = [Vital::Spo2, Vital::Pulse];
+    let all: Vec<Vital> = year::VITALS.iter().map(|(vital, ..)| *vital).collect();
     let mut group = c.benchmark_group("triage");
-    group.throughput(Throughput::Elements(4));
-    group.bench_function("green sitting of four readings", |b| {
-        let sitting = Event::Sitting(Sitting { kit: &kit, seq: 1, readings: &readings, answers: &[] });
-        b.iter_batched(
-            Chart::new,
-            |mut chart| assess(&mut chart, &plan, black_box(&sitting), now),
-            criterion::BatchSize::SmallInput,
-        );
-    });
+    group.sample_size(20);
+    for programme in year::programmes() {
+        let plan = year::plan(&year::rulebook(&programme), 1);
+        let mut of = |name: String, taken: Vec<year::Taken>| {
+            let readings = taken.iter().map(|one| one.readings.len() as u64).sum();
+            group.throughput(Throughput::Elements(readings));
+            group.bench_function(name, |b| {
+                b.iter_batched(
+                    Chart::new,
+                    |mut chart| year::judge(&mut chart, &plan, &kit, black_box(&taken)),
+                    criterion::BatchSize::SmallInput,
+                );
+            });
+        };
+        if programme.id() == "copd" {
+            of("a year by bands alone (copd), readings".to_owned(), year::days(1, 365, &bands, &[]));
+        }
+        let name = format!("a year by {} v{}, all vitals and answers, readings", programme.id(), programme.version());
+        of(name, year::days(1, 365, &all, year::ANSWERS));
+    }
     group.finish();
 }
 
