@@ -16,7 +16,7 @@ use crate::{
     held,
     look::Look,
     plan::RuleSet,
-    rules::{Verdict, Watches, finding},
+    rules::{Nothing, Verdict, Watches, finding},
     series::{Nanos, Sample, length, time},
     silence,
 };
@@ -141,7 +141,7 @@ fn arrive(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) -> Vec<Arrived>
     let mut arrived = Vec::with_capacity(sitting.readings.len() + sitting.answers.len());
     for reading in sitting.readings {
         let Some((_, rules)) = plan.of_vital(reading.vital) else { continue };
-        let sample = Sample::of(reading, &mut chart.names);
+        let sample = sample(chart, plan, reading);
         if chart.series_mut(reading.vital).insert(sample) {
             arrived.push(Arrived { vital: Some(reading.vital), rules, questions: None, sample });
         }
@@ -159,6 +159,17 @@ fn arrive(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) -> Vec<Arrived>
         }
     }
     arrived
+}
+
+/// A reading as it is kept: marked, where it may be somebody else's.
+fn sample(chart: &mut Chart, plan: &Plan, reading: &Reading) -> Sample {
+    let mut guards = plan.guards().filter(|guard| guard.vital == reading.vital).peekable();
+    if guards.peek().is_none() {
+        return Sample::of(reading, &mut chart.names);
+    }
+    let mut checked = reading.clone();
+    guards.for_each(|guard| guard.check(&mut checked, chart.series(reading.vital), &chart.names));
+    Sample::of(&checked, &mut chart.names)
 }
 
 /// The longest part of an answer that is kept and quoted, in characters.
@@ -191,6 +202,8 @@ fn judge(
     if !unplaced && let Some(verdict) = stands(chart, plan, place, start, newest) {
         say(outcome, arrived, &rule.watches, verdict.0.mark);
         judged.extend(stand(chart, plan, place, verdict, now, outcome));
+    } else if !unplaced {
+        judged.extend(stand_down(chart, plan, place, newest));
     }
     late.sort_by_key(|arrived| (arrived.sample.at, arrived.vital));
     late.dedup_by_key(|arrived| arrived.sample.at);
@@ -221,7 +234,7 @@ fn say(outcome: &mut Outcome, arrived: &[Arrived], rule: &Watches, mark: Mark) {
 
 /// The worst of what a rule says as of each time from `start` on: later ones where they are as bad. A doubtful value does not count where a
 /// later one of the same vital, within the same time, is beyond doubt.
-fn stands(chart: &Chart, plan: &Plan, place: usize, start: Nanos, newest: Nanos) -> Option<(Verdict, u8)> {
+pub(crate) fn stands(chart: &Chart, plan: &Plan, place: usize, start: Nanos, newest: Nanos) -> Option<(Verdict, u8)> {
     let watches = &plan.rule(place).watches;
     let mut worst: Option<(Verdict, u8)> = None;
     let mut times = Vec::with_capacity(4);
@@ -247,7 +260,7 @@ pub(crate) fn worst_at(chart: &Chart, plan: &Plan, place: usize, at: Nanos) -> O
 }
 
 /// Is everything that was measured at this time doubtful, and measured again beyond doubt since?
-fn is_superseded(chart: &Chart, watches: &Watches, at: Nanos, newest: Nanos) -> bool {
+pub(crate) fn is_superseded(chart: &Chart, watches: &Watches, at: Nanos, newest: Nanos) -> bool {
     let mut here = 0;
     let mut gone = 0;
     for vital in &watches.vitals {
@@ -300,6 +313,16 @@ fn stand(
     chart.rules[place] =
         crate::chart::Memory { at, rank, mark, stands: true, late, held_until, finding: finding.clone() };
     Some(Judged { place, at, mark, finding, late, stands: true, held: held_until.is_some() })
+}
+
+/// A rule that does not apply any longer says nothing more of now.
+fn stand_down(chart: &mut Chart, plan: &Plan, place: usize, newest: Nanos) -> Option<Judged> {
+    let look = Look { plan, chart, place, at: newest, rank: 0 };
+    if !chart.rules[place].stands || look.judge() != Err(Nothing::NotNow) {
+        return None;
+    }
+    chart.rules[place] = crate::chart::Memory { at: newest, ..crate::chart::Memory::default() };
+    Some(Judged { place, at: newest, mark: Mark::Green, finding: None, late: false, stands: true, held: false })
 }
 
 fn ask_again(plan: &Plan, place: usize, found: &Finding, outcome: &mut Outcome) {

@@ -8,6 +8,8 @@ pub const RULES_MAX: usize = 64;
 pub const SCHEDULES_MAX: usize = 16;
 /// Scores of a programme's own.
 pub const SCORES_MAX: usize = 8;
+/// Risk levels of a programme.
+pub const STRATA_MAX: usize = 8;
 /// Questionnaires of a programme.
 pub const QUESTIONNAIRES_MAX: usize = 16;
 /// Questions of a questionnaire.

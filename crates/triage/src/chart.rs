@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use vitals::{Colour, Reading, Value, Vital, check_step};
 
 use crate::{
-    Alert, AlertId, Finding, Mark, Plan, Rulebook,
+    Alert, AlertId, Finding, Mark, Plan, Reason, Rulebook,
     bounds::{ENDED_MAX, REMEMBERED_MAX, UNSTABLE_MAX},
     look::Look,
     rules::{Slot, Watches, finding},
@@ -79,6 +79,13 @@ impl Default for Memory {
     }
 }
 
+impl Memory {
+    /// Is it of expected data that is missing, whatever its mark?
+    fn is_silence(&self) -> bool {
+        self.finding.as_ref().is_some_and(|finding| matches!(finding.reason, Reason::Missing { .. }))
+    }
+}
+
 impl Chart {
     /// A patient of whom nothing is known.
     #[must_use]
@@ -111,7 +118,7 @@ impl Chart {
     /// Is expected data missing?
     #[must_use]
     pub fn blue(&self) -> bool {
-        self.marks().any(|mark| mark == Mark::Blue)
+        self.rules.iter().any(|memory| memory.stands && (memory.mark == Mark::Blue || memory.is_silence()))
     }
 
     fn marks(&self) -> impl Iterator<Item = Mark> {

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use vitals::KitId;
 
 use crate::{
-    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Mark, Plan, State, bounds::FINDINGS_MAX,
+    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Mark, Plan, Reason, State,
+    bounds::FINDINGS_MAX,
 };
 
 /// The space of alert ids.
@@ -157,8 +158,12 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     let marks =
         |alert: &Alert| alert.findings.iter().map(|finding| (finding.rule.clone(), finding.colour)).collect::<Vec<_>>();
     let before = (marks(&alert), alert.now_mark, alert.normal_in_row);
-    let text =
-        ours.first()?.finding.as_ref().map_or_else(|| "data has come again".to_owned(), |finding| finding.why.clone());
+    let ended = |fed: &Fed| match fed.place {
+        CALL => "called".to_owned(),
+        place if plan.rule(place).judge.missing().is_some() => "data has come again".to_owned(),
+        place => format!("{} does not apply any longer", plan.rule(place).id),
+    };
+    let text = ours.first().map(|fed| fed.finding.as_ref().map_or_else(|| ended(fed), |finding| finding.why.clone()))?;
     ours.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
     if alert.provisional && alert.state == State::Open && alert.now_mark == Mark::Green {
@@ -173,6 +178,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     }
     let enough = match alert.mark {
         Mark::Red => u32::MAX,
+        Mark::Yellow if is_of_silence(&alert) => 1,
         Mark::Yellow => ease_after(plan, &alert.family),
         Mark::Blue | Mark::Green => 1,
     };
@@ -181,6 +187,11 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     }
     alert.state = State::Eased { at };
     Some(step(alert, EventKind::Eased, at, text))
+}
+
+/// Is it of nothing but missing data? Then it is over when they come.
+fn is_of_silence(alert: &Alert) -> bool {
+    alert.findings.iter().all(|finding| matches!(finding.reason, Reason::Missing { .. }))
 }
 
 /// The next version of an alert, and its line of history.

@@ -180,6 +180,12 @@ pub enum Reason {
         overdue_at: Timestamp,
         /// When this patient was last heard of.
         last_at: Option<Timestamp>,
+        /// Since when the kit itself was silent, if it was: then nobody knows whether the person measured.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kit_silent_since: Option<Timestamp>,
+        /// How many times in a row, this one counted, where the rule counts them and it is not the first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_a_row: Option<u32>,
     },
 }
 
@@ -258,6 +264,8 @@ mod flat {
         expected_at: Option<Timestamp>,
         overdue_at: Option<Timestamp>,
         last_at: Option<Timestamp>,
+        kit_silent_since: Option<Timestamp>,
+        in_a_row: Option<u32>,
         statistic: Option<String>,
         of: Option<Value>,
         #[serde(default)]
@@ -319,9 +327,9 @@ mod flat {
     }
 
     fn missing(flat: Reason) -> Option<super::Reason> {
-        let Reason { schedule, vitals, expected_at, overdue_at, last_at, .. } = flat;
-        let (expected_at, overdue_at) = (expected_at?, overdue_at?);
-        Some(super::Reason::Missing { schedule: schedule?, vitals, expected_at, overdue_at, last_at })
+        let Reason { schedule, vitals, expected_at, overdue_at, last_at, kit_silent_since, in_a_row, .. } = flat;
+        let (schedule, expected_at, overdue_at) = (schedule?, expected_at?, overdue_at?);
+        Some(super::Reason::Missing { schedule, vitals, expected_at, overdue_at, last_at, kit_silent_since, in_a_row })
     }
 
     #[derive(Deserialize)]

@@ -53,7 +53,7 @@ pub use own::{Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, PauseKind}
 pub use plan::{Plan, Rulebook};
 pub use programme::{
     COPD, Choice, Length, Number, OnlyIf, PROBLEMS_MAX, Problem, Programme, ProgrammeError, Question, Questionnaire,
-    SHIPPED, Text,
+    SHIPPED, Stratum, Text,
 };
 pub use quiet::{Because as QuietBecause, Near, Quiet, why_not};
 pub use rejudge::{Because, rejudge};

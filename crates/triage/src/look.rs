@@ -94,7 +94,8 @@ impl<'a> Look<'a> {
 
     /// Judges.
     pub fn judge(&self) -> Result<Verdict, Nothing> {
-        self.rule().judge.judge(self)
+        let rule = self.rule();
+        if rule.when.holds(self) { rule.judge.judge(self) } else { Err(Nothing::NotNow) }
     }
 
     /// A sample as a finding's input.

@@ -12,7 +12,7 @@ use crate::{
     bands::Ladder,
     bounds::PROGRAMMES_MAX,
     own::{self, Lasting},
-    rules::Rule,
+    rules::{Guard, Rule},
     series::Need,
 };
 
@@ -27,6 +27,8 @@ pub struct Rulebook {
     vitals: Vec<(Vital, Need, RuleSet)>,
     /// The same of each question.
     questions: Vec<(Arc<str>, Arc<str>, Need, RuleSet)>,
+    /// The rules that guard against values of somebody else.
+    guards: Vec<usize>,
 }
 
 /// Some of a rulebook's rules.
@@ -70,8 +72,8 @@ impl Rulebook {
             let (file, field) = ("plan".to_owned(), "programmes".to_owned());
             return Err(ProgrammeError::new(vec![Problem { file, line: 1, column: 1, field, text }]));
         }
-        let (rules, vitals, questions) = (Vec::new(), Vec::new(), Vec::new());
-        let mut book = Self { programmes, clinic, rules, vitals, questions };
+        let (rules, vitals, questions, guards) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut book = Self { programmes, clinic, rules, vitals, questions, guards };
         for (of, programme) in book.programmes.clone().iter().enumerate() {
             for (at, rule) in programme.rules().iter().enumerate() {
                 let number = |place: usize| u16::try_from(place).expect("few programmes with few rules");
@@ -83,9 +85,13 @@ impl Rulebook {
     }
 
     fn watch(&mut self, place: usize, rule: &Rule) {
+        if rule.judge.guard().is_some() {
+            self.guards.push(place);
+        }
         let least = Need::raw(TOGETHER);
-        let watched = |vital: &Vital| rule.watches.vitals.contains(vital);
-        for (vital, need) in rule.judge.needs() {
+        // Oxygen that a rule only needs makes it look all the same: it may not have applied before.
+        let watched = |vital: &Vital| rule.watches.vitals.contains(vital) || *vital == Vital::OxygenFlow;
+        for (vital, need) in rule.needs() {
             let row = match self.vitals.iter().position(|(known, ..)| *known == vital) {
                 Some(row) => row,
                 None => {
@@ -270,6 +276,15 @@ impl Plan {
         self.stratum.as_deref()
     }
 
+    /// How urgent the patient's risk level is: the highest of the ranks that their programmes give it; 0 where none of them knows it. For the
+    /// order of people who wait with the same mark.
+    #[must_use]
+    pub fn rank(&self) -> u8 {
+        let Some(stratum) = self.stratum() else { return 0 };
+        let strata = self.book.programmes.iter().flat_map(|programme| programme.strata());
+        strata.filter(|known| known.id == stratum).map(|known| known.rank).max().unwrap_or(0)
+    }
+
     /// What is wrong with setting these own limits now: every one that passes a safety floor of the clinic and has no end, in words. (One
     /// that was set before there was such a floor goes on to hold, and is listed.)
     #[must_use]
@@ -310,6 +325,11 @@ impl Plan {
     /// What is kept of a vital, and for whom.
     pub(crate) fn of_vital(&self, vital: Vital) -> Option<(Need, RuleSet)> {
         self.book.vitals.iter().find(|(known, ..)| *known == vital).map(|(_, need, rules)| (*need, *rules))
+    }
+
+    /// The rules that guard against values of somebody else.
+    pub(crate) fn guards(&self) -> impl Iterator<Item = &Guard> {
+        self.book.guards.iter().filter_map(|place| self.rule(*place).judge.guard())
     }
 
     /// What is kept of a question, and for whom: its number among those asked, its need, its rules.

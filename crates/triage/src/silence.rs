@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use vitals::Reading;
+use vitals::{Colour, Reading, Vital};
 
 use crate::{
     AlertChange, AssessmentChange, Chart, Finding, Mark, Plan, Reason,
@@ -36,7 +36,14 @@ pub(crate) fn settle(
     let mut first = None;
     for (slot, place, spec) in due(chart, plan, now) {
         let met = met(chart, place, spec, slot);
-        let deadline = Deadline { slot, vitals: spec.unmet(met), last_at: chart.last_at };
+        let deadline = Deadline {
+            slot,
+            vitals: spec.unmet(met),
+            last_at: chart.last_at,
+            in_a_row: 1 + missed_before(chart, plan, spec, slot),
+            colour: measured_colour(chart, plan),
+            kit_silent_since: chart.kit_silent_since,
+        };
         let look = Look { plan, chart, place, at: nanos(slot.overdue), rank: 0 };
         if let Some((mark, told)) = look.rule().judge.overdue(&look, &deadline) {
             let before = State::of(chart);
@@ -98,8 +105,38 @@ pub(crate) fn ended(chart: &mut Chart, plan: &Plan) -> Vec<(usize, Fed)> {
     ended
 }
 
+/// The rules of silence, without those whose schedule does not hold for the person's risk level.
 fn silences(plan: &Plan) -> impl Iterator<Item = (usize, &MissingSpec)> {
-    (0..plan.len()).filter_map(|place| Some((place, plan.rule(place).judge.missing()?)))
+    let spec = |place: usize| Some((place, plan.rule(place).judge.missing()?));
+    (0..plan.len())
+        .filter_map(spec)
+        .filter(|(place, spec)| plan.programme_of(*place).expects(&spec.schedule, plan.stratum()))
+}
+
+/// How many occurrences right before this one were missed too, as far as the rule asks: by what is known of its vitals.
+fn missed_before(chart: &Chart, plan: &Plan, spec: &MissingSpec, slot: Slot) -> u32 {
+    let most = spec.in_a_row.saturating_sub(1);
+    if most == 0 {
+        return 0;
+    }
+    let back = SignedDuration::from_hours(24 * 7 * (i64::from(most) + 1));
+    let after = slot.overdue.checked_sub(back).unwrap_or(Timestamp::MIN);
+    let mut slots = spec.slots(plan.zone(), after, slot.overdue);
+    slots.retain(|other| other.overdue < slot.overdue && expected(plan, other));
+    let missed = slots.iter().rev().take_while(|other| spec.vitals.iter().any(|vital| !has(chart, *vital, other)));
+    missed.take(usize::try_from(most).unwrap_or(usize::MAX)).fold(0, |count, _| count + 1)
+}
+
+fn has(chart: &Chart, vital: Vital, slot: &Slot) -> bool {
+    let Some(series) = chart.series(vital) else { return false };
+    series.until(nanos(slot.overdue)).last().is_some_and(|sample| sample.at >= nanos(slot.opens))
+}
+
+/// The worst of what stands of what was measured and answered: silence does not make itself worse.
+fn measured_colour(chart: &Chart, plan: &Plan) -> Colour {
+    let measured = chart.rules.iter().enumerate().filter(|(place, _)| plan.rule(*place).judge.missing().is_none());
+    let marks = measured.filter(|(_, memory)| memory.stands).filter_map(|(_, memory)| memory.mark.colour());
+    marks.max().unwrap_or_default()
 }
 
 fn judged_through(chart: &Chart, plan: &Plan) -> Timestamp {

@@ -6,20 +6,22 @@ use jiff::{SignedDuration, tz::TimeZone};
 
 use super::{
     Programme, Question, Questionnaire, Text,
-    file::{Clinic, Example, Schedule},
+    file::{Clinic, Example, Schedule, Stratum},
     place::{Document, Step, steps},
 };
 use crate::{
     Score,
     bounds::{
         CHOICES_MAX, EXAMPLES_MAX, QUESTIONNAIRES_MAX, QUESTIONS_MAX, RULES_MAX, SCHEDULES_MAX, SCORES_MAX,
-        TEXT_CHARS_MAX,
+        STRATA_MAX, TEXT_CHARS_MAX,
     },
     rules::{Known, Rule, rule},
 };
 
-const KEYS: [&str; 11] =
-    ["id", "version", "title", "zone", "source", "clinic", "questionnaire", "schedule", "score", "rule", "example"];
+const KEYS: [&str; 12] = [
+    "id", "version", "title", "zone", "source", "clinic", "questionnaire", "schedule", "stratum", "score", "rule",
+    "example",
+];
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The programme and its examples, not yet run. Faults are noted in the document.
@@ -51,6 +53,7 @@ pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<E
         questionnaires.iter().map(|(at, questionnaire)| (*at, questionnaire.id.as_str())),
     );
     unique(document, "schedule", schedules.iter().map(|(at, schedule)| (*at, schedule.id.as_str())));
+    let strata = strata(document, &schedules);
     let scores = scores(document);
     if !document.has(&steps!["rule"]) {
         document.problem(&steps!["rule"], "found nothing, want at least one [[rule]]");
@@ -70,6 +73,7 @@ pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<E
         source,
         clinic: clinic?,
         questionnaires: questionnaires.into_iter().map(|(_, questionnaire)| questionnaire).collect(),
+        strata,
         rules: rules.into_iter().map(|(_, rule)| rule).collect(),
         examples: examples.len(),
     };
@@ -225,6 +229,30 @@ fn check_schedule(document: &mut Document<'_>, path: &[Step], schedule: &Schedul
             format!("found {found:#}, want more than nothing and at most {DAY:#}"),
         );
     }
+}
+
+/// The risk levels: each with an id and a rank of its own, and schedules that there are.
+fn strata(document: &mut Document<'_>, schedules: &[(usize, Schedule)]) -> Vec<Stratum> {
+    let strata = each(document, "stratum", STRATA_MAX, |document, path, stratum: &Stratum| {
+        name(document, &under(path, steps!["id"]), &stratum.id);
+        if stratum.rank == 0 {
+            document.problem(&under(path, steps!["rank"]), "found 0, want 1 or more");
+        }
+        for (at, schedule) in stratum.schedules.iter().enumerate() {
+            if schedules.iter().all(|(_, known)| known.id != *schedule) {
+                let text = format!("found {schedule:?}, want the id of a [[schedule]]");
+                document.problem(&under(path, steps!["schedules", at]), text);
+            }
+        }
+    });
+    unique(document, "stratum", strata.iter().map(|(at, stratum)| (*at, stratum.id.as_str())));
+    for (place, (at, stratum)) in strata.iter().enumerate() {
+        if strata[..place].iter().any(|(_, other)| other.rank == stratum.rank) {
+            let text = format!("found {} a second time, want a rank of its own", stratum.rank);
+            document.problem(&steps!["stratum", *at, "rank"], text);
+        }
+    }
+    strata.into_iter().map(|(_, stratum)| stratum).collect()
 }
 
 /// The programme's own scores: each with an id that is none of those shipped.

@@ -140,7 +140,9 @@ fn repeat<'e>(
 ) -> Result<(), String> {
     let turns = usize::try_from(step.repeat).unwrap_or(usize::MAX);
     if turns == 0 || turns.saturating_add(given.len()) > EXAMPLE_SITTINGS_MAX {
-        return Err(format!("found repeat {turns}, want 1 or more, and at most {EXAMPLE_SITTINGS_MAX} sittings in all"));
+        return Err(format!(
+            "found repeat {turns}, want 1 or more, and at most {EXAMPLE_SITTINGS_MAX} sittings in all"
+        ));
     }
     let mut at = first_of(step, taken, *last)?;
     if let Some(last) = last.filter(|last| at < *last) {

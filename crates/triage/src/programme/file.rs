@@ -33,6 +33,9 @@ pub struct ProgrammeFile {
     /// When something is expected.
     #[serde(default)]
     pub schedule: Vec<Schedule>,
+    /// Its risk levels.
+    #[serde(default)]
+    pub stratum: Vec<Stratum>,
     /// Scores of its own, for rules of the kind `score`. Those that are shipped are known everywhere.
     #[serde(default)]
     pub score: Vec<crate::score::File>,
@@ -239,6 +242,25 @@ pub struct Schedule {
     pub at: civil::Time,
     /// How long after it the measurement may be taken.
     pub window: Length,
+    /// Where it comes from.
+    pub source: Option<String>,
+}
+
+/// A risk level of the people in the programme.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stratum {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: Text,
+    /// How urgent: of people who wait with the same mark, those of a higher rank come first. From 1 on; nobody's level is 0.
+    #[schemars(range(min = 1))]
+    pub rank: u8,
+    /// Schedules that hold for it: ids. A schedule that some risk level names holds for those that name it, and for people of whom no level
+    /// is known; one that none names holds for everybody.
+    #[serde(default)]
+    pub schedules: Vec<String>,
     /// Where it comes from.
     pub source: Option<String>,
 }

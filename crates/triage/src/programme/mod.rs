@@ -9,7 +9,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use jiff::tz::TimeZone;
 
-pub use file::{Choice, Length, Number, OnlyIf, Question, Questionnaire, Text};
+pub use file::{Choice, Length, Number, OnlyIf, Question, Questionnaire, Stratum, Text};
 pub use place::{PROBLEMS_MAX, Problem, ProgrammeError};
 
 pub(crate) use check::name;
@@ -36,6 +36,7 @@ pub struct Programme {
     source: Option<String>,
     clinic: Clinic,
     questionnaires: Vec<Questionnaire>,
+    strata: Vec<Stratum>,
     rules: Vec<Rule>,
     examples: usize,
 }
@@ -96,6 +97,12 @@ impl Programme {
         &self.questionnaires
     }
 
+    /// Its risk levels.
+    #[must_use]
+    pub fn strata(&self) -> &[Stratum] {
+        &self.strata
+    }
+
     /// How many examples ran.
     #[must_use]
     pub fn examples(&self) -> usize {
@@ -118,7 +125,17 @@ impl Programme {
                 true => "for other rules".to_owned(),
                 false => format!("alerts of family {}", rule.family),
             };
-            line(format!("- {} [{}, {feeds}]: {words}{source}", rule.id, rule.kind));
+            let when = rule.when.explain();
+            line(format!("- {} [{}, {feeds}]: {when}{words}{source}", rule.id, rule.kind));
+        }
+        if !self.strata.is_empty() {
+            line("\nRisk levels:".to_owned());
+        }
+        for level in &self.strata {
+            let source = level.source.as_ref().map(|source| format!(" (Source: {source})")).unwrap_or_default();
+            let schedules =
+                if level.schedules.is_empty() { String::new() } else { format!(", schedules {}", level.schedules.join(", ")) };
+            line(format!("- {} {:?}: rank {}{schedules}{source}", level.id, level.title.en, level.rank));
         }
         for questionnaire in &self.questionnaires {
             line(format!(
@@ -153,6 +170,13 @@ impl Programme {
         &self.clinic
     }
 
+    /// Does a schedule hold for people of this risk level?
+    pub(crate) fn expects(&self, schedule: &str, stratum: Option<&str>) -> bool {
+        let names = |level: &Stratum| level.schedules.iter().any(|named| named == schedule);
+        let known = self.strata.iter().find(|level| stratum.is_some_and(|id| id == level.id));
+        known.is_none_or(names) || !self.strata.iter().any(names)
+    }
+
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules
     }
@@ -172,11 +196,16 @@ impl Programme {
         answer: &str,
         colour: vitals::Colour,
     ) -> String {
+        format!("{}, {colour}", self.answer(questionnaire, question, answer))
+    }
+
+    /// `"More cough?" answered "A lot"`.
+    pub(crate) fn answer(&self, questionnaire: &str, question: &str, answer: &str) -> String {
         let found = self.question(questionnaire, question);
         let question = found.map_or(question, |(text, _)| &text.en);
         let choice = found.and_then(|(_, choices)| choices.iter().find(|choice| choice.id == answer));
         let answer = choice.map_or(answer, |choice| &choice.text.en);
-        format!("{question:?} answered {answer:?}, {colour}")
+        format!("{question:?} answered {answer:?}")
     }
 
     fn question_in_words(&self, questionnaire: &Questionnaire, question: &Question) -> String {

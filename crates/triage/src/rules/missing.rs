@@ -1,6 +1,10 @@
 //! Rule kind `missing`: silence is a finding. A schedule expects vitals at a local time; the measurement may be taken a little early, and in
 //! a window after it; a grace later, what has not come is missing. Times are local, so a change to or from summer time moves with the clock
 //! on the wall: a time that does not exist that day is the same distance later, one that exists twice is the first.
+//!
+//! A rule tells what is late (its window is over) or what is missed (its grace too): one of each may stand side by side. What is missed several
+//! times in a row, or by somebody who was yellow or red when they were last heard of, may be more serious than blue; and where the kit itself
+//! is silent, it is said that it is the kit: nobody knows whether the person has measured.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,10 +15,16 @@ use jiff::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vitals::Vital;
+use vitals::{Colour, Vital};
 
 use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read};
-use crate::{Mark, Programme, Reason, bounds::VITALS_EXPECTED_MAX, look::Look, programme::place::steps};
+use crate::{
+    Mark, Programme, Reason,
+    bounds::VITALS_EXPECTED_MAX,
+    look::{Look, days},
+    programme::place::steps,
+    series::Need,
+};
 
 /// It as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,6 +34,31 @@ pub(super) struct File {
     schedule: String,
     /// Which vitals are expected, each of them.
     vitals: Vec<Vital>,
+    /// Is it told as soon as the window is over, or (where it says nothing) once the grace is over too?
+    #[serde(default)]
+    tell: Tell,
+    /// From so many times in a row on it means `then`.
+    #[schemars(range(min = 2, max = 14))]
+    in_a_row: Option<u32>,
+    /// What it means from `in_a_row` times on.
+    then: Option<Colour>,
+    /// What it means for somebody whose last known colour is yellow.
+    after_yellow: Option<Colour>,
+    /// What it means for somebody whose last known colour is red.
+    after_red: Option<Colour>,
+    /// What it means while the kit itself is silent, whatever else is said here.
+    kit_silent: Option<Mark>,
+}
+
+/// When silence is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Tell {
+    /// When the window is over.
+    Late,
+    /// When window and grace are over.
+    #[default]
+    Missed,
 }
 
 /// A deadline that passed without data.
@@ -31,6 +66,12 @@ pub(crate) struct Deadline {
     pub slot: Slot,
     pub vitals: Vec<Vital>,
     pub last_at: Option<Timestamp>,
+    /// How many times in a row, this one counted: as far as the rule asks.
+    pub in_a_row: u32,
+    /// The worst of what was found of what was measured and answered.
+    pub colour: Colour,
+    /// Since when the kit is silent, if it is.
+    pub kit_silent_since: Option<Timestamp>,
 }
 
 /// A checked rule of silence, with its schedule.
@@ -43,6 +84,8 @@ pub(crate) struct MissingSpec {
     pub early: SignedDuration,
     pub window: SignedDuration,
     pub grace: SignedDuration,
+    /// So many occurrences in a row are looked back on; 1: none before this one.
+    pub in_a_row: u32,
 }
 
 /// One occurrence of a schedule.
@@ -100,7 +143,7 @@ impl MissingSpec {
 }
 
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
-    let File { schedule, vitals } = reader.file()?;
+    let File { schedule, vitals, tell, in_a_row, then, after_yellow, after_red, kit_silent } = reader.file()?;
     let distinct: BTreeSet<Vital> = vitals.iter().copied().collect();
     if !(1..=VITALS_EXPECTED_MAX).contains(&vitals.len()) || distinct.len() < vitals.len() {
         let text = format!(
@@ -109,6 +152,14 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
             distinct.len()
         );
         reader.fault(steps!["vitals"], text);
+    }
+    graver(reader, in_a_row, &[("then", then), ("after_yellow", after_yellow), ("after_red", after_red)]);
+    if in_a_row.is_some() != then.is_some() {
+        let (found, wanted) = if then.is_some() { ("then", "in_a_row") } else { ("in_a_row", "then") };
+        reader.fault(steps![wanted], format!("found nothing beside `{found}`, want both or neither"));
+    }
+    if kit_silent.is_some_and(|mark| !matches!(mark, Mark::Blue | Mark::Yellow)) {
+        reader.fault(steps!["kit_silent"], format!("found {}, want blue or yellow", name_of(kit_silent)));
     }
     let Some((_, expected)) = reader.known.schedules.iter().find(|(_, other)| other.id == schedule) else {
         reader.fault(steps!["schedule"], format!("found {schedule:?}, want the id of a [[schedule]]"));
@@ -123,14 +174,38 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
         at: expected.at,
         early: clinic.early.0,
         window: expected.window.0,
-        grace: clinic.grace.0,
+        grace: if tell == Tell::Late { SignedDuration::ZERO } else { clinic.grace.0 },
+        in_a_row: in_a_row.unwrap_or(1),
     };
-    read::judge(Missing { spec, source })
+    read::judge(Missing { spec, source, then, after_yellow, after_red, kit_silent, late: tell == Tell::Late })
+}
+
+/// Occurrences in a row that are looked back on, at most.
+const IN_A_ROW_MAX: u32 = 14;
+
+fn graver(reader: &mut Reader<'_, '_, '_>, in_a_row: Option<u32>, marks: &[(&str, Option<Colour>)]) {
+    if let Some(found) = in_a_row.filter(|found| !(2..=IN_A_ROW_MAX).contains(found)) {
+        reader.fault(steps!["in_a_row"], format!("found {found}, want 2 to {IN_A_ROW_MAX}"));
+    }
+    for (field, mark) in marks {
+        if *mark == Some(Colour::Green) {
+            reader.fault(steps![*field], "found green, want yellow or red: without it silence is blue");
+        }
+    }
+}
+
+fn name_of(mark: Option<Mark>) -> &'static str {
+    mark.and_then(Mark::colour).map_or("blue", Colour::name)
 }
 
 #[derive(Debug)]
 struct Missing {
     spec: MissingSpec,
+    then: Option<Colour>,
+    after_yellow: Option<Colour>,
+    after_red: Option<Colour>,
+    kit_silent: Option<Mark>,
+    late: bool,
     /// Where the schedule comes from.
     source: Option<String>,
 }
@@ -152,6 +227,15 @@ impl Judge for Missing {
         Some(&self.spec)
     }
 
+    fn needs(&self) -> Vec<(Vital, Need)> {
+        if self.spec.in_a_row < 2 {
+            return Vec::new();
+        }
+        // So many occurrences lie within so many weeks, whatever the days of the schedule.
+        let back = Need::raw(days(7 * (self.spec.in_a_row + 1)));
+        self.spec.vitals.iter().map(|vital| (*vital, back)).collect()
+    }
+
     fn overdue(&self, look: &Look<'_>, deadline: &Deadline) -> Option<(Mark, Told)> {
         if deadline.vitals.is_empty() {
             return None;
@@ -162,28 +246,34 @@ impl Judge for Missing {
         let heard = deadline
             .last_at
             .map_or_else(|| "never heard of before".to_owned(), |at| format!("last heard of {}", local(at)));
-        let why = format!(
-            "no {} for {}, overdue since {}, {heard}",
-            labels.join(" and no "),
-            local(expected),
-            local(overdue)
-        );
+        let word = if self.late { "late" } else { "overdue" };
+        let mut why =
+            format!("no {} for {}, {word} since {}, {heard}", labels.join(" and no "), local(expected), local(overdue));
+        if let Some(since) = deadline.kit_silent_since {
+            why.push_str(&format!(", and the kit itself has been silent since {}", local(since)));
+        }
+        let (mark, because) = self.mark(deadline);
+        why.push_str(&because);
         let reason = Reason::Missing {
             schedule: self.spec.schedule.clone(),
             vitals: deadline.vitals.clone(),
             expected_at: expected,
             overdue_at: overdue,
             last_at: deadline.last_at,
+            kit_silent_since: deadline.kit_silent_since,
+            in_a_row: (deadline.in_a_row > 1).then_some(deadline.in_a_row),
         };
-        Some((Mark::Blue, Told { why, reason, inputs: Vec::new() }))
+        Some((mark, Told { why, reason, inputs: Vec::new() }))
     }
 
     fn explain(&self, programme: &Programme) -> String {
         let spec = &self.spec;
         let labels: Vec<&str> = spec.vitals.iter().map(|vital| vital.info().label).collect();
         let days: Vec<String> = spec.days.iter().map(|day| format!("{day:?}")).collect();
+        let graver = self.graver_in_words();
+        let told = if self.late { "late" } else { "missing" };
         format!(
-            "{} expected on {} at {} ({}), from {:#} before until {:#} after. What has not come {:#} later is missing and blue. \
+            "{} expected on {} at {} ({}), from {:#} before until {:#} after. What has not come {:#} later is {told} and blue.{graver} \
              Further measurements may be sent at any time.{}",
             labels.join(" and "),
             days.join(", "),
@@ -194,5 +284,44 @@ impl Judge for Missing {
             spec.grace,
             self.source.as_ref().map(|source| format!(" (Source of the schedule: {source})")).unwrap_or_default(),
         )
+    }
+}
+
+impl Missing {
+    /// What it means, and why it is more than blue.
+    fn mark(&self, deadline: &Deadline) -> (Mark, String) {
+        if let Some(mark) = self.kit_silent.filter(|_| deadline.kit_silent_since.is_some()) {
+            return (mark, String::new());
+        }
+        let after = match deadline.colour {
+            Colour::Green => None,
+            Colour::Yellow => self.after_yellow,
+            Colour::Red => self.after_red,
+        };
+        let in_a_row = self.then.filter(|_| deadline.in_a_row >= self.spec.in_a_row);
+        let mut because = String::new();
+        if in_a_row.is_some() {
+            because.push_str(&format!(", {} times in a row", deadline.in_a_row));
+        }
+        if after.is_some() {
+            because.push_str(&format!(", {} when last heard of", deadline.colour.name()));
+        }
+        (after.max(in_a_row).map_or(Mark::Blue, Mark::from), because)
+    }
+
+    fn graver_in_words(&self) -> String {
+        let mut words = String::new();
+        if let Some(then) = self.then {
+            words.push_str(&format!(" {} times in a row it is {}.", self.spec.in_a_row, then.name()));
+        }
+        for (colour, mark) in [(Colour::Yellow, self.after_yellow), (Colour::Red, self.after_red)] {
+            if let Some(mark) = mark {
+                words.push_str(&format!(" For somebody last known {} it is {}.", colour.name(), mark.name()));
+            }
+        }
+        if let Some(mark) = self.kit_silent {
+            words.push_str(&format!(" While the kit itself is silent it is {}.", name_of(Some(mark))));
+        }
+        words
     }
 }

@@ -6,16 +6,25 @@ mod answer;
 mod band;
 mod baseline;
 mod control;
+mod count;
 mod cusum;
 mod days;
+mod difference;
 mod ewma;
+mod flag;
+mod k_of_n;
 mod missing;
+mod parts;
+mod path;
 mod personal_best;
 mod read;
 mod score;
 mod slope;
+mod together;
 mod trend;
 mod variability;
+mod when;
+mod wrong_person;
 
 use std::{fmt, sync::Arc};
 
@@ -25,6 +34,8 @@ use vitals::{Flag, Vital};
 
 pub(crate) use missing::{Deadline, MissingSpec, Slot};
 pub(crate) use read::{BandFile, Known, Reader, rule, rule_schema};
+pub(crate) use when::When;
+pub(crate) use wrong_person::Guard;
 
 use crate::{Input, Mark, Programme, Reason, bands::Ladder, look::Look, series::Need};
 
@@ -108,6 +119,54 @@ pub const RULES: &[RuleKind] = &[
         read: variability::read,
         schema: read::schema::<variability::File>,
     },
+    RuleKind {
+        name: "difference",
+        does: "tells how far a value lies from one of a window before it, or from one that was set",
+        read: difference::read,
+        schema: read::schema::<difference::File>,
+    },
+    RuleKind {
+        name: "k_of_n",
+        does: "finds that another rule was met in k of n readings, or on k of n days",
+        read: k_of_n::read,
+        schema: read::schema::<k_of_n::File>,
+    },
+    RuleKind {
+        name: "count",
+        does: "counts how often another rule was met, or a vital fell or rose by much, in some days",
+        read: count::read,
+        schema: read::schema::<count::File>,
+    },
+    RuleKind {
+        name: "all",
+        does: "finds that several other rules are met together",
+        read: together::read_all,
+        schema: read::schema::<together::File>,
+    },
+    RuleKind {
+        name: "any",
+        does: "finds that one of several other rules is met",
+        read: together::read_any,
+        schema: read::schema::<together::File>,
+    },
+    RuleKind {
+        name: "path",
+        does: "tells what several answers of one sitting mean together",
+        read: path::read,
+        schema: read::schema::<path::File>,
+    },
+    RuleKind {
+        name: "flag",
+        does: "finds that a device says something of itself in k of n measurements",
+        read: flag::read,
+        schema: read::schema::<flag::File>,
+    },
+    RuleKind {
+        name: "wrong_person",
+        does: "marks a value that may be somebody else's as unconfirmed, and has it measured again",
+        read: wrong_person::read,
+        schema: read::schema::<wrong_person::File>,
+    },
 ];
 
 /// A checked rule of a programme.
@@ -118,11 +177,22 @@ pub(crate) struct Rule {
     pub source: Option<String>,
     /// It is there for other rules, and feeds no alert and no colour itself.
     pub ingredient: bool,
+    /// When it applies at all.
+    pub when: When,
     /// The name of its kind.
     pub kind: &'static str,
     /// What it looks at.
     pub watches: Watches,
     pub judge: Arc<dyn Judge>,
+}
+
+impl Rule {
+    /// How much it needs of each vital, to judge and to know whether it applies.
+    pub fn needs(&self) -> Vec<(Vital, Need)> {
+        let mut needs = self.judge.needs();
+        needs.extend(self.when.needs());
+        needs
+    }
 }
 
 /// What a kind of rule does. Everything is as of the look's time; nothing is remembered between two judgements.
@@ -169,6 +239,16 @@ pub(crate) trait Judge: fmt::Debug + Send + Sync {
 
     /// Does a patient's own reference value (dry weight, personal best) mean something to it, and in the unit of which vital?
     fn takes_reference(&self) -> Option<Vital> {
+        None
+    }
+
+    /// How many looks one look of it takes: more than one where it asks other rules.
+    fn looks(&self) -> usize {
+        1
+    }
+
+    /// What marks a value that may be somebody else's.
+    fn guard(&self) -> Option<&Guard> {
         None
     }
 

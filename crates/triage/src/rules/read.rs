@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, de::DeserializeOwned};
 use vitals::Colour;
 
-use super::{RULES, Rule, RuleKind, Watches};
+use super::{RULES, Rule, RuleKind, Watches, When};
 use crate::{
     Score,
     bands::{Band, Cut, Ladder},
@@ -29,10 +29,13 @@ struct Common {
     /// It is there for other rules to refer to, and feeds no alert and no colour itself.
     #[serde(default)]
     ingredient: bool,
+    /// When it applies at all: `on_oxygen`, `on_air`, `target_88_92`, `no_target_88_92`, or several of them. Always where it says nothing.
+    #[serde(default)]
+    when: When,
 }
 
 /// The keys of [`Common`], and the kind.
-const COMMON: [&str; 5] = ["kind", "id", "family", "source", "ingredient"];
+const COMMON: [&str; 6] = ["kind", "id", "family", "source", "ingredient", "when"];
 
 /// What rules may refer to.
 pub(crate) struct Known<'k> {
@@ -167,7 +170,13 @@ pub(crate) fn rule(
     };
     let common = document.read_only::<Common>(path, &COMMON[1..]);
     let judge = (kind.read)(&mut Reader { document, path, known, before });
-    let (Common { id, family, source, ingredient }, judge) = (common?, judge?);
+    let (Common { id, family, source, ingredient, when }, judge) = (common?, judge?);
+    if when.contradicts_itself() {
+        document.problem(&at("when"), "found two conditions that are never met together, want others");
+    }
+    if when != When::default() && judge.missing().is_some() {
+        document.problem(&at("when"), "found a condition on a rule of silence, want none: nothing is measured that could meet it");
+    }
     for (key, found, own) in [("id", &id, crate::CALL_RULE), ("family", &family, crate::CALL_FAMILY)] {
         crate::programme::name(document, &at(key), found);
         if *found == own {
@@ -176,7 +185,7 @@ pub(crate) fn rule(
         }
     }
     let watches: Watches = judge.watches();
-    Some(Rule { id: id.into(), family: family.into(), source, ingredient, kind: kind.name, watches, judge })
+    Some(Rule { id: id.into(), family: family.into(), source, ingredient, when, kind: kind.name, watches, judge })
 }
 
 /// What may be written of a kind, of its own struct.

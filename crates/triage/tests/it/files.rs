@@ -53,12 +53,12 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
     refused(
         "family =",
         "famly =",
-        "small.toml:15:1: rule[0].famly: found unknown field `famly`, want one of `kind`, `id`, `family`, `source`, `ingredient`, `vital`, `unit`, `bands`, `hysteresis`",
+        "small.toml:15:1: rule[0].famly: found unknown field `famly`, want one of `kind`, `id`, `family`, `source`, `ingredient`, `when`, `vital`, `unit`, `bands`, `hysteresis`",
     );
     refused(
         "zone =",
         "zon =",
-        "small.toml:4:1: zon: found unknown field `zon`, want one of id, version, title, zone, source, clinic, questionnaire, schedule, score, rule, example",
+        "small.toml:4:1: zon: found unknown field `zon`, want one of id, version, title, zone, source, clinic, questionnaire, schedule, stratum, score, rule, example",
     );
     refused("zone =", "zon =", "small.toml:1:1: zone: found nothing, want it");
     refused(

@@ -1,0 +1,262 @@
+//! Rule kind `path`: what several answers of one sitting mean together. A path names questions with the answers that lead along it, and the
+//! mark at its end: breathless and coughing is red, either alone is yellow. The worst path that was taken to its end counts.
+//!
+//! Answers count together that were given within a sitting, in however many messages they came. A question that was not asked is known to be
+//! so by the answer on which asking it depends (`only_if`), never by its silence: its answer may still be on the way. So what comes later can
+//! take a path to its end, and never has to take back one that was at its end.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use vitals::Colour;
+
+use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read, together::name};
+use crate::{
+    Input, Length, Mark, OnlyIf, Programme, Reason,
+    assess::TOGETHER,
+    look::Look,
+    programme::place::{Step, steps},
+    series::{Need, Sample, length, time},
+};
+
+/// It as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Of which questionnaire.
+    questionnaire: String,
+    /// The paths.
+    paths: Vec<PathFile>,
+    /// Answers so far apart are of one sitting: 15 minutes where it says nothing.
+    within: Option<Length>,
+}
+
+/// One path.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PathFile {
+    /// Question = the answers that lead on: one of them for each question.
+    #[serde(default)]
+    when: BTreeMap<String, Vec<String>>,
+    /// Questions that were not asked on this path, since the answer before them led past them.
+    #[serde(default)]
+    not_asked: Vec<String>,
+    /// What it means at its end.
+    mark: Colour,
+}
+
+/// A question that a path needs, and on which answer asking it depends.
+#[derive(Debug)]
+struct Asked {
+    question: String,
+    choices: Vec<String>,
+    only_if: Option<OnlyIf>,
+}
+
+#[derive(Debug)]
+struct Paths {
+    questionnaire: String,
+    questions: Vec<Asked>,
+    paths: Vec<PathFile>,
+    within: SignedDuration,
+}
+
+/// Paths of one rule.
+const PATHS_MAX: usize = 64;
+/// Answers are of one sitting within this at most.
+const SITTING_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
+    let File { questionnaire, paths, within } = reader.file()?;
+    let found = paths.len();
+    if !(1..=PATHS_MAX).contains(&found) {
+        reader.fault(steps!["paths"], format!("found {found}, want 1 to {PATHS_MAX}"));
+    }
+    let within = within.map_or(TOGETHER, |within| within.0);
+    if within.is_zero() || within > SITTING_MAX {
+        reader.fault(steps!["within"], format!("found {within:#}, want more than nothing and at most {SITTING_MAX:#}"));
+    }
+    if reader.known.questionnaires.iter().all(|(_, other)| other.id != questionnaire) {
+        reader.fault(steps!["questionnaire"], format!("found {questionnaire:?}, want the id of a [[questionnaire]]"));
+        return None;
+    }
+    let mut rule = Paths { questionnaire, questions: Vec::new(), paths, within };
+    let paths = std::mem::take(&mut rule.paths);
+    for (at, path) in paths.iter().enumerate() {
+        rule.check(reader, &steps!["paths", at], path);
+    }
+    rule.paths = paths;
+    read::judge(rule)
+}
+
+impl Paths {
+    fn check(&mut self, reader: &mut Reader<'_, '_, '_>, here: &[Step], path: &PathFile) {
+        let at = |more: &[&str]| here.iter().cloned().chain(more.iter().map(|key| Step::from(*key))).collect::<Vec<_>>();
+        if path.when.is_empty() {
+            reader.fault(at(&["when"]), "found no question, want at least one with its answers");
+        }
+        if path.mark == Colour::Green {
+            reader.fault(at(&["mark"]), "found green, want yellow or red: what leads nowhere is green");
+        }
+        for (question, answers) in &path.when {
+            let Some(asked) = self.learn(reader, at(&["when", question]), question) else { continue };
+            if answers.is_empty() {
+                reader.fault(at(&["when", question]), "found no answer, want at least one");
+            }
+            for answer in answers.iter().filter(|answer| !asked.choices.contains(answer)) {
+                let text = format!("found {answer:?}, want a choice of question {question:?}");
+                reader.fault(at(&["when", question]), text);
+            }
+        }
+        for question in &path.not_asked {
+            let Some(asked) = self.learn(reader, at(&["not_asked"]), question) else { continue };
+            if asked.only_if.is_none() {
+                let text = format!("found {question:?}, which is always asked, want a question with `only_if`");
+                reader.fault(at(&["not_asked"]), text);
+            }
+        }
+    }
+
+    /// Learns of a question, and of those on which asking it depends.
+    fn learn(&mut self, reader: &mut Reader<'_, '_, '_>, at: Vec<Step>, question: &str) -> Option<&Asked> {
+        let (_, asked_in) = reader.known.questionnaires.iter().find(|(_, other)| other.id == self.questionnaire)?;
+        let mut next = Some(question.to_owned());
+        while let Some(id) = next.take() {
+            let Some(asked) = asked_in.question.iter().find(|other| other.id == id) else {
+                reader.fault(at, format!("found {id:?}, want a question of {:?}", self.questionnaire));
+                return None;
+            };
+            if self.questions.iter().any(|known| known.question == id) {
+                break;
+            }
+            next = asked.only_if.as_ref().map(|only| only.question.clone());
+            let choices = asked.choice.iter().map(|choice| choice.id.clone()).collect();
+            self.questions.push(Asked { question: id, choices, only_if: asked.only_if.clone() });
+        }
+        self.asked(question)
+    }
+
+    fn asked(&self, question: &str) -> Option<&Asked> {
+        self.questions.iter().find(|known| known.question == question)
+    }
+
+    /// When the newest of its questions was answered.
+    fn newest(&self, look: &Look<'_>) -> Option<i64> {
+        let newest = |asked: &Asked| Some(look.answers(&self.questionnaire, &asked.question).last()?.at);
+        self.questions.iter().filter_map(newest).max()
+    }
+
+    /// The answer of this sitting.
+    fn given<'a>(&self, look: &Look<'a>, question: &str, newest: i64) -> Option<&'a Sample> {
+        let oldest = newest.saturating_sub(length(self.within));
+        look.answers(&self.questionnaire, question).last().filter(|given| given.at >= oldest)
+    }
+
+    /// Is it known that the question was not asked in this sitting?
+    fn is_not_asked(&self, look: &Look<'_>, question: &str, newest: i64) -> bool {
+        let Some(only) = self.asked(question).and_then(|asked| asked.only_if.as_ref()) else { return false };
+        match self.given(look, &only.question, newest) {
+            Some(given) => look.text(given) != only.answer,
+            None => self.is_not_asked(look, &only.question, newest),
+        }
+    }
+
+    fn is_taken(&self, look: &Look<'_>, path: &PathFile, newest: i64) -> bool {
+        let answered = |(question, answers): (&String, &Vec<String>)| {
+            let given = self.given(look, question, newest);
+            given.is_some_and(|given| answers.iter().any(|answer| answer == look.text(given)))
+        };
+        path.when.iter().all(answered) && path.not_asked.iter().all(|question| self.is_not_asked(look, question, newest))
+    }
+
+    /// The worst path that was taken; of two as bad the one that is written first.
+    fn taken(&self, look: &Look<'_>, newest: i64) -> Option<&PathFile> {
+        let taken = self.paths.iter().filter(|path| self.is_taken(look, path, newest));
+        taken.reduce(|worst, path| if path.mark > worst.mark { path } else { worst })
+    }
+
+    /// An answer of this sitting that the questionnaire does not know.
+    fn unknown<'a>(&'a self, look: &Look<'a>, newest: i64) -> Option<(&'a Asked, &'a str)> {
+        self.questions.iter().find_map(|asked| {
+            let text = look.text(self.given(look, &asked.question, newest)?);
+            (!asked.choices.is_empty() && asked.choices.iter().all(|choice| choice != text)).then_some((asked, text))
+        })
+    }
+
+    /// What was not answered in this sitting, and may have been asked.
+    fn missing(&self, look: &Look<'_>, newest: i64) -> Vec<String> {
+        let silent = |asked: &&Asked| {
+            let question = &asked.question;
+            self.given(look, question, newest).is_none() && !self.is_not_asked(look, question, newest)
+        };
+        self.questions.iter().filter(silent).map(|asked| asked.question.clone()).collect()
+    }
+
+    fn input(&self, look: &Look<'_>, question: &str, newest: i64) -> Option<Input> {
+        let given = self.given(look, question, newest)?;
+        let (question, answer) = (question.to_owned(), look.text(given).to_owned());
+        Some(Input::Answer { question, answer, answered_at: time(given.at) })
+    }
+}
+
+impl Judge for Paths {
+    fn watches(&self) -> Watches {
+        let each = self.questions.iter().map(|asked| Watches::question(&self.questionnaire, &asked.question));
+        each.fold(Watches::default(), |all, one| all.and(&one))
+    }
+
+    fn needs_answers(&self) -> Need {
+        Need::raw(self.within)
+    }
+
+    fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
+        let at = self.newest(look).ok_or(Nothing::NoValue)?;
+        let taken = self.taken(look, at).map_or(Mark::Green, |path| path.mark.into());
+        let unknown = self.unknown(look, at).map_or(Mark::Green, |_| Mark::Yellow);
+        Ok(Verdict { mark: taken.max(unknown), at, doubtful: false })
+    }
+
+    fn tell(&self, look: &Look<'_>, _: &Verdict) -> Told {
+        let newest = self.newest(look).expect("a verdict has an answer");
+        let (taken, missing) = (self.taken(look, newest), self.missing(look, newest));
+        let how = "path".to_owned();
+        let Some(path) = taken else {
+            let (mut why, mut inputs) = ("no path of answers was taken to its end".to_owned(), Vec::new());
+            if let Some((asked, answer)) = self.unknown(look, newest) {
+                let question = &asked.question;
+                why = format!(
+                    "answer {answer:?} to {question:?} of {} is unknown, yellow until somebody has looked",
+                    self.questionnaire
+                );
+                inputs.extend(self.input(look, question, newest));
+            }
+            let parts = if inputs.is_empty() { Vec::new() } else { vec![why.clone()] };
+            return Told { why, reason: Reason::Together { how, found: 0, of: 0, want: 1, parts, missing }, inputs };
+        };
+        let programme = look.programme();
+        let words = |question: &String| {
+            let given = self.given(look, question, newest)?;
+            Some(programme.answer(&self.questionnaire, question, look.text(given)))
+        };
+        let mut parts: Vec<String> = path.when.keys().filter_map(words).collect();
+        parts.extend(path.not_asked.iter().map(|question| format!("{question:?} not asked")));
+        let inputs = path.when.keys().filter_map(|question| self.input(look, question, newest)).collect();
+        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let why = format!("{}, {}", parts.join(" and "), name(path.mark.into()));
+        Told { why, reason: Reason::Together { how, found: count, of: count, want: count, parts, missing }, inputs }
+    }
+
+    fn explain(&self, _: &Programme) -> String {
+        let path = |path: &PathFile| {
+            let when = path.when.iter().map(|(question, answers)| format!("{question} {}", answers.join(" or ")));
+            let not_asked = path.not_asked.iter().map(|question| format!("{question} not asked"));
+            let all: Vec<String> = when.chain(not_asked).collect();
+            format!("{} is {}", all.join(" and "), path.mark.name())
+        };
+        let paths: Vec<String> = self.paths.iter().map(path).collect();
+        let within = self.within;
+        format!("Answers within {within:#} together: {}; else green. An unknown answer is yellow.", paths.join("; "))
+    }
+}
