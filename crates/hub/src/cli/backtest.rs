@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     programmes::Library,
     tuning::{
-        backtest::{self, Ask, Sides, WORST_ASKED_MAX, WORST_MAX, clinic},
+        backtest::{self, Ask, Sides, WORST_ASKED_MAX, WORST_MAX},
         fold::Watch,
         report::Report,
     },
@@ -99,7 +99,7 @@ async fn backtest(args: &Args) -> Result<(), Ended> {
         None => in_use(&library, proposed.id())?,
     };
     let others = library.programmes().map_err(failed)?;
-    let sides = Sides { active, proposed, others, clinic: clinic(&library).map_err(failed)? };
+    let sides = Sides { active, proposed, others, clinic: library.clinic().map_err(failed)? };
     let until = args.until.map_or(now, |until| until.time(now, &config.zone));
     let since = args.since.time(now, &config.zone);
     if since >= until {

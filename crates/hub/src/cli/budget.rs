@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     programmes::Library,
     tuning::{
-        backtest::{Ask, Sides, clinic},
+        backtest::{Ask, Sides},
         budget::{BudgetAsk, Proposal, find},
         fold::Watch,
         proposals,
@@ -97,7 +97,7 @@ async fn budget(args: &Args) -> Result<(), Ended> {
     let active = in_use(&library, &args.programme)?;
     let text = library.stored(&args.programme, active.version()).map(|stored| stored.text.clone()).unwrap_or_default();
     let others = library.programmes().map_err(failed)?;
-    let clinic = clinic(&library).map_err(failed)?;
+    let clinic = library.clinic().map_err(failed)?;
     let sides = Sides { proposed: Arc::clone(&active), active, others, clinic };
     let until = args.until.map_or(now, |until| until.time(now, &config.zone));
     let mut ask = Ask::new(sides, args.since.time(now, &config.zone), until, config.zone);

@@ -16,13 +16,16 @@ pub mod doctor;
 pub mod drivers;
 mod ended;
 pub mod kit;
+pub mod limits;
 pub mod programme;
+pub mod reading;
 pub mod replay;
 pub mod report;
 pub mod roster;
 pub mod score;
 mod secret;
 pub mod serve;
+pub mod shadow;
 mod sibling;
 mod since;
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{History, HistoryFilter, Patient, Store, StoreError};
-use triage::{CLINIC_ID, Clinic, Own, Plan, Programme, Rulebook};
+use triage::{Clinic, Own, Plan, Programme, Rulebook};
 use vitals::PatientId;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     shift::SHIFT,
     tally::Counting,
 };
-use crate::{directory::Programmes, programmes::Library};
+use crate::directory::Programmes;
 
 /// How many differences are told.
 pub const WORST_MAX: usize = 20;
@@ -116,7 +116,7 @@ impl Ask {
     }
 
     /// The programmes of these ids, with this version of the one that is tried. Those that are not in use are left out.
-    fn beside(&self, ids: &[String], tried: &Arc<Programme>) -> Vec<Arc<Programme>> {
+    pub(super) fn beside(&self, ids: &[String], tried: &Arc<Programme>) -> Vec<Arc<Programme>> {
         let one = |id: &String| if id == tried.id() { Some(tried) } else { self.others.get(id) };
         ids.iter().filter_map(one).cloned().collect()
     }
@@ -298,21 +298,6 @@ impl<'a> People<'a> {
         self.unfit_count += 1;
         if self.unfit.len() < UNFIT_MAX {
             self.unfit.push(Unfit { patient: patient.id.clone(), why });
-        }
-    }
-}
-
-/// The clinic's defaults and floors that are in use; those that come with Vagt, where none are stored.
-///
-/// # Errors
-/// The stored document can't be read by this program.
-pub fn clinic(library: &Library) -> Result<Arc<Clinic>, String> {
-    let stored = library.in_use().get(CLINIC_ID).and_then(|version| library.stored(CLINIC_ID, *version));
-    match stored {
-        None => Ok(Arc::new(Clinic::shipped())),
-        Some(stored) => {
-            let name = format!("{CLINIC_ID} version {}", stored.version);
-            Clinic::parse(&stored.text, &name).map(Arc::new).map_err(|error| error.to_string())
         }
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use triage::{CALL_FAMILY, CloseReason, Mark};
+use triage::{Alert, CALL_FAMILY, CloseReason, Mark, State};
+
+use super::side::STAND_IN;
 
 /// One episode of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +77,36 @@ impl Episode {
     #[must_use]
     pub fn is_open_between(&self, from: Timestamp, to: Timestamp) -> bool {
         self.raised_at <= to && self.ended_at().is_none_or(|ended| ended >= from)
+    }
+}
+
+impl From<&Alert> for Episode {
+    /// A stored alert. When it became red is not kept with it: it counts from where it was waited for last.
+    fn from(alert: &Alert) -> Self {
+        let worst = alert.findings.first();
+        let text = |text: Option<&String>| text.map_or("", String::as_str).to_owned();
+        let ended = match &alert.state {
+            State::Eased { at } => Some((*at, End::Eased)),
+            State::Closed { at, by, .. } if by == STAND_IN => Some((*at, End::StandIn)),
+            State::Closed { at, .. } => Some((*at, End::Nurse)),
+            State::Open | State::Acknowledged { .. } => None,
+        };
+        let closed_as = match &alert.state {
+            State::Closed { by, reason, .. } if by != STAND_IN => Some(*reason),
+            _ => None,
+        };
+        Self {
+            family: alert.family.as_str().into(),
+            rule: text(worst.map(|finding| &finding.rule)).into(),
+            why: text(worst.map(|finding| &finding.why)).into(),
+            mark: alert.mark,
+            raised_at: alert.raised_at,
+            red_at: (alert.mark == Mark::Red).then_some(alert.waiting_since),
+            ended,
+            late: alert.late,
+            quiet: None,
+            closed_as,
+        }
     }
 }
 

@@ -227,14 +227,7 @@ impl Charts {
         let (kit, seq) = (self.names.kit(message), message.seq);
         self.buffer.clear();
         self.buffer.extend(chunk.readings_of(message).iter().map(|reading| self.names.reading(reading)));
-        if let Some(places) = self.invalid.places(kit, seq) {
-            let mut place = 0_u16;
-            self.buffer.retain(|_| {
-                let valid = !places.contains(&place);
-                place = place.saturating_add(1);
-                valid
-            });
-        }
+        self.invalid.leave_out(kit, seq, &mut self.buffer);
         let sitting = Sitting { kit, seq, readings: &self.buffer, answers: chunk.answers_of(message) };
         watched.pair.sitting(sitting, now);
     }

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use store::{Journal, Store, StoreError};
 use triage::{Alert, State};
-use vitals::{KitId, PatientId};
+use vitals::{KitId, PatientId, Reading};
 
 use super::pair::{Closing, Note};
 use crate::programmes::all_entries;
@@ -41,6 +41,37 @@ impl Invalid {
         self.0.get(&seq)?.iter().find(|(of, _)| of == kit).map(|(_, places)| places)
     }
 
+    /// Takes them out of a message's readings.
+    pub fn leave_out(&self, kit: &KitId, seq: u64, readings: &mut Vec<Reading>) {
+        let Some(places) = self.places(kit, seq) else { return };
+        let mut place = 0_u16;
+        readings.retain(|_| {
+            let valid = !places.contains(&place);
+            place = place.saturating_add(1);
+            valid
+        });
+    }
+
+    /// Reads which they are.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn read(store: &dyn Store) -> Result<Self, StoreError> {
+        let mut invalid = Self::default();
+        for entry in all_entries(store, &["reading_invalidated", "reading_restored"]).await? {
+            invalid.take_in(entry.what);
+        }
+        Ok(invalid)
+    }
+
+    fn take_in(&mut self, what: Journal) {
+        match what {
+            Journal::ReadingInvalidated { kit, seq, place, .. } => _ = self.places_mut(kit, seq).insert(place),
+            Journal::ReadingRestored { kit, seq, place, .. } => _ = self.places_mut(kit, seq).remove(&place),
+            _ => {}
+        }
+    }
+
     fn places_mut(&mut self, kit: KitId, seq: u64) -> &mut BTreeSet<u16> {
         let kits = self.0.entry(seq).or_default();
         let at = kits.iter().position(|(of, _)| *of == kit).unwrap_or_else(|| {
@@ -63,14 +94,9 @@ impl Notes {
     ) -> Result<Self, StoreError> {
         let mut notes = Self::default();
         notes.read_journal(store).await?;
-        let asked = stream::iter(patients).map(|patient| store.alerts_of(patient, ALERTS_ASKED_MAX));
-        let mut answered = asked.buffered(ASKED_AT_ONCE);
-        while let Some(alerts) = answered.try_next().await? {
-            for (patient, at, closing) in alerts.into_iter().filter_map(closed) {
-                if from <= at && at < until {
-                    notes.of.entry(patient).or_default().push((at, Note::Closed(closing)));
-                }
-            }
+        let closed = |alert: Alert| closed(alert).filter(|(_, at, _)| from <= *at && *at < until);
+        for (patient, at, closing) in alerts_of(store, patients.to_vec(), closed).await? {
+            notes.of.entry(patient).or_default().push((at, Note::Closed(closing)));
         }
         notes.of.values_mut().for_each(|notes| notes.sort_by_key(|(at, _)| *at));
         Ok(notes)
@@ -99,17 +125,29 @@ impl Notes {
                 Journal::OutcomeRecorded { outcome, at, .. } => self.add(entry.patient, entry.at, Note::Outcome(at, outcome)),
                 Journal::KitSilent { since, .. } => self.add(entry.patient, entry.at, Note::Kit(Some(since))),
                 Journal::KitBack { .. } => self.add(entry.patient, entry.at, Note::Kit(None)),
-                Journal::ReadingInvalidated { kit, seq, place, .. } => {
-                    self.invalid.places_mut(kit, seq).insert(place);
-                }
-                Journal::ReadingRestored { kit, seq, place, .. } => {
-                    self.invalid.places_mut(kit, seq).remove(&place);
-                }
-                _ => {}
+                other => self.invalid.take_in(other),
             }
         }
         Ok(())
     }
+}
+
+/// What is wanted of these patients' alerts, the newest [`ALERTS_ASKED_MAX`] of each.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn alerts_of<T>(
+    store: &dyn Store,
+    patients: Vec<PatientId>,
+    wanted: impl Fn(Alert) -> Option<T>,
+) -> Result<Vec<T>, StoreError> {
+    let ask = |patient: PatientId| async move { store.alerts_of(&patient, ALERTS_ASKED_MAX).await };
+    let mut answered = stream::iter(patients).map(ask).buffered(ASKED_AT_ONCE);
+    let mut found = Vec::new();
+    while let Some(alerts) = answered.try_next().await? {
+        found.extend(alerts.into_iter().filter_map(&wanted));
+    }
+    Ok(found)
 }
 
 /// The closing of an alert, if a person closed it.

@@ -138,9 +138,9 @@ impl Pair {
 }
 
 fn note_quiet(side: &mut Side, at: usize, other: &Side) {
-    let Episode { family, rule, mark, .. } = &side.episodes()[at];
+    let Episode { family, rule, mark, raised_at, red_at, .. } = &side.episodes()[at];
     if other.open_mark(family).is_none_or(|open| open < *mark) {
-        let why = quiet::why(other, rule, side.vital_of(at));
+        let why = quiet::why(other, rule, side.vital_of(at), red_at.unwrap_or(*raised_at));
         side.episode_mut(at).quiet = Some(why.into());
     }
 }

@@ -1,24 +1,45 @@
 //! Why a programme raised no alert where another did, in a sentence.
 
-use triage::Finding;
+use jiff::Timestamp;
+use triage::{Finding, QuietBecause, Reason, why_not};
+use vitals::Vital;
 
 use super::side::Side;
 
-/// What `side` has to say of a rule, now: what the rule itself says, or, where it has none of this name, what its rules say that look at the same.
+/// How many rules are told that look at the same.
+const TOLD_MAX: usize = 2;
+
+/// What `side` had to say at `at`: the rule itself, and how near it was; or, where it has none of this name, the nearest that look at the same.
 #[must_use]
-pub fn why(side: &Side, rule: &str, vital: Option<vitals::Vital>) -> String {
-    let standing = side.chart().standing(side.plan());
-    if let Some(finding) = standing.iter().find(|finding| finding.rule == rule) {
-        return finding.why.clone();
+pub fn why(side: &Side, rule: &str, vital: Option<Vital>, at: Timestamp) -> String {
+    let all = why_not(side.chart(), side.plan(), at);
+    let same = |quiet: &&triage::Quiet| quiet.rule == rule;
+    let alike = |quiet: &&triage::Quiet| vital.is_some() && quiet.reason.as_ref().is_some_and(|reason| of_reason(reason) == vital);
+    let mut told: Vec<String> = all.iter().filter(same).map(sentence).collect();
+    if told.is_empty() {
+        told = all.iter().filter(alike).take(TOLD_MAX).map(sentence).collect();
     }
-    let same = |finding: &&Finding| vital.is_some() && of(finding) == vital;
-    let others: Vec<&str> = standing.iter().filter(same).map(|finding| finding.why.as_str()).collect();
-    if others.is_empty() { format!("it has no rule {rule} that says anything") } else { others.join("; ") }
+    if told.is_empty() { format!("it has no rule {rule}, and none that looks at the same") } else { told.join("; ") }
+}
+
+fn sentence(quiet: &triage::Quiet) -> String {
+    let near = quiet.near.as_ref().map(|near| format!(" ({})", near.said)).unwrap_or_default();
+    match (&quiet.because, &quiet.said) {
+        (QuietBecause::Green | QuietBecause::Speaks, Some(said)) => format!("{said}{near}"),
+        _ => format!("{}{near}", quiet.why),
+    }
+}
+
+fn of_reason(reason: &Reason) -> Option<Vital> {
+    match reason {
+        Reason::Band { vital, .. } | Reason::Trend { vital, .. } => Some(*vital),
+        _ => None,
+    }
 }
 
 /// Which vital a finding looked at first.
 #[must_use]
-pub fn of(finding: &Finding) -> Option<vitals::Vital> {
+pub fn of(finding: &Finding) -> Option<Vital> {
     match finding.inputs.first() {
         Some(triage::Input::Reading { vital, .. }) => Some(*vital),
         _ => None,

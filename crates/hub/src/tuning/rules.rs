@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Serialize;
 use store::{Journal, PatientOutcome, Store, StoreError};
@@ -18,15 +17,11 @@ use vitals::PatientId;
 use super::{
     agreement::{Counts, Raise, Window, share, tidy},
     compare::Span,
+    history::alerts_of,
     shift::Shifts,
     tally::ByMark,
 };
 use crate::programmes::all_entries;
-
-/// How many patients' alerts are asked for at once.
-const ASKED_AT_ONCE: usize = 4;
-/// Of one patient, the most alerts that are looked at, the newest.
-const ALERTS_ASKED_MAX: u32 = 4_096;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -103,12 +98,8 @@ pub struct RuleRow {
 /// The store can't be read.
 pub async fn report(store: &dyn Store, ask: &RulesAsk) -> Result<RulesReport, StoreError> {
     let patients = store.roster().await?.patients;
-    let asked = stream::iter(&patients).map(|patient| store.alerts_of(&patient.id, ALERTS_ASKED_MAX));
-    let mut answered = asked.buffered(ASKED_AT_ONCE);
-    let mut alerts = Vec::new();
-    while let Some(of_patient) = answered.try_next().await? {
-        alerts.extend(of_patient.into_iter().filter(|alert| ask.span.holds(alert.raised_at)));
-    }
+    let ids = patients.iter().map(|patient| patient.id.clone()).collect();
+    let alerts = alerts_of(store, ids, |alert| ask.span.holds(alert.raised_at).then_some(alert)).await?;
     let told = Told::read(store).await?;
     let concerned: BTreeSet<&PatientId> = alerts.iter().map(|alert| &alert.patient).collect();
     let simulated = patients.iter().any(|patient| patient.simulated && concerned.contains(&patient.id));

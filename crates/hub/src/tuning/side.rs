@@ -24,7 +24,7 @@ pub const STAND_IN_SITTINGS: u32 = 2;
 /// The most episodes that are kept of one patient and side; more are counted.
 pub const EPISODES_MAX: usize = 4096;
 /// Who closes, in the chart of a side.
-const STAND_IN: &str = "backtest";
+pub const STAND_IN: &str = "stand-in";
 
 /// A programme that watches one patient.
 pub struct Side {
@@ -34,6 +34,8 @@ pub struct Side {
     open: Vec<Open>,
     /// Episodes that did not fit any more.
     dropped: u64,
+    /// The alerts that changed, where somebody takes them (see [`Side::take_changed`]).
+    changed: Option<Vec<Alert>>,
 }
 
 /// An open episode.
@@ -50,7 +52,21 @@ impl Side {
     #[must_use]
     pub fn new(plan: Plan, since: Timestamp) -> Self {
         let chart = Chart::new().with_silence_judged(since);
-        Self { plan, chart, episodes: Vec::new(), open: Vec::new(), dropped: 0 }
+        Self { plan, chart, episodes: Vec::new(), open: Vec::new(), dropped: 0, changed: None }
+    }
+
+    /// The same, for somebody who takes the alerts as they change.
+    #[must_use]
+    pub fn telling(plan: Plan, since: Timestamp) -> Self {
+        Self { changed: Some(Vec::new()), ..Self::new(plan, since) }
+    }
+
+    /// The alerts that changed since this was asked last, each as it was left by a change. Ended episodes are forgotten.
+    pub fn take_changed(&mut self) -> Vec<Alert> {
+        if self.open.is_empty() {
+            self.episodes.clear();
+        }
+        self.changed.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Its plan.
@@ -122,6 +138,9 @@ impl Side {
     }
 
     fn take(&mut self, changes: &[AlertChange]) -> Vec<usize> {
+        if let Some(changed) = &mut self.changed {
+            changed.extend(changes.iter().map(|change| change.alert.clone()));
+        }
         changes.iter().filter_map(|change| self.change(change)).collect()
     }
 
@@ -211,6 +230,9 @@ impl Side {
             // It is open and this is its version, so nothing speaks against it.
             let closed = act(&mut self.chart, open.id, version, &action, STAND_IN, now);
             debug_assert!(closed.is_ok(), "{closed:?}");
+            if let (Some(changed), Ok(change)) = (&mut self.changed, closed) {
+                changed.push(change.alert);
+            }
         }
     }
 }

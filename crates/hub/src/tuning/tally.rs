@@ -163,7 +163,8 @@ impl ByMark {
         self.red + self.yellow + self.blue
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds another's.
+    pub fn add(&mut self, other: Self) {
         self.red += other.red;
         self.yellow += other.yellow;
         self.blue += other.blue;

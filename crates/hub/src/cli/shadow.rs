@@ -1,0 +1,180 @@
+//! `vagt shadow`: a version that judges beside the one in use, and pages nobody.
+
+use std::{io::Write as _, path::PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+use store::{Sqlite, Store};
+
+use super::{Ended, backtest::failed, block_on, json_line, out, since::Since};
+use crate::{
+    clock,
+    config::Config,
+    tuning::{
+        shadow::{Running, running, start, stop},
+        shadow_report::report,
+    },
+};
+
+/// Shadows: versions that judge live beside the one in use, page nobody, and are compared with it day by day.
+///
+/// A running service begins with a started shadow within seconds, and goes on with it after a restart. It judges on a thread that lets everything
+/// else go first.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a stored version as a shadow.
+    Start {
+        /// The programme's id.
+        programme: String,
+        /// Which version.
+        version: u32,
+        /// Who starts it: the user name of an operator or an admin.
+        #[arg(long, value_name = "USER")]
+        by: String,
+        #[command(flatten)]
+        to: Place,
+    },
+    /// Stop it. What it would have raised stays to be looked at.
+    Stop {
+        /// The programme's id.
+        programme: String,
+        /// Which version; if left out, the only one that runs.
+        version: Option<u32>,
+        /// Who stops it.
+        #[arg(long, value_name = "USER")]
+        by: String,
+        #[command(flatten)]
+        to: Place,
+    },
+    /// What it would have raised beside what was raised, day by day.
+    Show {
+        /// The programme's id.
+        programme: String,
+        /// Which version; if left out, the only one that runs.
+        version: Option<u32>,
+        /// From then on: 14d, a date or a time; since it was started, if left out.
+        #[arg(long, value_name = "SINCE")]
+        since: Option<Since>,
+        #[command(flatten)]
+        to: Place,
+    },
+    /// Which run.
+    List {
+        #[command(flatten)]
+        to: Place,
+    },
+}
+
+/// Which store, and how to print.
+#[derive(clap::Args)]
+struct Place {
+    /// The service's configuration file, which says where the store is.
+    #[arg(long, value_name = "FILE", default_value = "hub.toml")]
+    config: PathBuf,
+    /// Print JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `vagt shadow`.
+///
+/// # Errors
+/// It is refused, or the store can't be used.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    block_on(command(&args.command))
+}
+
+async fn command(command: &Command) -> Result<(), Ended> {
+    match command {
+        Command::Start { programme, version, by, to } => {
+            let store = to.write().await?;
+            let started = start(&store, (programme, *version), by, clock::now()).await;
+            store.close().await;
+            started.map_err(failed)?;
+            to.done(programme, *version, "started")
+        }
+        Command::Stop { programme, version, by, to } => {
+            let store = to.write().await?;
+            let stopped = async {
+                let version = the_one(&store, programme, *version).await?.version;
+                stop(&store, (programme, version), by, clock::now()).await.map_err(failed)?;
+                Ok::<u32, Ended>(version)
+            };
+            let stopped = stopped.await;
+            store.close().await;
+            to.done(programme, stopped?, "stopped")
+        }
+        Command::Show { programme, version, since, to } => show(programme, *version, *since, to).await,
+        Command::List { to } => list(to).await,
+    }
+}
+
+/// The shadow that is meant.
+async fn the_one(store: &dyn Store, programme: &str, version: Option<u32>) -> Result<Running, Ended> {
+    let mut of: Vec<Running> = running(store).await.map_err(failed)?;
+    of.retain(|one| one.programme == programme && version.is_none_or(|version| one.version == version));
+    match (of.len(), of.pop()) {
+        (1, Some(one)) => Ok(one),
+        (0, _) => {
+            let version = version.map(|version| format!(" version {version}")).unwrap_or_default();
+            Err(Ended::Failed(format!("{programme}{version} does not run as a shadow")))
+        }
+        (found, _) => Err(Ended::Failed(format!("{found} versions of {programme} run as shadows: want a version"))),
+    }
+}
+
+async fn show(programme: &str, version: Option<u32>, since: Option<Since>, to: &Place) -> Result<(), Ended> {
+    let config = Config::load(&to.config).map_err(failed)?;
+    let store = Sqlite::open_read_only(&config.store()).await.map_err(failed)?;
+    let now = clock::now();
+    let running = the_one(&store, programme, version).await?;
+    let since = since.map(|since| since.time(now, &config.zone));
+    let told = report(&store, &running, since, now, &config.zone).await.map_err(failed)?;
+    store.close().await;
+    let mut out = out();
+    if to.json {
+        json_line(&mut out, &told)?;
+    } else {
+        write!(out, "{told}")?;
+    }
+    Ok(out.flush()?)
+}
+
+async fn list(to: &Place) -> Result<(), Ended> {
+    let config = Config::load(&to.config).map_err(failed)?;
+    let store = Sqlite::open_read_only(&config.store()).await.map_err(failed)?;
+    let all = running(&store).await;
+    store.close().await;
+    let mut out = out();
+    for Running { programme, version, since } in all.map_err(failed)? {
+        if to.json {
+            json_line(&mut out, &json!({ "programme": programme, "version": version, "since": since }))?;
+        } else {
+            writeln!(out, "{programme} version {version} since {since}")?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+impl Place {
+    async fn write(&self) -> Result<Sqlite, Ended> {
+        let config = Config::load(&self.config).map_err(failed)?;
+        Sqlite::open(&config.store()).await.map_err(failed)
+    }
+
+    fn done(&self, programme: &str, version: u32, what: &str) -> Result<(), Ended> {
+        let mut out = out();
+        if self.json {
+            json_line(&mut out, &json!({ "programme": programme, "version": version, "shadow": what }))?;
+        } else {
+            writeln!(out, "{programme} version {version} is {what} as a shadow")?;
+        }
+        Ok(out.flush()?)
+    }
+}
