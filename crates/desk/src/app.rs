@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use vitals::{PatientId, Vital};
 
 use crate::{
-    Desk, clock,
+    Desk, Refusal, Refused, Tuning, Ward, clock,
     events::EVENT_PAGES_MAX,
     limit::SignInLimit,
     say::Say,
@@ -38,6 +38,10 @@ pub struct App {
     curves: Mutex<HashMap<CurveKey, CachedCurve>>,
 }
 
+fn alone() -> Refused {
+    Refused::new(Refusal::Failed, "this desk runs without the clinic's service")
+}
+
 type CurveKey = (PatientId, Vital);
 
 struct CachedCurve {
@@ -55,6 +59,16 @@ impl App {
             form_secret: token(),
             curves: Mutex::new(HashMap::new()),
         })
+    }
+
+    /// Programmes and questions to the history.
+    pub fn tuning(&self) -> Result<&dyn Tuning, Refused> {
+        self.desk.tuning.as_deref().ok_or_else(alone)
+    }
+
+    /// What the service knows of one patient.
+    pub fn ward(&self) -> Result<&dyn Ward, Refused> {
+        self.desk.ward.as_deref().ok_or_else(alone)
     }
 
     /// How to say things to this person now.

@@ -101,6 +101,65 @@ const ROWS: &[Row] = &[
     api("get", "/api/v1/patients/{id}/alerts", "A patient's alerts, newest first.", "Alerts", &[401, 404, 503]),
     Row { query: &[("days", "integer", "how far back, 1 to 366, 28 if not given"), ("vitals", "string", "names with commas between, all if not given")],
         ..api("get", "/api/v1/patients/{id}/curves", "A patient's values with their limits.", "Curves", &[401, 404, 422, 503]) },
+    api("get", "/api/v1/alerts/{id}/why", "Why each finding of an alert is as it is: the rule in words, inputs, the limit and whose it is, what would have been green.", "WhyAlert",
+        &[401, 404, 422, 503]),
+    Row { query: &[("at", "string", "as of when, a time; now if not given")],
+        ..api("get", "/api/v1/patients/{id}/why-not", "Every rule as of a time: how near it was to its next limit, and what kept it quiet; the nearest first.", "WhyNot",
+            &[401, 404, 422, 503]) },
+    api("get", "/api/v1/patients/{id}/outcomes", "What was recorded of a patient, newest first.", "JournalEntries", &[401, 404, 503]),
+    Row { body: Some((JSON, "NewOutcome")), answer: (201, JSON, "JournalEntry"),
+        ..api("post", "/api/v1/patients/{id}/outcomes", "Records what really happened: an exacerbation, a decompensation, an admission, a death, or something else.", "JournalEntry",
+            &[401, 403, 404, 413, 422, 503]) },
+    Row { query: &[("days", "integer", "how far back, 1 to 92, 7 if not given")],
+        ..api("get", "/api/v1/patients/{id}/readings", "A patient's stored readings with their places, newest first; what is invalid says by whom and why.", "Readings", &[401, 404, 422, 503]) },
+    Row { body: Some((JSON, "ReadingChange")),
+        ..api("post", "/api/v1/patients/{id}/readings/invalidate", "Declares a reading invalid: it stays stored, and nothing is judged by it any more.", "Reading",
+            &[401, 403, 404, 409, 413, 422, 503]) },
+    Row { body: Some((JSON, "ReadingChange")),
+        ..api("post", "/api/v1/patients/{id}/readings/restore", "Takes a reading that was declared invalid in again.", "Reading", &[401, 403, 404, 409, 413, 422, 503]) },
+    Row { query: &[("overdue", "boolean", "those alone that are overdue for review, or are not")],
+        ..api("get", "/api/v1/own", "Everybody's own settings.", "OwnViews", &[401, 422, 503]) },
+    api("get", "/api/v1/patients/{id}/own", "A patient's own limits, reference values, oxygen and pauses, each with who set it, why, from when until when.", "OwnView", &[401, 404, 503]),
+    Row { body: Some((JSON, "OwnSet")),
+        ..api("put", "/api/v1/patients/{id}/own", "Puts own settings in the place of those there are; who is signed in is the author of what is new. Doctors, operators and admins.", "OwnView",
+            &[401, 403, 404, 409, 413, 422, 503]) },
+    Row { body: Some((JSON, "NewPause")), answer: (201, JSON, "OwnView"),
+        ..api("post", "/api/v1/patients/{id}/pauses", "Nothing is expected of a patient until then.", "OwnView", &[401, 403, 404, 409, 413, 422, 503]) },
+    api("delete", "/api/v1/patients/{id}/pauses", "Ends the pause that holds now.", "OwnView", &[401, 403, 404, 409, 503]),
+    api("get", "/api/v1/programmes", "Every programme with its versions and how each stands.", "Programmes", &[401, 503]),
+    Row { body: Some((JSON, "Proposal")), answer: (201, JSON, "ProgrammeVersion"),
+        ..api("post", "/api/v1/programmes", "Proposes a version; its text says which. Operators and admins.", "ProgrammeVersion", &[401, 403, 409, 413, 422, 503]) },
+    api("get", "/api/v1/programmes/{id}", "One programme with its versions, the newest first.", "Programme", &[401, 404, 503]),
+    api("get", "/api/v1/programmes/{id}/versions/{version}", "One version: its text, and what it says in plain words.", "ProgrammeText", &[401, 404, 422, 503]),
+    Row { body: Some((JSON, "Decision")),
+        ..api("post", "/api/v1/programmes/{id}/versions/{version}/activate", "Takes a version into use that somebody else proposed, at once or from a time on; 409 where the same person proposed it. Operators and admins.",
+            "Use", &[401, 403, 404, 409, 413, 422, 503]) },
+    Row { body: Some((JSON, "Reasoned")), answer: (204, JSON, "Nothing"),
+        ..api("post", "/api/v1/programmes/{id}/versions/{version}/reject", "Turns a proposed version down. Operators and admins.", "Nothing", &[401, 403, 404, 409, 413, 422, 503]) },
+    Row { query: &[("since", "string", "from when on, a time")],
+        ..api("get", "/api/v1/programmes/{id}/versions/{version}/shadow", "What a version that pages nobody would have raised, beside what was raised, day by day.", "Anything", &[401, 404, 422, 503]) },
+    Row { answer: (204, JSON, "Nothing"),
+        ..api("put", "/api/v1/programmes/{id}/versions/{version}/shadow", "Lets a version judge beside the one in use without paging. Operators and admins.", "Nothing",
+            &[401, 403, 404, 409, 422, 503]) },
+    Row { answer: (204, JSON, "Nothing"),
+        ..api("delete", "/api/v1/programmes/{id}/versions/{version}/shadow", "Ends that. Operators and admins.", "Nothing", &[401, 403, 404, 409, 422, 503]) },
+    Row { body: Some((JSON, "Reasoned")),
+        ..api("post", "/api/v1/programmes/{id}/rollback", "Goes back to the version that was in use before, at once: one person can. Operators and admins.", "Use", &[401, 403, 404, 409, 413, 422, 503]) },
+    Row { query: &[("from", "integer", "a version"), ("to", "integer", "another")],
+        ..api("get", "/api/v1/programmes/{id}/diff", "What differs between two versions, line by line.", "Diff", &[401, 404, 422, 503]) },
+    api("get", "/api/v1/programmes/{id}/history", "Everything that was decided about a programme, oldest first.", "JournalEntries", &[401, 404, 503]),
+    Row { query: &[("since", "string", "from when on, a time"), ("until", "string", "until when, a time")],
+        ..api("get", "/api/v1/programmes/{id}/rules", "Of each rule: how often it fired, was acted on, was closed as false, and what it is worth.", "Anything", &[401, 404, 422, 503]) },
+    Row { body: Some((JSON, "BacktestAsk")), answer: (202, JSON, "Question"),
+        ..api("post", "/api/v1/backtests", "Asks what a version would have raised on the stored history, beside the one in use. Operators and admins.", "Question",
+            &[401, 403, 404, 413, 422, 429, 503]) },
+    Row { body: Some((JSON, "BudgetAsk")), answer: (202, JSON, "Question"),
+        ..api("post", "/api/v1/budgets", "Asks for the limits that raise at most so many alerts per shift, within the safety floors. Operators and admins.", "Question",
+            &[401, 403, 404, 413, 422, 429, 503]) },
+    api("get", "/api/v1/questions", "Backtests and budgets that are known, the newest first.", "Questions", &[401, 503]),
+    api("get", "/api/v1/questions/{id}", "How a backtest or budget stands, with its `result` once there is one.", "Question", &[401, 404, 503]),
+    Row { answer: (204, JSON, "Nothing"),
+        ..api("delete", "/api/v1/questions/{id}", "Ends one; what is known so far is its result, marked as partial. Operators and admins.", "Nothing", &[401, 403, 404, 503]) },
     api("get", "/api/v1/kits", "Every kit and what was last heard of it.", "Kits", &[401, 503]),
     api("get", "/api/v1/kits/{id}/commands", "What a kit was asked, newest first, and what became of it.", "CommandStates", &[401, 404, 503]),
     Row { body: Some((JSON, "Ask")), answer: (201, JSON, "Command"),
@@ -127,7 +186,7 @@ fn document() -> Value {
         "info": { "title": "Vagt desk", "version": "1", "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" } },
         "paths": paths,
         "components": {
-            "schemas": schemas(),
+            "schemas": crate::schemas::schemas(),
             "securitySchemes": {
                 "session": { "type": "apiKey", "in": "cookie", "name": crate::session::SESSION_COOKIE },
                 "csrf": { "type": "apiKey", "in": "header", "name": "X-CSRF-Token" },
@@ -139,7 +198,11 @@ fn document() -> Value {
 fn operation(row: &Row) -> Value {
     let (status, media, schema) = row.answer;
     let mut responses = Map::new();
-    responses.insert(status.to_string(), json!({ "description": "done", "content": content(media, schema) }));
+    let done = match status {
+        204 => json!({ "description": "done" }),
+        _ => json!({ "description": "done", "content": content(media, schema) }),
+    };
+    responses.insert(status.to_string(), done);
     let problem =
         if row.answer.1 == HTML { content(HTML, "Html") } else { content("application/problem+json", "Problem") };
     for error in row.errors {
@@ -174,83 +237,42 @@ fn content(media: &str, schema: &str) -> Value {
     json!({ media: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
 
-/// An object that has at least these fields; more may be added.
-fn object(fields: &[(&str, &str)], required: &[&str]) -> Value {
-    let kind = |kind: &str| match kind {
-        "time" => json!({ "type": "string", "format": "date-time" }),
-        "any" => json!({}),
-        plain => json!({ "type": plain }),
-    };
-    let fields: Map<String, Value> = fields.iter().map(|(name, of)| ((*name).to_owned(), kind(of))).collect();
-    json!({ "type": "object", "properties": fields, "required": required })
-}
-
-fn list(of: &str) -> Value {
-    json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{of}") } })
-}
-
-#[rustfmt::skip]
-fn schemas() -> Value {
-    let alert: &[(&str, &str)] = &[("id", "string"), ("patient", "string"), ("family", "string"), ("state", "object"), ("mark", "string"),
-        ("now_mark", "string"), ("waiting_since", "time"), ("raised_at", "time"), ("changed_at", "time"), ("late", "boolean"),
-        ("count", "integer"), ("normal_in_row", "integer"), ("findings", "array"), ("version", "integer"), ("events", "array")];
-    json!({
-        "Text": { "type": "string" },
-        "Html": { "type": "string" },
-        "Problem": object(&[("type", "string"), ("title", "string"), ("status", "integer"), ("detail", "string")], &["type", "title", "status", "detail"]),
-        "SignIn": object(&[("user", "string"), ("password", "string"), ("csrf", "string")], &["user", "password", "csrf"]),
-        "Token": object(&[("csrf", "string")], &["csrf"]),
-        "Language": object(&[("csrf", "string"), ("language", "string")], &["csrf", "language"]),
-        "ActionForm": object(&[("csrf", "string"), ("seen_version", "integer"), ("reason", "string"), ("note", "string")], &["csrf", "seen_version"]),
-        "Action": object(&[("seen_version", "integer"), ("action", "string"), ("reason", "string"), ("note", "string")], &["seen_version", "action"]),
-        "Session": object(&[("user", "string"), ("name", "string"), ("role", "string"), ("language", "string"), ("csrf", "string"), ("expires_at", "time")], &["user", "csrf"]),
-        "Alert": object(alert, &["id", "patient", "family", "state", "mark", "version"]),
-        "Alerts": list("Alert"),
-        "AlertChange": object(&[("alert", "object"), ("event", "object")], &["alert", "event"]),
-        "Queue": object(&[("version", "integer"), ("alerts", "array")], &["version", "alerts"]),
-        "Patient": object(&[("id", "string"), ("name", "string"), ("born", "any"), ("programme", "string"), ("programme_version", "any"),
-            ("simulated", "boolean"), ("since", "any"), ("colour", "any"), ("missing", "boolean"), ("limits", "array")], &["id", "name"]),
-        "Patients": list("Patient"),
-        "Curve": object(&[("vital", "string"), ("unit", "string"), ("unit_plain", "string"), ("since", "time"), ("until", "time"),
-            ("zones", "array"), ("points", "array")], &["vital", "unit", "points"]),
-        "Curves": list("Curve"),
-        "Kit": object(&[("id", "string"), ("patient", "any"), ("patients", "array"), ("enrolled", "boolean"), ("devices", "array"),
-            ("revoked", "boolean"), ("online", "boolean"), ("heard_at", "any"), ("status", "any")], &["id", "online"]),
-        "CommandForm": object(&[("csrf", "string"), ("kit", "string"), ("command", "string"), ("vital", "string"), ("text", "string")],
-            &["csrf", "kit", "command"]),
-        "Ask": object(&[("id", "string"), ("command", "string"), ("vital", "string"), ("text", "string"), ("schedule", "array"),
-            ("patient", "string"), ("expires_at", "time")], &["command"]),
-        "Command": object(&[("id", "string"), ("kit", "string"), ("patient", "string"), ("command", "string"), ("by", "string"),
-            ("issued_at", "time"), ("expires_at", "time"), ("body", "object")], &["id", "kit", "command", "issued_at", "expires_at", "body"]),
-        "CommandState": object(&[("id", "string"), ("kit", "string"), ("patient", "string"), ("command", "string"), ("by", "string"),
-            ("issued_at", "time"), ("expires_at", "time"), ("body", "object"), ("state", "string"), ("changed_at", "time"),
-            ("detail", "string"), ("receipts", "array")], &["id", "kit", "command", "state", "changed_at", "receipts"]),
-        "CommandStates": list("CommandState"),
-        "Kits": list("Kit"),
-        "Quarantine": object(&[("total", "integer"), ("newest", "array")], &["total", "newest"]),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
 
-    /// What the router's source mounts: the API's list stands under `/api/v1`.
-    fn mounted() -> BTreeSet<String> {
+    /// What the router's source mounts, with the methods: the API's list stands under `/api/v1`.
+    fn mounted() -> BTreeSet<(String, &'static str)> {
+        const METHODS: [(&str, &str); 4] = [("get(", "get"), ("post(", "post"), ("put(", "put"), ("delete(", "delete")];
         let source = include_str!("router.rs");
         let (pages, api) = source.split_once("fn api_routes").unwrap();
         let found = |text: &str, prefix: &str| {
-            let routes = text.split(".route(\"").skip(1);
-            routes.map(|rest| format!("{prefix}{}", rest.split('"').next().unwrap())).collect::<Vec<_>>()
+            let routes = text.split(".route(").skip(1).map(|route| {
+                let (path, rest) = route.split_once('"').unwrap().1.split_once('"').unwrap();
+                (format!("{prefix}{path}"), rest.split("fn ").next().unwrap().to_owned())
+            });
+            let called = |rest: &str, call: &str| {
+                let begins = |at: usize| rest[..at].ends_with([' ', '.', '(']);
+                rest.match_indices(call).any(|(at, _)| begins(at))
+            };
+            let of = |(path, rest): (String, String)| {
+                METHODS
+                    .iter()
+                    .filter(|(call, _)| called(&rest, call))
+                    .map(|(_, name)| (path.clone(), *name))
+                    .collect::<Vec<_>>()
+            };
+            routes.flat_map(of).collect::<Vec<_>>()
         };
         found(pages, "").into_iter().chain(found(api, "/api/v1")).collect()
     }
 
     #[test]
-    fn every_route_is_described_and_nothing_else() {
-        let described: BTreeSet<String> = ROWS.iter().map(|row| row.path.to_owned()).collect();
+    fn every_route_is_described_with_its_methods_and_nothing_else() {
+        let described: BTreeSet<(String, &str)> = ROWS.iter().map(|row| (row.path.to_owned(), row.method)).collect();
+        assert!(described.len() > 50, "{}", described.len());
         assert_eq!(described, mounted());
     }
 

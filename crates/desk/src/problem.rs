@@ -8,7 +8,7 @@ use serde::Serialize;
 use store::StoreError;
 use triage::ActionError;
 
-use crate::ActionRefused;
+use crate::{ActionRefused, Refusal, Refused};
 
 /// The media type of problem details.
 pub const PROBLEM: &str = "application/problem+json";
@@ -65,6 +65,23 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed a request");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer: try again in a moment")
+    }
+}
+
+/// So soon may somebody ask again whose question was one too many.
+const AGAIN_SECONDS: u64 = 30;
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = match refused.kind {
+            Refusal::Forbidden => StatusCode::FORBIDDEN,
+            Refusal::Unknown => StatusCode::NOT_FOUND,
+            Refusal::Conflict => StatusCode::CONFLICT,
+            Refusal::Unfit => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::Busy => return Self::too_many(refused.text, AGAIN_SECONDS),
+            Refusal::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, refused.text)
     }
 }
 

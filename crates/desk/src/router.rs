@@ -12,7 +12,14 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{Desk, api, app::App, assets, events, health, openapi, pages, problem::Problem, security, sign_in};
+use crate::{
+    Desk,
+    api::{self, programmes},
+    app::App,
+    assets, events, health, openapi, pages,
+    problem::Problem,
+    security, sign_in,
+};
 
 /// A request that takes longer is given up, but for the event stream.
 const REQUEST_SECONDS_MAX: u64 = 20;
@@ -78,11 +85,41 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/patients/{id}", get(api::patients::one))
         .route("/patients/{id}/alerts", get(api::patients::alerts))
         .route("/patients/{id}/curves", get(api::patients::curves))
+        .route("/alerts/{id}/why", get(api::explain::why_alert))
+        .route("/patients/{id}/why-not", get(api::explain::why_quiet))
+        .route("/patients/{id}/outcomes", get(api::records::outcomes).post(api::records::record))
+        .route("/patients/{id}/readings", get(api::records::readings))
+        .route("/patients/{id}/readings/invalidate", post(api::records::invalidate))
+        .route("/patients/{id}/readings/restore", post(api::records::restore))
+        .route("/patients/{id}/own", get(api::own::one).put(api::own::put))
+        .route("/patients/{id}/pauses", post(api::own::pause).delete(api::own::resume))
+        .route("/own", get(api::own::list))
+        .route("/programmes", get(programmes::list).post(programmes::propose).layer(with_programme()))
+        .route("/programmes/{id}", get(programmes::one))
+        .route("/programmes/{id}/versions/{version}", get(programmes::text))
+        .route("/programmes/{id}/versions/{version}/activate", post(programmes::activate))
+        .route("/programmes/{id}/versions/{version}/reject", post(programmes::reject))
+        .route(
+            "/programmes/{id}/versions/{version}/shadow",
+            get(programmes::shadow).put(programmes::shadow_start).delete(programmes::shadow_stop),
+        )
+        .route("/programmes/{id}/rollback", post(programmes::rollback))
+        .route("/programmes/{id}/diff", get(programmes::diff))
+        .route("/programmes/{id}/history", get(programmes::history))
+        .route("/programmes/{id}/rules", get(programmes::rules))
+        .route("/backtests", post(api::questions::backtest).layer(with_programme()))
+        .route("/budgets", post(api::questions::budget))
+        .route("/questions", get(api::questions::list))
+        .route("/questions/{id}", get(api::questions::one).delete(api::questions::cancel))
         .route("/kits", get(api::kits))
         .route("/kits/{id}/commands", get(api::commands::list).post(api::commands::post))
         .route("/quarantine", get(api::quarantine))
         .fallback(api::nowhere)
         .method_not_allowed_fallback(api::wrong_method)
+}
+
+fn with_programme() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(security::PROGRAMME_BODY_BYTES_MAX)
 }
 
 async fn in_time(request: Request, next: Next) -> Response {

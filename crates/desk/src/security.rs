@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Form, FromRequest, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    extract::{Form, FromRequest, OriginalUri, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
@@ -24,6 +24,10 @@ use crate::{
 
 /// The largest body that is read.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest body that holds a programme, which is told as a JSON text: twice a programme's bytes.
+pub const PROGRAMME_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Addresses that take a programme.
+const WITH_PROGRAMME: [&str; 2] = ["/api/v1/programmes", "/api/v1/backtests"];
 
 const CSRF_HEADER: &str = "x-csrf-token";
 
@@ -112,7 +116,8 @@ fn refused(kind: Kind, problem: Problem, headers: &HeaderMap, session: Option<&S
 pub async fn check_change(request: Request, csrf: &str) -> Result<Request, Problem> {
     check_origin(request.headers())?;
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| too_large())?;
+    let most = bytes_max(&parts);
+    let bytes = axum::body::to_bytes(body, most).await.map_err(|_| too_large(most))?;
     let given = match parts.headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()) {
         Some(token) => token.to_owned(),
         None => form_token(&parts.headers, &bytes).await.unwrap_or_default(),
@@ -123,8 +128,14 @@ pub async fn check_change(request: Request, csrf: &str) -> Result<Request, Probl
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
-fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {BODY_BYTES_MAX} bytes"))
+/// How large a body may be. Routers that are nested see the rest of an address; what was asked for is the whole.
+fn bytes_max(parts: &Parts) -> usize {
+    let asked = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0);
+    if WITH_PROGRAMME.contains(&asked.path()) { PROGRAMME_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
+}
+
+fn too_large(most: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {most} bytes"))
 }
 
 /// A browser says where a change comes from; another program does not, and can't be made to by a page.

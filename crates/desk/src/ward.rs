@@ -16,8 +16,12 @@ pub trait Ward: Send + Sync + 'static {
     /// What was known of a patient at a time, and what they were judged by then, built from the store.
     async fn chart(&self, patient: &PatientId, at: Timestamp) -> Result<(Arc<Plan>, Chart), Refused>;
 
-    /// Puts own settings in the place of those there are. They are checked against the patient's programmes and the clinic's floors.
-    async fn set_own(&self, patient: &PatientId, own: &Own, by: &str) -> Result<(), Refused>;
+    /// A patient's own settings, as they are stored.
+    async fn own(&self, patient: &PatientId) -> Result<Own, Refused>;
+
+    /// Puts own settings in the place of `before`; refused where it is something else by now that is stored. They are checked against the
+    /// patient's programmes and the clinic's floors.
+    async fn set_own(&self, patient: &PatientId, before: &Own, own: &Own, by: &str) -> Result<(), Refused>;
 
     /// Leaves a reading out of every judgement, or takes it in again. Gives the reading.
     async fn change_reading(

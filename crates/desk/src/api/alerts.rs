@@ -75,6 +75,7 @@ pub async fn act(
     Ok(Json(act_on(&app, wanted).await?))
 }
 
-fn alert_id(id: Result<Path<AlertId>, PathRejection>) -> Result<AlertId, Problem> {
+/// The id of an alert in an address.
+pub fn alert_id(id: Result<Path<AlertId>, PathRejection>) -> Result<AlertId, Problem> {
     id.map(|Path(id)| id).map_err(|_| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the alert's id is not a UUID"))
 }

@@ -2,13 +2,21 @@
 
 pub mod alerts;
 pub mod commands;
+pub mod explain;
+pub mod own;
 pub mod patients;
+pub mod programmes;
+pub mod questions;
+pub mod records;
 
 use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    extract::{Request, State},
+    extract::{
+        Query, Request, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -23,6 +31,32 @@ use crate::{
     problem::{PROBLEM, Problem},
     session::Session,
 };
+
+/// A body that can be read, or the problem with it.
+pub fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
+    body.map(|Json(body)| body).map_err(|error| {
+        let status = match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Problem::new(status, error.body_text())
+    })
+}
+
+/// Query parameters that can be read, or the problem with them.
+pub fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(query)| query).map_err(|error| unfit(error.body_text()))
+}
+
+/// The number of a version in an address.
+pub fn version(text: &str) -> Result<u32, Problem> {
+    text.parse().map_err(|_| unfit(format!("found version {text:?}, want a number")))
+}
+
+/// It makes no sense: what was found, what was wanted.
+pub fn unfit(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+}
 
 /// Who is signed in, and the token that a change has to carry in `X-CSRF-Token`.
 #[derive(Serialize)]

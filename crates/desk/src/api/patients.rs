@@ -153,7 +153,8 @@ fn vitals_of(names: Option<&str>) -> Result<Vec<Vital>, String> {
     }
 }
 
-fn person(app: &App, id: &str) -> Result<Person, Problem> {
+/// The person of this id.
+pub fn person(app: &App, id: &str) -> Result<Person, Problem> {
     let unknown = || Problem::not_found("such patient");
     let id: PatientId = id.parse().map_err(|_| unknown())?;
     app.desk.board.person(&id).ok_or_else(unknown)

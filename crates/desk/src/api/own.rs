@@ -1,0 +1,162 @@
+//! Patients' own settings: limits, reference values, oxygen, pauses; each with author, reason, from and until.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
+    http::StatusCode,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use triage::{Clinic, Own, Pause, PauseKind};
+use vitals::PatientId;
+
+use super::{body, patients::person, query};
+use crate::{
+    app::App,
+    board::Person,
+    clock,
+    problem::Problem,
+    right::Right,
+    session::Session,
+    settings::{Setting, asked_for, rows, seen, with_pause, without_pause},
+};
+
+/// One patient's own settings.
+#[derive(Serialize)]
+pub struct OwnView {
+    patient: PatientId,
+    simulated: bool,
+    /// Names them as they are: a change has to say what it was decided on.
+    seen: String,
+    settings: Vec<Setting>,
+}
+
+/// Which are wanted.
+#[derive(Deserialize)]
+pub struct Wanted {
+    overdue: Option<bool>,
+}
+
+/// `GET /api/v1/own`: everybody's, of everybody who has any.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Vec<OwnView>>, Problem> {
+    let Wanted { overdue } = query(wanted)?;
+    let now = clock::now();
+    let view = |person: Person| {
+        let own = person.plan.as_ref()?.own().clone();
+        let mut view = view(&person, &own, now);
+        view.settings.retain(|one| overdue.is_none_or(|wanted| one.overdue == wanted));
+        (!view.settings.is_empty()).then_some(view)
+    };
+    Ok(Json(app.desk.board.people().into_iter().filter_map(view).collect()))
+}
+
+/// `GET /api/v1/patients/{id}/own`.
+pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<OwnView>, Problem> {
+    let person = person(&app, &id)?;
+    let own = app.ward()?.own(&person.patient.id).await?;
+    Ok(Json(view(&person, &own, clock::now())))
+}
+
+fn view(person: &Person, own: &Own, now: Timestamp) -> OwnView {
+    let shipped = Clinic::shipped();
+    let clinic = person.plan.as_ref().map_or(&shipped, |plan| plan.book().clinic());
+    OwnView {
+        patient: person.patient.id.clone(),
+        simulated: person.patient.simulated,
+        seen: seen(own),
+        settings: rows(own, clinic, now),
+    }
+}
+
+/// What is to be set, in the place of everything that was.
+#[derive(Deserialize)]
+pub struct Set {
+    /// What it was decided on.
+    seen: String,
+    #[serde(flatten)]
+    own: Map<String, Value>,
+}
+
+/// `PUT /api/v1/patients/{id}/own`.
+pub async fn put(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    set: Result<Json<Set>, JsonRejection>,
+) -> Result<Json<OwnView>, Problem> {
+    Right::SetLimits.check(&session)?;
+    let set = body(set)?;
+    let person = person(&app, &id)?;
+    let before = app.ward()?.own(&person.patient.id).await?;
+    if seen(&before) != set.seen {
+        return Err(Problem::new(StatusCode::CONFLICT, "the settings have changed since you looked: look again"));
+    }
+    let now = clock::now();
+    let own = asked_for(&before, &set.own, &session.name, now).map_err(super::unfit)?;
+    app.ward()?.set_own(&person.patient.id, &before, &own, &session.name).await?;
+    Ok(Json(view(&person, &own, now)))
+}
+
+/// A time in which nothing is expected.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPause {
+    pub kind: PauseKind,
+    /// Now, if left out.
+    #[serde(default)]
+    pub from: Option<Timestamp>,
+    pub until: Timestamp,
+    pub reason: String,
+}
+
+/// `POST /api/v1/patients/{id}/pauses`.
+pub async fn pause(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    asked: Result<Json<NewPause>, JsonRejection>,
+) -> Result<(StatusCode, Json<OwnView>), Problem> {
+    let asked = body(asked)?;
+    let person = person(&app, &id)?;
+    let own = add_pause(&app, &session, &person.patient.id, asked).await?;
+    Ok((StatusCode::CREATED, Json(view(&person, &own, clock::now()))))
+}
+
+/// Sets a pause; also for the page.
+pub async fn add_pause(app: &App, session: &Session, patient: &PatientId, asked: NewPause) -> Result<Own, Problem> {
+    let NewPause { kind, from, until, reason } = asked;
+    let from = from.unwrap_or_else(clock::now);
+    let before = app.ward()?.own(patient).await?;
+    let own = with_pause(&before, Pause { kind, author: session.name.clone(), reason, from, until });
+    app.ward()?.set_own(patient, &before, &own, &session.name).await?;
+    Ok(own)
+}
+
+/// `DELETE /api/v1/patients/{id}/pauses`: ends the pause that holds now.
+pub async fn resume(
+    State(app): State<Arc<App>>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+) -> Result<Json<OwnView>, Problem> {
+    let person = person(&app, &id)?;
+    let own = end_pause(&app, &session, &person.patient.id).await?;
+    Ok(Json(view(&person, &own, clock::now())))
+}
+
+/// Ends the pause that holds now; also for the page.
+pub async fn end_pause(app: &App, session: &Session, patient: &PatientId) -> Result<Own, Problem> {
+    let before = app.ward()?.own(patient).await?;
+    let own = without_pause(&before, clock::now());
+    let own = own.ok_or_else(|| Problem::new(StatusCode::CONFLICT, "no pause holds now"))?;
+    app.ward()?.set_own(patient, &before, &own, &session.name).await?;
+    Ok(own)
+}
