@@ -372,7 +372,7 @@ impl Judge for Counts {
         };
         let points = if worded.is_empty() { String::new() } else { format!(" ({})", worded.join(", ")) };
         let why = format!("{scored}: {mark}{points}{scale}{}", doubt(&flags));
-        let (found, want) = (u32::from(scored.total()), u32::from(scored.band_from()));
+        let (found, want) = (u32::from(scored.total()), u32::from(scored.milder_below(&self.marks)));
         let of = u32::from(self.score.most());
         Told {
             why,

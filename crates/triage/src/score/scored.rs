@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use vitals::Colour;
 
 use super::{PARAMETERS_MAX, Parameter, Response, Score};
 
@@ -44,9 +45,17 @@ impl<'s> Scored<'s> {
         self.band
     }
 
-    /// The least sum of the band.
-    pub(crate) fn band_from(&self) -> u16 {
-        self.response().from
+    /// Under which sum the mark would be milder, of a mark for each band; 0 where a smaller sum alone would not make it so, since one part by
+    /// itself is enough for it.
+    pub(crate) fn milder_below(&self, marks: &[Colour]) -> u16 {
+        let mark = marks[self.band];
+        let bands = || self.score.responses.iter().zip(marks).filter(|(_, other)| **other >= mark);
+        let sums = bands().filter(|(response, _)| response.any_part.is_none());
+        let least = sums.map(|(response, _)| response.from).min().unwrap_or(0);
+        let most = self.points.iter().flatten().copied().max().unwrap_or(0);
+        let by_one_part =
+            |response: &Response| response.any_part.is_some_and(|part| most >= part) && response.from < least;
+        if self.total < least || bands().any(|(response, _)| by_one_part(response)) { 0 } else { least }
     }
 
     /// What is to be done at this band.

@@ -96,6 +96,23 @@ fn a_whole_score_says_its_parts() {
     assert_eq!((how.as_str(), found, of, want, parts.len(), missing.len()), ("score", 6, 20, 5, 4, 0));
 }
 
+/// Under which sum the mark would be milder: none, where one part by itself is enough for it.
+#[test]
+fn a_smaller_sum_is_told_where_it_would_be_milder() {
+    for (texts, wanted) in [
+        (["16 resp_rate", "92 spo2", "118 systolic", "112 pulse", "38.4 temperature"], (5, 5)),
+        (["16 resp_rate", "91 spo2", "118 systolic", "95 pulse", "38.4 temperature"], (5, 0)),
+        (["16 resp_rate", "91 spo2", "118 systolic", "80 pulse", "36.4 temperature"], (3, 0)),
+        (["25 resp_rate", "91 spo2", "118 systolic", "95 pulse", "38.4 temperature"], (8, 7)),
+        (["16 resp_rate", "97 spo2", "118 systolic", "80 pulse", "36.4 temperature"], (0, 0)),
+    ] {
+        let mut home = Home::new(&oxygen(false, false, ""));
+        home.at(0, &texts, Some("as_usual"));
+        let Reason::Together { found, want, .. } = home.finding().unwrap().reason else { panic!("another reason") };
+        assert_eq!((found, want), wanted, "{texts:?}");
+    }
+}
+
 #[test]
 fn a_partial_score_says_at_least_and_what_is_missing() {
     let mut home = Home::new("");
