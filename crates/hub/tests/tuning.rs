@@ -4,16 +4,24 @@ use std::sync::Arc;
 
 use hub::{
     directory::Programmes,
+    programmes::{self, Decider, Refused},
     tuning::{
+        agreement::Window,
         backtest::{Ask, Sides, run},
-        compare::Change,
+        budget::{BudgetAsk, find},
+        compare::{Change, Span},
         fold::Watch,
+        proposals,
         report::Report,
+        rules::{self, RulesAsk},
+        shadow::{self, Running, Shadows},
+        shadow_report,
+        shift::SHIFT,
         tally::ByMark,
     },
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use store::{Batch, Entry, Journal, JournalEntry, KitSeq, Patient, PatientOutcome, Roster, Sqlite, Store};
+use store::{Account, Batch, Entry, Journal, JournalEntry, KitSeq, Patient, PatientOutcome, Roster, Sqlite, Store};
 use triage::{
     Action, Alert, AlertChange, Chart, Clinic, CloseReason, Event, Plan, Programme, Sitting, act, assess,
 };
@@ -21,8 +29,12 @@ use vitals::{Clock, PatientId, Reading, SessionId, Value, Vital};
 
 /// SpO2 alone: red at 85 or less, yellow at `yellow` or less.
 fn programme(version: u32, yellow: u32) -> Arc<Programme> {
-    let text = format!(
-        r#"
+    Arc::new(Programme::parse(&text(version, yellow), "t.toml").unwrap())
+}
+
+fn text(version: u32, yellow: u32) -> String {
+    format!(
+        r#"# Comments stay.
 id = "t"
 version = {version}
 title = {{ en = "Test", da = "Test" }}
@@ -44,8 +56,7 @@ bands = [
   {{ mark = "green", above = {yellow} }},
 ]
 "#
-    );
-    Arc::new(Programme::parse(&text, "t.toml").unwrap())
+    )
 }
 
 /// Day 0 is a Thursday; sittings are at 8.
@@ -144,16 +155,30 @@ impl Clinical {
         self.store.append(&[entry]).await.unwrap();
     }
 
+    async fn account(&self, user: &str, role: &str) {
+        let (user, name, role) = (user.to_owned(), "Simulated".to_owned(), role.to_owned());
+        let account = Account { user, name, password_hash: String::new(), role, language: "en".into() };
+        self.store.put_account(&account).await.unwrap();
+    }
+
+    async fn propose(&self, version: u32, yellow: u32, by: &str, at: f64) {
+        let who = Decider { by, reason: "a test", now: day(at) };
+        programmes::propose(&*self.store, &text(version, yellow), "t.toml", who).await.unwrap();
+    }
+
+    fn ask(&self, active: &Arc<Programme>, proposed: &Arc<Programme>) -> Ask {
+        let clinic = Arc::new(Clinic::shipped());
+        let (active, proposed) = (Arc::clone(active), Arc::clone(proposed));
+        let sides = Sides { active, proposed, others: Programmes::new(), clinic };
+        Ask { threads: 2, ..Ask::new(sides, day(0.0), day(f64::from(DAYS)), TimeZone::UTC) }
+    }
+
     async fn backtest(&self, active: &Arc<Programme>, proposed: &Arc<Programme>) -> Report {
         self.backtest_watched(active, proposed, &Arc::default()).await
     }
 
     async fn backtest_watched(&self, active: &Arc<Programme>, proposed: &Arc<Programme>, watch: &Arc<Watch>) -> Report {
-        let clinic = Arc::new(Clinic::shipped());
-        let (active, proposed) = (Arc::clone(active), Arc::clone(proposed));
-        let sides = Sides { active, proposed, others: Programmes::new(), clinic };
-        let mut ask = Ask::new(sides, day(0.0), day(f64::from(DAYS)), TimeZone::UTC);
-        ask.threads = 2;
+        let ask = self.ask(active, proposed);
         let (store, watch) = (Arc::clone(&self.store), Arc::clone(watch));
         let runtime = tokio::runtime::Handle::current();
         let running = tokio::task::spawn_blocking(move || runtime.block_on(run(&*store, &ask, &watch)));
@@ -257,4 +282,131 @@ async fn an_invalid_reading_is_left_out_on_both_sides() {
     clinic.store.append(&[entry]).await.unwrap();
     let report = clinic.backtest(&active, &active).await;
     assert_eq!(report.active.alerts, ByMark { red: 1, yellow: 2, blue: 0 });
+}
+
+/// Yellow at 88 % on five days that nothing follows, 87 % two days before an exacerbation.
+fn noisy() -> Vec<Entry> {
+    let mut entries = sittings("p-1", 1, &[(5, 88), (10, 88), (15, 88), (20, 87), (30, 88), (35, 88)]);
+    entries.extend(sittings("p-2", 2, &[]));
+    entries
+}
+
+const EXAMPLE: &str = r#"
+[[example]]
+name = "88 is yellow"
+readings = [{ vital = "spo2", value = 88, unit = "%" }]
+want = { spo2 = "yellow" }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_moves_the_limit_that_loses_nothing_and_the_example_that_says_otherwise_stops_it() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    clinic.account("ane", "operator").await;
+    clinic.account("bo", "operator").await;
+    let text = text(1, 88) + EXAMPLE;
+    let active = Arc::new(Programme::parse(&text, "t.toml").unwrap());
+    clinic.live(&active, noisy(), None).await;
+    clinic.outcome("p-1", 22.0).await;
+
+    // 6 alerts in 181 shifts; at most 2 are asked for.
+    let ask = clinic.ask(&active, &active);
+    let asked = BudgetAsk { ask, text: text.clone(), per_shift: 2.0 / 181.0, move_red: false, version: 2 };
+    let (store, watch) = (Arc::clone(&clinic.store), Arc::new(Watch::default()));
+    let runtime = tokio::runtime::Handle::current();
+    let found = tokio::task::spawn_blocking(move || runtime.block_on(find(&*store, &asked, &watch)));
+    let found = found.await.unwrap().unwrap();
+
+    assert!(found.met, "{}", found.note);
+    assert_eq!(found.moved.iter().map(ToString::to_string).collect::<Vec<_>>(), ["spo2 yellow_low from 88 to 87"]);
+    assert_eq!((found.before.detected, found.after.detected), (1, 1));
+    assert_eq!((found.before.per_shift, found.after.per_shift), (0.0331, 0.0055));
+    assert_eq!(found.reference, "the outcomes that nurses recorded");
+    let wanted = text.replace("at_most = 88", "at_most = 87").replace("above = 88", "above = 87");
+    assert_eq!(found.text, wanted.replace("version = 1", "version = 2"));
+    assert_eq!(found.contradicts.len(), 1);
+    assert!(found.contradicts[0].contains("88 is yellow"), "{:?}", found.contradicts);
+
+    let kept = proposals::keep(&*clinic.store, &found, "ane", day(61.0)).await.unwrap();
+    assert!(kept.note.starts_with("alert budget: meets at most") && kept.proposed_by == "ane");
+    let who = Decider { by: "bo", reason: "fewer", now: day(62.0) };
+    let refused = programmes::activate(&*clinic.store, &TimeZone::UTC, ("t", 2), None, who).await.unwrap_err();
+    assert!(matches!(refused, Refused::Faulty(_)), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_outcomes_a_budget_says_what_it_is_measured_against() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    let active = programme(1, 88);
+    clinic.live(&active, two_people(), None).await;
+    let ask = clinic.ask(&active, &active);
+    let asked = BudgetAsk { ask, text: text(1, 88), per_shift: 2.0 / 181.0, move_red: false, version: 2 };
+    let (store, watch) = (Arc::clone(&clinic.store), Arc::new(Watch::default()));
+    let runtime = tokio::runtime::Handle::current();
+    let found = tokio::task::spawn_blocking(move || runtime.block_on(find(&*store, &asked, &watch)));
+    let found = found.await.unwrap().unwrap();
+    assert!(found.reference.starts_with("the version in use itself"), "{}", found.reference);
+    // Both reds are events, and stay; red never moves, so 86 is as far as yellow goes.
+    assert_eq!((found.before.events, found.after.detected, found.met), (2, 2, true));
+    assert_eq!(found.moved[0].to.to_string(), "86");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shadow_lives_on_what_is_stored_and_a_restart_changes_nothing() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    clinic.account("ane", "operator").await;
+    let active = programme(1, 88);
+    clinic.propose(1, 88, "ane", -0.9).await;
+    clinic.propose(2, 86, "ane", -0.8).await;
+    let (early, late): (Vec<Entry>, Vec<Entry>) = two_people().into_iter().partition(|entry| entry.recorded_at < day(14.5));
+    clinic.live(&active, early, None).await;
+    shadow::start(&*clinic.store, ("t", 2), "ane", day(14.6)).await.unwrap();
+    let twice = shadow::start(&*clinic.store, ("t", 2), "ane", day(14.7)).await.unwrap_err();
+    assert!(twice.to_string().contains("runs as a shadow already"), "{twice}");
+
+    let (first, rest): (Vec<Entry>, Vec<Entry>) = late.into_iter().partition(|entry| entry.recorded_at < day(44.5));
+    clinic.live(&active, first, None).await;
+    let store: Arc<dyn Store> = Arc::clone(&clinic.store) as Arc<dyn Store>;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let shadows = |at: f64| Shadows::new(Arc::clone(&store), TimeZone::UTC, Arc::new(move || day(at)), stop.clone());
+    let mut running = shadows(45.0);
+    running.round().await.unwrap();
+    let raised = async || clinic.store.shadow_alerts("t", 2, day(0.0), day(100.0)).await.unwrap();
+    assert_eq!(raised().await.len(), 1);
+
+    clinic.live(&active, rest, None).await;
+    running.round().await.unwrap();
+    let as_it_went = raised().await;
+    assert_eq!(as_it_went.len(), 2);
+    shadows(60.0).round().await.unwrap();
+    assert_eq!(raised().await, as_it_went, "a restart changes nothing");
+
+    let running: Vec<Running> = shadow::running(&*store).await.unwrap();
+    let report = shadow_report::report(&*store, &running[0], None, day(60.0), &TimeZone::UTC).await.unwrap();
+    assert_eq!(report.total.active, ByMark { red: 2, yellow: 2, blue: 0 });
+    assert_eq!(report.total.shadow, ByMark { red: 2, yellow: 0, blue: 0 });
+    assert_eq!((report.total.only_active, report.total.only_shadow), (2, 0));
+    let on_day_20 = report.days.iter().find(|of| of.day == TimeZone::UTC.to_datetime(day(20.0)).date()).unwrap();
+    assert_eq!((on_day_20.counted.active.yellow, on_day_20.counted.only_active), (1, 1));
+
+    shadow::stop(&*store, ("t", 2), "ane", day(61.0)).await.unwrap();
+    assert!(shadow::running(&*store).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_rule_is_worth_as_counted_by_hand() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    clinic.live(&programme(1, 88), two_people(), Some(CloseReason::Admitted)).await;
+    clinic.outcome("p-1", 22.0).await;
+    let span = Span { since: day(0.0), until: day(f64::from(DAYS)) };
+    let ask = RulesAsk { programme: None, span, window: Window::default(), zone: TimeZone::UTC, shift: SHIFT };
+    let told = rules::report(&*clinic.store, &ask).await.unwrap();
+    assert_eq!((told.alerts, told.simulated, told.rules.len()), (4, true, 1));
+    let row = &told.rules[0];
+    assert_eq!((row.programme.as_str(), row.version, row.rule.as_str()), ("t", 1, "spo2"));
+    assert_eq!(row.fired, ByMark { red: 2, yellow: 2, blue: 0 });
+    assert_eq!((row.alone, row.acted_on, row.closed_as_false, row.eased, row.open), (4, 2, 0, 2, 0));
+    assert_eq!((row.ppv, row.ppv_by_outcomes), (Some(1.0), Some(0.25)));
+    // The reds were closed after 6 hours, the yellows eased with the second normal sitting.
+    assert_eq!((row.minutes_open_median, row.hours_open), (Some(360.0), 108.0));
+    assert_eq!(row.per_shift, 0.0221);
 }
