@@ -336,6 +336,13 @@ pub fn programmes(folder: Option<&Path>) -> anyhow::Result<Books> {
     Ok(books)
 }
 
+/// The COPD programme alone, for tests.
+#[cfg(test)]
+pub(crate) fn copd() -> Books {
+    let programme = Arc::new(Programme::parse(triage::COPD, "copd.toml").unwrap());
+    Books::new(Programmes::from([(programme.id().to_owned(), programme)]), Arc::new(Clinic::shipped()))
+}
+
 /// A patient's plan: the programmes with the patient's own settings over them.
 ///
 /// # Errors
@@ -428,7 +435,7 @@ mod tests {
     }
 
     fn directory(roster: Roster) -> Result<Directory, RosterError> {
-        Directory::new(roster, &programmes(None).unwrap(), &TimeZone::UTC)
+        Directory::new(roster, &copd(), &TimeZone::UTC)
     }
 
     #[test]

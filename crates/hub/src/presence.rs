@@ -52,6 +52,12 @@ impl Presence {
         self.change(kit, now, |seen| seen.heard.status = status);
     }
 
+    /// Is a kit connected, and when was it last heard? None if it never was.
+    #[must_use]
+    pub fn last(&self, kit: &KitId) -> Option<(bool, Timestamp)> {
+        self.lock().get(kit).map(|seen| (seen.heard.online, seen.heard.at))
+    }
+
     /// Stores what changed, once a second, for ever.
     pub async fn keep(self: Arc<Self>, store: Arc<dyn Store>) {
         loop {

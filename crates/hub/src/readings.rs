@@ -25,6 +25,12 @@ pub enum Refused {
     /// It makes no sense: what was found, what was wanted.
     #[error("{0}")]
     Unfit(String),
+    /// There is no such reading.
+    #[error("{0}")]
+    Unknown(String),
+    /// It is so already.
+    #[error("{0}")]
+    Conflict(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,7 +75,7 @@ fn left_out(journal: &[JournalEntry]) -> Invalid {
     invalid
 }
 
-/// Has a reading left out from now on, or taken in again: who, why, when. Gives whose it is, and the reading.
+/// Has a reading left out from now on, or taken in again: who, why, when. `whose` says whose it must be. Gives the reading.
 ///
 /// # Errors
 /// [`Refused`]: there is no such reading, it is so already, no reason is given, or the store fails.
@@ -77,19 +83,23 @@ pub async fn change(
     store: &dyn Store,
     what: Change,
     of: &ReadingPlace,
+    whose: Option<&PatientId>,
     (by, reason): (&str, &str),
     now: Timestamp,
-) -> Result<(PatientId, Reading), Refused> {
+) -> Result<Reading, Refused> {
     check_words(by, reason)?;
     let (patient, reading) = find(store, of).await?;
+    if let Some(whose) = whose.filter(|whose| **whose != patient) {
+        return Err(Refused::Unknown(format!("message {} of kit {} is not {whose}'s", of.seq, of.kit)));
+    }
     check_now(store, what, of, &patient).await?;
     let (kit, seq, place, reason) = (of.kit.clone(), of.seq, of.place, reason.trim().to_owned());
     let what = match what {
         Change::Invalidate => Journal::ReadingInvalidated { kit, seq, place, reason },
         Change::Restore => Journal::ReadingRestored { kit, seq, place, reason },
     };
-    store.append(&[JournalEntry { at: now, by: Some(by.to_owned()), patient: Some(patient.clone()), what }]).await?;
-    Ok((patient, reading))
+    store.append(&[JournalEntry { at: now, by: Some(by.to_owned()), patient: Some(patient), what }]).await?;
+    Ok(reading)
 }
 
 async fn check_now(store: &dyn Store, what: Change, of: &ReadingPlace, patient: &PatientId) -> Result<(), Refused> {
@@ -100,12 +110,12 @@ async fn check_now(store: &dyn Store, what: Change, of: &ReadingPlace, patient: 
         ..JournalFilter::default()
     };
     let invalid = left_out(&store.journal(filter).await?).places.remove(patient).unwrap_or_default();
-    let unfit = |text: String| Err(Refused::Unfit(text));
     match what {
-        Change::Invalidate if invalid.contains(of) => unfit("that reading is invalidated already".to_owned()),
-        Change::Restore if !invalid.contains(of) => unfit("that reading is not invalidated".to_owned()),
+        Change::Invalidate if invalid.contains(of) => Err(Refused::Conflict("that reading is invalidated already".to_owned())),
+        Change::Restore if !invalid.contains(of) => Err(Refused::Conflict("that reading is not invalidated".to_owned())),
         Change::Invalidate if invalid.len() >= INVALID_MAX => {
-            unfit(format!("{} readings of {patient} are invalidated, at most {INVALID_MAX} may be", invalid.len()))
+            let found = invalid.len();
+            Err(Refused::Unfit(format!("{found} readings of {patient} are invalidated, at most {INVALID_MAX} may be")))
         }
         _ => Ok(()),
     }
@@ -116,11 +126,11 @@ async fn find(store: &dyn Store, of: &ReadingPlace) -> Result<(PatientId, Readin
     let ReadingPlace { kit, seq, place } = of;
     let key = KitSeq { kit: kit.clone(), seq: *seq };
     let Some((patient, message)) = store.message(&key).await? else {
-        return Err(Refused::Unfit(format!("found no message {seq} of kit {kit}")));
+        return Err(Refused::Unknown(format!("found no message {seq} of kit {kit}")));
     };
     let count = message.readings.len();
     let reading = message.readings.into_iter().nth(usize::from(*place)).ok_or_else(|| {
-        Refused::Unfit(format!("message {seq} of kit {kit} has {count} readings, found place {place}, want 0 or more and below that"))
+        Refused::Unknown(format!("message {seq} of kit {kit} has {count} readings, found place {place}, want 0 or more and below that"))
     })?;
     Ok((patient, reading))
 }

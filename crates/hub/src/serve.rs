@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use desk::{Board, Desk};
+use desk::{ActionRequest, Board, Desk};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use store::{Heard, Sqlite, Store};
@@ -24,20 +24,26 @@ use crate::{
     clock,
     commands::Commands,
     config::Config,
-    directory::Directories,
+    directory::{Directories, Directory},
     enrolment::{self, Enrolment},
+    kits::{self, KITS_HEARD_MAX},
     lock::Lock,
     pipeline::{ACTIONS_MAX, Parts, Pipeline, acks::Outbox},
     presence::Presence,
     programmes,
+    remeasure::{self, REMEASURES_MAX},
     roster::{self, Decided, Keeper},
     source::front_door::{Behind, FrontDoor},
+    tuning::{service::StoredTuning, shadow::Shadows},
+    ward::StoredWard,
 };
 
 /// How long what was taken in may take to be finished at the end.
 const FINISH_MAX: Duration = Duration::from_secs(15);
 /// How long pages may take to let go.
 const PAGES_CLOSE_MAX: Duration = Duration::from_secs(2);
+/// How long a shadow may take to end.
+const SHADOWS_END_MAX: Duration = Duration::from_secs(5);
 /// How often the metrics tidy up behind themselves.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -81,6 +87,7 @@ pub struct Service {
     presence: Arc<Presence>,
     outbox: Arc<Outbox>,
     pages: JoinHandle<()>,
+    shadows: JoinHandle<()>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
     close_pages: CancellationToken,
@@ -120,38 +127,31 @@ impl Service {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let metrics = metrics_recorder()?;
         let (lock, store) = open_store(&config).await?;
-        let now = clock::now();
-        programmes::bring_in(&*store, config.programmes.as_deref(), now).await?;
-        let decided = Decided::read(&*store, now).await?;
-        let roster = roster::bring_in(&*store, &config, decided.books()).await?;
-        let directory = decided.directory(roster.clone(), &config.zone)?;
-        let heard = store.last_heard().await?;
-        let presence_board =
-            Board::new(store.open_alerts(None).await?, roster, offline(&heard), directory.plans().clone());
-        let board = Arc::clone(&presence_board);
-        let presence = Presence::new(presence_board, heard);
+        let Judged { decided, directory, board, presence } = Judged::read(&*store, &config).await?;
         let (directory, followed) = watch::channel(Arc::new(directory));
         let directories = Directories::new(followed);
         let (stop, close_pages) = (CancellationToken::new(), CancellationToken::new());
         let (outbox, commands) = (Arc::new(Outbox::default()), Arc::new(Commands::default()));
         let (actions, acted) = mpsc::channel(ACTIONS_MAX);
+        let (kits, kits_heard) = mpsc::channel(KITS_HEARD_MAX);
+        let (remeasure, to_remeasure) = mpsc::channel(REMEASURES_MAX);
 
-        let pages = TcpListener::bind(config.http.listen)
-            .await
-            .with_context(|| format!("http.listen {}", config.http.listen))?;
+        let listen = config.http.listen;
+        let pages = TcpListener::bind(listen).await.with_context(|| format!("http.listen {listen}"))?;
         let pipeline = Pipeline::start(Parts {
             store: Arc::clone(&store),
             board: Arc::clone(&board),
             directories: directories.clone(),
             actions: acted,
+            kits: kits_heard,
+            remeasure,
             outbox: Arc::clone(&outbox),
             clock: clock::wall(),
             stop: stop.clone(),
         })
         .await?;
-        let enrolling = directories.clone();
         let behind = Behind {
-            directories,
+            directories: directories.clone(),
             taker: pipeline.taker(),
             presence: Arc::clone(&presence),
             outbox: Arc::clone(&outbox),
@@ -159,7 +159,7 @@ impl Service {
         };
         let front_door = FrontDoor::open(&config.mqtt, behind).await?;
         let changed = Arc::new(Notify::new());
-        let enrolment = open_enrolment(&config, &store, enrolling, &changed, front_door.addr()).await?;
+        let enrolment = open_enrolment(&config, &store, directories.clone(), &changed, front_door.addr()).await?;
         let ready = Ready {
             ready: true,
             http: Http(pages.local_addr()?),
@@ -173,19 +173,12 @@ impl Service {
         tasks.spawn(commands.keep(Arc::clone(&store), front_door.to_kits()));
         let keeper = Keeper::new(&config, decided, Arc::clone(&store), Arc::clone(&board), directory, changed);
         tasks.spawn(keeper.keep());
+        tasks.spawn(kits::watch(directories.clone(), Arc::clone(&presence), kits, clock::wall()));
+        tasks.spawn(remeasure::keep(to_remeasure, Arc::clone(&store), directories, Arc::clone(&presence)));
         tasks.spawn(upkeep(metrics.clone()));
-        let desk = Desk {
-            store: Arc::clone(&store),
-            board,
-            actions,
-            tuning: None,
-            ward: None,
-            metrics,
-            zone: config.zone.clone(),
-            clinic: config.clinic.clone(),
-            secure_cookies: config.secure_cookies(),
-            simulated: config.simulated,
-        };
+        let desk = desk_of(&config, &store, board, actions, metrics, &stop);
+        let shadows = Shadows::new(Arc::clone(&store), config.zone.clone(), clock::wall(), stop.clone());
+        let shadows = tokio::spawn(shadows.keep());
         let pages = tokio::spawn(serve_pages(pages, desk, close_pages.clone()));
         Ok(Self {
             ready,
@@ -196,6 +189,7 @@ impl Service {
             presence,
             outbox,
             pages,
+            shadows,
             tasks,
             stop,
             close_pages,
@@ -235,6 +229,9 @@ impl Service {
                 "what was taken in could not be stored in {seconds} s: it is not acknowledged, the kits send it again"
             );
         }
+        if timeout(SHADOWS_END_MAX, &mut self.shadows).await.is_err() {
+            tracing::warn!("a shadow did not end in time; it begins anew with the next start");
+        }
         self.tasks.shutdown().await;
         if let Some(enrolment) = self.enrolment.take() {
             enrolment.close().await;
@@ -248,6 +245,54 @@ impl Service {
         }
         self.store.close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// Who is judged, and by what; and what is shown of it.
+struct Judged {
+    decided: Decided,
+    directory: Directory,
+    board: Arc<Board>,
+    presence: Arc<Presence>,
+}
+
+impl Judged {
+    /// Brings the files in, and reads what is stored.
+    async fn read(store: &dyn Store, config: &Config) -> anyhow::Result<Self> {
+        let now = clock::now();
+        programmes::bring_in(store, config.programmes.as_deref(), now).await?;
+        let decided = Decided::read(store, clock::now()).await?;
+        let roster = roster::bring_in(store, config, decided.books()).await?;
+        let directory = decided.directory(roster.clone(), &config.zone)?;
+        let heard = store.last_heard().await?;
+        let board = Board::new(store.open_alerts(None).await?, roster, offline(&heard), directory.plans().clone());
+        let presence = Presence::new(Arc::clone(&board), heard);
+        Ok(Self { decided, directory, board, presence })
+    }
+}
+
+fn desk_of(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    board: Arc<Board>,
+    actions: mpsc::Sender<ActionRequest>,
+    metrics: PrometheusHandle,
+    stop: &CancellationToken,
+) -> Desk {
+    let tuning =
+        StoredTuning::new(Arc::clone(store), config.store(), config.zone.clone(), clock::wall(), stop.clone());
+    let ward = StoredWard { store: Arc::clone(store), zone: config.zone.clone(), setting: Default::default() };
+    Desk {
+        store: Arc::clone(store),
+        board,
+        actions,
+        tuning: Some(Arc::new(tuning)),
+        ward: Some(Arc::new(ward)),
+        metrics,
+        zone: config.zone.clone(),
+        clinic: config.clinic.clone(),
+        secure_cookies: config.secure_cookies(),
+        simulated: config.simulated,
     }
 }
 

@@ -15,7 +15,7 @@ use hub::{
     authority::Authority,
     clock,
     config::{Mqtt, Tls},
-    directory::{Directories, Directory, hex, programmes},
+    directory::{Books, Directories, Directory, Programmes, hex},
     pipeline::acks::Outbox,
     presence::Presence,
     source::{
@@ -68,7 +68,7 @@ async fn open_with(permits: usize, tls: Option<Tls>) -> House {
         );
     }
     let directory =
-        Directory::new(toml::from_str(&roster).unwrap(), &programmes(None).unwrap(), &TimeZone::UTC).unwrap();
+        Directory::new(toml::from_str(&roster).unwrap(), &copd(), &TimeZone::UTC).unwrap();
     let board = Board::new(Vec::new(), directory.roster().clone(), Vec::new(), HashMap::new());
     let taker = Arc::new(Doubt { taken: Mutex::default(), permits: Semaphore::new(permits) });
     let behind = Behind {
@@ -282,4 +282,11 @@ async fn a_silent_connection_keeps_no_kit_waiting_for_its_handshake() {
     let started = Instant::now();
     house.door.close().await;
     assert!(started.elapsed() < Duration::from_secs(4), "the door closes when the last has gone");
+}
+
+/// The COPD programme alone.
+fn copd() -> Books {
+    let programme = Arc::new(triage::Programme::parse(triage::COPD, "copd.toml").unwrap());
+    let programmes = Programmes::from([(programme.id().to_owned(), programme)]);
+    Books::new(programmes, Arc::new(triage::Clinic::shipped()))
 }

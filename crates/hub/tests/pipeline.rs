@@ -15,7 +15,7 @@ use bytes::Bytes;
 use desk::{ActionRequest, Board};
 use hub::{
     clock,
-    directory::{Directories, Directory, hex, programmes},
+    directory::{Books, Directories, Directory, Programmes, hex},
     pipeline::{Parts, Pipeline, acks::Outbox},
     source::{Arrival, NotTaken, Taker, ToKits},
 };
@@ -158,7 +158,7 @@ async fn open_by(folder: &TempDir, days: i64, others: &str, clock: clock::Clock)
     );
     store.put_roster(&toml::from_str(&roster).unwrap(), now()).await.unwrap();
     let roster = store.roster().await.unwrap();
-    let directory = Directory::new(roster.clone(), &programmes(None).unwrap(), &TimeZone::UTC).unwrap();
+    let directory = Directory::new(roster.clone(), &copd(), &TimeZone::UTC).unwrap();
     let alerts = store.open_alerts(None).await.unwrap();
     let board = Board::new(alerts, roster, Vec::new(), directory.plans().clone());
     let (actions, acted) = mpsc::channel(8);
@@ -168,6 +168,8 @@ async fn open_by(folder: &TempDir, days: i64, others: &str, clock: clock::Clock)
         board: Arc::clone(&board),
         directories: Directories::fixed(directory),
         actions: acted,
+        kits: mpsc::channel(1).1,
+        remeasure: mpsc::channel(8).0,
         outbox: Arc::clone(&outbox),
         clock,
         stop: stop.clone(),
@@ -541,4 +543,11 @@ async fn a_kit_that_several_share_says_whose_it_measured() {
     clinic.taker.take(told_by_a_kit("bus", 4, "", &receipts)).await.unwrap();
     assert_eq!(clinic.told().await[0].rejected.len(), 0, "receipts measure nobody");
     clinic.close().await;
+}
+
+/// The COPD programme alone.
+fn copd() -> Books {
+    let programme = Arc::new(triage::Programme::parse(triage::COPD, "copd.toml").unwrap());
+    let programmes = Programmes::from([(programme.id().to_owned(), programme)]);
+    Books::new(programmes, Arc::new(triage::Clinic::shipped()))
 }

@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use jiff::tz::TimeZone;
 use store::{Patient, Roster, Sqlite, Store};
+use triage::Own;
 use vitals::PatientId;
 
-use super::{Ended, block_on};
+use super::{Ended, block_on, config::problem::Problem};
 use crate::{
     clock,
     config::Config,
-    directory::{Books, plan_of, programmes},
+    directory::{Books, plan_of},
+    programmes::{self, Library},
+    roster, ward,
 };
 
 /// Which store.
@@ -30,7 +34,7 @@ pub struct PatientArgs {
 
 #[derive(Subcommand)]
 enum PatientCommand {
-    /// Adds a patient, or changes name, year of birth and programme. Own limits stay.
+    /// Adds a patient, or changes name, year of birth, programmes and risk level. Own settings stay.
     Add {
         /// An opaque id, never a national identity number.
         patient: PatientId,
@@ -43,10 +47,32 @@ enum PatientCommand {
         /// The programme's id; several are given one by one.
         #[arg(long, default_value = "copd")]
         programme: Vec<String>,
+        /// The risk level: one of the strata of the programmes.
+        #[arg(long)]
+        stratum: Option<String>,
+        /// Who does it, for the journal.
+        #[arg(long, value_name = "NAME", default_value = COMMAND)]
+        by: String,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Puts own settings (limits, references, oxygen, pauses) in the place of those there are.
+    Own {
+        /// Whose.
+        patient: PatientId,
+        /// The settings, TOML or JSON: limits, references, oxygen, pauses. An empty file takes all of them away.
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        /// Who does it, for the journal.
+        #[arg(long, value_name = "NAME")]
+        by: String,
         #[command(flatten)]
         place: Where,
     },
 }
+
+/// Who does what is done by a command that does not say.
+const COMMAND: &str = "command";
 
 impl Where {
     pub(super) fn open(&self) -> Result<(Config, PathBuf), Ended> {
@@ -66,33 +92,71 @@ fn make_folder(folder: &Path) -> Result<(), Ended> {
 /// # Errors
 /// When the store can't be written, or what is asked makes no sense.
 pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
-    let PatientCommand::Add { patient, name, born, programme, place } = &args.command;
-    let patient = Patient {
-        id: patient.clone(),
-        name: name.clone(),
-        born: *born,
-        programmes: programme.clone(),
-        stratum: None,
-        own: serde_json::Value::Null,
-        simulated: false,
-        since: None,
-    };
-    block_on(add_patient(patient, place))
+    match &args.command {
+        PatientCommand::Add { patient, name, born, programme, stratum, by, place } => {
+            let patient = Patient {
+                id: patient.clone(),
+                name: name.clone(),
+                born: *born,
+                programmes: programme.clone(),
+                stratum: stratum.clone(),
+                own: serde_json::Value::Null,
+                simulated: false,
+                since: None,
+            };
+            block_on(add_patient(patient, by, place))
+        }
+        PatientCommand::Own { patient, file, by, place } => {
+            let own = read_own(file)?;
+            block_on(set_own(patient, &own, by, place))
+        }
+    }
 }
 
-async fn add_patient(mut patient: Patient, place: &Where) -> Result<(), Ended> {
+async fn add_patient(mut patient: Patient, by: &str, place: &Where) -> Result<(), Ended> {
     let (config, path) = place.open()?;
-    let programmes: Books = programmes(config.programmes.as_deref())?;
     let store = Sqlite::open(&path).await.map_err(failed)?;
+    let books = books(&store, &config).await?;
     let roster = store.roster().await.map_err(failed)?;
-    if let Some(before) = roster.patients.into_iter().find(|known| known.id == patient.id) {
-        patient.own = before.own;
+    if let Some(before) = roster.patients.iter().find(|known| known.id == patient.id) {
+        patient.own = before.own.clone();
         patient.since = before.since;
         patient.simulated = before.simulated;
-        patient.stratum = before.stratum;
+        patient.stratum = patient.stratum.or_else(|| before.stratum.clone());
     }
-    plan_of(&patient, &programmes, &config.zone).map_err(|e| Ended::Failed(e.to_string()))?;
-    put(&store, Roster { patients: vec![patient], kits: Vec::new() }).await
+    plan_of(&patient, &books, &config.zone).map_err(|e| Ended::Failed(e.to_string()))?;
+    let changed = Roster { patients: vec![patient], kits: Vec::new() };
+    let put = roster::put(&store, &changed, &roster, by, clock::now()).await;
+    store.close().await;
+    put.map_err(failed)
+}
+
+/// The programmes in use. Of a store that no service has used yet: those that it will use.
+async fn books(store: &dyn Store, config: &Config) -> Result<Books, Ended> {
+    let mut library = Library::open(store, clock::now()).await.map_err(failed)?;
+    if library.in_use().is_empty() {
+        programmes::bring_in(store, config.programmes.as_deref(), clock::now()).await?;
+        library = Library::open(store, clock::now()).await.map_err(failed)?;
+    }
+    library.books().map_err(Ended::Failed)
+}
+
+async fn set_own(patient: &PatientId, own: &Own, by: &str, place: &Where) -> Result<(), Ended> {
+    let (config, path) = place.open()?;
+    let store = Sqlite::open(&path).await.map_err(failed)?;
+    let zone: &TimeZone = &config.zone;
+    let set = ward::set_own(&store, zone, patient, own, by, clock::now()).await;
+    store.close().await;
+    set.map_err(|refused| Ended::Failed(refused.to_string()))
+}
+
+fn read_own(file: &Path) -> Result<Own, Ended> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(&text).map_err(|error| Ended::Failed(format!("{name}: {error}")));
+    }
+    toml::from_str(&text).map_err(|error| Ended::Failed(Problem::from_toml(&text, &error).sentence(&name)))
 }
 
 pub(super) async fn put(store: &Sqlite, roster: Roster) -> Result<(), Ended> {

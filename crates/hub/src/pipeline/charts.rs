@@ -1,7 +1,8 @@
 //! Charts are derived: what is stored, folded through the same triage, gives the chart again; on start, on first need, after a crash, and for
 //! another plan.
 //!
-//! Everything that was judged has a stamp, and is folded in the order of stamps: messages, and where time alone changed something. What was
+//! Everything that was judged has a stamp, and is folded in the order of stamps: messages, where time alone changed something, and what became
+//! of the kit. What was
 //! stored while the hub's clock was ahead says nothing of the time to come: else a clock that leapt once would leave a silence untold for
 //! ever. (What was stored before there was a journal says in its alerts which silences were told.)
 
@@ -17,7 +18,9 @@ const ALERTS_ASKED_MAX: u32 = 64;
 /// The most entries of a patient's journal that a chart is built from: the newest.
 const ENTRIES_MAX: u32 = 10_000;
 /// Names of the entries that a chart is built from.
-const STEPS: [&str; 1] = ["ticked"];
+const STEPS: [&str; 3] = ["ticked", "kit_silent", "kit_back"];
+/// Those that hold until the next.
+const LASTING: [&str; 2] = ["kit_silent", "kit_back"];
 
 /// Something that was judged of a patient.
 #[derive(Clone, Debug)]
@@ -56,6 +59,10 @@ impl Step {
             Self::Message(message) => message.recorded_at,
             Self::Entry(entry) => entry.at,
         }
+    }
+
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::Entry(entry) if LASTING.contains(&entry.what.name()))
     }
 }
 
@@ -96,7 +103,9 @@ pub async fn read(store: &dyn Store, patient: &PatientId, from: Timestamp) -> Re
         ..JournalFilter::default()
     };
     let entries = store.journal(filter).await?;
-    let steps = merge(messages, entries.into_iter().rev().collect());
+    let before = JournalFilter { entries: Some(&LASTING), since: None, before: Some(from), limit: 1, ..filter };
+    let before = store.journal(before).await?;
+    let steps = merge(messages, entries.into_iter().chain(before).rev().collect());
     let alerts = store.alerts_of(patient, ALERTS_ASKED_MAX).await?;
     let open = store.open_alerts(Some(patient)).await?;
     Ok(Story { steps, alerts, open })
@@ -133,6 +142,9 @@ pub fn merge(messages: Vec<StoredMessage>, entries: Vec<JournalEntry>) -> Vec<St
 #[must_use]
 pub fn fold(plan: &Plan, steps: &[Step], span: Span, basis: &Basis) -> Chart {
     let mut chart = Chart::new().with_silence_judged(span.from);
+    if let Some(silent) = steps.iter().filter(|step| step.at() < span.from && step.is_lasting()).next_back() {
+        judge(&mut chart, plan, silent, span.from, basis);
+    }
     let mut at = span.from;
     for step in steps.iter().filter(|step| step.at() >= span.from) {
         let Some(then) = when(step, at, span.through) else { continue };
@@ -161,7 +173,11 @@ pub fn judge(chart: &mut Chart, plan: &Plan, step: &Step, at: Timestamp, basis: 
             let sitting = Sitting { kit: &key.kit, seq: key.seq, readings, answers };
             assess(chart, plan, &Event::Sitting(sitting), at)
         }
-        Step::Entry(_) => assess(chart, plan, &Event::Tick, at),
+        Step::Entry(entry) => match &entry.what {
+            Journal::KitSilent { since, .. } => assess(chart, plan, &Event::Kit(Some(*since)), at),
+            Journal::KitBack { .. } => assess(chart, plan, &Event::Kit(None), at),
+            _ => assess(chart, plan, &Event::Tick, at),
+        },
     }
 }
 

@@ -40,6 +40,7 @@ use super::{
 use crate::{
     clock::Clock,
     directory::{Directories, Directory},
+    kits::KitHeard,
 };
 
 /// Charts that wait between the loader and the judge.
@@ -51,6 +52,7 @@ const JOURNAL_MAX: usize = 4096;
 pub(super) struct Channels {
     pub arrivals: mpsc::Receiver<Incoming>,
     pub actions: mpsc::Receiver<ActionRequest>,
+    pub kits: mpsc::Receiver<KitHeard>,
     /// Finished batches, one when it is wanted.
     pub work: mpsc::Sender<Work>,
     /// The recorder wants a batch.
@@ -133,7 +135,7 @@ impl Judge {
     }
 
     pub async fn run(mut self, channels: Channels) {
-        let Channels { mut arrivals, mut actions, work, mut wanted, stop } = channels;
+        let Channels { mut arrivals, mut actions, mut kits, work, mut wanted, stop } = channels;
         let (mut loader, mut loaded) = mpsc::channel(LOADED_MAX);
         self.watch_clock();
         self.load_missing(&loader);
@@ -181,6 +183,7 @@ impl Judge {
                     self.adopt(directory);
                     self.load_missing(&loader);
                 }
+                Some(heard) = kits.recv(), if self.room() > 0 => self.hear(heard).await,
                 Some(chart) = loaded.recv(), if self.may_take_over() => self.take_over(chart),
                 count = arrivals.recv_many(&mut gathered, room), if room > 0 => {
                     open = count > 0;

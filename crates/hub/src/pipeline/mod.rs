@@ -21,6 +21,7 @@ mod judge;
 mod loading;
 mod poison;
 mod record;
+pub mod retell;
 pub mod stamps;
 mod timers;
 pub mod watermark;
@@ -41,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     directory::Directories,
+    kits::KitHeard,
+    remeasure::Wanted,
     source::{Arrival, NotTaken, Taker},
 };
 use acks::Outbox;
@@ -70,6 +73,10 @@ pub struct Parts {
     pub directories: Directories,
     /// What nurses do.
     pub actions: mpsc::Receiver<ActionRequest>,
+    /// Whose kit is silent.
+    pub kits: mpsc::Receiver<KitHeard>,
+    /// Where goes what is to be measured again.
+    pub remeasure: mpsc::Sender<Wanted>,
     /// Where acknowledgements go.
     pub outbox: Arc<Outbox>,
     /// What the judge goes by.
@@ -90,7 +97,7 @@ impl Pipeline {
     /// # Errors
     /// The store can't be read.
     pub async fn start(parts: Parts) -> Result<Self, store::StoreError> {
-        let Parts { store, board, directories, actions, outbox, clock, stop } = parts;
+        let Parts { store, board, directories, actions, kits, remeasure, outbox, clock, stop } = parts;
         let (queue, arrivals) = mpsc::channel(QUEUE_MESSAGES_MAX);
         let (work, works) = mpsc::channel(1);
         let (ready, wanted) = mpsc::channel(1);
@@ -110,9 +117,10 @@ impl Pipeline {
             marks: HashMap::new(),
             holes: Default::default(),
             quarantined,
+            remeasure,
         };
         let judge = judge::Judge::new(store, directories.clone(), health, committed, clock, stored);
-        let channels = judge::Channels { arrivals, actions, work, wanted, stop };
+        let channels = judge::Channels { arrivals, actions, kits, work, wanted, stop };
         let tasks = [tokio::spawn(judge.run(channels)), tokio::spawn(recorder.run())];
         let bytes = Arc::new(Semaphore::new(INTAKE_BYTES_MAX));
         Ok(Self { intake: Arc::new(Intake { queue, bytes, directories }), tasks })

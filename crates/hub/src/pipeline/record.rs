@@ -22,7 +22,7 @@ use super::{
     watermark::Watermark,
     work::{Committed, Owed, Work},
 };
-use crate::clock;
+use crate::{clock, remeasure::Wanted};
 
 /// The first pause after a commit that failed; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -44,6 +44,8 @@ pub(super) struct Recorder {
     /// Kits whose messages have a hole.
     pub holes: HashSet<KitId>,
     pub quarantined: u64,
+    /// What is to be measured again.
+    pub remeasure: mpsc::Sender<Wanted>,
 }
 
 impl Recorder {
@@ -148,7 +150,7 @@ impl Recorder {
 
     fn finish(&mut self, work: Work, started: Instant) {
         let now = clock::now();
-        let Work { batch, owed, replies, .. } = work;
+        let Work { batch, owed, replies, remeasure, .. } = work;
         let messages = owed.len();
         let oldest = owed.iter().map(|owed| owed.received_at).min();
         self.acknowledge(owed, now);
@@ -156,6 +158,11 @@ impl Recorder {
         if !batch.quarantined.is_empty() {
             self.quarantined += batch.quarantined.len() as u64;
             self.board.quarantined(self.quarantined);
+        }
+        for wanted in remeasure {
+            if self.remeasure.try_send(wanted).is_err() {
+                metrics::counter!("vagt_remeasure_not_asked_total").increment(1);
+            }
         }
         for (reply, change) in replies {
             if reply.send(Ok(change)).is_err() {

@@ -13,6 +13,8 @@ use triage::{AlertChange, Outcome};
 use vitals::KitId;
 use wire::Judged;
 
+use crate::remeasure::Wanted;
+
 use super::{BATCH_AGE_MAX, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
 
 /// One batch.
@@ -23,6 +25,8 @@ pub(super) struct Work {
     pub batch: Batch,
     /// The messages, in receive order.
     pub owed: Vec<Owed>,
+    /// What is to be measured again, once this is stored.
+    pub remeasure: Vec<Wanted>,
     /// The nurses that wait, and what they are told: it is stored with this batch or before.
     pub replies: Vec<(Reply, AlertChange)>,
     bytes: usize,
@@ -84,7 +88,7 @@ pub(super) struct Owed {
 impl Work {
     /// An empty batch.
     pub fn new(number: u64) -> Self {
-        Self { number, batch: Batch::default(), owed: Vec::new(), replies: Vec::new(), bytes: 0 }
+        Self { number, batch: Batch::default(), owed: Vec::new(), replies: Vec::new(), remeasure: Vec::new(), bytes: 0 }
     }
 
     /// Everything in a batch happens at one time, which is stored with it: so a chart that is rebuilt from the store judges alike.

@@ -64,7 +64,7 @@ pub struct Read {
 }
 
 /// What comes out, in order.
-pub type Changes = Vec<Outcome>;
+pub type Changes = Vec<(Outcome, Arc<Plan>)>;
 
 impl Fold {
     /// A fold that judges by `programme`, with what is particular to patients.
@@ -107,7 +107,8 @@ impl Fold {
             let Some((due, patient)) = self.ticks.pop_first() else { return };
             let Some(person) = self.people.get_mut(&patient) else { continue };
             person.now = person.now.max(due);
-            changes.push(assess(&mut person.chart, &person.plan, &Event::Tick, person.now));
+            let outcome = assess(&mut person.chart, &person.plan, &Event::Tick, person.now);
+            changes.push((outcome, Arc::clone(&person.plan)));
             if let Some(next) = next_tick(&person.chart, &person.plan).filter(|next| *next > due) {
                 self.ticks.insert((next, patient));
             }
@@ -163,7 +164,8 @@ impl Person {
         if let Some(mut entry) = entry {
             mark_steps(&self.chart, &mut entry.readings);
             let sitting = Sitting { kit, seq: entry.key.seq, readings: &entry.readings, answers: &entry.answers };
-            changes.push(assess(&mut self.chart, &self.plan, &Event::Sitting(sitting), self.now));
+            let outcome = assess(&mut self.chart, &self.plan, &Event::Sitting(sitting), self.now);
+            changes.push((outcome, Arc::clone(&self.plan)));
         }
         Ok(Read { again: false, refused })
     }

@@ -4,6 +4,10 @@ mod fold;
 mod line;
 mod seen;
 mod settings;
+mod stored;
+
+#[cfg(test)]
+pub(crate) use stored::verified;
 
 use std::{
     fs::File,
@@ -17,7 +21,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use line::Lines;
 use settings::Settings;
-use triage::Programme;
+use serde::Serialize;
+use triage::{AssessmentChange, Outcome, Plan, Programme};
+use vitals::{Colour, PatientId};
 
 use super::{Ended, json_line, out};
 
@@ -50,16 +56,33 @@ which it holds for every patient. A patient of a roster is such a file. For exam
 
 Examples:
   vagt replay --programme config/programmes/copd.toml november.jsonl
+  vagt replay --stored --config hub.toml --verify
   zcat november.jsonl.gz | vagt replay --programme copd.toml --patient p-1.toml -
 
-Exit codes: 0 every line was read, 1 some line was no recorded message or a file can't be used, 2 bad usage.")]
+With --stored --verify the last line says verified, patients, alerts, events, alerts_before, differences, first, starts and clock_set_back:
+alerts_before were raised before the journal said what their patients are judged by, and are not compared. Beside a running
+service a patient is looked at again before a difference is told.
+
+Exit codes: 0 every line was read, 1 some line was no recorded message or a file can't be used, or (--verify) something differs, 2 bad usage.")]
 pub struct Args {
     /// The programme to judge by, a TOML file.
-    #[arg(long, value_name = "FILE")]
-    programme: PathBuf,
-    /// What is particular to a patient, see below.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "stored", conflicts_with = "stored")]
+    programme: Option<PathBuf>,
+    /// What is particular to a patient, see below; with --stored the id of a patient, else everybody.
+    #[arg(long, value_name = "FILE|ID")]
     patient: Vec<PathBuf>,
+    /// Go the judge's way again from the store: messages, actions, plans and time as they were judged, by the stored versions.
+    #[arg(long, requires = "config", conflicts_with_all = ["readings", "until"])]
+    stored: bool,
+    /// The service's configuration file, which says where the store is.
+    #[arg(long, value_name = "FILE", requires = "stored")]
+    config: Option<PathBuf>,
+    /// Print no changes: compare the alerts that come out, with their histories, with those that are stored, byte for byte.
+    #[arg(long, requires = "stored")]
+    verify: bool,
+    /// Print the full why of each finding: rule, limit and whose it is, what it was compared with, what would have been green.
+    #[arg(long)]
+    explain: bool,
     /// Let time pass until then after the last message (which is where time ends otherwise).
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
@@ -70,8 +93,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// The recording, JSON lines; `-` for standard input.
-    #[arg(value_name = "READINGS.jsonl")]
-    readings: PathBuf,
+    #[arg(value_name = "READINGS.jsonl", required_unless_present = "stored")]
+    readings: Option<PathBuf>,
 }
 
 /// How often the progress is drawn anew, in lines.
@@ -82,10 +105,16 @@ const PROGRESS_LINES: u64 = 1024;
 /// # Errors
 /// [`Ended::Failed`] when the programme or a patient can't be used, or lines were no recorded messages.
 pub fn run(args: &Args) -> Result<(), Ended> {
+    if let Some(config) = args.config.as_deref().filter(|_| args.stored) {
+        return stored::run(args, config);
+    }
+    let (Some(file), Some(readings)) = (&args.programme, &args.readings) else {
+        return Err(Ended::Usage("want --programme FILE and a recording, or --stored".to_owned()));
+    };
     let settings = args.patient.iter().map(|path| Settings::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let mut fold = Fold::new(programme(&args.programme)?, settings);
-    let name = if is_stdin(&args.readings) { "standard input".to_owned() } else { args.readings.display().to_string() };
-    let (input, length) = open(&args.readings)?;
+    let mut fold = Fold::new(programme(file)?, settings);
+    let name = if is_stdin(readings) { "standard input".to_owned() } else { readings.display().to_string() };
+    let (input, length) = open(readings)?;
     let progress = progress(length);
     let counted = replay(&mut fold, &mut Lines::of(input), &name, args, &progress)?;
     progress.finish_and_clear();
@@ -129,13 +158,13 @@ fn replay<R: BufRead>(
                 complain(progress, name, lines.number, &reason);
             }
         }
-        print(&mut out, &mut changes, args.alerts)?;
+        print(&mut out, &mut changes, args)?;
         if lines.number.is_multiple_of(PROGRESS_LINES) {
             progress.set_position(lines.bytes);
         }
     }
     fold.end(args.until, &mut changes);
-    print(&mut out, &mut changes, args.alerts)?;
+    print(&mut out, &mut changes, args)?;
     out.flush()?;
     Ok(counted)
 }
@@ -144,16 +173,44 @@ fn complain(progress: &ProgressBar, name: &str, line: u64, reason: &str) {
     progress.suspend(|| eprintln!("{name}:{line}: {reason}"));
 }
 
-fn print(out: &mut impl Write, changes: &mut Changes, alerts: bool) -> Result<(), Ended> {
-    for outcome in changes.drain(..) {
-        if let Some(assessment) = &outcome.assessment {
-            json_line(out, assessment)?;
-        }
-        if alerts {
-            outcome.alerts.iter().try_for_each(|change| json_line(out, change))?;
+fn print(out: &mut impl Write, changes: &mut Changes, args: &Args) -> Result<(), Ended> {
+    changes.drain(..).try_for_each(|(outcome, plan)| print_one(out, &outcome, args, Some(&plan)))
+}
+
+/// What one event changed.
+fn print_one(out: &mut impl Write, outcome: &Outcome, args: &Args, plan: Option<&Plan>) -> Result<(), Ended> {
+    if let Some(assessment) = &outcome.assessment {
+        match plan.filter(|_| args.explain) {
+            None => json_line(out, assessment)?,
+            Some(plan) => json_line(out, &Explained::of(assessment, plan))?,
         }
     }
+    if args.alerts {
+        outcome.alerts.iter().try_for_each(|change| json_line(out, change))?;
+    }
     Ok(())
+}
+
+/// A change of assessment with the full why of each finding.
+#[derive(Serialize)]
+struct Explained<'a> {
+    at: Timestamp,
+    patient: &'a PatientId,
+    was: Colour,
+    colour: Colour,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    blue: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
+    findings: Vec<triage::Why>,
+}
+
+impl<'a> Explained<'a> {
+    fn of(change: &'a AssessmentChange, plan: &Plan) -> Self {
+        let AssessmentChange { at, patient, was, colour, blue, late, findings } = change;
+        let findings = findings.iter().map(|finding| triage::why(plan, finding)).collect();
+        Self { at: *at, patient, was: *was, colour: *colour, blue: *blue, late: *late, findings }
+    }
 }
 
 fn programme(path: &Path) -> Result<Programme, Ended> {

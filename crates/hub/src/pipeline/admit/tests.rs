@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::directory::{Programmes, hex, programmes};
+use crate::directory::{copd, hex};
 
 const NOW: &str = "2026-11-22T08:00:10Z";
 
@@ -14,8 +14,7 @@ fn directory() -> Directory {
          [[kit]]\nid = \"kit-1\"\npatient = \"p-1\"\nsecret_sha256 = \"{}\"\nsince = \"2026-11-01T00:00:00Z\"\n",
         hex(&[7; 32])
     );
-    let programmes: Programmes = programmes(None).unwrap();
-    Directory::new(toml::from_str(&roster).unwrap(), &programmes, &TimeZone::UTC).unwrap()
+    Directory::new(toml::from_str(&roster).unwrap(), &copd(), &TimeZone::UTC).unwrap()
 }
 
 fn reading(vital: &str, value: &str, unit: &str, measured_at: &str) -> String {

@@ -2,12 +2,15 @@
 
 use jiff::Timestamp;
 use store::{KitSeq, StoredMessage};
-use triage::{Event, Sitting, assess, suspect_step};
+use triage::{Event, Remeasure, Sitting, assess, suspect_step};
 use vitals::{Flag, KitId};
 use wire::Judged;
 
 use super::{Fresh, Judge, Watched};
-use crate::pipeline::{Incoming, charts::Step, loading::until_read, work::Owed};
+use crate::{
+    pipeline::{Incoming, charts::Step, loading::until_read, work::Owed},
+    remeasure::Wanted,
+};
 
 impl Judge {
     /// Takes in what has arrived, or as much of it as the open batch takes.
@@ -156,6 +159,10 @@ impl Judge {
         let mut outcome = assess(chart, plan, &Event::Sitting(sitting), at);
         let seq = entry.key.seq;
         let judged = std::mem::take(&mut outcome.judged).into_iter();
+        for Remeasure { vital, .. } in std::mem::take(&mut outcome.remeasure) {
+            let (patient, kit, session) = (entry.patient.clone(), entry.key.kit.clone(), entry.session);
+            self.work.remeasure.push(Wanted { patient, kit, session, vital });
+        }
         self.work.add(outcome);
         self.meanwhile(&entry.patient, || Step::Message(as_stored(&entry)));
         self.work.batch.entries.push(entry);

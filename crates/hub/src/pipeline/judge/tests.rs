@@ -1,5 +1,7 @@
 //! The judge by itself: turned by hand, with a clock of its own and a real store.
 
+mod again;
+
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -14,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::{
-    directory::{hex, programmes},
+    directory::{copd, hex},
     pipeline::admit::admit,
     source::Arrival,
 };
@@ -61,8 +63,12 @@ async fn room(folder: &TempDir, hands: &Hands) -> Room {
     );
     store.put_roster(&toml::from_str(&roster).unwrap(), hands.now()).await.unwrap();
     let roster = store.roster().await.unwrap();
-    let directory = Directory::new(roster.clone(), &programmes(None).unwrap(), &TimeZone::UTC).unwrap();
-    let board = Board::new(Vec::new(), roster, Vec::new(), directory.plans().clone());
+    let directory = Directory::new(roster, &copd(), &TimeZone::UTC).unwrap();
+    judge_of(store, directory, hands).await
+}
+
+async fn judge_of(store: Arc<Sqlite>, directory: Directory, hands: &Hands) -> Room {
+    let board = Board::new(Vec::new(), directory.roster().clone(), Vec::new(), directory.plans().clone());
     let health = Health::new(board, mpsc::channel(1).0.downgrade());
     let committed = Arc::<Committed>::default();
     let directories = Directories::fixed(directory);
@@ -81,10 +87,14 @@ impl Room {
     }
 
     fn comes_from(&mut self, seq: u64, measured_at: Timestamp) {
+        self.comes_as(seq, measured_at, 95, "");
+    }
+
+    fn comes_as(&mut self, seq: u64, measured_at: Timestamp, spo2: i64, flags: &str) {
         let now = self.hands.now();
         let payload = format!(
             r#"{{"seq":{seq},"sent_at":"{now}","session":"0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f","readings":[
-            {{"vital":"spo2","value":95,"unit":"%","measured_at":"{measured_at}","clock":"device","device":"sim:1"}}]}}"#
+            {{"vital":"spo2","value":{spo2},"unit":"%","measured_at":"{measured_at}","clock":"device","device":"sim:1","flags":[{flags}]}}]}}"#
         );
         let arrival = Arrival {
             kit: "kit-1".parse().unwrap(),

@@ -7,7 +7,10 @@ use store::Journal;
 use triage::{Event, assess, next_tick};
 
 use super::{Judge, Timers};
-use crate::pipeline::{health::BEAT, stamps::Stamps};
+use crate::{
+    kits::KitHeard,
+    pipeline::{health::BEAT, stamps::Stamps},
+};
 
 /// Deadlines that are judged in one turn, so that readings are not held up by silence.
 const TICKS_MAX: usize = 256;
@@ -74,6 +77,27 @@ impl Judge {
             let next = self.charts.get(&patient).and_then(|watched| next_tick(&watched.chart, &watched.plan));
             self.timers.set(&patient, next.map(|next| next.max(now + TICK_PAUSE)));
         }
+    }
+
+    /// A patient's kit fell silent, or came back.
+    pub(super) async fn hear(&mut self, heard: KitHeard) {
+        let KitHeard { patient, kit, silent_since } = heard;
+        if let Err(damage) = self.need_chart(&patient).await {
+            tracing::error!(%patient, "that a kit is silent is not judged, the chart can't be read: {damage}");
+            return;
+        }
+        let silent = self.charts.get(&patient).map(|watched| watched.chart.kit_silent_since().is_some());
+        if silent.is_none_or(|silent| silent == silent_since.is_some()) {
+            return;
+        }
+        let at = self.stamp();
+        let Some(watched) = self.charts.get_mut(&patient) else { return };
+        let outcome = assess(&mut watched.chart, &watched.plan, &Event::Kit(silent_since), at);
+        let next = next_tick(&watched.chart, &watched.plan);
+        self.timers.set(&patient, next);
+        self.work.add(outcome);
+        let what = silent_since.map_or(Journal::KitBack { kit: kit.clone() }, |since| Journal::KitSilent { kit, since });
+        self.note_step(&patient, at, None, what);
     }
 
     /// Judges one patient's deadlines up to now, if one has passed.

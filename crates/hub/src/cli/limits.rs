@@ -1,0 +1,201 @@
+//! `vagt limits`: every patient's own settings, with who set them, why, and until when; and which of them somebody has to look at.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use store::{Patient, Sqlite, Store as _};
+use triage::{Clinic, Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause};
+use vitals::PatientId;
+
+use super::{
+    Ended, block_on, json_line, out,
+    roster::{Where, failed},
+};
+use crate::{clock, directory::own_of, programmes::Library};
+
+/// Own limits, references, oxygen and pauses of patients: by whom, why, from when until when.
+///
+/// Overdue is what has ended and stands there still, and what has no end and has stood for longer than the clinic's document allows.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Of this patient alone.
+    #[arg(long, value_name = "ID")]
+    patient: Option<PatientId>,
+    /// What somebody has to look at alone.
+    #[arg(long)]
+    overdue: bool,
+    /// Print JSON, one line each.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// One own setting.
+#[derive(Debug, Serialize)]
+struct Line {
+    patient: PatientId,
+    kind: &'static str,
+    /// What it says, in words.
+    said: String,
+    author: String,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+    from: Timestamp,
+    until: Option<Timestamp>,
+    state: &'static str,
+    overdue: bool,
+}
+
+/// Runs `vagt limits`.
+///
+/// # Errors
+/// The store can't be read, or there is no such patient.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    block_on(async {
+        let (_, path) = args.place.open()?;
+        let store = Sqlite::open_read_only(&path).await.map_err(failed)?;
+        let roster = store.roster().await.map_err(failed)?;
+        let library = Library::open(&store, clock::now()).await.map_err(failed)?;
+        store.close().await;
+        let clinic = library.clinic().map_err(Ended::Failed)?;
+        let lines = lines(&roster.patients, args, &clinic, clock::now())?;
+        print(&lines, args.json)
+    })
+}
+
+fn lines(patients: &[Patient], args: &Args, clinic: &Clinic, now: Timestamp) -> Result<Vec<Line>, Ended> {
+    let wanted = |patient: &&Patient| args.patient.as_ref().is_none_or(|id| *id == patient.id);
+    if let Some(id) = args.patient.as_ref().filter(|id| patients.iter().all(|patient| patient.id != **id)) {
+        return Err(Ended::Failed(format!("patient {id} is not in the roster")));
+    }
+    let mut lines = Vec::new();
+    for patient in patients.iter().filter(wanted) {
+        let own = own_of(patient).map_err(|what| Ended::Failed(format!("patient {}: {what}", patient.id)))?;
+        lines.extend(of(&patient.id, &own, clinic, now));
+    }
+    lines.retain(|line| line.overdue || !args.overdue);
+    Ok(lines)
+}
+
+fn of(patient: &PatientId, own: &Own, clinic: &Clinic, now: Timestamp) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut add = |kind, said: String, (author, reason): (&String, &String), version, it: &dyn Setting, overdue| {
+        let (from, until) = (it.from(), it.until());
+        let state = match until {
+            Some(until) if until <= now => "over",
+            _ if from > now => "to come",
+            _ => "holds",
+        };
+        let (patient, author, reason) = (patient.clone(), author.clone(), reason.clone());
+        lines.push(Line { patient, kind, said, author, reason, version, from, until, state, overdue });
+    };
+    for it in &own.limits {
+        let OwnLimit { programme, rule, limit, value, unit, author, reason, version, .. } = it;
+        let said = format!("{}{rule} {} {} {unit}", within(programme.as_ref()), named(limit), value.0);
+        add("limit", said, (author, reason), Some(*version), it, clinic.is_overdue(it, now));
+    }
+    for it in &own.references {
+        let OwnReference { programme, rule, value, unit, author, reason, version, .. } = it;
+        let said = format!("{}{rule} compares with {} {}", within(programme.as_ref()), value.0, unit.plain());
+        add("reference", said, (author, reason), Some(*version), it, clinic.is_overdue(it, now));
+    }
+    for it in &own.oxygen {
+        let OwnOxygen { at_home, target_88_92, author, reason, .. } = it;
+        let said = match (at_home, target_88_92) {
+            (true, true) => "oxygen at home, target 88 to 92 %",
+            (true, false) => "oxygen at home",
+            (false, true) => "no oxygen at home, target 88 to 92 %",
+            (false, false) => "no oxygen at home",
+        };
+        add("oxygen", said.to_owned(), (author, reason), None, it, clinic.is_overdue(it, now));
+    }
+    for it in &own.pauses {
+        let Pause { kind, author, reason, .. } = it;
+        let kind = named(kind).replace('_', " ");
+        // A pause that is over needs nobody: what is expected is expected again.
+        add("pause", kind, (author, reason), None, it, false);
+    }
+    lines
+}
+
+/// What has a start and may have an end.
+trait Setting {
+    fn from(&self) -> Timestamp;
+    fn until(&self) -> Option<Timestamp>;
+}
+
+impl<T: Lasting> Setting for T {
+    fn from(&self) -> Timestamp {
+        Lasting::from(self)
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        Lasting::until(self)
+    }
+}
+
+/// The name that something has in a file.
+fn named(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default().trim_matches('"').to_owned()
+}
+
+fn within(programme: Option<&String>) -> String {
+    programme.map(|programme| format!("{programme}: ")).unwrap_or_default()
+}
+
+fn print(lines: &[Line], json: bool) -> Result<(), Ended> {
+    let mut out = out();
+    for line in lines {
+        if json {
+            json_line(&mut out, line)?;
+            continue;
+        }
+        let Line { patient, kind, said, author, reason, version, from, until, state, overdue } = line;
+        let until = until.map_or("until further notice".to_owned(), |until| format!("until {until}"));
+        let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
+        let overdue = if *overdue { ", OVERDUE" } else { "" };
+        writeln!(out, "{patient}: {kind}: {said} ({state}{overdue}; from {from} {until}{version}; {author}: {reason})")?;
+    }
+    if lines.is_empty() && !json {
+        writeln!(out, "None.")?;
+    }
+    Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_holds_what_is_over_and_what_is_overdue() {
+        let limit = |value: &str, rest: &str| {
+            format!(
+                "[[limits]]\nrule = \"spo2\"\nlimit = \"red_low\"\nvalue = {value}\nunit = \"%\"\nauthor = \"Dr Test\"\n\
+                 reason = \"his normal state\"\n{rest}\n"
+            )
+        };
+        let own: Own = toml::from_str(&format!(
+            "{}{}{}[[pauses]]\nkind = \"in_hospital\"\nauthor = \"Ane\"\nreason = \"hip\"\nfrom = \"2026-11-01T00:00:00Z\"\nuntil = \"2026-11-09T00:00:00Z\"\n",
+            limit("84", "from = \"2026-11-01T00:00:00Z\""),
+            limit("83", "from = \"2025-01-01T00:00:00Z\"\nversion = 2"),
+            limit("82", "from = \"2026-10-01T00:00:00Z\"\nuntil = \"2026-11-01T00:00:00Z\""),
+        ))
+        .unwrap();
+        let now = "2026-11-22T00:00:00Z".parse().unwrap();
+        let lines = of(&"p-1".parse().unwrap(), &own, &Clinic::shipped(), now);
+        let found: Vec<_> = lines.iter().map(|line| (line.said.as_str(), line.state, line.overdue)).collect();
+        assert_eq!(
+            found,
+            [
+                ("spo2 red_low 84 %", "holds", false),
+                ("spo2 red_low 83 %", "holds", true),
+                ("spo2 red_low 82 %", "over", true),
+                ("in hospital", "over", false),
+            ]
+        );
+        assert_eq!((lines[1].version, lines[0].author.as_str()), (Some(2), "Dr Test"));
+    }
+}

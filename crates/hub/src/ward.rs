@@ -1,0 +1,140 @@
+//! One patient's matters, as the desk asks for them: a chart as of some time, own settings, readings that are left out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use desk::{Change, Place, Refusal, Refused, Ward};
+use jiff::{Timestamp, tz::TimeZone};
+use store::{Journal, JournalFilter, Patient, Roster, Store};
+use triage::{Chart, Own, Plan};
+use vitals::{PatientId, Reading};
+
+use crate::{
+    basis::{Basis, ReadingPlace},
+    clock,
+    directory::{own_of, plan_of},
+    pipeline::charts::{self, Span},
+    programmes::Library,
+    readings, roster,
+};
+
+/// The clinic's ward, over its store.
+pub struct StoredWard {
+    /// Where everything is.
+    pub store: Arc<dyn Store>,
+    /// The clinic's zone: schedules are in its time.
+    pub zone: TimeZone,
+    /// Settings are compared with what is stored and put in its place by one at a time.
+    pub setting: tokio::sync::Mutex<()>,
+}
+
+#[async_trait]
+impl Ward for StoredWard {
+    async fn chart(&self, patient: &PatientId, at: Timestamp) -> Result<(Arc<Plan>, Chart), Refused> {
+        let library = Library::open(&*self.store, clock::now()).await?;
+        let basis = basis_at(&*self.store, patient, at).await?.ok_or_else(|| {
+            Refused::new(Refusal::Unknown, format!("nobody was judging {patient} at {at}, as far as the journal goes"))
+        })?;
+        let plan = library.plan_by(patient, &basis).map_err(|why| Refused::new(Refusal::Failed, why))?;
+        let span = Span::of(&plan, at);
+        let mut story = charts::read(&*self.store, patient, span.from).await?;
+        story.steps.retain(|step| step.at() <= at);
+        Ok((Arc::new(plan.clone()), charts::fold(&plan, &story.steps, span, &basis)))
+    }
+
+    async fn own(&self, patient: &PatientId) -> Result<Own, Refused> {
+        let roster = self.store.roster().await?;
+        own_of(known(&roster, patient)?).map_err(|what| Refused::new(Refusal::Failed, what))
+    }
+
+    async fn set_own(&self, patient: &PatientId, before: &Own, own: &Own, by: &str) -> Result<(), Refused> {
+        let _one_at_a_time = self.setting.lock().await;
+        if self.own(patient).await? != *before {
+            let text = format!("the own settings of {patient} were changed meanwhile: look at them again");
+            return Err(Refused::new(Refusal::Conflict, text));
+        }
+        set_own(&*self.store, &self.zone, patient, own, by, clock::now()).await
+    }
+
+    async fn change_reading(
+        &self,
+        patient: &PatientId,
+        place: &Place,
+        change: Change,
+        reason: &str,
+        by: &str,
+    ) -> Result<Reading, Refused> {
+        let Place { kit, seq, place } = place.clone();
+        let change = match change {
+            Change::Invalidate => readings::Change::Invalidate,
+            Change::Restore => readings::Change::Restore,
+        };
+        let of = ReadingPlace { kit, seq, place };
+        readings::change(&*self.store, change, &of, Some(patient), (by, reason), clock::now()).await.map_err(refused)
+    }
+}
+
+/// What a patient was judged by at a time: what the journal last said until then.
+async fn basis_at(store: &dyn Store, patient: &PatientId, at: Timestamp) -> Result<Option<Basis>, Refused> {
+    let names = ["judged_by"];
+    let before = at.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX);
+    let filter = JournalFilter {
+        patient: Some(patient),
+        entries: Some(&names),
+        before: Some(before),
+        newest_first: true,
+        limit: 1,
+        ..JournalFilter::default()
+    };
+    let last = store.journal(filter).await?.pop();
+    Ok(last.and_then(|entry| match entry.what {
+        Journal::JudgedBy { basis, .. } => serde_json::from_value(basis).ok(),
+        _ => None,
+    }))
+}
+
+fn known<'r>(roster: &'r Roster, patient: &PatientId) -> Result<&'r Patient, Refused> {
+    let known = roster.patients.iter().find(|known| known.id == *patient);
+    known.ok_or_else(|| Refused::new(Refusal::Unknown, format!("patient {patient} is not in the roster")))
+}
+
+/// Puts own settings in the place of those there are: checked against the patient's programmes and the clinic's floors, and told in the
+/// journal. A running service judges by them within seconds.
+///
+/// # Errors
+/// There is no such patient, the settings don't fit, or the store fails.
+pub async fn set_own(
+    store: &dyn Store,
+    zone: &TimeZone,
+    patient: &PatientId,
+    own: &Own,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), Refused> {
+    let unfit = |text: String| Refused::new(Refusal::Unfit, text);
+    let before = store.roster().await?;
+    let mut known = known(&before, patient)?.clone();
+    known.own = if *own == Own::default() {
+        serde_json::Value::Null
+    } else {
+        serde_json::to_value(own).map_err(|error| unfit(error.to_string()))?
+    };
+    let library = Library::open(store, now).await?;
+    let books = library.books().map_err(|why| Refused::new(Refusal::Failed, why))?;
+    let plan = plan_of(&known, &books, zone).map_err(|error| unfit(error.to_string()))?;
+    let beyond = plan.endless_beyond_floors();
+    if !beyond.is_empty() {
+        return Err(unfit(beyond.join("; ")));
+    }
+    let changed = Roster { patients: vec![known], kits: Vec::new() };
+    Ok(roster::put(store, &changed, &before, by, now).await?)
+}
+
+fn refused(error: readings::Refused) -> Refused {
+    match error {
+        readings::Refused::Unfit(text) => Refused::new(Refusal::Unfit, text),
+        readings::Refused::Unknown(text) => Refused::new(Refusal::Unknown, text),
+        readings::Refused::Conflict(text) => Refused::new(Refusal::Conflict, text),
+        readings::Refused::Store(error) => error.into(),
+    }
+}
