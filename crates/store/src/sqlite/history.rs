@@ -1,7 +1,7 @@
 //! The history, read by threads of their own with the plain SQLite interface: a row costs a tenth of what it does through a pool.
 //!
 //! Blocks of 4096 messages are handed round to the readers; `message_block` says which of them can hold anything of the time that is wanted.
-//! Rows that are committed never change, so each question is a transaction of its own, and the numbers are those of when it began.
+//! Rows that are committed never change, so each chunk is a transaction of its own, and the names are those of when it began.
 
 use std::{collections::HashSet, ops::Range, path::PathBuf, sync::Arc};
 
@@ -23,19 +23,20 @@ use crate::{
 
 /// Messages of a block, as a power of two; the migration and [`super::commit`] know it.
 pub(super) const BLOCK_BITS: u32 = 12;
+/// Rows of others that are passed over rather than left out of the question.
+const GAP_MAX: i64 = 16;
 /// A chunk ends with the message that brings it to so many readings and answers.
 const CHUNK_ROWS: i64 = 32_768;
 /// Chunks that wait for their turn, of each reader.
 const CHUNKS_WAIT_MAX: usize = 4;
-/// Readings of others that are read along rather than stepped over.
-const GAP_MAX: i64 = 24;
 
 const MESSAGES: &str = "\
 SELECT patient, kit, seq, recorded_at, reading_from, reading_count, answer_from, answer_count FROM message
 WHERE id >= ?1 AND id < ?2 AND patient IS NOT NULL AND recorded_at >= ?3 AND recorded_at < ?4 ORDER BY id";
 const READINGS: &str =
-    "SELECT id, channel, mantissa, scale, measured_at FROM reading WHERE id >= ?1 AND id < ?2 ORDER BY id";
-const ANSWERS: &str = "SELECT id, questionnaire, version, question, answer, answered_at FROM answer WHERE id >= ?1 AND id < ?2 ORDER BY id";
+    "SELECT channel, mantissa, scale, measured_at FROM reading WHERE id >= ?1 AND id < ?2 ORDER BY id";
+const ANSWERS: &str =
+    "SELECT questionnaire, version, question, answer, answered_at FROM answer WHERE id >= ?1 AND id < ?2 ORDER BY id";
 
 /// What every reader of a history knows.
 struct Wanted {
@@ -154,11 +155,15 @@ fn read(wanted: &Wanted, turn: usize, count: usize, to: &mpsc::Sender<Step>) -> 
         wanted,
     };
     for (index, block) in wanted.blocks.iter().enumerate().skip(turn).step_by(count) {
+        let tx = conn.unchecked_transaction()?;
         let placed = reader.block(*block)?;
+        tx.finish()?;
         let mut rest = placed.as_slice();
         loop {
             let (these, others) = rest.split_at(chunk_len(rest));
+            let tx = conn.unchecked_transaction()?;
             let mut chunk = reader.chunk(these)?;
+            tx.finish()?;
             rest = others;
             chunk.done = (index as u64 + u64::from(rest.is_empty())) << BLOCK_BITS;
             if to.blocking_send(Ok((chunk, rest.is_empty()))).is_err() {
@@ -250,45 +255,44 @@ impl Reader<'_> {
     }
 }
 
-/// Rows of these ranges (first id, count), which follow each other upwards. Those that lie close together are one question.
+/// Rows of these ranges (first id, count), upwards. Ids are given without gaps, so those of others that lie between are counted, not looked at.
 fn each_row(
     rows_between: &mut Statement<'_>,
     ranges: impl Iterator<Item = (i64, i64)>,
-    mut row: impl FnMut(&rusqlite::Row<'_>) -> Result<(), Stopped>,
+    mut take: impl FnMut(&rusqlite::Row<'_>) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
     let mut ranges = ranges.filter(|(_, count)| *count > 0).map(|(from, count)| from..from + count).peekable();
-    let mut run = Vec::new();
-    while let Some(first) = ranges.next() {
-        run.push(first);
-        while let (Some(last), Some(next)) = (run.last(), ranges.peek()) {
-            if next.start - last.end > GAP_MAX {
-                break;
-            }
-            run.extend(ranges.next());
+    let mut run: Vec<Range<i64>> = Vec::new();
+    while let Some(range) = ranges.next() {
+        let (until, is_near) = (range.end, |next: &Range<i64>| next.start - range.end <= GAP_MAX);
+        let goes_on = ranges.peek().is_some_and(is_near);
+        match run.last_mut() {
+            Some(last) if last.end == range.start => last.end = until,
+            _ => run.push(range),
         }
-        run_of_rows(rows_between, &run, &mut row)?;
-        run.clear();
+        if !goes_on {
+            rows_of_run(rows_between, &run, &mut take)?;
+            run.clear();
+        }
     }
     Ok(())
 }
 
-fn run_of_rows(
+fn rows_of_run(
     rows_between: &mut Statement<'_>,
     run: &[Range<i64>],
     take: &mut impl FnMut(&rusqlite::Row<'_>) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
-    let mut range = first;
-    let mut ranges = run[1..].iter();
     let mut rows = rows_between.query((first.start, last.end))?;
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        while id >= range.end {
-            let Some(next) = ranges.next() else { return Ok(()) };
-            range = next;
-        }
-        if id >= range.start {
-            take(row)?;
+    let mut at = first.start;
+    for range in run {
+        while at < range.end {
+            let Some(row) = rows.next()? else { return Ok(()) };
+            if at >= range.start {
+                take(row)?;
+            }
+            at += 1;
         }
     }
     Ok(())
@@ -301,26 +305,25 @@ fn range(at: &mut u32, count: i64) -> Range<u32> {
 }
 
 fn reading(row: &rusqlite::Row<'_>) -> Result<HistoryReading, Stopped> {
-    let scale: u32 = row.get(3)?;
-    let value = match row.get_ref(2)? {
+    let scale: u32 = row.get(2)?;
+    let value = match row.get_ref(1)? {
         ValueRef::Integer(mantissa) if scale <= SCALE_MAX => Value::new(mantissa, scale),
         other => {
             let text = other.as_str().unwrap_or_default();
-            let wrong =
-                |_| corrupt("reading", row.get::<_, i64>(0).unwrap_or(0), format!("value {other:?}, scale {scale}"));
+            let wrong = |_| corrupt("reading", "?", format!("value {other:?}, scale {scale}"));
             text.parse::<Decimal>().map(Value::from).map_err(wrong).map_err(Stopped::Corrupt)?
         }
     };
-    Ok(HistoryReading { channel: row.get(1)?, value, measured_at: time(row.get(4)?) })
+    Ok(HistoryReading { channel: row.get(0)?, value, measured_at: time(row.get(3)?) })
 }
 
 fn answer(row: &rusqlite::Row<'_>) -> Result<Answer, rusqlite::Error> {
     Ok(Answer {
-        questionnaire: row.get(1)?,
-        version: row.get(2)?,
-        question: row.get(3)?,
-        answer: row.get(4)?,
-        answered_at: time(row.get(5)?),
+        questionnaire: row.get(0)?,
+        version: row.get(1)?,
+        question: row.get(2)?,
+        answer: row.get(3)?,
+        answered_at: time(row.get(4)?),
     })
 }
 
