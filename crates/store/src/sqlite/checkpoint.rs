@@ -205,4 +205,19 @@ mod tests {
         assert!(after <= end && after < 2 * SMALL.most, "{after} bytes after {end}");
         assert_eq!(store.stored().await.unwrap().messages, 21_100);
     }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_history_that_nobody_goes_on_with_holds_up_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open_within(&folder.path().join("vagt.db"), SMALL).await.unwrap();
+        fill(&store, 0..300).await;
+        let mut history = store.history(&crate::HistoryFilter::default()).await.unwrap();
+        let mut found = history.next().await.unwrap().unwrap().messages.len();
+        let largest = fill(&store, 300..600).await;
+        assert!(largest < 2 * SMALL.most, "{largest} bytes of log");
+        while let Some(chunk) = history.next().await {
+            found += chunk.unwrap().messages.len();
+        }
+        assert_eq!(found, 30_000, "what came later is not of this history");
+    }
 }
