@@ -1,5 +1,7 @@
 //! `vagt cohort`: simulated people over a year, as a recording to try the tools on, with the truth beside it.
 
+mod fill;
+
 use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal, Write},
@@ -9,7 +11,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{civil::Date, tz::TimeZone};
 
-use super::{Ended, json_line, out};
+use super::{Ended, block_on, json_line, out};
 use crate::cohort::{Cohort, DAYS_MAX, Line, PARAMETERS, Parameter, Truth};
 
 /// Simulate people over a year, and print what their kits sent: a recording for `vagt replay`, one JSON line a message.
@@ -21,13 +23,19 @@ use crate::cohort::{Cohort, DAYS_MAX, Line, PARAMETERS, Parameter, Truth};
 #[command(after_help = "\
 Example:
   vagt cohort --patients 1000 --days 365 --seed 1 --truth truth.jsonl > year.jsonl
-  vagt replay --programme config/programmes/copd.toml --alerts year.jsonl")]
+  vagt replay --programme config/programmes/copd.toml --alerts year.jsonl
+  vagt cohort --patients 1000 --into trial.toml        # the store of a simulated clinic, to try backtests on")]
 pub struct Args {
     #[command(flatten)]
     who: Who,
     /// Write what truly happened to each person there, as JSON lines.
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// Fill the store of a simulated clinic instead of printing: its configuration file. What truly happened is recorded there as outcomes.
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
+    #[command(flatten)]
+    programmes: fill::Programmes,
     /// Print the parameters with their sources instead, as rows of a table.
     #[arg(long)]
     parameters: bool,
@@ -81,7 +89,13 @@ pub fn run(args: &Args) -> Result<(), Ended> {
     if let Some(path) = &args.truth {
         truth(&cohort, args.who.patients, path)?;
     }
-    recording(&cohort, args.who.patients)
+    match &args.into {
+        None => recording(&cohort, args.who.patients),
+        Some(config) => {
+            let progress = progress(cohort.stretches(args.who.patients).len() as u64);
+            block_on(fill::into(config, &args.who, &args.programmes, &progress))
+        }
+    }
 }
 
 fn parameters() -> Result<(), Ended> {
