@@ -287,21 +287,20 @@ pub async fn all_entries(store: &dyn Store, names: &[&str]) -> Result<Vec<Journa
 /// The folder can't be read, a file is faulty, or the store fails.
 pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) -> anyhow::Result<()> {
     let standing = standing::standing(&all_entries(store, &standing::ENTRIES).await?, now);
-    for (file, text) in texts(folder)? {
+    let stored = store.programme_versions(None).await?;
+    // What is stored was read when it came in.
+    let is_stored = |text: &str| stored.iter().any(|known| known.text == text);
+    for (file, text) in texts(folder)?.into_iter().filter(|(_, text)| !is_stored(text)) {
         let (id, version) = read(&text, &file).map_err(|faults| anyhow::anyhow!(faults))?.name();
-        let known = store.programme_versions(Some(&id)).await?;
-        match known.iter().find(|known| known.version == version) {
-            Some(known) if known.text == text => continue,
-            Some(_) => {
-                let newest = known.last().map_or(version, |newest| newest.version);
-                tracing::error!(
-                    "{file}: found another text than is stored as {id} version {version}, and a version is never edited: \
-                     want version {} in it; the stored one stays",
-                    newest + 1
-                );
-                continue;
-            }
-            None => {}
+        let known: Vec<_> = stored.iter().filter(|known| known.id == id).collect();
+        if known.iter().any(|known| known.version == version) {
+            let newest = known.last().map_or(version, |newest| newest.version);
+            tracing::error!(
+                "{file}: found another text than is stored as {id} version {version}, and a version is never edited: want \
+                 version {} in it; the stored one stays",
+                newest + 1
+            );
+            continue;
         }
         office::keep(store, &text, &id, version, FILE, &file, now).await.with_context(|| file.clone())?;
         if standing.get(&id).is_some_and(|standing| standing.in_use().is_some()) {
@@ -309,11 +308,18 @@ pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) 
                 "{file}: {id} version {version} is kept and waits: `vagt programme activate {id} {version}` takes it into use"
             );
         } else {
+            check_first(store, &id, version, now).await?;
             first_use(store, &id, version, now).await?;
             tracing::info!("{file}: {id} version {version} is in use, the first of its programme");
         }
     }
     Ok(())
+}
+
+/// Not even the first may pass the clinic's floors.
+async fn check_first(store: &dyn Store, id: &str, version: u32, now: Timestamp) -> anyhow::Result<()> {
+    let with = Library::open(store, now).await?.with(id, version).map_err(anyhow::Error::msg)?;
+    with.check_floors().map_err(anyhow::Error::msg)
 }
 
 async fn first_use(store: &dyn Store, programme: &str, version: u32, now: Timestamp) -> Result<(), StoreError> {
@@ -363,3 +369,6 @@ fn texts_in(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
     }
     Ok(texts)
 }
+
+#[cfg(test)]
+mod tests;

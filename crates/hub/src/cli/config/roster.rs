@@ -168,6 +168,7 @@ name = "Test Person"
 born = 1948
 programme = "copd"
 own = { limits = [] }
+stratum = "high"
 simulated = true
 since = "2026-11-22T08:00:00Z"
 [[kit]]
@@ -193,23 +194,23 @@ revoked = true
         check_one(
             "patient = \"p-1\"",
             "patient = \"p-2\"",
-            r#"r.toml:12:11: kit[0].patient: found "p-2", want the id of a patient of this file"#,
+            r#"r.toml:13:11: kit[0].patient: found "p-2", want the id of a patient of this file"#,
         );
         check_one(
             "a5a5",
             "a5",
-            "r.toml:13:17: kit[0].secret_sha256: found 62 characters, want 64 hexadecimal digits: see `vagt kit add`",
+            "r.toml:14:17: kit[0].secret_sha256: found 62 characters, want 64 hexadecimal digits: see `vagt kit add`",
         );
         check_one(
             "born =",
             "bron =",
             "r.toml:5:1: patient[0].bron: unknown field `bron`, expected one of `id`, `name`, `born`, `programme`, `programmes`, `stratum`, `own`, `simulated`, `since`",
         );
-        check_one("limits =", "limit =", "r.toml:7:7: patient[0].own: unknown field `limit`, expected `limits`");
+        check_one("limits =", "limit =", "r.toml:7:7: patient[0].own: unknown field `limit`, expected one of `limits`, `references`, `oxygen`, `pauses`");
         check_one(
             "[[kit]]",
             "[[patient]]\nid = \"p-1\"\nname = \"Again\"\nprogramme = \"copd\"\n[[kit]]",
-            r#"r.toml:11:6: patient[1].id: found "p-1" a second time, want each patient once"#,
+            r#"r.toml:12:6: patient[1].id: found "p-1" a second time, want each patient once"#,
         );
     }
 

@@ -1,0 +1,148 @@
+//! Who may decide what about programmes, over a real store.
+
+use jiff::SignedDuration;
+use store::{Account, Roster, Sqlite};
+use tempfile::TempDir;
+
+use super::*;
+
+struct Office {
+    _folder: TempDir,
+    store: Sqlite,
+    now: Timestamp,
+}
+
+/// The COPD programme with another number, and something else in it.
+fn copd(version: u32, from: &str, to: &str) -> String {
+    let text = triage::COPD;
+    let number = text.lines().find(|line| line.starts_with("version = ")).unwrap();
+    let other = text.replacen(number, &format!("version = {version}"), 1).replacen(from, to, 1);
+    assert_ne!(other, text);
+    other
+}
+
+fn shipped() -> u32 {
+    Programme::parse(triage::COPD, "copd.toml").unwrap().version()
+}
+
+impl Office {
+    /// With one programme in use, two operators, a nurse, and a patient with an own limit.
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+        std::fs::write(folder.path().join("copd.toml"), triage::COPD).unwrap();
+        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        bring_in(&store, Some(folder.path()), now).await.unwrap();
+        for (user, role) in [("ane", "operator"), ("bo", "admin"), ("mette", "nurse")] {
+            let (user, name, language) = (user.to_owned(), user.to_owned(), "da".to_owned());
+            let account = Account { user, name, password_hash: String::new(), role: role.to_owned(), language };
+            store.put_account(&account).await.unwrap();
+        }
+        let roster: Roster = toml::from_str(
+            "[[patient]]\nid = \"p-1\"\nname = \"Test\"\nprogramme = \"copd\"\n[[patient.own.limits]]\nrule = \"spo2\"\n\
+             limit = \"red_low\"\nvalue = 84\nunit = \"%\"\nauthor = \"Dr Test\"\nreason = \"his normal state\"\n\
+             from = \"2026-11-01T00:00:00Z\"\n",
+        )
+        .unwrap();
+        store.put_roster(&roster, now).await.unwrap();
+        Self { _folder: folder, store, now }
+    }
+
+    fn by<'a>(&self, by: &'a str) -> Decider<'a> {
+        Decider { by, reason: "fewer false yellows", now: self.now }
+    }
+
+    async fn propose(&mut self, text: &str, by: &str) -> Result<u32, String> {
+        self.now += SignedDuration::from_secs(1);
+        let kept = propose(&self.store, text, "new.toml", self.by(by)).await;
+        kept.map(|kept| kept.version).map_err(|error| error.to_string())
+    }
+
+    async fn activate(&mut self, version: u32, from: Option<Timestamp>, by: &str) -> Result<(), String> {
+        self.now += SignedDuration::from_secs(1);
+        let done = activate(&self.store, &TimeZone::UTC, ("copd", version), from, self.by(by)).await;
+        done.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    async fn in_use(&self, at: Timestamp) -> Option<u32> {
+        Library::open(&self.store, at).await.unwrap().in_use().get("copd").copied()
+    }
+}
+
+#[tokio::test]
+async fn proposed_by_one_and_activated_by_another_at_a_time_and_back_with_one_command() {
+    let mut office = Office::open().await;
+    let (first, second) = (shipped(), shipped() + 1);
+    assert_eq!(office.in_use(office.now).await, Some(first), "the first of a programme is used at once");
+    assert_eq!(office.propose(&copd(second, "[clinic]", "[clinic] # tried"), "ane").await, Ok(second));
+    assert_eq!(office.in_use(office.now).await, Some(first), "a proposal is only a proposal");
+    let refused = office.activate(second, None, "ane").await.unwrap_err();
+    assert_eq!(refused, format!("ane proposed copd version {second}: want another person to activate it"));
+    let refused = office.activate(second, None, "mette").await.unwrap_err();
+    assert_eq!(refused, "mette is a nurse: want an operator or an admin");
+    let refused = office.activate(9, None, "bo").await.unwrap_err();
+    assert_eq!(refused, format!("found no version 9 of programme \"copd\", want one of {first}, {second}"));
+    let friday = office.now + SignedDuration::from_hours(72);
+    office.activate(second, Some(friday), "bo").await.unwrap();
+    assert_eq!((office.in_use(office.now).await, office.in_use(friday).await), (Some(first), Some(second)));
+    office.now = friday;
+    let back = rollback(&office.store, &TimeZone::UTC, "copd", office.by("ane")).await.unwrap();
+    assert!(back.rollback);
+    assert_eq!(office.in_use(office.now + SignedDuration::from_secs(1)).await, Some(first));
+    let said: Vec<_> =
+        history(&office.store, "copd").await.unwrap().iter().map(|entry| entry.what.name().to_owned()).collect();
+    let activated = "programme_activated";
+    assert_eq!(said, ["programme_proposed", activated, "programme_proposed", activated, activated]);
+}
+
+#[tokio::test]
+async fn what_is_faulty_unsafe_or_does_not_fit_somebody_is_refused_and_nothing_has_changed() {
+    let mut office = Office::open().await;
+    let next = shipped() + 1;
+    let faulty = office.propose(&copd(next, "[clinic]", "[clinix]"), "ane").await.unwrap_err();
+    assert!(faulty.starts_with("new.toml:") && faulty.contains("clinix"), "{faulty}");
+    let again = office.propose(triage::COPD, "ane").await.unwrap_err();
+    assert!(again.contains("the newest there is"), "{again}");
+    let text = copd(next, "id = \"spo2\"", "id = \"oxygen\"").replace("rule = \"spo2\"", "rule = \"oxygen\"");
+    let text = text.replace("spo2 = \"", "oxygen = \"");
+    match office.propose(&text, "ane").await {
+        Ok(version) => {
+            let refused = office.activate(version, None, "bo").await.unwrap_err();
+            assert!(refused.starts_with("1 patient can't be judged by it: p-1: "), "{refused}");
+        }
+        Err(faults) => panic!("the renamed rule must be read: {faults}"),
+    }
+    assert_eq!(office.in_use(office.now).await, Some(shipped()));
+    let words = Decider { reason: "  ", ..office.by("ane") };
+    let refused = reject(&office.store, ("copd", next), words).await.unwrap_err().to_string();
+    assert_eq!(refused, "found no reason, want one in a few words");
+    reject(&office.store, ("copd", next), office.by("bo")).await.unwrap();
+    let refused = office.activate(next, None, "bo").await.unwrap_err();
+    assert!(refused.contains("was turned down"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_programme_beyond_a_floor_is_kept_and_not_activated() {
+    let mut office = Office::open().await;
+    let floor = triage::CLINIC.replacen("value = 83\n", "value = 99\n", 1).replacen("version = 1\n", "version = 2\n", 1);
+    assert_ne!(floor, triage::CLINIC);
+    assert_eq!(office.propose(&floor, "ane").await, Ok(2));
+    let refused = activate(&office.store, &TimeZone::UTC, ("clinic", 2), None, office.by("bo")).await.unwrap_err();
+    let refused = refused.to_string();
+    assert!(refused.contains("copd version") && refused.contains("passes the safety floor of 99 %"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_file_never_edits_what_is_stored() {
+    let office = Office::open().await;
+    let folder = tempfile::tempdir().unwrap();
+    let edited = triage::COPD.replacen("[clinic]", "[clinic] # edited", 1);
+    std::fs::write(folder.path().join("copd.toml"), edited).unwrap();
+    bring_in(&office.store, Some(folder.path()), office.now).await.unwrap();
+    let kept = office.store.programme_versions(Some("copd")).await.unwrap();
+    assert_eq!((kept.len(), kept[0].text.as_str(), kept[0].proposed_by.as_str()), (1, triage::COPD, FILE));
+    std::fs::write(folder.path().join("copd.toml"), copd(7, "[clinic]", "[clinic] # edited")).unwrap();
+    bring_in(&office.store, Some(folder.path()), office.now).await.unwrap();
+    assert_eq!(office.in_use(office.now).await, Some(shipped()), "it waits for somebody");
+    assert_eq!(Library::open(&office.store, office.now).await.unwrap().numbers("copd"), [shipped(), 7]);
+}
