@@ -40,6 +40,7 @@ enum Command {
         /// The programme's id.
         programme: String,
         /// Which version.
+        #[arg(id = "number", value_name = "VERSION")]
         version: Option<u32>,
         /// Say what it means, in words, instead of its text.
         #[arg(long)]
@@ -61,6 +62,7 @@ enum Command {
         /// The programme's id.
         programme: String,
         /// Which version.
+        #[arg(id = "number", value_name = "VERSION")]
         version: u32,
         /// From then on, e.g. 2026-12-01T07:00:00Z; at once, if left out.
         #[arg(long, value_name = "TIME")]
@@ -75,6 +77,7 @@ enum Command {
         /// The programme's id.
         programme: String,
         /// Which version.
+        #[arg(id = "number", value_name = "VERSION")]
         version: u32,
         #[command(flatten)]
         who: Who,

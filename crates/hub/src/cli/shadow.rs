@@ -33,6 +33,7 @@ enum Command {
         /// The programme's id.
         programme: String,
         /// Which version.
+        #[arg(id = "number", value_name = "VERSION")]
         version: u32,
         /// Who starts it: the user name of an operator or an admin.
         #[arg(long, value_name = "USER")]
@@ -45,6 +46,7 @@ enum Command {
         /// The programme's id.
         programme: String,
         /// Which version; if left out, the only one that runs.
+        #[arg(id = "number", value_name = "VERSION")]
         version: Option<u32>,
         /// Who stops it.
         #[arg(long, value_name = "USER")]
@@ -57,6 +59,7 @@ enum Command {
         /// The programme's id.
         programme: String,
         /// Which version; if left out, the only one that runs.
+        #[arg(id = "number", value_name = "VERSION")]
         version: Option<u32>,
         /// From then on: 14d, a date or a time; since it was started, if left out.
         #[arg(long, value_name = "SINCE")]

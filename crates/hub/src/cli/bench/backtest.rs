@@ -132,7 +132,7 @@ async fn measure(args: &Args) -> Result<(), Ended> {
         bench: "backtest",
         simulated: true,
         programme: report.programme.clone(),
-        rules: active.explain().lines().filter(|line| line.starts_with("- ")).count(),
+        rules: active.explain().lines().filter(|line| line.contains(", alerts of family ")).count(),
         patients: report.patients,
         days: args.days,
         messages: report.messages,
