@@ -76,7 +76,7 @@ impl App {
         Say { words: session.words(), zone: &self.desk.zone, now: clock::now() }
     }
 
-    /// The values of one vital since `since`, kept for a short while: many pages draw the same cards.
+    /// The valid values of one vital since `since`, kept for a short while: many pages draw the same cards.
     pub async fn card_curve(
         &self,
         patient: &PatientId,
@@ -90,7 +90,9 @@ impl App {
             return Ok(curve);
         }
         let mut read = self.desk.store.curves(patient, &[vital], since, CURVE_POINTS_MAX).await?;
-        let curve = Arc::new(read.pop().unwrap_or(Curve { vital, unit: vital.unit(), points: Vec::new() }));
+        let mut curve = read.pop().unwrap_or(Curve { vital, unit: vital.unit(), points: Vec::new() });
+        curve.points.retain(|point| !point.invalid);
+        let curve = Arc::new(curve);
         let mut curves = self.curves.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if curves.len() >= CURVES_MAX {
             curves.clear();

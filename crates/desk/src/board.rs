@@ -4,6 +4,7 @@
 //! roster. Locks are held for a copy of a few pointers and never across an await.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -167,15 +168,16 @@ impl Board {
         self.write().quarantined = total;
     }
 
-    /// Open alerts: worst first, then longest waiting. With the version that they belong to.
+    /// Open alerts: worst first, then by the patient's risk level, then longest waiting. With the version that they belong to.
     #[must_use]
     pub fn queue(&self) -> (u64, Vec<Arc<Alert>>) {
         let (version, mut open) = {
             let inner = self.read();
-            (inner.feed.version(), inner.open.values().cloned().collect::<Vec<_>>())
+            let keyed = inner.open.values().map(|alert| (queue_key(alert, inner.rank(&alert.patient)), alert.clone()));
+            (inner.feed.version(), keyed.collect::<Vec<_>>())
         };
-        open.sort_by_key(|alert| queue_key(alert));
-        (version, open)
+        open.sort_by_key(|(key, _)| *key);
+        (version, open.into_iter().map(|(_, alert)| alert).collect())
     }
 
     /// One open alert.
@@ -256,8 +258,8 @@ impl Board {
 }
 
 /// Worst first, and whoever asks to be called before the yellows; missing data last, since it is no degree of illness; then who has waited
-/// longest.
-fn queue_key(alert: &Alert) -> (u8, Timestamp, AlertId) {
+/// longest, among those of the same risk level: of two of the same colour, who is at the higher risk comes first.
+fn queue_key(alert: &Alert, risk: u8) -> (u8, Reverse<u8>, Timestamp, AlertId) {
     let rank = match alert.mark {
         Mark::Red => 0,
         Mark::Yellow if alert.family == triage::CALL_FAMILY => 1,
@@ -265,10 +267,15 @@ fn queue_key(alert: &Alert) -> (u8, Timestamp, AlertId) {
         Mark::Blue => 3,
         Mark::Green => 4,
     };
-    (rank, alert.waiting_since, alert.id)
+    (rank, Reverse(risk), alert.waiting_since, alert.id)
 }
 
 impl Inner {
+    /// The patient's risk level; 0 where nobody said one.
+    fn rank(&self, patient: &PatientId) -> u8 {
+        self.people.get(patient).and_then(|person| person.plan.as_ref()).map_or(0, |plan| plan.rank())
+    }
+
     fn set_alert(&mut self, alert: &Alert) {
         if alert.state.is_open() {
             self.open.insert(alert.id, Arc::new(alert.clone()));

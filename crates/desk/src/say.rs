@@ -18,6 +18,9 @@ pub struct Say<'a> {
     pub now: Timestamp,
 }
 
+/// So much of what was looked at together is said in one line.
+const PARTS_MAX: usize = 3;
+
 /// A finding in words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Said {
@@ -135,22 +138,104 @@ impl Say<'_> {
                 Said { lead: String::new(), headline: self.words.say("call-me"), limit: String::new() }
             }
             Reason::Answer { questionnaire, question, answer, .. } => {
-                let (question, answer) = question_text(self.words.language, asked, questionnaire, question, answer);
+                let (question, answer) =
+                    question_text(self.words.language, asked, Some(questionnaire), question, answer);
                 Said { lead: question, headline: answer, limit: String::new() }
             }
-            Reason::Trend { vital, of, .. } => Said {
+            Reason::Trend { vital, of, limit, own, .. } => Said {
                 lead: String::new(),
                 headline: format!("{} {}", self.vital(*vital), self.quantity(*of, vital.unit())),
-                limit: finding.why.clone(),
+                limit: match limit {
+                    Some(limit) => {
+                        let quantity = self.statistic_limit(&finding.reason, limit.value);
+                        let limit = self.limit_of(finding.colour, *limit, &quantity, *own);
+                        format!("{}, {limit}", self.statistic(&finding.reason))
+                    }
+                    None => self.statistic(&finding.reason),
+                },
             },
-            Reason::Together { .. } => {
-                Said { lead: String::new(), headline: finding.why.clone(), limit: String::new() }
+            Reason::Together { .. } => self.together(finding, asked),
+            Reason::Missing { expected_at, last_at, vitals, in_a_row, .. } => {
+                let row = in_a_row.map(|row| format!(", {}", self.words.count("missing-row", row))).unwrap_or_default();
+                Said {
+                    lead: String::new(),
+                    headline: self.silence(*last_at),
+                    limit: format!("{}{row}", self.expected(*expected_at, vitals)),
+                }
             }
-            Reason::Missing { expected_at, last_at, vitals, .. } => Said {
-                lead: String::new(),
-                headline: self.silence(*last_at),
-                limit: self.expected(*expected_at, vitals),
-            },
+        }
+    }
+
+    /// A statistic with its unit: "−2.6 spreads from the own usual", or by its name where there are no words for it.
+    fn statistic(&self, reason: &Reason) -> String {
+        let Reason::Trend { statistic, vital, value, unit, .. } = reason else { return String::new() };
+        let quantity = self.of_statistic(*value, unit, *vital);
+        let key = format!("trend-{statistic}");
+        match self.words.knows(&key) {
+            true => self.words.with(&key, &[("value", quantity.into())]),
+            false => format!("{} {quantity}", statistic.replace('_', " ")),
+        }
+    }
+
+    fn statistic_limit(&self, reason: &Reason, value: Value) -> String {
+        let Reason::Trend { vital, unit, .. } = reason else { return String::new() };
+        self.of_statistic(value, unit, *vital)
+    }
+
+    /// A number in a statistic's unit.
+    pub fn of_statistic(&self, value: Value, unit: &str, vital: Vital) -> String {
+        let number = self.value(value).replace('-', "\u{2212}");
+        let key = match unit {
+            "{z}" => "unit-z",
+            "%/a" => "unit-percent-year",
+            "L/a" => "unit-litre-year",
+            "kg/a" => "unit-kilo-year",
+            unit if unit == vital.unit().ucum() => return format!("{number}\u{a0}{}", vital.unit().plain()),
+            unit => return format!("{number}\u{a0}{unit}"),
+        };
+        self.words.with(key, &[("value", number.into())])
+    }
+
+    /// Several things together: what they were, and how many of how many were so.
+    fn together(&self, finding: &Finding, asked: Asked<'_>) -> Said {
+        let Reason::Together { how, found, of, want, missing, .. } = &finding.reason else {
+            return Said { lead: String::new(), headline: finding.why.clone(), limit: String::new() };
+        };
+        let mut parts: Vec<String> = Vec::new();
+        for part in finding.inputs.iter().map(|input| self.input(input, asked)) {
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        let more = parts.len().saturating_sub(PARTS_MAX);
+        parts.truncate(PARTS_MAX);
+        if more > 0 {
+            parts.push(self.words.count("together-more", more));
+        }
+        let mark = self.mark(finding.colour).to_lowercase();
+        let numbers = [("found", *found), ("of", *of), ("want", *want)].map(|(name, number)| (name, number.into()));
+        let args: Vec<_> = numbers.into_iter().chain([("mark", mark.into())]).collect();
+        let key = format!("together-{how}");
+        let key = if self.words.knows(&key) { key } else { "together-all".to_owned() };
+        let mut limit = self.words.with(&key, &args);
+        if !missing.is_empty() {
+            limit = format!("{limit}, {}", self.words.count("together-missing", missing.len()));
+        }
+        // Without an input there is nothing else to say than what is stored.
+        let headline = if parts.is_empty() { finding.why.clone() } else { parts.join(" · ") };
+        Said { lead: String::new(), headline, limit }
+    }
+
+    /// What a rule looked at, shortly: "SpO₂ 84 %", "More cough? A lot".
+    pub fn input(&self, input: &Input, asked: Asked<'_>) -> String {
+        match input {
+            Input::Reading { vital, value, unit, .. } => {
+                format!("{} {}", self.vital(*vital), self.quantity(*value, *unit))
+            }
+            Input::Answer { question, answer, .. } => {
+                let (question, answer) = question_text(self.words.language, asked, None, question, answer);
+                format!("{question} {answer}")
+            }
         }
     }
 
@@ -177,14 +262,18 @@ impl Say<'_> {
     /// A limit in words: "red at 85 % or less".
     pub fn limit(&self, mark: Mark, limit: Option<Limit>, unit: Unit, own: bool) -> String {
         let Some(limit) = limit else { return self.words.say("limit-none") };
+        self.limit_of(mark, limit, &self.quantity(limit.value, unit), own)
+    }
+
+    /// The same of a number that is said already.
+    pub fn limit_of(&self, mark: Mark, limit: Limit, quantity: &str, own: bool) -> String {
         let key = match limit.kind {
             LimitKind::AtMost => "limit-at-most",
             LimitKind::Below => "limit-below",
             LimitKind::From => "limit-from",
             LimitKind::Above => "limit-above",
         };
-        let args =
-            [("mark", self.mark(mark).to_lowercase().into()), ("value", self.quantity(limit.value, unit).into())];
+        let args = [("mark", self.mark(mark).to_lowercase().into()), ("value", quantity.into())];
         let said = self.words.with(key, &args);
         if own { format!("{said}, {}", self.words.say("limit-own")) } else { said }
     }
@@ -230,16 +319,17 @@ fn input_flags(input: &Input) -> &[Flag] {
     }
 }
 
-/// A question and its answer as the programme words them, or by their ids.
+/// A question and its answer as one of the patient's programmes words them, or by their ids.
 pub fn question_text(
     language: Language,
     asked: Asked<'_>,
-    questionnaire: &str,
+    questionnaire: Option<&str>,
     question: &str,
     answer: &str,
 ) -> (String, String) {
-    let known = asked.and_then(|plan| plan.programme().questionnaires().iter().find(|known| known.id == questionnaire));
-    let Some(known) = known.and_then(|known| known.question.iter().find(|known| known.id == question)) else {
+    let all = asked.iter().flat_map(|plan| plan.programmes()).flat_map(|programme| programme.questionnaires());
+    let named = all.filter(|known| questionnaire.is_none_or(|id| known.id == id));
+    let Some(known) = named.flat_map(|known| &known.question).find(|known| known.id == question) else {
         return (format!("{question}:"), answer.to_owned());
     };
     let choice = known.choice.iter().find(|choice| choice.id == answer);

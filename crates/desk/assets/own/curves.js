@@ -39,6 +39,7 @@
     const { ctx } = plot;
     const size = 4.2 * devicePixelRatio;
     curve.points.forEach((point, index) => {
+      if (point.invalid) return cross(plot, point, size * 0.8);
       const last = index === curve.points.length - 1;
       const coloured = point.mark === 'red' || point.mark === 'yellow';
       if (!coloured && !last && !point.flagged) return;
@@ -54,6 +55,21 @@
       ctx.fill();
       ctx.stroke();
     });
+  };
+
+  // A point that was declared invalid: crossed out, and the line passes it by.
+  const cross = (plot, point, size) => {
+    const { ctx } = plot;
+    const x = plot.valToPos(Date.parse(point.at) / 1000, 'x', true);
+    const y = plot.valToPos(point.value, 'y', true);
+    ctx.beginPath();
+    ctx.moveTo(x - size, y - size);
+    ctx.lineTo(x + size, y + size);
+    ctx.moveTo(x - size, y + size);
+    ctx.lineTo(x + size, y - size);
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.strokeStyle = ink('dim');
+    ctx.stroke();
   };
 
   const tip = (curve, unit) => {
@@ -108,7 +124,7 @@
     const place = figure.querySelector('.plot');
     drawn.get(figure)?.destroy();
     if (!curve || !place.clientWidth) return;
-    const data = [curve.points.map((point) => Date.parse(point.at) / 1000), curve.points.map((point) => point.value)];
+    const data = [curve.points.map((point) => Date.parse(point.at) / 1000), curve.points.map((point) => (point.invalid ? null : point.value))];
     drawn.set(figure, new uPlot(options(curve, place), data, place));
     figure.curve = curve;
     resize.observe(place);

@@ -38,12 +38,22 @@ pub struct PatientView {
     born: Option<i16>,
     programme: String,
     programme_version: Option<u32>,
+    /// Every programme, with the version that the patient is judged by.
+    programmes: Vec<InProgramme>,
+    stratum: Option<String>,
     simulated: bool,
     since: Option<Timestamp>,
     /// How the patient was last judged, since the core started.
     colour: Option<Colour>,
     missing: bool,
     limits: Vec<VitalLimits>,
+}
+
+/// A programme that the patient is in.
+#[derive(Serialize)]
+pub struct InProgramme {
+    id: String,
+    version: Option<u32>,
 }
 
 /// The bands of one vital.
@@ -98,6 +108,8 @@ pub struct Point {
     value: Value,
     mark: Option<Mark>,
     flagged: bool,
+    /// Declared invalid: nothing is judged by it.
+    invalid: bool,
 }
 
 /// `GET /api/v1/patients/{id}/curves`.
@@ -132,8 +144,9 @@ fn curve_view(curve: store::Curve, plan: Option<&Plan>, since: Timestamp, until:
     let point = |point: &store::CurvePoint| Point {
         at: point.at,
         value: point.value,
-        mark: mark_of(&bands, point.value),
+        mark: mark_of(&bands, point.value).filter(|_| !point.invalid),
         flagged: point.flagged,
+        invalid: point.invalid,
     };
     CurveView {
         vital: curve.vital,
@@ -160,6 +173,11 @@ pub fn person(app: &App, id: &str) -> Result<Person, Problem> {
     app.desk.board.person(&id).ok_or_else(unknown)
 }
 
+fn in_programme(plan: Option<&Plan>, id: &str) -> InProgramme {
+    let version = plan.and_then(|plan| plan.programme_named(id)).map(triage::Programme::version);
+    InProgramme { id: id.to_owned(), version }
+}
+
 fn view(person: &Person, now: Timestamp) -> PatientView {
     let plan = person.plan.as_deref();
     let limits = |info: &vitals::VitalInfo| {
@@ -172,6 +190,8 @@ fn view(person: &Person, now: Timestamp) -> PatientView {
         born: person.patient.born,
         programme: person.patient.programmes.join(" "),
         programme_version: plan.map(|plan| plan.programme().version()),
+        programmes: person.patient.programmes.iter().map(|id| in_programme(plan, id)).collect(),
+        stratum: person.patient.stratum.clone(),
         simulated: person.patient.simulated,
         since: person.patient.since,
         colour: person.standing.map(|standing| standing.colour),

@@ -116,12 +116,12 @@ pub async fn outcomes_of(app: &App, patient: &PatientId) -> Result<Vec<JournalEn
 #[derive(Serialize)]
 pub struct ReadingView {
     #[serde(flatten)]
-    place: Place,
+    pub place: Place,
     recorded_at: Timestamp,
     #[serde(flatten)]
-    reading: Reading,
+    pub reading: Reading,
     /// Who declared it invalid, when and why.
-    invalid: Option<JournalEntry>,
+    pub invalid: Option<JournalEntry>,
 }
 
 /// How far back.
@@ -142,11 +142,20 @@ pub async fn readings(
     }
     let patient = person(&app, &id)?.patient.id.clone();
     let since = clock::now() - SignedDuration::from_hours(24 * i64::from(days));
-    let messages = app.desk.store.messages(&patient, since).await?;
-    let invalid = invalid_of(&app, &patient).await?;
+    Ok(Json(readings_of(&app, &patient, since).await?))
+}
+
+/// A patient's stored readings, the newest first; also for the page.
+pub async fn readings_of(
+    app: &App,
+    patient: &PatientId,
+    since: Timestamp,
+) -> Result<Vec<ReadingView>, store::StoreError> {
+    let messages = app.desk.store.messages(patient, since).await?;
+    let invalid = invalid_of(app, patient).await?;
     let mut views: Vec<ReadingView> = messages.iter().flat_map(|message| in_message(message, &invalid)).collect();
     views.sort_by_key(|view| std::cmp::Reverse(view.reading.measured_at));
-    Ok(Json(views))
+    Ok(views)
 }
 
 /// What was declared invalid of a patient, by its place.

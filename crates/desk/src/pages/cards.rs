@@ -126,11 +126,10 @@ pub fn plan(person: Option<&Person>) -> Option<&Plan> {
     person.and_then(|person| person.plan.as_deref())
 }
 
-/// "78 · COPD": of the programme's title, what stands before the first comma.
+/// "78 · COPD": of each programme's title, what stands before the first comma.
 pub fn sub(say: &Say<'_>, person: &Person) -> String {
-    let title = programme(say, person);
-    let short = title.split(',').next().unwrap_or_default().to_owned();
-    age(say, person).into_iter().chain([short]).collect::<Vec<_>>().join(" · ")
+    let short = programmes(say, person).into_iter().map(|title| title.split(',').next().unwrap_or_default().to_owned());
+    age(say, person).into_iter().chain(short).collect::<Vec<_>>().join(" · ")
 }
 
 /// The age that the person reaches this year.
@@ -138,10 +137,12 @@ pub fn age(say: &Say<'_>, person: &Person) -> Option<String> {
     person.patient.born.map(|born| (say.now.to_zoned(say.zone.clone()).year() - born).to_string())
 }
 
-/// The programme's title in the page's language, or its id.
-pub fn programme(say: &Say<'_>, person: &Person) -> String {
-    let titles = person.plan.as_ref().map(|plan| plan.programme().titles());
-    titles.map_or_else(|| person.patient.programmes.join(" · "), |titles| say.text(titles).to_owned())
+/// The programmes' titles in the page's language, or their ids.
+pub fn programmes(say: &Say<'_>, person: &Person) -> Vec<String> {
+    match &person.plan {
+        Some(plan) => plan.programmes().iter().map(|programme| say.text(programme.titles()).to_owned()).collect(),
+        None => person.patient.programmes.clone(),
+    }
 }
 
 fn context(app: &App, say: &Say<'_>, alert: &Alert, asked: Option<&Plan>) -> Vec<String> {
@@ -185,6 +186,9 @@ pub fn tags(say: &Say<'_>, alert: &Alert, person: Option<&Person>) -> Vec<Tag> {
     if alert.late {
         tags.push(tag("late", "tag-late"));
     }
+    if alert.provisional && alert.state.is_open() {
+        tags.push(tag("doubt", "tag-provisional"));
+    }
     if let Some(flag) = doubts(alert).first() {
         tags.push(Tag { kind: "doubt", word: say.flag(flag) });
     }
@@ -211,7 +215,7 @@ pub fn owner(say: &Say<'_>, state: &State) -> Option<Owner> {
 /// The vital that decided.
 pub fn deciding_vital(alert: &Alert) -> Option<Vital> {
     alert.findings.iter().find_map(|finding| match finding.reason {
-        Reason::Band { vital, .. } => Some(vital),
+        Reason::Band { vital, .. } | Reason::Trend { vital, .. } => Some(vital),
         _ => None,
     })
 }

@@ -13,17 +13,23 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use store::StoreError;
 use triage::{
-    Action, ActionError, Alert, AlertEvent, AlertId, CloseReason, EventKind, Finding, Input, Plan, State as Stage,
+    Action, ActionError, Alert, AlertEvent, AlertId, CloseReason, EventKind, Finding, Input, Plan, Reason,
+    State as Stage,
 };
 
 use crate::{
     ActionRefused,
     action::{Wanted, act_on},
+    api::{
+        explain::{fired, lately},
+        records::invalid_of,
+    },
     app::App,
     pages::{
-        cards::{Owner, Tag, deciding_vital, last_heard, owner, plan, programme, sub, tags},
+        cards::{Owner, Tag, deciding_vital, last_heard, owner, plan, programmes, sub, tags},
         error::PageError,
         frame::html,
+        reasons,
         sittings::{Sittings, sittings},
     },
     say::{Said, Say, mark_name},
@@ -81,10 +87,16 @@ pub struct Why {
     pub said: Said,
     /// What it looked at.
     pub inputs: Vec<String>,
+    /// Whose limit decided, what was compared with, what would have been green.
+    pub told: Vec<String>,
+    /// How often the rule fed this patient's alerts lately.
+    pub fired: Option<String>,
     /// Which rule of which version.
     pub rule: String,
     /// It was true then, and is not news.
     pub late: bool,
+    /// It is doubtful, and to be measured again.
+    pub provisional: bool,
 }
 
 /// One line of the history.
@@ -112,6 +124,8 @@ pub async fn detail(
     let person = app.desk.board.person(&alert.patient);
     let plan = plan(person.as_ref());
     let messages = app.desk.store.messages(&alert.patient, say.now - SITTINGS_AGE_MAX).await?;
+    let invalid = invalid_of(app, &alert.patient).await?;
+    let lately = lately(app, &alert.patient, say.now).await?;
     let newest = messages.iter().flat_map(|message| &message.readings).map(|reading| reading.measured_at).max();
     Ok(Some(Detail {
         w: say.words,
@@ -124,9 +138,17 @@ pub async fn detail(
         name: person.as_ref().map_or_else(|| alert.patient.to_string(), |person| person.patient.name.clone()),
         sub: person.as_ref().map(|person| sub(&say, person)).unwrap_or_default(),
         tags: tags(&say, &alert, person.as_ref()),
-        whys: alert.findings.iter().map(|finding| why(&say, &last_heard(finding, newest), plan)).collect(),
+        whys: alert
+            .findings
+            .iter()
+            .map(|finding| {
+                let fired = fired(&lately, &finding.programme, &finding.rule);
+                let fired = (fired > 1).then(|| say.words.count("why-fired", fired));
+                Why { fired, ..why(&say, &last_heard(finding, newest), plan) }
+            })
+            .collect(),
         vital: drawn(&say, &alert),
-        sittings: sittings(&say, &messages, plan, SITTINGS_MAX),
+        sittings: sittings(&say, &messages, &invalid, plan, SITTINGS_MAX),
         open: alert.state.is_open(),
         acknowledged: owner(&say, &alert.state),
         ended: ended(&say, &alert.state),
@@ -145,20 +167,23 @@ fn drawn(say: &Say<'_>, alert: &Alert) -> Option<Drawn> {
 
 /// One finding, explained.
 pub fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>) -> Why {
-    let title = asked.map(|plan| plan.programme()).filter(|programme| programme.id() == finding.programme);
+    let title = asked.and_then(|plan| plan.programme_named(&finding.programme));
     let title = title.map_or(finding.programme.as_str(), |programme| say.text(programme.titles()));
     let args =
         [("programme", title.into()), ("version", finding.version.into()), ("rule", finding.rule.as_str().into())];
     Why {
         mark: mark_name(finding.colour),
         said: say.finding(finding, asked),
-        inputs: finding.inputs.iter().map(|input| input_line(say, input)).collect(),
+        inputs: finding.inputs.iter().map(|input| input_line(say, finding, input, asked)).collect(),
+        told: asked.map(|plan| reasons::told(say, &triage::why(plan, finding))).unwrap_or_default(),
+        fired: None,
         rule: say.words.with("why-rule", &args),
         late: finding.late,
+        provisional: finding.provisional,
     }
 }
 
-fn input_line(say: &Say<'_>, input: &Input) -> String {
+fn input_line(say: &Say<'_>, finding: &Finding, input: &Input, asked: Option<&Plan>) -> String {
     match input {
         Input::Reading { vital, value, unit, measured_at, device, flags } => {
             let what = format!("{} {}", say.vital(*vital), say.quantity(*value, *unit));
@@ -168,7 +193,12 @@ fn input_line(say: &Say<'_>, input: &Input) -> String {
             let line = say.words.with("why-reading", &args);
             if odd.is_empty() { line } else { format!("{line} ({})", odd.join(", ")) }
         }
-        Input::Answer { answered_at, .. } => say.words.with("why-answer", &[("when", say.when(*answered_at).into())]),
+        Input::Answer { answered_at, .. } => {
+            let line = say.words.with("why-answer", &[("when", say.when(*answered_at).into())]);
+            // What was asked and answered stands in the headline, where it is about one answer.
+            let alone = matches!(finding.reason, Reason::Answer { .. });
+            if alone { line } else { format!("{}, {line}", say.input(input, asked)) }
+        }
     }
 }
 
@@ -363,13 +393,13 @@ async fn answer(
     found.map(|detail| (status, html(&detail)).into_response()).ok_or_else(|| PageError::not_found(session))
 }
 
-/// The programme's line under a patient's name.
+/// The programmes' line under a patient's name.
 pub fn programme_line(say: &Say<'_>, person: &crate::board::Person) -> String {
-    let title = programme(say, person);
-    match &person.plan {
-        Some(plan) => say
-            .words
-            .with("programme-version", &[("programme", title.into()), ("version", plan.programme().version().into())]),
-        None => title,
-    }
+    let Some(plan) = &person.plan else { return programmes(say, person).join(" · ") };
+    let line = |programme: &Arc<triage::Programme>| {
+        let title = say.text(programme.titles()).to_owned();
+        let args = [("programme", title.into()), ("version", programme.version().into())];
+        say.words.with("programme-version", &args)
+    };
+    plan.programmes().iter().map(line).collect::<Vec<_>>().join(" · ")
 }

@@ -19,6 +19,8 @@ use crate::{
 pub struct PageError {
     status: StatusCode,
     key: &'static str,
+    /// What exactly was refused, in English: it comes from the rules themselves.
+    detail: String,
     language: Language,
 }
 
@@ -29,6 +31,7 @@ struct ErrorPage {
     lang: &'static str,
     style: String,
     what: String,
+    detail: String,
 }
 
 impl PageError {
@@ -37,6 +40,7 @@ impl PageError {
         Self {
             status: StatusCode::NOT_FOUND,
             key: "error-not-found",
+            detail: String::new(),
             language: Language::of(&session.language).unwrap_or_default(),
         }
     }
@@ -46,14 +50,14 @@ impl PageError {
         let language = Language::of(&session.language).unwrap_or_default();
         move |error| {
             tracing::error!(%error, "the store failed a page");
-            Self { status: StatusCode::SERVICE_UNAVAILABLE, key: "error-store", language }
+            Self { status: StatusCode::SERVICE_UNAVAILABLE, key: "error-store", detail: String::new(), language }
         }
     }
 
     /// What was asked makes no sense, or is too much; `key` names the sentence.
     pub fn unfit(session: &Session, key: &'static str) -> Self {
         let language = Language::of(&session.language).unwrap_or_default();
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, key, language }
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, key, detail: String::new(), language }
     }
 
     /// What the guard refused.
@@ -67,14 +71,31 @@ impl PageError {
             StatusCode::PAYLOAD_TOO_LARGE => "error-large",
             _ => "error-store",
         };
-        Self { status, key, language }
+        Self { status, key, detail: String::new(), language }
+    }
+
+    /// What a change was refused for.
+    pub fn refused(session: &Session) -> impl Fn(Problem) -> Self {
+        let language = Language::of(&session.language).unwrap_or_default();
+        move |problem| {
+            let status = problem.status();
+            let key = match status {
+                StatusCode::FORBIDDEN => "error-role",
+                StatusCode::NOT_FOUND => "error-not-found",
+                StatusCode::CONFLICT => "error-conflict",
+                StatusCode::UNPROCESSABLE_ENTITY => "error-unfit",
+                _ => "error-store",
+            };
+            Self { status, key, detail: problem.detail().to_owned(), language }
+        }
     }
 }
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let w = self.language.words();
-        let page = ErrorPage { w, lang: self.language.code(), style: assets::url("desk.css"), what: w.say(self.key) };
+        let (lang, style) = (self.language.code(), assets::url("desk.css"));
+        let page = ErrorPage { w, lang, style, what: w.say(self.key), detail: self.detail };
         (self.status, html(&page)).into_response()
     }
 }
@@ -82,6 +103,6 @@ impl IntoResponse for PageError {
 /// No such page.
 pub async fn nowhere(headers: HeaderMap) -> Response {
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    PageError { status: StatusCode::NOT_FOUND, key: "error-not-found", language: Language::accepted(accepted) }
-        .into_response()
+    let (key, detail, language) = ("error-not-found", String::new(), Language::accepted(accepted));
+    PageError { status: StatusCode::NOT_FOUND, key, detail, language }.into_response()
 }

@@ -13,6 +13,7 @@ use triage::Alert;
 use vitals::PatientId;
 
 use crate::{
+    api::records::{invalid_of, outcomes_of},
     app::App,
     board::Person,
     pages::{
@@ -21,6 +22,7 @@ use crate::{
         detail::{Drawn, LogLine, SITTINGS_AGE_MAX, Why, ended, log, programme_line, why},
         error::PageError,
         frame::{Frame, html},
+        own::{self, OwnLine},
         sittings::{Sittings, sittings},
     },
     say::{Say, mark_name},
@@ -31,6 +33,8 @@ use crate::{
 const SITTINGS_MAX: usize = 12;
 /// Alerts in the history.
 const ALERTS_MAX: u32 = 20;
+/// Outcomes shown: the newest.
+const OUTCOMES_SHOWN_MAX: usize = 10;
 
 #[derive(Template)]
 #[template(path = "patient.html")]
@@ -46,6 +50,11 @@ struct PatientPage {
     sittings: Sittings,
     alerts: Vec<Past>,
     kits: Vec<KitLine>,
+    /// Own settings.
+    own: Vec<OwnLine>,
+    paused: bool,
+    /// What is recorded of what happened: line and note.
+    outcomes: Vec<(String, String)>,
     /// What can be asked for: name and words.
     measurable: Vec<(&'static str, String)>,
 }
@@ -88,6 +97,8 @@ pub async fn page(
     let failed = PageError::store(&session);
     let say = app.say(&session);
     let messages = app.desk.store.messages(&id, say.now - SITTINGS_AGE_MAX).await.map_err(&failed)?;
+    let invalid = invalid_of(&app, &id).await.map_err(&failed)?;
+    let outcomes = outcomes_of(&app, &id).await.map_err(&failed)?;
     let alerts = history(&app, &say, &person).await.map_err(&failed)?;
     Ok(html(&PatientPage {
         f: Frame::new(&app, &session, "patients", app.desk.board.version()),
@@ -97,7 +108,10 @@ pub async fn page(
         simulated: person.patient.simulated,
         limits: limits(&say, &person),
         vitals: drawn(&app, &say, &person).await.map_err(&failed)?,
-        sittings: sittings(&say, &messages, plan(Some(&person)), SITTINGS_MAX),
+        sittings: sittings(&say, &messages, &invalid, plan(Some(&person)), SITTINGS_MAX),
+        own: plan(Some(&person)).map(|plan| own::lines(&say, plan)).unwrap_or_default(),
+        paused: plan(Some(&person)).is_some_and(|plan| own::is_paused(plan.own(), say.now)),
+        outcomes: outcomes.iter().filter_map(|entry| own::outcome(&say, entry)).take(OUTCOMES_SHOWN_MAX).collect(),
         alerts,
         kits: kits(&app, &say, &id).await.map_err(&failed)?,
         measurable: vitals::VITALS.iter().map(|info| (info.vital.name(), say.vital(info.vital))).collect(),

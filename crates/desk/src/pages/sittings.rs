@@ -1,11 +1,13 @@
 //! The last sittings as a table: what was measured and answered together, newest first.
 
 use jiff::{SignedDuration, Timestamp};
-use store::StoredMessage;
+use store::{JournalEntry, StoredMessage};
 use triage::Plan;
 use vitals::{Answer, Reading, Vital};
 
 use crate::{
+    api::records::Invalid,
+    pages::readings::invalid,
     say::{Say, mark_name, question_text},
     spark::mark_of,
 };
@@ -41,28 +43,37 @@ pub struct Cell {
     pub word: String,
     /// What was odd about it.
     pub odd: Option<String>,
+    /// Was it declared invalid?
+    pub invalid: bool,
 }
 
 enum Item<'a> {
-    Reading(&'a Reading),
+    /// With who declared it invalid, if somebody did.
+    Reading(&'a Reading, Option<&'a JournalEntry>),
     Answer(&'a Answer),
 }
 
 impl Item<'_> {
     fn at(&self) -> Timestamp {
         match self {
-            Self::Reading(reading) => reading.measured_at,
+            Self::Reading(reading, _) => reading.measured_at,
             Self::Answer(answer) => answer.answered_at,
         }
     }
 }
 
 /// The last `most` sittings of these messages.
-pub fn sittings(say: &Say<'_>, messages: &[StoredMessage], plan: Option<&Plan>, most: usize) -> Sittings {
-    let groups = groups(messages, most);
+pub fn sittings(
+    say: &Say<'_>,
+    messages: &[StoredMessage],
+    invalid: &Invalid,
+    plan: Option<&Plan>,
+    most: usize,
+) -> Sittings {
+    let groups = groups(messages, invalid, most);
     let readings = || {
         groups.iter().flatten().filter_map(|item| match item {
-            Item::Reading(reading) => Some(reading.vital),
+            Item::Reading(reading, _) => Some(reading.vital),
             Item::Answer(_) => None,
         })
     };
@@ -76,8 +87,13 @@ pub fn sittings(say: &Say<'_>, messages: &[StoredMessage], plan: Option<&Plan>, 
 }
 
 /// Newest first, each group newest first.
-fn groups(messages: &[StoredMessage], most: usize) -> Vec<Vec<Item<'_>>> {
-    let readings = messages.iter().flat_map(|message| &message.readings).map(Item::Reading);
+fn groups<'m>(messages: &'m [StoredMessage], invalid: &'m Invalid, most: usize) -> Vec<Vec<Item<'m>>> {
+    let readings = messages.iter().flat_map(|message| {
+        message.readings.iter().enumerate().map(|(at, reading)| {
+            let place = u16::try_from(at).unwrap_or(u16::MAX);
+            Item::Reading(reading, invalid.get(&(message.key.clone(), place)))
+        })
+    });
     let answers = messages.iter().flat_map(|message| &message.answers).map(Item::Answer);
     let mut items: Vec<Item<'_>> = readings.chain(answers).collect();
     items.sort_by_key(|item| std::cmp::Reverse(item.at()));
@@ -97,7 +113,7 @@ fn groups(messages: &[StoredMessage], most: usize) -> Vec<Vec<Item<'_>>> {
 fn row(say: &Say<'_>, group: &[Item<'_>], vitals: &[Vital], plan: Option<&Plan>) -> Sitting {
     let readings = |wanted: Vital| {
         group.iter().filter_map(move |item| match item {
-            Item::Reading(reading) if reading.vital == wanted => Some(cell(say, reading, plan)),
+            Item::Reading(reading, invalid) if reading.vital == wanted => Some(cell(say, reading, *invalid, plan)),
             _ => None,
         })
     };
@@ -118,8 +134,14 @@ fn row(say: &Say<'_>, group: &[Item<'_>], vitals: &[Vital], plan: Option<&Plan>)
     }
 }
 
-/// Of one vital's values, newest first: the newest, and before it the worst where that was worse. A second try hides no first one.
-fn told(mut cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
+/// Of one vital's values, newest first: the newest, and before it the worst where that was worse. A second try hides no first one. Before
+/// these, struck out, the newest that was declared invalid.
+fn told(cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
+    let (invalid, valid): (Vec<Cell>, Vec<Cell>) = cells.partition(|cell| cell.invalid);
+    invalid.into_iter().take(1).chain(told_valid(valid.into_iter())).collect()
+}
+
+fn told_valid(mut cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
     let Some(newest) = cells.next() else { return Vec::new() };
     let worst = cells
         .filter(|cell| rank(cell) > rank(&newest))
@@ -140,11 +162,15 @@ fn answer_line(answer: &Answer, say: &Say<'_>, plan: Option<&Plan>) -> String {
         return say.words.say("call-me");
     }
     let (question, said) =
-        question_text(say.words.language, plan, &answer.questionnaire, &answer.question, &answer.answer);
+        question_text(say.words.language, plan, Some(&answer.questionnaire), &answer.question, &answer.answer);
     format!("{question} {said}")
 }
 
-fn cell(say: &Say<'_>, reading: &Reading, plan: Option<&Plan>) -> Cell {
+fn cell(say: &Say<'_>, reading: &Reading, invalidated: Option<&JournalEntry>, plan: Option<&Plan>) -> Cell {
+    if let Some(entry) = invalidated {
+        let (value, odd) = (say.value(reading.value), Some(invalid(say, entry)));
+        return Cell { value, mark: "none", word: String::new(), odd, invalid: true };
+    }
     let bands = plan.map(|plan| plan.bands_at(reading.vital, reading.measured_at)).unwrap_or_default();
     let mark = mark_of(&bands, reading.value);
     let odd: Vec<String> = reading.flags.iter().filter(|flag| flag.is_doubt()).map(|flag| say.flag(flag)).collect();
@@ -153,6 +179,7 @@ fn cell(say: &Say<'_>, reading: &Reading, plan: Option<&Plan>) -> Cell {
         mark: mark.map_or("none", mark_name),
         word: mark.map(|mark| say.mark(mark)).unwrap_or_default(),
         odd: (!odd.is_empty()).then(|| odd.join(", ")),
+        invalid: false,
     }
 }
 
@@ -181,6 +208,7 @@ mod tests {
             mark,
             word: String::new(),
             odd: None,
+            invalid: *mark == "invalid",
         };
         let told: Vec<_> = told(newest_first.iter().map(cell)).into_iter().map(|cell| cell.value).collect();
         assert_eq!(told, wanted, "{newest_first:?}");
@@ -194,5 +222,6 @@ mod tests {
         check(&[("93", "green"), ("87", "yellow"), ("84", "red"), ("82", "red")], &["82", "93"]);
         check(&[("84", "red"), ("93", "green"), ("83", "red")], &["84"]);
         check(&[("72.1", "none"), ("72", "none")], &["72.1"]);
+        check(&[("70", "invalid"), ("93", "green"), ("71", "invalid")], &["70", "93"]);
     }
 }

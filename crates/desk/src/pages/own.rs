@@ -1,0 +1,111 @@
+//! On a patient's page: own settings, each with who set it and why; and what is recorded of what happened.
+
+use jiff::Timestamp;
+use store::{Journal, JournalEntry, PatientOutcome};
+use triage::{Clinic, Lasting, Own, OwnLimit, PauseKind, Plan};
+use vitals::Vital;
+
+use crate::{pages::reasons::set_by, say::Say};
+
+/// One setting, in words.
+pub struct OwnLine {
+    /// What is set.
+    pub what: String,
+    /// By whom and why, until when.
+    pub set: String,
+    /// Since when.
+    pub from: String,
+    /// Does it hold now?
+    pub holds: bool,
+    /// Should somebody look at it again?
+    pub overdue: bool,
+}
+
+/// Every setting, those that are overdue first.
+pub fn lines(say: &Say<'_>, plan: &Plan) -> Vec<OwnLine> {
+    let (own, clinic) = (plan.own(), plan.book().clinic());
+    let lines = Lines { say, clinic };
+    let limits = own.limits.iter().map(|one| lines.line(limit(say, plan, one), &one.author, &one.reason, one, true));
+    let references = own.references.iter().map(|one| {
+        let value = format!("{}\u{a0}{}", say.value(one.value.0), one.unit.plain());
+        let what = format!("{}: {}", one.rule, say.words.with("own-references", &[("value", value.into())]));
+        lines.line(what, &one.author, &one.reason, one, true)
+    });
+    let oxygen = own.oxygen.iter().map(|one| {
+        let home = say.words.say(if one.at_home { "own-oxygen-home" } else { "own-oxygen-none" });
+        let target = one.target_88_92.then(|| format!(", {}", say.words.say("own-oxygen-target"))).unwrap_or_default();
+        lines.line(format!("{home}{target}"), &one.author, &one.reason, one, true)
+    });
+    let pauses = own.pauses.iter();
+    let pauses = pauses.map(|one| lines.line(pause(say, one.kind), &one.author, &one.reason, one, false));
+    let mut all: Vec<OwnLine> = limits.chain(references).chain(oxygen).chain(pauses).collect();
+    all.sort_by_key(|line| (!line.overdue, !line.holds));
+    all
+}
+
+struct Lines<'a> {
+    say: &'a Say<'a>,
+    clinic: &'a Clinic,
+}
+
+impl Lines<'_> {
+    fn line(&self, what: String, author: &str, reason: &str, setting: &impl Lasting, reviewed: bool) -> OwnLine {
+        let say = self.say;
+        OwnLine {
+            what,
+            set: set_by(say, author, reason, setting.until()),
+            from: say.date(setting.from()),
+            holds: setting.holds(say.now),
+            overdue: reviewed && self.clinic.is_overdue(setting, say.now),
+        }
+    }
+}
+
+/// "SpO₂: red downwards at 82 %".
+fn limit(say: &Say<'_>, plan: &Plan, limit: &OwnLimit) -> String {
+    let vital = limit.rule.parse::<Vital>().ok().filter(|vital| vital.unit().ucum() == limit.unit);
+    let name = vital.map_or_else(|| limit.rule.clone(), |vital| say.vital(vital));
+    let number = match vital {
+        Some(vital) => say.quantity(limit.value.0, vital.unit()),
+        None => say.of_statistic(limit.value.0, &limit.unit, Vital::Spo2),
+    };
+    let rung = serde_json::to_value(limit.limit).ok().and_then(|name| name.as_str().map(str::to_owned));
+    let key = format!("own-rung-{}", rung.unwrap_or_default());
+    let of = limit.programme.as_ref().filter(|_| plan.programmes().len() > 1).map(|of| format!(" ({of})"));
+    format!("{name}{}: {}", of.unwrap_or_default(), say.words.with(&key, &[("value", number.into())]))
+}
+
+/// Why nothing is expected, in words.
+pub fn pause(say: &Say<'_>, kind: PauseKind) -> String {
+    say.words.say(match kind {
+        PauseKind::Holiday => "pause-holiday",
+        PauseKind::InHospital => "pause-in_hospital",
+        PauseKind::Other => "pause-other",
+    })
+}
+
+/// Does a pause hold?
+pub fn is_paused(own: &Own, now: Timestamp) -> bool {
+    own.pauses.iter().any(|pause| pause.holds(now))
+}
+
+/// What happened, in words, with the note.
+pub fn outcome(say: &Say<'_>, entry: &JournalEntry) -> Option<(String, String)> {
+    let Journal::OutcomeRecorded { outcome, at, note, .. } = &entry.what else { return None };
+    let args = [
+        ("what", say.words.say(outcome_key(*outcome)).into()),
+        ("when", say.date(*at).into()),
+        ("by", entry.by.clone().unwrap_or_default().into()),
+    ];
+    Some((say.words.with("outcome-line", &args), note.clone()))
+}
+
+fn outcome_key(outcome: PatientOutcome) -> &'static str {
+    match outcome {
+        PatientOutcome::Exacerbation => "outcome-exacerbation",
+        PatientOutcome::Decompensation => "outcome-decompensation",
+        PatientOutcome::Admission => "outcome-admission",
+        PatientOutcome::Death => "outcome-death",
+        PatientOutcome::Other => "outcome-other",
+    }
+}

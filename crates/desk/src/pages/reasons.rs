@@ -1,0 +1,80 @@
+//! Why, in the page's language: whose limit decided, what the person was compared with, and what would have been green.
+
+use triage::{Decided, Limit, Mark, Origin, OwnLimit, Reason, Why, Would};
+
+use crate::say::Say;
+
+/// The lines of one finding.
+pub fn told(say: &Say<'_>, why: &Why) -> Vec<String> {
+    let own = why.limit.iter().flat_map(|decided| own(say, decided));
+    let reference = why.reference.as_ref().map(|set| set_by(say, &set.author, &set.reason, Some(set.until)));
+    own.chain(compared(say, &why.finding.reason)).chain(reference).chain(otherwise(say, why)).collect()
+}
+
+fn own(say: &Say<'_>, decided: &Decided) -> Vec<String> {
+    let Origin::Patient { setting, beyond_floor } = &decided.origin else { return Vec::new() };
+    let set = match setting {
+        Some(OwnLimit { author, reason, until, .. }) => set_by(say, author, reason, *until),
+        None => say.words.say("why-own-before"),
+    };
+    let floor = beyond_floor.as_ref().map(|_| say.words.say("why-floor"));
+    [set].into_iter().chain(floor).collect()
+}
+
+/// Who set something, why, until when.
+pub fn set_by(say: &Say<'_>, author: &str, reason: &str, until: Option<jiff::Timestamp>) -> String {
+    let line = say.words.with("own-set", &[("author", author.into()), ("reason", reason.into())]);
+    match until {
+        Some(until) => format!("{line}, {}", say.words.with("own-until", &[("when", say.date(until).into())])),
+        None => line,
+    }
+}
+
+fn compared(say: &Say<'_>, reason: &Reason) -> Option<String> {
+    let Reason::Trend { vital, compared: Some(compared), .. } = reason else { return None };
+    let key = format!("compared-{}", compared.what);
+    let what = if say.words.knows(&key) { say.words.say(&key) } else { compared.what.replace('_', " ") };
+    let args = [
+        ("what", what.into()),
+        ("value", say.quantity(compared.value, vital.unit()).into()),
+        ("from", say.date(compared.from).into()),
+        ("until", say.date(compared.until).into()),
+    ];
+    let line = say.words.with("why-compared", &args);
+    Some(match compared.count {
+        0 | 1 => line,
+        count => format!("{line}, {}", say.words.count("why-compared-of", count)),
+    })
+}
+
+fn otherwise(say: &Say<'_>, why: &Why) -> Option<String> {
+    let said = match &why.otherwise.as_ref()?.what {
+        Would::Limits { limits, unit, measured } => {
+            let vital = match &why.finding.reason {
+                Reason::Band { vital, .. } | Reason::Trend { vital, .. } => *vital,
+                _ => return None,
+            };
+            let of_value = |limit: &Limit| say.limit(Mark::Green, Some(*limit), vital.unit(), false);
+            let of_statistic =
+                |limit: &Limit| say.limit_of(Mark::Green, *limit, &say.of_statistic(limit.value, unit, vital), false);
+            let said: Vec<String> = match measured.as_slice() {
+                [] => limits.iter().map(of_statistic).collect(),
+                measured => measured.iter().map(of_value).collect(),
+            };
+            let said = said.join(&format!(" {} ", say.words.say("and")));
+            say.words.with("would-limits", &[("limits", said.into())])
+        }
+        Would::Answers { answers } => {
+            let said: Vec<String> = answers.iter().map(|answer| format!("“{}”", say.text(&answer.text))).collect();
+            let said = said.join(&format!(" {} ", say.words.say("or")));
+            say.words.with("would-answers", &[("answers", said.into())])
+        }
+        Would::Fewer { than, .. } => say.words.count("would-fewer", *than),
+        Would::Data { vitals } => {
+            let said: Vec<String> = vitals.iter().map(|vital| say.vital(*vital)).collect();
+            say.words.with("would-data", &[("vitals", said.join(", ").into())])
+        }
+        Would::Person => say.words.say("would-person"),
+    };
+    Some(said)
+}
