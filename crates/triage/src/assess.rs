@@ -290,6 +290,7 @@ fn stand(
     let Verdict { mark, at, doubtful } = verdict;
     let memory = &chart.rules[place];
     if memory.stands && (memory.at, memory.mark) == (at, mark) {
+        refresh(chart, plan, place, (verdict, rank));
         return None;
     }
     let clinic = plan.programme_of(place).clinic();
@@ -298,13 +299,11 @@ fn stand(
     let was_told = memory.stands && memory.mark > Mark::Green && memory.held_until.is_none();
     let held_until = again.filter(|_| mark < Mark::Red && !was_told).map(|within| at.saturating_add(length(within)));
     let finding = (mark > Mark::Green).then(|| {
-        let mut found = find(chart, plan, place, verdict, rank);
-        found.provisional = again.is_some();
+        let found = told(find(chart, plan, place, verdict, rank), again.is_some(), late);
         if found.provisional {
-            found.why.push_str(", to be measured again");
             ask_again(plan, place, &found, outcome);
         }
-        Arc::new(if late { self::late(found) } else { found })
+        Arc::new(found)
     });
     if mark == Mark::Red {
         let freeze = length(clinic.baseline_frozen.0);
@@ -313,6 +312,25 @@ fn stand(
     chart.rules[place] =
         crate::chart::Memory { at, rank, mark, stands: true, late, held_until, finding: finding.clone() };
     Some(Judged { place, at, mark, finding, late, stands: true, held: held_until.is_some() })
+}
+
+/// The same verdict may rest on more by now: it is told anew to whoever asks, and nobody is woken for it.
+fn refresh(chart: &mut Chart, plan: &Plan, place: usize, (verdict, rank): (Verdict, u8)) {
+    let Some(old) = chart.rules[place].finding.clone() else { return };
+    let found = told(find(chart, plan, place, verdict, rank), old.provisional, old.late);
+    if found != *old {
+        let memory = &mut chart.rules[place];
+        (memory.rank, memory.finding) = (rank, Some(Arc::new(found)));
+    }
+}
+
+/// What was found, with what else there is to say of it.
+fn told(mut found: Finding, provisional: bool, late: bool) -> Finding {
+    if provisional {
+        found.provisional = true;
+        found.why.push_str(", to be measured again");
+    }
+    if late { self::late(found) } else { found }
 }
 
 /// A rule that does not apply any longer says nothing more of now.

@@ -9,8 +9,7 @@ use uuid::Uuid;
 use vitals::KitId;
 
 use crate::{
-    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Mark, Plan, Reason, State,
-    bounds::FINDINGS_MAX,
+    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Mark, Plan, Reason, State, bounds::FINDINGS_MAX,
 };
 
 /// The space of alert ids.
@@ -163,7 +162,8 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
         place if plan.rule(place).judge.missing().is_some() => "data has come again".to_owned(),
         place => format!("{} does not apply any longer", plan.rule(place).id),
     };
-    let text = ours.first().map(|fed| fed.finding.as_ref().map_or_else(|| ended(fed), |finding| finding.why.clone()))?;
+    let text =
+        ours.first().map(|fed| fed.finding.as_ref().map_or_else(|| ended(fed), |finding| finding.why.clone()))?;
     ours.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
     if alert.provisional && alert.state == State::Open && alert.now_mark == Mark::Green {

@@ -52,7 +52,7 @@ pub use outcome::{AssessmentChange, Outcome, Remeasure};
 pub use own::{Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, PauseKind};
 pub use plan::{Plan, Rulebook};
 pub use programme::{
-    COPD, Choice, Length, Number, OnlyIf, PROBLEMS_MAX, Problem, Programme, ProgrammeError, Question, Questionnaire,
+    COPD, Choice, HEART_FAILURE, Length, Number, OnlyIf, PROBLEMS_MAX, Problem, Programme, ProgrammeError, Question, Questionnaire,
     SHIPPED, Stratum, Text,
 };
 pub use quiet::{Because as QuietBecause, Near, Quiet, why_not};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use vitals::{Colour, Reading, Vital};
+use vitals::{Colour, Reading};
 
 use crate::{
     AlertChange, AssessmentChange, Chart, Finding, Mark, Plan, Reason,
@@ -113,7 +113,7 @@ fn silences(plan: &Plan) -> impl Iterator<Item = (usize, &MissingSpec)> {
         .filter(|(place, spec)| plan.programme_of(*place).expects(&spec.schedule, plan.stratum()))
 }
 
-/// How many occurrences right before this one were missed too, as far as the rule asks: by what is known of its vitals.
+/// How many occurrences right before this one were missed too, with nothing measured since: as far as the rule asks.
 fn missed_before(chart: &Chart, plan: &Plan, spec: &MissingSpec, slot: Slot) -> u32 {
     let most = spec.in_a_row.saturating_sub(1);
     if most == 0 {
@@ -123,13 +123,9 @@ fn missed_before(chart: &Chart, plan: &Plan, spec: &MissingSpec, slot: Slot) -> 
     let after = slot.overdue.checked_sub(back).unwrap_or(Timestamp::MIN);
     let mut slots = spec.slots(plan.zone(), after, slot.overdue);
     slots.retain(|other| other.overdue < slot.overdue && expected(plan, other));
-    let missed = slots.iter().rev().take_while(|other| spec.vitals.iter().any(|vital| !has(chart, *vital, other)));
+    let unheard = |other: &Slot| spec.vitals.iter().any(|vital| chart.newest_at(*vital).is_none_or(|at| at < other.opens));
+    let missed = slots.iter().rev().take_while(|other| unheard(other));
     missed.take(usize::try_from(most).unwrap_or(usize::MAX)).fold(0, |count, _| count + 1)
-}
-
-fn has(chart: &Chart, vital: Vital, slot: &Slot) -> bool {
-    let Some(series) = chart.series(vital) else { return false };
-    series.until(nanos(slot.overdue)).last().is_some_and(|sample| sample.at >= nanos(slot.opens))
 }
 
 /// The worst of what stands of what was measured and answered: silence does not make itself worse.

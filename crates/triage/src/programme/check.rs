@@ -12,14 +12,24 @@ use super::{
 use crate::{
     Score,
     bounds::{
-        CHOICES_MAX, EXAMPLES_MAX, QUESTIONNAIRES_MAX, QUESTIONS_MAX, RULES_MAX, SCHEDULES_MAX, SCORES_MAX,
-        STRATA_MAX, TEXT_CHARS_MAX,
+        CHOICES_MAX, EXAMPLES_MAX, QUESTIONNAIRES_MAX, QUESTIONS_MAX, RULES_MAX, SCHEDULES_MAX, SCORES_MAX, STRATA_MAX,
+        TEXT_CHARS_MAX,
     },
     rules::{Known, Rule, rule},
 };
 
 const KEYS: [&str; 12] = [
-    "id", "version", "title", "zone", "source", "clinic", "questionnaire", "schedule", "stratum", "score", "rule",
+    "id",
+    "version",
+    "title",
+    "zone",
+    "source",
+    "clinic",
+    "questionnaire",
+    "schedule",
+    "stratum",
+    "score",
+    "rule",
     "example",
 ];
 const DAY: SignedDuration = SignedDuration::from_hours(24);

@@ -23,8 +23,27 @@ pub const COPD: &str = include_str!("../../../../config/programmes/copd.toml");
 /// The text of the programme that is shipped for a ward at home: NEWS2 and nothing else.
 pub const NEWS2_HOME: &str = include_str!("../../../../config/programmes/news2-home.toml");
 
+/// The text of the programme that is shipped for COPD with a personal baseline.
+pub const COPD_BASELINE: &str = include_str!("../../../../config/programmes/copd-baseline.toml");
+
+/// The text of the programme that is shipped for pulmonary fibrosis.
+pub const PULMONARY_FIBROSIS: &str = include_str!("../../../../config/programmes/pulmonary-fibrosis.toml");
+
+/// The text of the programme that is shipped for alpha-1 antitrypsin deficiency.
+pub const ALPHA_1: &str = include_str!("../../../../config/programmes/alpha-1.toml");
+
+/// The text of the programme that is shipped for heart failure.
+pub const HEART_FAILURE: &str = include_str!("../../../../config/programmes/heart-failure.toml");
+
 /// Every programme that is shipped: its file's name and its text.
-pub const SHIPPED: &[(&str, &str)] = &[("copd.toml", COPD), ("news2-home.toml", NEWS2_HOME)];
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("copd.toml", COPD),
+    ("copd-baseline.toml", COPD_BASELINE),
+    ("pulmonary-fibrosis.toml", PULMONARY_FIBROSIS),
+    ("alpha-1.toml", ALPHA_1),
+    ("heart-failure.toml", HEART_FAILURE),
+    ("news2-home.toml", NEWS2_HOME),
+];
 
 /// A programme that can be used: parsed, checked, its examples have run.
 #[derive(Clone, Debug)]
@@ -133,8 +152,11 @@ impl Programme {
         }
         for level in &self.strata {
             let source = level.source.as_ref().map(|source| format!(" (Source: {source})")).unwrap_or_default();
-            let schedules =
-                if level.schedules.is_empty() { String::new() } else { format!(", schedules {}", level.schedules.join(", ")) };
+            let schedules = if level.schedules.is_empty() {
+                String::new()
+            } else {
+                format!(", schedules {}", level.schedules.join(", "))
+            };
             line(format!("- {} {:?}: rank {}{schedules}{source}", level.id, level.title.en, level.rank));
         }
         for questionnaire in &self.questionnaires {

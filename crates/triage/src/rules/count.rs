@@ -20,7 +20,10 @@ use crate::{
     Input, Mark, Programme, Reason,
     bands::{Ladder, meaning},
     look::{Look, days},
-    programme::{Number, place::{Step, steps}},
+    programme::{
+        Number,
+        place::{Step, steps},
+    },
     series::{Nanos, Need, Sample},
 };
 
@@ -178,7 +181,8 @@ impl Count {
         let samples = look.samples(step.vital);
         let start = samples.partition_point(|sample| look.day(sample.at) < first - 1);
         let last = samples.len().saturating_sub(1);
-        let believed = samples.iter().enumerate().skip(start).filter(|(at, sample)| *at == last || !sample.is_doubtful());
+        let believed =
+            samples.iter().enumerate().skip(start).filter(|(at, sample)| *at == last || !sample.is_doubtful());
         let believed: Vec<&Sample> = believed.map(|(_, sample)| sample).collect();
         let points = if step.between == Between::Days { by_day(look, &believed, falls) } else { believed };
         let large = |pair: &&[&'a Sample]| {

@@ -115,7 +115,12 @@ fn window(
 
 impl Difference {
     /// What the newest value is compared with: undoubted, of the window, and before it.
-    fn compared<'a>(&self, look: &Look<'a>, vital: Vital, newest: &Sample) -> impl DoubleEndedIterator<Item = &'a Sample> {
+    fn compared<'a>(
+        &self,
+        look: &Look<'a>,
+        vital: Vital,
+        newest: &Sample,
+    ) -> impl DoubleEndedIterator<Item = &'a Sample> {
         let samples = look.samples(vital);
         let earlier = &samples[..samples.len().saturating_sub(1)];
         let start = match self.window {

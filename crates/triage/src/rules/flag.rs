@@ -81,9 +81,8 @@ impl Flagged {
         self.vitals.iter().find_map(|vital| {
             let samples = look.chart.series(*vital)?.until(at);
             let here = samples.iter().rev().take_while(|sample| sample.at == at);
-            let mut flagged = here.filter(|sample| {
-                sample.flags(&look.chart.names).iter().any(|flag| self.flags.contains(flag))
-            });
+            let mut flagged =
+                here.filter(|sample| sample.flags(&look.chart.names).iter().any(|flag| self.flags.contains(flag)));
             flagged.next().map(|sample| (*vital, sample))
         })
     }
@@ -122,7 +121,8 @@ impl Judge for Flagged {
         };
         let parts = flagged.iter().map(part).collect();
         let (how, missing) = ("flag".to_owned(), Vec::new());
-        let reason = Reason::Together { how, found: number(found), of: number(self.n), want: number(k), parts, missing };
+        let reason =
+            Reason::Together { how, found: number(found), of: number(self.n), want: number(k), parts, missing };
         Told { why, reason, inputs }
     }
 

@@ -189,7 +189,11 @@ impl Judge for KOfN {
         let parts: Vec<String> = told.iter().map(|(at, told)| format!("{}: {}", local(look, *at), told.why)).collect();
         let (found, k, n, what) = (met.len(), self.k, self.n, self.what());
         let newest = parts.first().map(|part| format!(", newest {part}")).unwrap_or_default();
-        let means = if verdict.mark == Mark::Green { format!("{} from {k} on", name(self.mark)) } else { name(self.mark).to_owned() };
+        let means = if verdict.mark == Mark::Green {
+            format!("{} from {k} on", name(self.mark))
+        } else {
+            name(self.mark).to_owned()
+        };
         let why = format!("{} {} on {found} of {n} {what}, {means}{newest}", self.part.id, name(self.part.at_least));
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let (how, missing) = ("k_of_n".to_owned(), Vec::new());
@@ -212,6 +216,11 @@ impl Judge for KOfN {
             (By::Days, false) => format!(" with data, none longer ago than {:#}", self.within),
         };
         let row = if k == n && *n > 1 { " in a row" } else { "" };
-        format!("{} at least {} on {k} of the last {n} {what}{row}{gaps}, is {}.", part.id, name(part.at_least), name(*mark))
+        format!(
+            "{} at least {} on {k} of the last {n} {what}{row}{gaps}, is {}.",
+            part.id,
+            name(part.at_least),
+            name(*mark)
+        )
     }
 }

@@ -21,7 +21,7 @@ use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read};
 use crate::{
     Mark, Programme, Reason,
     bounds::VITALS_EXPECTED_MAX,
-    look::{Look, days},
+    look::Look,
     programme::place::steps,
     series::Need,
 };
@@ -231,8 +231,8 @@ impl Judge for Missing {
         if self.spec.in_a_row < 2 {
             return Vec::new();
         }
-        // So many occurrences lie within so many weeks, whatever the days of the schedule.
-        let back = Need::raw(days(7 * (self.spec.in_a_row + 1)));
+        // So many occurrences lie within so many weeks, whatever the days of the schedule: a chart that is built again must know of as much.
+        let back = Need::days(7 * (i64::from(self.spec.in_a_row) + 1));
         self.spec.vitals.iter().map(|vital| (*vital, back)).collect()
     }
 

@@ -94,7 +94,8 @@ impl Part {
 
     /// What it says as of the look's time, of what is at most so old: the worst of its newest sitting.
     pub fn says(&self, look: &Look<'_>, within: SignedDuration) -> Option<Said> {
-        let newest = look.chart.watched(&self.watches).filter_map(|series| series.until(look.at).last()).map(|it| it.at);
+        let newest =
+            look.chart.watched(&self.watches).filter_map(|series| series.until(look.at).last()).map(|it| it.at);
         let oldest = look.at.saturating_sub(length(within));
         let newest = newest.max().filter(|newest| *newest >= oldest)?;
         let start = newest.saturating_sub(length(TOGETHER));

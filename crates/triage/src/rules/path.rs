@@ -93,7 +93,8 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
 
 impl Paths {
     fn check(&mut self, reader: &mut Reader<'_, '_, '_>, here: &[Step], path: &PathFile) {
-        let at = |more: &[&str]| here.iter().cloned().chain(more.iter().map(|key| Step::from(*key))).collect::<Vec<_>>();
+        let at =
+            |more: &[&str]| here.iter().cloned().chain(more.iter().map(|key| Step::from(*key))).collect::<Vec<_>>();
         if path.when.is_empty() {
             reader.fault(at(&["when"]), "found no question, want at least one with its answers");
         }
@@ -168,7 +169,8 @@ impl Paths {
             let given = self.given(look, question, newest);
             given.is_some_and(|given| answers.iter().any(|answer| answer == look.text(given)))
         };
-        path.when.iter().all(answered) && path.not_asked.iter().all(|question| self.is_not_asked(look, question, newest))
+        path.when.iter().all(answered)
+            && path.not_asked.iter().all(|question| self.is_not_asked(look, question, newest))
     }
 
     /// The worst path that was taken; of two as bad the one that is written first.

@@ -175,7 +175,10 @@ pub(crate) fn rule(
         document.problem(&at("when"), "found two conditions that are never met together, want others");
     }
     if when != When::default() && judge.missing().is_some() {
-        document.problem(&at("when"), "found a condition on a rule of silence, want none: nothing is measured that could meet it");
+        document.problem(
+            &at("when"),
+            "found a condition on a rule of silence, want none: nothing is measured that could meet it",
+        );
     }
     for (key, found, own) in [("id", &id, crate::CALL_RULE), ("family", &family, crate::CALL_FAMILY)] {
         crate::programme::name(document, &at(key), found);

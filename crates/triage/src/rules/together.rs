@@ -105,7 +105,8 @@ impl Judge for Together {
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let said = self.say(look);
         let met: Vec<_> = said.iter().filter(is_met).collect();
-        let known = |said: &[&(&Part, Option<Said>)]| said.iter().filter_map(|(_, said)| Some(said.as_ref()?.verdict.at)).max();
+        let known =
+            |said: &[&(&Part, Option<Said>)]| said.iter().filter_map(|(_, said)| Some(said.as_ref()?.verdict.at)).max();
         if met.len() < self.want() {
             let at = known(&said.iter().collect::<Vec<_>>()).ok_or(Nothing::NoValue)?;
             return Ok(Verdict { mark: Mark::Green, at, doubtful: false });

@@ -66,7 +66,10 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
         reader.fault(steps!["percent"], format!("found {}, want more than 0 and at most 100", percent.0));
     }
     if mark == Colour::Red {
-        reader.fault(steps!["mark"], "found red, want yellow or green: what may be somebody else's is never red by itself");
+        reader.fault(
+            steps!["mark"],
+            "found red, want yellow or green: what may be somebody else's is never red by itself",
+        );
     }
     let guard = Guard { vital, percent: percent.0, days, minimum, users };
     fits.then(|| read::judge(WrongPerson { guard, mark: mark.into() })).flatten()
@@ -110,7 +113,8 @@ impl Guard {
     /// Does the device count it to another user than most of those before?
     fn is_other(&self, reading: &Reading, samples: &[Sample], names: &Names) -> bool {
         let Some(user) = user(&reading.flags) else { return false };
-        let before = samples.iter().rev().filter(|sample| sample.device(names) == &reading.device && !sample.is_doubtful());
+        let before =
+            samples.iter().rev().filter(|sample| sample.device(names) == &reading.device && !sample.is_doubtful());
         let users: Vec<&Flag> = before.filter_map(|sample| self::user(sample.flags(names))).collect();
         let same = users.iter().filter(|other| **other == user).count();
         users.len() >= usize::try_from(self.minimum).unwrap_or(usize::MAX) && 2 * same < users.len()
