@@ -1,5 +1,7 @@
 //! Whole systems of real programs: simulated devices, `vagt-edge`, MQTT, `vagt serve`, the store and the pages.
 
+#[path = "system/again.rs"]
+mod again;
 #[path = "system/ble.rs"]
 mod ble;
 #[path = "system/bluezoo.rs"]

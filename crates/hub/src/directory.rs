@@ -202,12 +202,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`RosterError`], the first that was found.
-    pub fn leaving_out(
-        roster: Roster,
-        books: &Books,
-        zone: &TimeZone,
-        invalid: Invalid,
-    ) -> Result<Self, RosterError> {
+    pub fn leaving_out(roster: Roster, books: &Books, zone: &TimeZone, invalid: Invalid) -> Result<Self, RosterError> {
         let mut directory = Self::default();
         for patient in &roster.patients {
             let plan = plan_of(patient, books, zone)?;

@@ -111,8 +111,12 @@ async fn check_now(store: &dyn Store, what: Change, of: &ReadingPlace, patient: 
     };
     let invalid = left_out(&store.journal(filter).await?).places.remove(patient).unwrap_or_default();
     match what {
-        Change::Invalidate if invalid.contains(of) => Err(Refused::Conflict("that reading is invalidated already".to_owned())),
-        Change::Restore if !invalid.contains(of) => Err(Refused::Conflict("that reading is not invalidated".to_owned())),
+        Change::Invalidate if invalid.contains(of) => {
+            Err(Refused::Conflict("that reading is invalidated already".to_owned()))
+        }
+        Change::Restore if !invalid.contains(of) => {
+            Err(Refused::Conflict("that reading is not invalidated".to_owned()))
+        }
         Change::Invalidate if invalid.len() >= INVALID_MAX => {
             let found = invalid.len();
             Err(Refused::Unfit(format!("{found} readings of {patient} are invalidated, at most {INVALID_MAX} may be")))
@@ -130,7 +134,9 @@ async fn find(store: &dyn Store, of: &ReadingPlace) -> Result<(PatientId, Readin
     };
     let count = message.readings.len();
     let reading = message.readings.into_iter().nth(usize::from(*place)).ok_or_else(|| {
-        Refused::Unknown(format!("message {seq} of kit {kit} has {count} readings, found place {place}, want 0 or more and below that"))
+        Refused::Unknown(format!(
+            "message {seq} of kit {kit} has {count} readings, found place {place}, want 0 or more and below that"
+        ))
     })?;
     Ok((patient, reading))
 }

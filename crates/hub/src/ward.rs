@@ -114,6 +114,7 @@ pub async fn set_own(
     let unfit = |text: String| Refused::new(Refusal::Unfit, text);
     let before = store.roster().await?;
     let mut known = known(&before, patient)?.clone();
+    let was = own_of(&known).unwrap_or_default();
     known.own = if *own == Own::default() {
         serde_json::Value::Null
     } else {
@@ -122,12 +123,23 @@ pub async fn set_own(
     let library = Library::open(store, now).await?;
     let books = library.books().map_err(|why| Refused::new(Refusal::Failed, why))?;
     let plan = plan_of(&known, &books, zone).map_err(|error| unfit(error.to_string()))?;
-    let beyond = plan.endless_beyond_floors();
+    let beyond = endless(&plan, &was);
     if !beyond.is_empty() {
         return Err(unfit(beyond.join("; ")));
     }
     let changed = Roster { patients: vec![known], kits: Vec::new() };
     Ok(roster::put(store, &changed, &before, by, now).await?)
+}
+
+/// Limits beyond a floor want an end when they are set. One that stands already stays, and is listed: nothing else must wait for it.
+fn endless(plan: &Plan, was: &Own) -> Vec<String> {
+    let new = |said: &String| {
+        let limits = plan.own().limits.iter().enumerate();
+        limits
+            .filter(|(_, limit)| !was.limits.contains(limit))
+            .any(|(at, _)| said.starts_with(&format!("limits[{at}].")))
+    };
+    plan.endless_beyond_floors().into_iter().filter(new).collect()
 }
 
 fn refused(error: readings::Refused) -> Refused {

@@ -1,5 +1,6 @@
 //! Promise 1, by force: `kill -9` of the hub and of the kit at random moments, a hundred times, under load. Afterwards every message that a
-//! kit ever sent is in the store exactly once, every record of the spirometer too, and every due alert was raised once.
+//! kit ever sent is in the store exactly once, every record of the spirometer too, every due alert was raised once, and a replay from the store
+//! gives the same alerts, byte for byte.
 
 use std::{
     collections::BTreeMap,
@@ -59,8 +60,20 @@ async fn a_hundred_kills_lose_nothing_and_double_nothing() -> Result<()> {
         every_due_alert_once(&store, login, &sent).await?;
     }
     every_blow_once(&store, &logins[0], &blown).await.with_context(|| home.log())?;
+    the_way_is_retold(&clinic).await?;
     println!("{} kills, {messages} messages and {} blows, seed {SEED}: each once", KILLS_EACH * 2, blown.len());
     ensure!(messages > LOAD_KITS * 100, "too little load to prove anything: {messages} messages");
+    Ok(())
+}
+
+/// What is stored, folded once more, gives the alerts that are stored, with their histories, byte for byte: as if nothing had been killed.
+async fn the_way_is_retold(clinic: &Clinic) -> Result<()> {
+    let said = clinic.vagt(&["replay", "--stored", "--verify"]).await.with_context(|| clinic.log())?;
+    let last = said.last().context("a line")?;
+    ensure!(last["verified"] == true && last["alerts_before"] == 0, "{last}");
+    ensure!(last["starts"].as_u64() > Some(KILLS_EACH as u64), "{last}");
+    ensure!(last["alerts"].as_u64() >= Some(LOAD_KITS as u64), "{last}");
+    println!("replayed from the store: {last}");
     Ok(())
 }
 

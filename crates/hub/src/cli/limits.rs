@@ -157,7 +157,10 @@ fn print(lines: &[Line], json: bool) -> Result<(), Ended> {
         let until = until.map_or("until further notice".to_owned(), |until| format!("until {until}"));
         let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
         let overdue = if *overdue { ", OVERDUE" } else { "" };
-        writeln!(out, "{patient}: {kind}: {said} ({state}{overdue}; from {from} {until}{version}; {author}: {reason})")?;
+        writeln!(
+            out,
+            "{patient}: {kind}: {said} ({state}{overdue}; from {from} {until}{version}; {author}: {reason})"
+        )?;
     }
     if lines.is_empty() && !json {
         writeln!(out, "None.")?;

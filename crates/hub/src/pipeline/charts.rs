@@ -80,7 +80,8 @@ impl Span {
 /// The store can't be read.
 pub async fn last_basis(store: &dyn Store, patient: &PatientId) -> Result<Option<Basis>, StoreError> {
     let (names, newest_first) = (["judged_by"], true);
-    let filter = JournalFilter { patient: Some(patient), entries: Some(&names), newest_first, limit: 1, ..Default::default() };
+    let filter =
+        JournalFilter { patient: Some(patient), entries: Some(&names), newest_first, limit: 1, ..Default::default() };
     let last = store.journal(filter).await?.pop();
     Ok(last.and_then(|entry| match entry.what {
         Journal::JudgedBy { basis, .. } => serde_json::from_value(basis).ok(),

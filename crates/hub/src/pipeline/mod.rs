@@ -10,7 +10,7 @@
 //! The judge fills one open batch while the recorder commits the one before, and hands it over when the recorder is ready: an idle service
 //! commits each message at once, a busy one commits as many together as came meanwhile. A batch is bounded by messages and bytes; in time it
 //! is bounded by the commit under way and, in a crowd, a quarter of the last commit (see `work::Committed`). One that has been open for longer
-//! than `BATCH_AGE_MAX` takes nothing more: its time would be wrong for what comes now. While the store refuses, the batch is kept and tried again, nothing is acknowledged, and the sources
+//! than `BATCH_AGE_MAX` takes nothing more: charts must not run far ahead of a slow store. While the store refuses, the batch is kept and tried again, nothing is acknowledged, and the sources
 //! hold: the queue, the open batch and the batch being tried are all that waits.
 
 pub mod acks;
@@ -58,7 +58,7 @@ pub const INTAKE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const BATCH_MESSAGES_MAX: usize = 4096;
 /// The most bytes of payload of a batch.
 pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// A batch that was opened longer ago takes nothing more in, since all of it is recorded at the time of its opening.
+/// A batch that was opened longer ago takes nothing more in: the charts must not run far ahead of what is stored.
 pub const BATCH_AGE_MAX: SignedDuration = SignedDuration::from_secs(1);
 /// The most actions that wait for the judge.
 pub const ACTIONS_MAX: usize = 64;

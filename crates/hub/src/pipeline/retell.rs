@@ -31,6 +31,8 @@ pub struct Retelling {
     /// In the order in which they were raised.
     raised: Vec<AlertId>,
     began: Option<Timestamp>,
+    /// The judge began then, and the chart has not been needed since.
+    unloaded: Option<Timestamp>,
 }
 
 impl Retelling {
@@ -44,12 +46,15 @@ impl Retelling {
         plan: impl FnOnce(&Basis) -> Result<Arc<Plan>, String>,
     ) -> Result<Option<Outcome>, String> {
         let at = step.at();
+        if matches!(&step, Step::Entry(entry) if matches!(entry.what, Journal::Started { .. })) {
+            self.unloaded = Some(at);
+            return Ok(None);
+        }
+        if let Some(started) = self.unloaded.take() {
+            self.start_anew(started);
+        }
         let outcome = match &step {
             Step::Entry(entry) => match &entry.what {
-                Journal::Started { .. } => {
-                    self.start_anew(at);
-                    return Ok(None);
-                }
                 Journal::JudgedBy { basis, from, fresh, why } => {
                     let basis: Basis = serde_json::from_value(basis.clone())
                         .map_err(|error| format!("what the journal says at {at} can't be read: {error}"))?;
@@ -60,7 +65,8 @@ impl Retelling {
                 Journal::Acted { alert, seen_version, action } => {
                     let by = entry.by.clone().unwrap_or_default();
                     let acted = act(&mut self.chart, *alert, *seen_version, action, &by, at);
-                    let change = acted.map_err(|error| format!("what was done at {at} can't be done again: {error}"))?;
+                    let change =
+                        acted.map_err(|error| format!("what was done at {at} can't be done again: {error}"))?;
                     Outcome { alerts: vec![change], ..Outcome::default() }
                 }
                 _ => self.judge(&step, at),

@@ -91,7 +91,7 @@ impl Work {
         Self { number, batch: Batch::default(), owed: Vec::new(), replies: Vec::new(), remeasure: Vec::new(), bytes: 0 }
     }
 
-    /// Everything in a batch happens at one time, which is stored with it: so a chart that is rebuilt from the store judges alike.
+    /// Something happens: the first opens the batch. What has no stamp of its own (quarantine, assessments) is recorded at that time.
     pub fn at(&mut self, now: Timestamp) -> Timestamp {
         if self.is_empty() {
             self.batch.recorded_at = now;
@@ -114,8 +114,8 @@ impl Work {
             && journal.is_empty())
     }
 
-    /// How many more messages it takes now. One that waits for the store takes none after a while: what comes then is recorded at its own
-    /// time, in the next.
+    /// How many more messages it takes now. One that waits for the store takes none after a while: what comes then waits for the
+    /// next.
     pub fn room(&self, now: Timestamp) -> usize {
         let old = !self.is_empty() && now.duration_since(self.batch.recorded_at) > BATCH_AGE_MAX;
         if old || self.bytes >= BATCH_BYTES_MAX { 0 } else { BATCH_MESSAGES_MAX.saturating_sub(self.owed.len()) }

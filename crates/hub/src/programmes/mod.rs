@@ -121,7 +121,9 @@ impl Library {
             if id == CLINIC_ID { self.clinics.contains_key(&version) } else { self.version(id, version).is_some() };
         if !readable {
             let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
-            return Err(read(text, &file_name(id, version)).err().unwrap_or_else(|| "it was stored just now".to_owned()));
+            return Err(read(text, &file_name(id, version))
+                .err()
+                .unwrap_or_else(|| "it was stored just now".to_owned()));
         }
         let mut other = self.clone();
         other.in_use.insert(id.to_owned(), version);
@@ -250,7 +252,11 @@ impl Library {
             .into_iter()
             .flat_map(|programme| {
                 let (id, version) = (programme.id().to_owned(), programme.version());
-                books.clinic().passed_by(programme).into_iter().map(move |fault| format!("{id} version {version}: {fault}"))
+                books
+                    .clinic()
+                    .passed_by(programme)
+                    .into_iter()
+                    .map(move |fault| format!("{id} version {version}: {fault}"))
             })
             .collect();
         if passed.is_empty() { Ok(()) } else { Err(passed.join("; ")) }

@@ -99,19 +99,16 @@ pub struct Decider<'a> {
 ///
 /// # Errors
 /// [`Refused`]: not an operator, a faulty text, a number that is taken or not above those there are, the store.
-pub async fn propose(
-    store: &dyn Store,
-    text: &str,
-    file: &str,
-    who: Decider<'_>,
-) -> Result<ProgrammeVersion, Refused> {
+pub async fn propose(store: &dyn Store, text: &str, file: &str, who: Decider<'_>) -> Result<ProgrammeVersion, Refused> {
     let account = operator(store, who.by).await?;
     check_words(who.reason)?;
     let (id, version) = super::read(text, file).map_err(Refused::Faulty)?.name();
     let known = store.programme_versions(Some(&id)).await?;
     if let Some(newest) = known.last().filter(|newest| newest.version >= version) {
         let newest = newest.version;
-        return Err(Refused::Unfit(format!("{file}: found version {version} of {id}, want one above {newest}, the newest there is")));
+        return Err(Refused::Unfit(format!(
+            "{file}: found version {version} of {id}, want one above {newest}, the newest there is"
+        )));
     }
     let kept = keep(store, text, &id, version, &account.user, who.reason, who.now).await?;
     Ok(kept)
@@ -201,7 +198,9 @@ pub async fn reject(store: &dyn Store, (id, version): (&str, u32), who: Decider<
         return Err(unknown(&library, id, version));
     }
     if library.standing(id).in_use().is_some_and(|used| used.version == version) {
-        return Err(Refused::Unfit(format!("version {version} of {id} is in use: want another activated, or a rollback")));
+        return Err(Refused::Unfit(format!(
+            "version {version} of {id} is in use: want another activated, or a rollback"
+        )));
     }
     let (programme, reason) = (id.to_owned(), who.reason.to_owned());
     let what = Journal::ProgrammeRejected { programme, version, reason };

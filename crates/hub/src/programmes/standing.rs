@@ -77,8 +77,7 @@ pub fn standing(journal: &[JournalEntry], now: Timestamp) -> BTreeMap<String, St
                 standing.settle(entry.at);
                 let (from, by, reason) = ((*from).max(entry.at), entry.by.clone(), reason.clone());
                 let (version, proposed_by, rollback) = (*version, proposed_by.clone(), *rollback);
-                standing.planned =
-                    Some(Use { version, from, by, proposed_by, reason, rollback, decided_at: entry.at });
+                standing.planned = Some(Use { version, from, by, proposed_by, reason, rollback, decided_at: entry.at });
                 standing.settle(entry.at);
             }
             Journal::ProgrammeRejected { programme, version, .. } => {
@@ -112,8 +111,14 @@ mod tests {
     fn activated(day: i64, version: u32, from: i64) -> JournalEntry {
         let (proposed_by, reason) = ("ane".to_owned(), "fewer false yellows".to_owned());
         let from = at(from);
-        let what =
-            Journal::ProgrammeActivated { programme: "copd".into(), version, from, proposed_by, reason, rollback: false };
+        let what = Journal::ProgrammeActivated {
+            programme: "copd".into(),
+            version,
+            from,
+            proposed_by,
+            reason,
+            rollback: false,
+        };
         JournalEntry { at: at(day), by: Some("bo".into()), patient: None, what }
     }
 

@@ -124,7 +124,8 @@ async fn what_is_faulty_unsafe_or_does_not_fit_somebody_is_refused_and_nothing_h
 #[tokio::test]
 async fn a_programme_beyond_a_floor_is_kept_and_not_activated() {
     let mut office = Office::open().await;
-    let floor = triage::CLINIC.replacen("value = 83\n", "value = 99\n", 1).replacen("version = 1\n", "version = 2\n", 1);
+    let floor =
+        triage::CLINIC.replacen("value = 83\n", "value = 99\n", 1).replacen("version = 1\n", "version = 2\n", 1);
     assert_ne!(floor, triage::CLINIC);
     assert_eq!(office.propose(&floor, "ane").await, Ok(2));
     let refused = activate(&office.store, &TimeZone::UTC, ("clinic", 2), None, office.by("bo")).await.unwrap_err();

@@ -140,19 +140,14 @@ impl Fold {
         let zone = zone.unwrap_or_else(|| self.programme.zone().clone());
         let since = since.unwrap_or(first);
         let clinic = Arc::clone(self.books.clinic());
-        Plan::new(id.clone(), vec![Arc::clone(&self.programme)], clinic, own, zone, since).map_err(|error| error.to_string())
+        Plan::new(id.clone(), vec![Arc::clone(&self.programme)], clinic, own, zone, since)
+            .map_err(|error| error.to_string())
     }
 }
 
 impl Person {
     /// Admits and judges a message that is new.
-    fn take(
-        &mut self,
-        kit: &KitId,
-        line: &[u8],
-        books: &Books,
-        changes: &mut Changes,
-    ) -> Result<Read, String> {
+    fn take(&mut self, kit: &KitId, line: &[u8], books: &Books, changes: &mut Changes) -> Result<Read, String> {
         let arrival = Arrival {
             kit: kit.clone(),
             payload: Bytes::copy_from_slice(line),

@@ -20,8 +20,8 @@ use fold::{Changes, Fold};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use line::Lines;
-use settings::Settings;
 use serde::Serialize;
+use settings::Settings;
 use triage::{AssessmentChange, Outcome, Plan, Programme};
 use vitals::{Colour, PatientId};
 

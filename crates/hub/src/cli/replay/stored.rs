@@ -1,10 +1,6 @@
 //! `vagt replay --stored`: the same from the store, as the judge went; and whether what comes out is what is stored.
 
-use std::{
-    io::Write,
-    path::Path,
-    sync::Arc,
-};
+use std::{io::Write, path::Path, sync::Arc};
 
 use indicatif::ProgressBar;
 use jiff::Timestamp;
@@ -89,10 +85,7 @@ async fn all(args: &Args, store: &dyn Store) -> Result<(), Ended> {
 
 /// How many alerts and events come out of the store as they are in it, and in what others differ.
 #[cfg(test)]
-pub(crate) async fn verified(
-    store: &dyn Store,
-    patients: &[PatientId],
-) -> Result<((u64, u64), Vec<String>), Ended> {
+pub(crate) async fn verified(store: &dyn Store, patients: &[PatientId]) -> Result<((u64, u64), Vec<String>), Ended> {
     let library = Library::open(store, clock::now()).await.map_err(failed)?;
     let started = entries(store, None, &["started"]).await.map_err(failed)?;
     let (mut sum, mut found) = (Sum::default(), Vec::new());
@@ -120,9 +113,8 @@ async fn patients(args: &Args, store: &dyn Store) -> Result<Vec<PatientId>, Ende
 
 fn said(out: &mut impl Write, sum: &Sum, started: &[JournalEntry]) -> Result<(), Ended> {
     let Sum { patients, alerts, events, before, differences, first } = sum;
-    let set_back = started.iter().filter(|entry| {
-        matches!(&entry.what, store::Journal::Started { set_back_from: Some(_) })
-    });
+    let set_back =
+        started.iter().filter(|entry| matches!(&entry.what, store::Journal::Started { set_back_from: Some(_) }));
     json_line(
         out,
         &json!({
@@ -226,7 +218,8 @@ impl Teller<'_> {
         let mut retelling = Retelling::default();
         for step in self.steps().await.map_err(failed)? {
             let plan = |basis: &Basis| self.library.plan_by(self.patient, basis).map(Arc::new);
-            let outcome = retelling.step(step, plan).map_err(|why| Ended::Failed(format!("{}: {why}", self.patient)))?;
+            let outcome =
+                retelling.step(step, plan).map_err(|why| Ended::Failed(format!("{}: {why}", self.patient)))?;
             if let Some(outcome) = outcome {
                 tell(&outcome, retelling.chart().map(|(plan, _)| &**plan))?;
             }
@@ -246,7 +239,8 @@ impl Teller<'_> {
 
 /// Was it raised since the journal says what the patient is judged by?
 fn is_retold(alert: &Alert, retold: &Retelling) -> bool {
-    retold.episode(alert.id).is_some() || retold.began().is_some_and(|began| began <= alert.changed_at && began <= alert.raised_at)
+    retold.episode(alert.id).is_some()
+        || retold.began().is_some_and(|began| began <= alert.changed_at && began <= alert.raised_at)
 }
 
 /// In what the stored alerts differ from those that came out.

@@ -40,7 +40,9 @@ impl Judge {
         if self.directory.plan(patient).is_none() {
             return Err(format!("patient {patient} is not in the roster"));
         }
-        self.need_chart(patient).await.map_err(|damage| format!("the chart of patient {patient} can't be read: {damage}"))
+        self.need_chart(patient)
+            .await
+            .map_err(|damage| format!("the chart of patient {patient} can't be read: {damage}"))
     }
 
     /// Learns how far kits are that have not been heard since the start.

@@ -40,7 +40,9 @@ impl Judge {
     pub(super) fn tell_set_back(&self, from: Timestamp) {
         let now = (self.clock)();
         metrics::counter!("vagt_clock_stepped_back_total").increment(1);
-        tracing::warn!("the clock went from {from} back to {now}: every chart is loaded anew, and time is taken from it again");
+        tracing::warn!(
+            "the clock went from {from} back to {now}: every chart is loaded anew, and time is taken from it again"
+        );
     }
 
     /// Is everything stored that the charts know of? Until then nothing is taken in.
@@ -96,7 +98,8 @@ impl Judge {
         let next = next_tick(&watched.chart, &watched.plan);
         self.timers.set(&patient, next);
         self.work.add(outcome);
-        let what = silent_since.map_or(Journal::KitBack { kit: kit.clone() }, |since| Journal::KitSilent { kit, since });
+        let what =
+            silent_since.map_or(Journal::KitBack { kit: kit.clone() }, |since| Journal::KitSilent { kit, since });
         self.note_step(&patient, at, None, what);
     }
 

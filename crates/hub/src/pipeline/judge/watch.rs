@@ -79,7 +79,8 @@ impl Judge {
     /// Loads the charts that are not in memory, beside everything else.
     pub(super) fn load_missing(&self, loader: &mpsc::Sender<Loaded>) {
         let plans = self.directory.plans().keys();
-        let missing: Vec<_> = plans.filter(|id| !self.charts.contains_key(*id)).filter_map(|id| self.wanted(id)).collect();
+        let missing: Vec<_> =
+            plans.filter(|id| !self.charts.contains_key(*id)).filter_map(|id| self.wanted(id)).collect();
         if !missing.is_empty() {
             tokio::spawn(load_all(Arc::clone(&self.store), missing, loader.clone(), Arc::clone(&self.clock)));
         }
@@ -173,7 +174,9 @@ impl Judge {
         if watched.rebuild.as_ref().is_some_and(|rebuild| rebuild.basis == *basis) {
             return;
         }
-        let (through, batch) = (self.stamps.last(), self.work.number);
+        // An open batch that holds nothing may stay open for long: everything is in those before it.
+        let batch = if self.work.is_empty() { self.work.number - 1 } else { self.work.number };
+        let through = self.stamps.last();
         let (plan, basis) = (Arc::clone(plan), Arc::clone(basis));
         watched.rebuild = Some(Rebuild { plan, basis, through, batch, meanwhile: Vec::new() });
         self.rebuilds.push_back(patient.clone());

@@ -171,7 +171,11 @@ async fn what_rested_on_an_invalid_reading_is_withdrawn_and_comes_back_with_it()
     assert!(house.alerts().await.iter().all(|(_, open, _)| !open), "{:?}", house.alerts().await);
     assert_eq!(house.room.store.stored().await.unwrap().readings, 2, "it stays stored");
     assert!(house.reading(readings::Change::Restore, 2).await);
-    assert!(house.alerts().await.iter().any(|(mark, open, _)| *mark == Mark::Red && *open), "{:?}", house.alerts().await);
+    assert!(
+        house.alerts().await.iter().any(|(mark, open, _)| *mark == Mark::Red && *open),
+        "{:?}",
+        house.alerts().await
+    );
     let (alerts, _) = house.is_retold().await;
     assert!(alerts >= 1);
 }
@@ -199,6 +203,21 @@ async fn a_patient_is_judged_as_before_until_the_new_chart_is_there_and_nothing_
     house.room.commit().await;
     assert!(raised(house.alerts().await), "the last of them counts, which came meanwhile");
     house.is_retold().await;
+}
+
+#[tokio::test]
+async fn an_idle_service_changes_over_without_waiting_for_anything_to_come() {
+    let mut house = House::open(&Hands::at("2026-03-02T08:00:00Z")).await;
+    house.measures(1, 95, "").await;
+    let before = house.room.store.roster().await.unwrap();
+    let mut after = before.clone();
+    after.patients[0].stratum = Some("high".to_owned());
+    roster::put(&*house.room.store, &after, &before, "roster", house.room.hands.now()).await.unwrap();
+    let decided = Decided::read(&*house.room.store, house.room.hands.now()).await.unwrap();
+    house.room.judge.adopt(Arc::new(decided.directory(after, &TimeZone::UTC).unwrap()));
+    let (loader, _loaded) = mpsc::channel(8);
+    house.room.judge.build(&loader);
+    assert_eq!(house.room.judge.building, 1);
 }
 
 #[tokio::test]
