@@ -9,7 +9,8 @@ use wire::Message;
 
 use super::{parameters as p, *};
 
-const PEOPLE: u64 = 600;
+/// Enough for the tolerances below, and few enough for a debug build.
+const PEOPLE: u64 = 220;
 
 fn cohort(seed: u64) -> Cohort {
     let zone = TimeZone::get("Europe/Copenhagen").expect("the time zones are inside");
@@ -71,7 +72,7 @@ fn the_same_seed_gives_the_same_bytes_and_a_person_does_not_depend_on_the_others
 
 #[test]
 fn everything_says_that_it_is_simulated_and_is_believable_as_a_message() {
-    for simulated in people().take(40) {
+    for simulated in people().take(12) {
         let truth = serde_json::to_value(Truth::of(&cohort(7), &simulated)).unwrap();
         assert_eq!(truth["simulated"], true);
         for sitting in &simulated.sittings {
@@ -120,19 +121,19 @@ fn people_differ_from_each_other_as_much_as_the_table_says() {
             })
             .unzip();
         let (between, within) = (variance(&means), mean(&withins));
-        near("mean", mean(&means), mean_wanted, mean_wanted * 0.012);
+        near("mean", mean(&means), mean_wanted, mean_wanted * 0.02);
         near("sd within", within.sqrt(), within_wanted, within_wanted * 0.08);
-        near("share between people", between / (between + within), p::BETWEEN_SHARE.value, 0.05);
+        near("share between people", between / (between + within), p::BETWEEN_SHARE.value, 0.08);
     }
 }
 
 #[test]
 fn onsets_and_isolated_bad_days_look_the_same_and_are_as_large_as_published() {
     let cohort = cohort(7);
+    let copd: Vec<Simulated> = people().filter(|one| one.person.condition == Condition::Copd).collect();
     let differences = |vital: Vital, bad: bool| {
-        let copd = people().filter(|simulated| simulated.person.condition == Condition::Copd);
-        let found = copd.flat_map(|simulated| {
-            let normal: Vec<(i64, f64)> = values(&cohort, &simulated, vital);
+        let found = copd.iter().flat_map(|simulated| {
+            let normal: Vec<(i64, f64)> = values(&cohort, simulated, vital);
             let quiet: Vec<f64> =
                 normal.iter().filter(|(day, _)| is_quiet(&simulated.course, *day)).map(|(_, value)| *value).collect();
             let days: Vec<i64> = match bad {
@@ -149,8 +150,8 @@ fn onsets_and_isolated_bad_days_look_the_same_and_are_as_large_as_published() {
         mean(&found.collect::<Vec<_>>())
     };
     for bad in [false, true] {
-        near("pulse", differences(Vital::Pulse, bad), p::COPD_PULSE_RISE.value, 1.3);
-        near("SpO2", differences(Vital::Spo2, bad), -p::COPD_SPO2_FALL.value, 0.25);
+        near("pulse", differences(Vital::Pulse, bad), p::COPD_PULSE_RISE.value, 2.0);
+        near("SpO2", differences(Vital::Spo2, bad), -p::COPD_SPO2_FALL.value, 0.4);
     }
 }
 
@@ -183,17 +184,18 @@ fn nothing_changes_before_physiology_may_and_symptoms_come_later() {
 
 #[test]
 fn rates_are_those_of_the_table() {
+    let everybody: Vec<Simulated> = people().collect();
     let events = |kind: Kind| {
         let of_kind: Vec<f64> =
-            people().filter(|simulated| simulated.person.kind == kind).map(|s| s.course.events.len() as f64).collect();
+            everybody.iter().filter(|one| one.person.kind == kind).map(|one| one.course.events.len() as f64).collect();
         mean(&of_kind)
     };
     assert_eq!(events(Kind::Stable), 0.0);
     // A few are left out for being too close to another.
-    near("exacerbations", events(Kind::Exacerbating), p::COPD_RATE.value, 0.35);
-    near("decompensations", events(Kind::Decompensating), p::HF_RATE.value, 0.35);
-    let bad: Vec<f64> = people().map(|simulated| simulated.course.bad_days.len() as f64).collect();
-    near("bad days", mean(&bad), p::COPD_RATE.value * p::BAD_DAY_SHARE.value, 0.3);
+    near("exacerbations", events(Kind::Exacerbating), p::COPD_RATE.value, 0.6);
+    near("decompensations", events(Kind::Decompensating), p::HF_RATE.value, 0.5);
+    let bad: Vec<f64> = everybody.iter().map(|one| one.course.bad_days.len() as f64).collect();
+    near("bad days", mean(&bad), p::COPD_RATE.value * p::BAD_DAY_SHARE.value, 0.35);
 }
 
 #[test]
@@ -213,17 +215,18 @@ fn stable_days_have_as_many_symptoms_as_the_table_says() {
     }
     let all = f64::from(degrees.iter().sum::<u32>());
     let share = |from: usize| f64::from(degrees[from..].iter().sum::<u32>()) / all;
-    near("a little or more", share(1), p::SYMPTOM_STABLE.value, 0.025);
-    near("somewhat or more", share(2), p::SYMPTOM_STABLE_SOME.value, 0.015);
-    near("a lot", share(3), p::SYMPTOM_STABLE_LOT.value, 0.006);
+    near("a little or more", share(1), p::SYMPTOM_STABLE.value, 0.05);
+    near("somewhat or more", share(2), p::SYMPTOM_STABLE_SOME.value, 0.025);
+    near("a lot", share(3), p::SYMPTOM_STABLE_LOT.value, 0.008);
 }
 
 #[test]
 fn adherence_starts_high_and_drifts_into_the_published_range() {
+    let cohort = cohort(7);
+    let present: Vec<Simulated> = people().filter(|one| one.person.kind != Kind::Silent).collect();
     let share = |from: i64, until: i64| {
-        let cohort = cohort(7);
-        let present = people().filter(|simulated| simulated.person.kind != Kind::Silent);
         let shares: Vec<f64> = present
+            .iter()
             .map(|simulated| {
                 let days = simulated.sittings.iter().map(|sitting| day_of(&cohort, sitting));
                 days.filter(|day| (from..until).contains(day)).count() as f64 / (2 * (until - from)) as f64
@@ -241,32 +244,25 @@ fn adherence_starts_high_and_drifts_into_the_published_range() {
 #[test]
 fn spirometry_varies_as_published() {
     let cohort = cohort(7);
-    let cv = |vital: Vital| {
-        let quiet = people()
-            .filter(|simulated| simulated.person.condition == Condition::Copd && simulated.person.events_a_year == 0.0);
-        let shares: Vec<f64> = quiet
-            .map(|simulated| {
-                let values: Vec<f64> = values(&cohort, &simulated, vital)
-                    .into_iter()
-                    .filter(|(day, _)| is_quiet(&simulated.course, *day))
-                    .map(|(_, value)| value)
-                    .collect();
-                variance(&values).sqrt() / mean(&values)
-            })
-            .collect();
-        mean(&shares)
+    let copd = people().filter(|one| one.person.condition == Condition::Copd && one.person.events_a_year == 0.0);
+    let copd: Vec<Simulated> = copd.collect();
+    let cv_of = |one: &Simulated, vital: Vital| {
+        let quiet = |(day, _): &(i64, f64)| is_quiet(&one.course, *day);
+        let values: Vec<f64> = values(&cohort, one, vital).into_iter().filter(quiet).map(|(_, value)| value).collect();
+        variance(&values).sqrt() / mean(&values)
     };
-    near("FEV1", cv(Vital::Fev1), p::FEV1_CV.value, 0.008);
-    near("FVC", cv(Vital::Fvc), p::FVC_CV.value, 0.006);
+    let cv = |vital: Vital| mean(&copd.iter().map(|one| cv_of(one, vital)).collect::<Vec<f64>>());
+    near("FEV1", cv(Vital::Fev1), p::FEV1_CV.value, 0.01);
+    near("FVC", cv(Vital::Fvc), p::FVC_CV.value, 0.008);
 }
 
-/// Of decompensations with weights in the week before treatment: how many a rule of thumb finds (a gain of so much within so many days).
-fn found_by_weight(gain: f64, days: i64) -> f64 {
+/// Of decompensations with weights in the week before treatment: how many each rule of thumb finds (a gain of so much within so many days).
+fn found_by_weight(rules: [(f64, i64); 2]) -> [f64; 2] {
     let cohort = cohort(7);
-    let (mut found, mut all) = (0.0, 0.0);
-    for simulated in
-        (1..=2000).map(|number| cohort.person(number)).filter(|s| s.person.condition == Condition::HeartFailure)
-    {
+    let (mut found, mut all) = ([0.0; 2], 0.0);
+    let hearts =
+        (1..=900).filter(|number| Person::draw(&mut Draw::new(cohort.seed, *number)).kind == Kind::Decompensating);
+    for simulated in hearts.map(|number| cohort.person(number)) {
         let weights = values(&cohort, &simulated, Vital::Weight);
         for event in &simulated.course.events {
             let window: Vec<&(i64, f64)> =
@@ -274,22 +270,27 @@ fn found_by_weight(gain: f64, days: i64) -> f64 {
             if window.len() < 3 {
                 continue;
             }
-            let rises = |(late, after): &(i64, f64)| {
-                weights.iter().any(|(early, before)| (1..=days).contains(&(late - early)) && after - before >= gain)
-            };
             all += 1.0;
-            found += f64::from(window.iter().any(|weight| rises(weight)));
+            for ((gain, days), found) in rules.iter().zip(&mut found) {
+                let rises = |(late, after): &(i64, f64)| {
+                    weights
+                        .iter()
+                        .any(|(early, before)| (1..=*days).contains(&(late - early)) && after - before >= *gain)
+                };
+                *found += f64::from(window.iter().any(|weight| rises(weight)));
+            }
         }
     }
-    assert!(all > 300.0, "{all} events");
-    found / all
+    assert!(all > 100.0, "{all} events");
+    found.map(|found| found / all)
 }
 
 #[test]
 fn rules_of_thumb_for_weight_find_about_as_many_as_published() {
-    near("2 kg in 3 days", found_by_weight(2.0, 3), 0.21, 0.06);
+    let [of_days, of_a_day] = found_by_weight([(2.0, 3), (1.36, 1)]);
+    near("2 kg in 3 days", of_days, 0.21, 0.08);
     // HeartPhone's 46 % can't be met together with its 21 %: the cohort gives the rule of a day less than it had there (docs/cohort.md).
-    near("1.36 kg in 1 day", found_by_weight(1.36, 1), 0.22, 0.05);
+    near("1.36 kg in 1 day", of_a_day, 0.22, 0.08);
 }
 
 #[test]
@@ -313,8 +314,8 @@ fn a_recording_in_stretches_is_the_recording_in_one() {
         let line = |sent: &Sent| serde_json::to_string(&Line::of(&sent.sitting, &stretch.people[sent.whose])).unwrap();
         stretch.sent.iter().map(line).collect()
     };
-    let whole = lines(&cohort.stretch(1..21, 0..365));
-    let parts = [0..100, 100..101, 101..365].map(|days| lines(&cohort.stretch(1..21, days)));
+    let whole = lines(&cohort.stretch(1..7, 0..365));
+    let parts = [0..100, 100..101, 101..365].map(|days| lines(&cohort.stretch(1..7, days)));
     assert_eq!(whole, parts.concat());
     assert_eq!(cohort.stretches(1000), [0..365]);
     assert_eq!(cohort.stretches(PERSON_DAYS_MAX / 100), [0..100, 100..200, 200..300, 300..365]);
