@@ -52,8 +52,8 @@ pub use outcome::{AssessmentChange, Outcome, Remeasure};
 pub use own::{Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, PauseKind};
 pub use plan::{Plan, Rulebook};
 pub use programme::{
-    COPD, Choice, HEART_FAILURE, Length, Number, OnlyIf, PROBLEMS_MAX, Problem, Programme, ProgrammeError, Question, Questionnaire,
-    SHIPPED, Stratum, Text,
+    COPD, Choice, HEART_FAILURE, Length, Number, OnlyIf, PROBLEMS_MAX, Problem, Programme, ProgrammeError, Question,
+    Questionnaire, SHIPPED, Stratum, Text,
 };
 pub use quiet::{Because as QuietBecause, Near, Quiet, why_not};
 pub use rejudge::{Because, rejudge};

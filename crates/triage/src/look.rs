@@ -41,7 +41,10 @@ impl<'a> Look<'a> {
 
     /// The values of a vital up to now, oldest first.
     pub fn samples(&self, vital: Vital) -> &'a [Sample] {
-        let samples = self.chart.series(vital).map(|series| series.until(self.at)).unwrap_or_default();
+        self.ranked(self.chart.series(vital).map(|series| series.until(self.at)).unwrap_or_default())
+    }
+
+    fn ranked(&self, samples: &'a [Sample]) -> &'a [Sample] {
         if self.rank == 0 {
             return samples;
         }
@@ -63,7 +66,7 @@ impl<'a> Look<'a> {
 
     /// The answers to a question up to now, oldest first; [`Look::text`] says which each is.
     pub fn answers(&self, questionnaire: &str, question: &str) -> &'a [Sample] {
-        self.chart.asked(questionnaire, question).map(|series| series.until(self.at)).unwrap_or_default()
+        self.ranked(self.chart.asked(questionnaire, question).map(|series| series.until(self.at)).unwrap_or_default())
     }
 
     pub fn text(&self, answer: &Sample) -> &'a str {

@@ -123,7 +123,8 @@ fn missed_before(chart: &Chart, plan: &Plan, spec: &MissingSpec, slot: Slot) -> 
     let after = slot.overdue.checked_sub(back).unwrap_or(Timestamp::MIN);
     let mut slots = spec.slots(plan.zone(), after, slot.overdue);
     slots.retain(|other| other.overdue < slot.overdue && expected(plan, other));
-    let unheard = |other: &Slot| spec.vitals.iter().any(|vital| chart.newest_at(*vital).is_none_or(|at| at < other.opens));
+    let unheard =
+        |other: &Slot| spec.vitals.iter().any(|vital| chart.newest_at(*vital).is_none_or(|at| at < other.opens));
     let missed = slots.iter().rev().take_while(|other| unheard(other));
     missed.take(usize::try_from(most).unwrap_or(usize::MAX)).fold(0, |count, _| count + 1)
 }

@@ -18,13 +18,7 @@ use serde::Deserialize;
 use vitals::{Colour, Vital};
 
 use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read};
-use crate::{
-    Mark, Programme, Reason,
-    bounds::VITALS_EXPECTED_MAX,
-    look::Look,
-    programme::place::steps,
-    series::Need,
-};
+use crate::{Mark, Programme, Reason, bounds::VITALS_EXPECTED_MAX, look::Look, programme::place::steps, series::Need};
 
 /// It as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]

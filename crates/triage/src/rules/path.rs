@@ -149,25 +149,31 @@ impl Paths {
         self.questions.iter().filter_map(newest).max()
     }
 
-    /// The answer of this sitting.
-    fn given<'a>(&self, look: &Look<'a>, question: &str, newest: i64) -> Option<&'a Sample> {
+    /// The answers of this sitting's newest time: one, or several that were given at the very same time.
+    fn given<'a>(&self, look: &Look<'a>, question: &str, newest: i64) -> impl Iterator<Item = &'a Sample> {
         let oldest = newest.saturating_sub(length(self.within));
-        look.answers(&self.questionnaire, question).last().filter(|given| given.at >= oldest)
+        let answers = look.answers(&self.questionnaire, question);
+        let last = answers.last().map(|given| given.at).filter(|at| *at >= oldest);
+        answers.iter().rev().take_while(move |given| Some(given.at) == last)
+    }
+
+    fn is_given(&self, look: &Look<'_>, question: &str, newest: i64) -> bool {
+        self.given(look, question, newest).next().is_some()
     }
 
     /// Is it known that the question was not asked in this sitting?
     fn is_not_asked(&self, look: &Look<'_>, question: &str, newest: i64) -> bool {
         let Some(only) = self.asked(question).and_then(|asked| asked.only_if.as_ref()) else { return false };
-        match self.given(look, &only.question, newest) {
-            Some(given) => look.text(given) != only.answer,
-            None => self.is_not_asked(look, &only.question, newest),
+        match self.is_given(look, &only.question, newest) {
+            true => self.given(look, &only.question, newest).all(|given| look.text(given) != only.answer),
+            false => self.is_not_asked(look, &only.question, newest),
         }
     }
 
     fn is_taken(&self, look: &Look<'_>, path: &PathFile, newest: i64) -> bool {
         let answered = |(question, answers): (&String, &Vec<String>)| {
-            let given = self.given(look, question, newest);
-            given.is_some_and(|given| answers.iter().any(|answer| answer == look.text(given)))
+            let mut given = self.given(look, question, newest);
+            given.any(|given| answers.iter().any(|answer| answer == look.text(given)))
         };
         path.when.iter().all(answered)
             && path.not_asked.iter().all(|question| self.is_not_asked(look, question, newest))
@@ -182,8 +188,9 @@ impl Paths {
     /// An answer of this sitting that the questionnaire does not know.
     fn unknown<'a>(&'a self, look: &Look<'a>, newest: i64) -> Option<(&'a Asked, &'a str)> {
         self.questions.iter().find_map(|asked| {
-            let text = look.text(self.given(look, &asked.question, newest)?);
-            (!asked.choices.is_empty() && asked.choices.iter().all(|choice| choice != text)).then_some((asked, text))
+            let texts = self.given(look, &asked.question, newest).map(|given| look.text(given));
+            let unknown = |text: &&str| !asked.choices.is_empty() && asked.choices.iter().all(|choice| choice != text);
+            texts.filter(unknown).min().map(|text| (asked, text))
         })
     }
 
@@ -191,16 +198,21 @@ impl Paths {
     fn missing(&self, look: &Look<'_>, newest: i64) -> Vec<String> {
         let silent = |asked: &&Asked| {
             let question = &asked.question;
-            self.given(look, question, newest).is_none() && !self.is_not_asked(look, question, newest)
+            !self.is_given(look, question, newest) && !self.is_not_asked(look, question, newest)
         };
         self.questions.iter().filter(silent).map(|asked| asked.question.clone()).collect()
     }
 
-    fn input(&self, look: &Look<'_>, question: &str, newest: i64) -> Option<Input> {
-        let given = self.given(look, question, newest)?;
-        let (question, answer) = (question.to_owned(), look.text(given).to_owned());
-        Some(Input::Answer { question, answer, answered_at: time(given.at) })
+    /// The answer that led on: of several of one time the first by name.
+    fn led<'a>(&self, look: &Look<'a>, question: &str, answers: &[String], newest: i64) -> Option<&'a Sample> {
+        let leads = |given: &&Sample| answers.iter().any(|answer| answer == look.text(given));
+        self.given(look, question, newest).filter(leads).min_by_key(|given| look.text(given))
     }
+}
+
+fn input(look: &Look<'_>, question: &str, given: &Sample) -> Input {
+    let (question, answer) = (question.to_owned(), look.text(given).to_owned());
+    Input::Answer { question, answer, answered_at: time(given.at) }
 }
 
 impl Judge for Paths {
@@ -232,19 +244,22 @@ impl Judge for Paths {
                     "answer {answer:?} to {question:?} of {} is unknown, yellow until somebody has looked",
                     self.questionnaire
                 );
-                inputs.extend(self.input(look, question, newest));
+                let given = self.given(look, question, newest).find(|given| look.text(given) == answer);
+                inputs.extend(given.map(|given| input(look, question, given)));
             }
             let parts = if inputs.is_empty() { Vec::new() } else { vec![why.clone()] };
             return Told { why, reason: Reason::Together { how, found: 0, of: 0, want: 1, parts, missing }, inputs };
         };
         let programme = look.programme();
-        let words = |question: &String| {
-            let given = self.given(look, question, newest)?;
-            Some(programme.answer(&self.questionnaire, question, look.text(given)))
+        let led = |(question, answers): (&'_ String, &'_ Vec<String>)| {
+            Some((question.clone(), self.led(look, question, answers, newest)?))
         };
-        let mut parts: Vec<String> = path.when.keys().filter_map(words).collect();
+        let led: Vec<(String, &Sample)> = path.when.iter().filter_map(led).collect();
+        let words =
+            |(question, given): &(String, &Sample)| programme.answer(&self.questionnaire, question, look.text(given));
+        let mut parts: Vec<String> = led.iter().map(words).collect();
         parts.extend(path.not_asked.iter().map(|question| format!("{question:?} not asked")));
-        let inputs = path.when.keys().filter_map(|question| self.input(look, question, newest)).collect();
+        let inputs = led.iter().map(|(question, given)| input(look, question, given)).collect();
         let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let why = format!("{}, {}", parts.join(" and "), name(path.mark.into()));
         Told { why, reason: Reason::Together { how, found: count, of: count, want: count, parts, missing }, inputs }

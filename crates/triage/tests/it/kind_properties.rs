@@ -122,7 +122,8 @@ const RULE_IDS: [&str; 12] =
 /// A message: minute of the session, and what is in it.
 fn message() -> impl Strategy<Value = (i64, String)> {
     let one = prop_oneof![
-        (90..140_i32, any::<bool>()).prop_map(|(pulse, odd)| format!("{pulse} pulse{}", if odd { " irregular_pulse" } else { "" })),
+        (90..140_i32, any::<bool>())
+            .prop_map(|(pulse, odd)| format!("{pulse} pulse{}", if odd { " irregular_pulse" } else { "" })),
         (780..930_i32).prop_map(|tenths| format!("{}.{} weight", tenths / 10, tenths % 10)),
         prop::sample::select(vec!["cough=yes", "cough=no", "breathless=yes", "breathless=no"]).prop_map(str::to_owned),
     ];
@@ -153,7 +154,7 @@ fn marks(ward: &Ward) -> Vec<(&'static str, Option<Mark>, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_order_in_which_messages_of_a_session_come_does_not_matter(

@@ -69,7 +69,11 @@ days = 7
 digits = 1
 bands = [{ mark = "yellow", at_most = -10 }, { mark = "green", above = -10 }]
 "#;
-    course(percent, "own", &[("02 07:00", "2 fev1", "-"), ("03 07:00", "1.81 fev1", "green"), ("04 07:00", "1.8 fev1", "yellow")]);
+    course(
+        percent,
+        "own",
+        &[("02 07:00", "2 fev1", "-"), ("03 07:00", "1.81 fev1", "green"), ("04 07:00", "1.8 fev1", "yellow")],
+    );
     let rules = difference("against = \"reference\"", GAIN);
     course(&rules, "own", &[("02 07:00", "99 weight", "-")]);
     let own: Own = serde_json::from_str(
@@ -122,7 +126,9 @@ fn a_difference_has_hysteresis() {
 }
 
 fn k_of_n(more: &str) -> String {
-    format!("{PULSE}\n[[rule]]\nid = \"own\"\nkind = \"k_of_n\"\nfamily = \"ward\"\nof = \"pulse\"\nmark = \"red\"\n{more}\n")
+    format!(
+        "{PULSE}\n[[rule]]\nid = \"own\"\nkind = \"k_of_n\"\nfamily = \"ward\"\nof = \"pulse\"\nmark = \"red\"\n{more}\n"
+    )
 }
 
 #[test]
@@ -281,7 +287,10 @@ fn all_of_others_within_a_window_each_as_it_was_last() {
     assert_eq!(ward.why("own"), "1 of 2 together, of which 2 would be red");
     let mut ward = Ward::of(&both("all"));
     ward.on("02 08:00", "130 pulse, 90 weight low_battery");
-    assert_eq!(ward.why("own"), "together red: pulse 130 /min, red at 130 /min or more; weight 90 kg, yellow at 90 kg or more");
+    assert_eq!(
+        ward.why("own"),
+        "together red: pulse 130 /min, red at 130 /min or more; weight 90 kg, yellow at 90 kg or more"
+    );
     let Reason::Together { how, found, of, want, .. } = ward.finding("own").unwrap().reason else { panic!() };
     assert_eq!((how.as_str(), found, of, want), ("all", 2, 2, 2));
     assert_eq!(ward.finding("own").unwrap().inputs.len(), 2);
@@ -345,7 +354,11 @@ fn answers_of_one_sitting_come_in_several_messages_and_those_of_two_do_not_count
     course(
         PATHS,
         "own",
-        &[("02 08:00", "breathless=yes", "yellow"), ("02 08:15", "cough=yes", "red"), ("02 10:00", "cough=no", "green")],
+        &[
+            ("02 08:00", "breathless=yes", "yellow"),
+            ("02 08:15", "cough=yes", "red"),
+            ("02 10:00", "cough=no", "green"),
+        ],
     );
     course(PATHS, "own", &[("02 08:00", "breathless=yes", "yellow"), ("02 08:16", "cough=yes", "yellow")]);
     let mut ward = Ward::of(PATHS);
@@ -503,14 +516,21 @@ fn a_rule_that_applies_no_longer_stands_no_longer_and_its_yellow_alert_eases() {
 }
 
 fn missing(more: &str) -> String {
-    format!("{PULSE}\n[[rule]]\nid = \"own\"\nkind = \"missing\"\nfamily = \"missing\"\nschedule = \"daily\"\nvitals = [\"pulse\"]\n{more}\n")
+    format!(
+        "{PULSE}\n[[rule]]\nid = \"own\"\nkind = \"missing\"\nfamily = \"missing\"\nschedule = \"daily\"\nvitals = [\"pulse\"]\n{more}\n"
+    )
 }
 
 #[test]
 fn missed_in_a_row_is_graver_and_one_sitting_ends_it() {
     let mut ward = Ward::of(&missing("in_a_row = 3\nthen = \"yellow\""));
     ward.on("02 07:00", "80 pulse");
-    for (at, wanted) in [("02 13:00", None), ("03 13:00", Some(Mark::Blue)), ("04 13:00", Some(Mark::Blue)), ("05 13:00", Some(Mark::Yellow))] {
+    for (at, wanted) in [
+        ("02 13:00", None),
+        ("03 13:00", Some(Mark::Blue)),
+        ("04 13:00", Some(Mark::Blue)),
+        ("05 13:00", Some(Mark::Yellow)),
+    ] {
         ward.ticks(at);
         assert_eq!(ward.mark("own"), wanted, "{at}");
     }
@@ -530,18 +550,24 @@ fn missed_in_a_row_is_graver_and_one_sitting_ends_it() {
 fn a_pause_counts_for_nothing_in_a_row() {
     let own = r#"{"pauses":[{"kind":"holiday","author":"anna","reason":"Rome","from":"2026-11-03T00:00:00Z","until":"2026-11-05T00:00:00Z"}]}"#;
     let mut ward = Ward::with(&missing("in_a_row = 2\nthen = \"yellow\""), serde_json::from_str(own).unwrap());
-    for (at, wanted) in [("02 13:00", Mark::Blue), ("03 13:00", Mark::Blue), ("04 13:00", Mark::Blue), ("05 13:00", Mark::Yellow)] {
+    for (at, wanted) in
+        [("02 13:00", Mark::Blue), ("03 13:00", Mark::Blue), ("04 13:00", Mark::Blue), ("05 13:00", Mark::Yellow)]
+    {
         ward.ticks(at);
         assert_eq!(ward.mark("own"), Some(wanted), "{at}");
     }
     let expected: Vec<_> = ward.chart.open_alerts().next().unwrap().findings.iter().map(|it| it.at).collect();
-    assert_eq!(expected, [moment("05 13:00"), ], "nothing was expected in between");
+    assert_eq!(expected, [moment("05 13:00"),], "nothing was expected in between");
 }
 
 #[test]
 fn silence_after_red_is_graver_and_does_not_feed_on_itself() {
     let rules = missing("after_yellow = \"yellow\"\nafter_red = \"red\"");
-    for (pulse, wanted, said) in [("80", Mark::Blue, ""), ("110", Mark::Yellow, ", yellow when last heard of"), ("131", Mark::Red, ", red when last heard of")] {
+    for (pulse, wanted, said) in [
+        ("80", Mark::Blue, ""),
+        ("110", Mark::Yellow, ", yellow when last heard of"),
+        ("131", Mark::Red, ", red when last heard of"),
+    ] {
         let mut ward = Ward::of(&rules);
         ward.on("02 07:00", &format!("{pulse} pulse"));
         ward.ticks("04 13:00");
@@ -580,7 +606,12 @@ fn late_is_told_when_the_window_is_over() {
 
 #[test]
 fn a_risk_level_has_its_schedules_and_its_rank() {
-    for (stratum, rank, wanted) in [(Some("high"), 7, Some(Mark::Blue)), (Some("low"), 1, None), (None, 0, Some(Mark::Blue)), (Some("other"), 0, Some(Mark::Blue))] {
+    for (stratum, rank, wanted) in [
+        (Some("high"), 7, Some(Mark::Blue)),
+        (Some("low"), 1, None),
+        (None, 0, Some(Mark::Blue)),
+        (Some("other"), 0, Some(Mark::Blue)),
+    ] {
         let mut ward = Ward::of(&missing(""));
         ward.plan = ward.plan.clone().in_stratum(stratum);
         ward.ticks("03 13:00");
