@@ -359,7 +359,7 @@ pub struct Account {
     pub name: String,
     /// Argon2id, as a PHC string.
     pub password_hash: String,
-    /// `nurse`, `operator` or `admin`.
+    /// `nurse`, `doctor`, `operator` or `admin`.
     pub role: String,
     /// Language of the pages, `da` or `en`.
     pub language: String,

@@ -45,6 +45,7 @@ enum Command {
 #[derive(Clone, Copy, ValueEnum)]
 enum Role {
     Nurse,
+    Doctor,
     Operator,
     Admin,
 }
