@@ -229,7 +229,8 @@ fn people(condition: Condition, seen: &[&Seen]) -> People {
 
 /// To four digits.
 fn tidy(number: f64) -> f64 {
-    (number * 10_000.0).round() / 10_000.0
+    // No minus before a zero.
+    (number * 10_000.0).round() / 10_000.0 + 0.0
 }
 
 impl fmt::Display for Table {
