@@ -63,6 +63,8 @@ pub type Programmes = HashMap<String, Arc<Programme>>;
 /// What is judged by: programmes in use, with the clinic's defaults. The rules of programmes that some patients are in together are made once.
 pub struct Books {
     programmes: Programmes,
+    /// Where those are that are not at hand.
+    library: Option<Library>,
     clinic: Arc<Clinic>,
     /// Bounded by the sets of programmes that the roster's patients are in.
     books: Mutex<HashMap<Vec<String>, Arc<Rulebook>>>,
@@ -127,10 +129,16 @@ impl Books {
     /// These programmes, with these defaults.
     #[must_use]
     pub fn new(programmes: Programmes, clinic: Arc<Clinic>) -> Self {
-        Self { programmes, clinic, books: Mutex::default() }
+        Self { programmes, library: None, clinic, books: Mutex::default() }
     }
 
-    /// The programmes.
+    /// What a library has in use, with these defaults.
+    #[must_use]
+    pub fn of_library(library: Library, clinic: Arc<Clinic>) -> Self {
+        Self { programmes: Programmes::new(), library: Some(library), clinic, books: Mutex::default() }
+    }
+
+    /// The programmes that were given, not those of a library.
     #[must_use]
     pub fn programmes(&self) -> &Programmes {
         &self.programmes
@@ -160,6 +168,9 @@ impl Books {
     }
 
     fn named(&self, id: &str) -> Result<Arc<Programme>, String> {
+        if let Some(library) = &self.library {
+            return library.named(id);
+        }
         self.programmes.get(id).cloned().ok_or_else(|| {
             let mut known: Vec<_> = self.programmes.keys().map(String::as_str).collect();
             known.sort_unstable();

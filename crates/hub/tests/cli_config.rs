@@ -183,7 +183,7 @@ fn the_doctor_tells_a_taken_port_a_wrong_store_and_a_wrong_roster() {
     assert_eq!(code, Some(1));
     for (name, state, wanted) in [
         ("store", "fail", "not a database"),
-        ("roster", "fail", "found programme \"copdd\", want one of copd"),
+        ("roster", "fail", "found programme \"copdd\", want one of "),
         ("mqtt port", "fail", "taken by another program"),
         ("http port", "fail", "192.0.2.1:0"),
         ("http tls", "warn", "reverse proxy"),

@@ -278,19 +278,20 @@ async fn nothing_is_acknowledged_before_it_is_stored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn again_is_acknowledged_again_and_stored_once() {
     let folder = tempfile::tempdir().unwrap();
-    let at = now();
+    let began = now() - SignedDuration::from_mins(1);
+    let at = |seq: i64| began + SignedDuration::from_secs(seq);
     let clinic = open(&folder, 1).await;
     for (seq, spo2) in [(1, "95"), (2, "94"), (1, "95"), (4, "93"), (4, "93"), (2, "94")] {
-        clinic.takes(&message(seq, spo2, at)).await.unwrap();
+        clinic.takes(&message(seq, spo2, at(seq.cast_signed()))).await.unwrap();
     }
     let acks = clinic.told().await;
     assert_eq!((acks.len(), acks[0].through, acks[0].rejected.len()), (1, 2, 0), "3 may still come");
     let colours: Vec<_> = acks[0].judged.iter().map(|one| (one.seq, one.vital, one.colour)).collect();
     let judged = |seq| [Vital::Spo2, Vital::Pulse].map(|vital| (seq, Some(vital), Colour::Green));
     assert_eq!(colours, [judged(1), judged(2), judged(4)].concat());
-    clinic.takes(&message(3, "94", at)).await.unwrap();
+    clinic.takes(&message(3, "94", at(3))).await.unwrap();
     assert_eq!(clinic.told().await[0].through, 4);
-    clinic.takes(&message(2, "50", at)).await.unwrap();
+    clinic.takes(&message(2, "50", at(2))).await.unwrap();
     let rejected = &clinic.told().await[0].rejected;
     assert_eq!((rejected[0].seq, &*rejected[0].reason), (2, "seq 2 was used before with other content"));
     let stored = clinic.store.stored().await.unwrap();
@@ -298,8 +299,8 @@ async fn again_is_acknowledged_again_and_stored_once() {
     clinic.close().await;
 
     let clinic = open(&folder, 1).await;
-    clinic.takes(&message(3, "94", at)).await.unwrap();
-    clinic.takes(&message(5, "94", at)).await.unwrap();
+    clinic.takes(&message(3, "94", at(3))).await.unwrap();
+    clinic.takes(&message(5, "94", at(5))).await.unwrap();
     assert_eq!(clinic.store.stored().await.unwrap().messages, 5, "known after a restart too");
     clinic.close().await;
 }

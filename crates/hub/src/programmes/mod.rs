@@ -9,7 +9,7 @@ pub mod standing;
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::Context as _;
@@ -43,9 +43,8 @@ pub enum Document {
 #[derive(Clone)]
 pub struct Library {
     stored: Arc<BTreeMap<(String, u32), ProgrammeVersion>>,
-    /// Those that this program can read.
-    read: Arc<HashMap<(String, u32), Arc<Programme>>>,
-    clinics: Arc<HashMap<u32, Arc<Clinic>>>,
+    /// Each is read, with its examples, when it is first asked for; none where this program can't read it.
+    read: Arc<HashMap<(String, u32), OnceLock<Option<Arc<Programme>>>>>,
     standing: Arc<BTreeMap<String, Standing>>,
     in_use: BTreeMap<String, u32>,
 }
@@ -87,23 +86,11 @@ impl Library {
     /// The store can't be read.
     pub async fn open(store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
         let versions = store.programme_versions(None).await?;
-        let (mut read, mut clinics) = (HashMap::new(), HashMap::new());
-        for one in &versions {
-            match self::read(&one.text, &file_name(&one.id, one.version)) {
-                Ok(Document::Programme(programme)) => {
-                    read.insert((one.id.clone(), one.version), Arc::new(programme));
-                }
-                Ok(Document::Clinic(clinic)) => {
-                    clinics.insert(one.version, Arc::new(clinic));
-                }
-                Err(error) => tracing::warn!("a stored programme can't be read by this program: {error}"),
-            }
-        }
+        let read = versions.iter().map(|one| ((one.id.clone(), one.version), OnceLock::new())).collect();
         let stored = versions.into_iter().map(|one| ((one.id.clone(), one.version), one)).collect();
         let standing = standing::standing(&all_entries(store, &standing::ENTRIES).await?, now);
         let in_use = standing::in_use(&standing);
-        let (read, clinics) = (Arc::new(read), Arc::new(clinics));
-        Ok(Self { stored: Arc::new(stored), read, clinics, standing: Arc::new(standing), in_use })
+        Ok(Self { stored: Arc::new(stored), read: Arc::new(read), standing: Arc::new(standing), in_use })
     }
 
     /// When the next version that is planned comes into force.
@@ -117,8 +104,10 @@ impl Library {
     /// # Errors
     /// That version can't be read: every fault with its place.
     pub fn with(&self, id: &str, version: u32) -> Result<Self, String> {
-        let readable =
-            if id == CLINIC_ID { self.clinics.contains_key(&version) } else { self.version(id, version).is_some() };
+        let readable = match id {
+            CLINIC_ID => self.clinic_of(version).is_some(),
+            _ => self.version(id, version).is_some(),
+        };
         if !readable {
             let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
             return Err(read(text, &file_name(id, version))
@@ -139,7 +128,24 @@ impl Library {
     /// A stored version, ready to judge by.
     #[must_use]
     pub fn version(&self, id: &str, version: u32) -> Option<&Arc<Programme>> {
-        self.read.get(&(id.to_owned(), version))
+        let read = self.read.get(&(id.to_owned(), version))?;
+        read.get_or_init(|| match self.parse(id, version)? {
+            Document::Programme(programme) => Some(Arc::new(programme)),
+            Document::Clinic(_) => None,
+        })
+        .as_ref()
+    }
+
+    fn clinic_of(&self, version: u32) -> Option<Arc<Clinic>> {
+        match self.parse(CLINIC_ID, version)? {
+            Document::Clinic(clinic) => Some(Arc::new(clinic)),
+            Document::Programme(_) => None,
+        }
+    }
+
+    fn parse(&self, id: &str, version: u32) -> Option<Document> {
+        let read = read(&self.stored(id, version)?.text, &file_name(id, version));
+        read.map_err(|error| tracing::warn!("a stored programme can't be read by this program: {error}")).ok()
     }
 
     /// How a programme stands.
@@ -174,17 +180,12 @@ impl Library {
         ids
     }
 
-    /// The programmes in use, ready to judge by, with the clinic's defaults.
+    /// What is judged by: the programmes in use, each read when somebody is judged by it, with the clinic's defaults.
     ///
     /// # Errors
-    /// One of them can't be read by this program.
+    /// The clinic's defaults can't be read by this program.
     pub fn books(&self) -> Result<Books, String> {
-        let mut programmes = Programmes::default();
-        for (id, version) in self.in_use.iter().filter(|(id, _)| *id != CLINIC_ID) {
-            let programme = self.version(id, *version).ok_or_else(|| self.unreadable(id, *version))?;
-            programmes.insert(id.clone(), Arc::clone(programme));
-        }
-        Ok(Books::new(programmes, self.clinic()?))
+        Ok(Books::of_library(self.clone(), self.clinic()?))
     }
 
     /// The programmes in use, ready to judge by.
@@ -192,7 +193,20 @@ impl Library {
     /// # Errors
     /// One of them can't be read by this program.
     pub fn programmes(&self) -> Result<Programmes, String> {
-        Ok(self.books()?.programmes().clone())
+        let ids = self.in_use.keys().filter(|id| *id != CLINIC_ID);
+        ids.map(|id| Ok((id.clone(), self.named(id)?))).collect()
+    }
+
+    /// The version of a programme that is in use.
+    ///
+    /// # Errors
+    /// None is, or it can't be read by this program.
+    pub fn named(&self, id: &str) -> Result<Arc<Programme>, String> {
+        let Some(version) = self.in_use.get(id).filter(|_| id != CLINIC_ID) else {
+            let known: Vec<_> = self.in_use.keys().filter(|id| *id != CLINIC_ID).map(String::as_str).collect();
+            return Err(format!("found programme {id:?}, want one of {}", known.join(", ")));
+        };
+        self.version(id, *version).cloned().ok_or_else(|| self.unreadable(id, *version))
     }
 
     /// The clinic's defaults and floors that are in use; those that come with Vagt, if none ever were.
@@ -201,7 +215,7 @@ impl Library {
     /// They can't be read by this program.
     pub fn clinic(&self) -> Result<Arc<Clinic>, String> {
         let Some(version) = self.in_use.get(CLINIC_ID) else { return Ok(Arc::new(Clinic::shipped())) };
-        self.clinics.get(version).cloned().ok_or_else(|| self.unreadable(CLINIC_ID, *version))
+        self.clinic_of(*version).ok_or_else(|| self.unreadable(CLINIC_ID, *version))
     }
 
     fn unreadable(&self, id: &str, version: u32) -> String {
@@ -223,7 +237,7 @@ impl Library {
     pub fn plan_by(&self, patient: &PatientId, basis: &Basis) -> Result<Plan, String> {
         let mut then = self.clone();
         then.in_use = basis.programmes.iter().map(|one| (one.id.clone(), one.version)).collect();
-        if self.clinics.contains_key(&basis.clinic) {
+        if self.stored(CLINIC_ID, basis.clinic).is_some() {
             then.in_use.insert(CLINIC_ID.to_owned(), basis.clinic);
         }
         let zone = TimeZone::get(&basis.zone).map_err(|error| error.to_string())?;
@@ -245,18 +259,14 @@ impl Library {
     /// # Errors
     /// Each limit that is not.
     pub fn check_floors(&self) -> Result<(), String> {
-        let books = self.books()?;
-        let mut programmes: Vec<_> = books.programmes().values().collect();
+        let (clinic, programmes) = (self.clinic()?, self.programmes()?);
+        let mut programmes: Vec<_> = programmes.values().collect();
         programmes.sort_unstable_by_key(|programme| programme.id());
         let passed: Vec<_> = programmes
             .into_iter()
             .flat_map(|programme| {
                 let (id, version) = (programme.id().to_owned(), programme.version());
-                books
-                    .clinic()
-                    .passed_by(programme)
-                    .into_iter()
-                    .map(move |fault| format!("{id} version {version}: {fault}"))
+                clinic.passed_by(programme).into_iter().map(move |fault| format!("{id} version {version}: {fault}"))
             })
             .collect();
         if passed.is_empty() { Ok(()) } else { Err(passed.join("; ")) }
