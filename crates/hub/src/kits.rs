@@ -6,7 +6,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use store::{Kit, Roster};
 use tokio::sync::mpsc;
-use triage::Plan;
 use vitals::{KitId, PatientId};
 
 use crate::{clock::Clock, directory::Directories, presence::Presence};
@@ -15,7 +14,7 @@ use crate::{clock::Clock, directory::Directories, presence::Presence};
 const LOOK_PERIOD: Duration = Duration::from_secs(30);
 /// After a start kits have so long to come back before one counts as silent.
 const RETURN_MAX: SignedDuration = SignedDuration::from_mins(10);
-/// The clinic's own default, where no programme of the patient says otherwise.
+/// A kit that was heard within this is not silent: the clinic's own default. What its silence means, the programme says (`kit_silent`).
 const SILENT_AFTER: SignedDuration = SignedDuration::from_hours(12);
 /// What waits for the judge.
 pub const KITS_HEARD_MAX: usize = 256;
@@ -43,8 +42,7 @@ pub async fn watch(directories: Directories, presence: Arc<Presence>, to: mpsc::
         }
         let directory = directories.now();
         let heard = |kit: &Kit| presence.last(&kit.id);
-        let limit = |patient: &PatientId| directory.plan(patient).map_or(SILENT_AFTER, |plan| silent_after(plan));
-        for news in look(directory.roster(), heard, limit, now, &mut told) {
+        for news in look(directory.roster(), heard, now, &mut told) {
             if to.send(news).await.is_err() {
                 return;
             }
@@ -52,16 +50,10 @@ pub async fn watch(directories: Directories, presence: Arc<Presence>, to: mpsc::
     }
 }
 
-/// How long a patient's kit may be silent.
-fn silent_after(_plan: &Plan) -> SignedDuration {
-    SILENT_AFTER
-}
-
 /// What is new since it was last told. `heard` gives whether a kit is connected, and when it was last heard.
 fn look(
     roster: &Roster,
     heard: impl Fn(&Kit) -> Option<(bool, Timestamp)>,
-    limit: impl Fn(&PatientId) -> SignedDuration,
     now: Timestamp,
     told: &mut HashMap<PatientId, Option<Timestamp>>,
 ) -> Vec<KitHeard> {
@@ -77,7 +69,7 @@ fn look(
     let mut news: Vec<KitHeard> = best
         .into_iter()
         .filter_map(|(patient, (online, at, kit))| {
-            let silent_since = (!online && now.duration_since(at) > limit(patient)).then_some(at);
+            let silent_since = (!online && now.duration_since(at) > SILENT_AFTER).then_some(at);
             let before = told.insert(patient.clone(), silent_since);
             let is_news = before.is_none_or(|before| before.is_some() != silent_since.is_some());
             is_news.then(|| KitHeard { patient: patient.clone(), kit: kit.clone(), silent_since })
@@ -109,7 +101,7 @@ mod tests {
                 };
                 Some((online, at(hour)))
             };
-            let news = look(&roster, heard, |_| SILENT_AFTER, at(hour), &mut told);
+            let news = look(&roster, heard, at(hour), &mut told);
             let said = |news: &KitHeard| {
                 let since = news.silent_since.map_or(-1, |since| since.as_second() / 3600);
                 format!("{} {} {since}", news.patient, news.kit)
