@@ -371,6 +371,9 @@ mod tests {
         Board::new(open, roster, Vec::new(), HashMap::new())
     }
 
+    /// A programme that knows risk levels.
+    const WITH_STRATA: &str = include_str!("../../../config/programmes/heart-failure.toml");
+
     fn heard(kit: &str, online: bool) -> Heard {
         Heard { kit: kit.parse().unwrap(), at: at(1), online, status: serde_json::Value::Null }
     }
@@ -387,6 +390,29 @@ mod tests {
         let order: Vec<_> =
             board.queue().1.iter().map(|alert| (alert.mark, alert.waiting_since.as_second() / 60)).collect();
         assert_eq!(order, [(Mark::Red, 3), (Mark::Red, 9), (Mark::Yellow, 1), (Mark::Yellow, 2), (Mark::Blue, 1)]);
+    }
+
+    #[test]
+    fn of_one_colour_the_higher_risk_level_comes_first_and_a_red_before_all() {
+        let in_stratum = |id: &str, stratum: Option<&str>| {
+            let programme = Arc::new(triage::Programme::parse(WITH_STRATA, "heart-failure.toml").unwrap());
+            let clinic = Arc::new(triage::Clinic::shipped());
+            let (own, zone) = (triage::Own::default(), jiff::tz::TimeZone::UTC);
+            let plan = Plan::new(id.parse().unwrap(), vec![programme], clinic, own, zone, at(0)).unwrap();
+            (id.parse().unwrap(), Arc::new(plan.in_stratum(stratum)))
+        };
+        let roster: Roster = serde_json::from_value(serde_json::json!({
+            "patient": [{ "id": "p-1", "name": "One", "programme": "heart-failure" }, { "id": "p-2", "name": "Two", "programme": "heart-failure" }],
+        }))
+        .unwrap();
+        let plans = HashMap::from([in_stratum("p-1", None), in_stratum("p-2", Some("discharged"))]);
+        let waiting =
+            [("p-1", Mark::Yellow, 1), ("p-2", Mark::Yellow, 5), ("p-1", Mark::Red, 9), ("p-2", Mark::Yellow, 3)];
+        let open =
+            waiting.map(|(patient, mark, minute)| Alert { id: uuid::Uuid::new_v4(), ..alert(patient, mark, minute) });
+        let board = Board::new(open.to_vec(), roster, Vec::new(), plans);
+        let order: Vec<_> = board.queue().1.iter().map(|alert| alert.waiting_since.as_second() / 60).collect();
+        assert_eq!(order, [9, 3, 5, 1]);
     }
 
     #[test]

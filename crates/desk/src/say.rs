@@ -418,4 +418,53 @@ mod tests {
         assert_eq!(say(Language::Da, &zone).flag(&"left_hand".parse().unwrap()), "left hand");
         assert_eq!(say(Language::Da, &zone).flag(&"left_2".parse().unwrap()), "left 2");
     }
+
+    fn finding(reason: serde_json::Value) -> Finding {
+        let text = serde_json::json!({
+            "rule": "a-rule", "version": 1, "programme": "copd", "colour": "red", "why": "in English", "at": "2026-11-22T03:00:00Z",
+            "reason": reason,
+            "inputs": [
+                { "vital": "weight", "value": 82.4, "unit": "kg", "measured_at": "2026-11-22T03:00:00Z", "device": "scale:1" },
+                { "question": "swollen", "answer": "yes", "answered_at": "2026-11-22T03:00:00Z" },
+            ],
+        });
+        serde_json::from_str(&text.to_string()).unwrap()
+    }
+
+    #[track_caller]
+    fn said(reason: serde_json::Value, danish: (&str, &str), english: (&str, &str)) {
+        let (zone, finding) = (TimeZone::UTC, finding(reason));
+        for (language, (headline, limit)) in [(Language::Da, danish), (Language::En, english)] {
+            let Said { headline: found, limit: beside, .. } = say(language, &zone).finding(&finding, None);
+            assert_eq!(
+                (found.replace('\u{a0}', " ").as_str(), beside.replace('\u{a0}', " ").as_str()),
+                (headline, limit)
+            );
+        }
+    }
+
+    #[test]
+    fn a_statistic_and_several_things_together_are_said_in_the_pages_language() {
+        let trend = |statistic: &str, value: f64, unit: &str, limit: f64| {
+            serde_json::json!({ "kind": "trend", "statistic": statistic, "vital": "spo2", "of": 88, "value": value, "unit": unit,
+                "limit": { "kind": "at_most", "value": limit }, "own": false })
+        };
+        said(
+            trend("baseline", -2.6, "{z}", -2.5),
+            ("SpO₂ 88 %", "−2,6 spredninger fra det normale, rød ved −2,5 spredninger eller derunder"),
+            ("SpO₂ 88 %", "−2.6 spreads from what is usual, red at −2.5 spreads or less"),
+        );
+        said(
+            trend("moon_phase", -4.5, "%", -4.0),
+            ("SpO₂ 88 %", "moon phase −4,5 %, rød ved −4,0 % eller derunder"),
+            ("SpO₂ 88 %", "moon phase −4.5 %, red at −4.0 % or less"),
+        );
+        let together = serde_json::json!({ "kind": "together", "how": "all", "found": 2, "of": 2, "want": 2,
+            "parts": ["weight up", "swollen"], "missing": ["temperature"] });
+        said(
+            together,
+            ("Vægt 82,4 kg · swollen: yes", "2 af 2 opfyldt: rød, 1 mangler"),
+            ("Weight 82.4 kg · swollen: yes", "2 of 2 met: red, 1 missing"),
+        );
+    }
 }

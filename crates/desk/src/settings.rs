@@ -158,7 +158,7 @@ mod tests {
 
     fn before() -> Own {
         serde_json::from_value(json!({
-            "limits": [{ "rule": "spo2", "limit": "red_low", "value": 84, "unit": "%", "author": "Dr Holm", "reason": "stable at 86",
+            "limits": [{ "rule": "spo2", "limit": "red_low", "value": 84.5, "unit": "%", "author": "Dr Holm", "reason": "stable at 86",
                          "from": "2026-06-01T00:00:00Z", "version": 3 }],
             "pauses": [{ "kind": "holiday", "author": "Karen Smith", "reason": "in Spain", "from": "2026-11-20T00:00:00Z",
                          "until": "2026-11-30T00:00:00Z" }],
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_is_as_before_keeps_its_author_and_what_is_new_has_its_own() {
-        let same = json!({ "rule": "spo2", "limit": "red_low", "value": 84, "unit": "%", "reason": "stable at 86" });
+        let same = json!({ "rule": "spo2", "limit": "red_low", "value": 84.5, "unit": "%", "reason": "stable at 86" });
         let pauses = json!(before().pauses);
         assert_eq!(asked(json!({ "limits": [same], "pauses": pauses })).unwrap(), before());
         let moved = json!({ "rule": "spo2", "limit": "red_low", "value": 85, "unit": "%", "reason": "better again", "author": "the Queen" });
