@@ -1,4 +1,5 @@
 //! Backtests over small histories whose figures can be counted by hand.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside the functions that the lint knows as tests")]
 
 use std::sync::Arc;
 
@@ -22,9 +23,7 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{Account, Batch, Entry, Journal, JournalEntry, KitSeq, Patient, PatientOutcome, Roster, Sqlite, Store};
-use triage::{
-    Action, Alert, AlertChange, Chart, Clinic, CloseReason, Event, Plan, Programme, Sitting, act, assess,
-};
+use triage::{Action, Alert, AlertChange, Chart, Clinic, CloseReason, Event, Plan, Programme, Sitting, act, assess};
 use vitals::{Clock, PatientId, Reading, SessionId, Value, Vital};
 
 /// SpO2 alone: red at 85 or less, yellow at `yellow` or less.
@@ -119,7 +118,8 @@ impl Clinical {
             let (plan, chart) = charts.entry(entry.patient.clone()).or_insert_with(|| {
                 let clinic = Arc::new(Clinic::shipped());
                 let (id, since) = (entry.patient.clone(), day(-1.0));
-                let plan = Plan::new(id, vec![Arc::clone(programme)], clinic, triage::Own::default(), TimeZone::UTC, since);
+                let plan =
+                    Plan::new(id, vec![Arc::clone(programme)], clinic, triage::Own::default(), TimeZone::UTC, since);
                 (plan.unwrap(), Chart::new().with_silence_judged(since))
             });
             let Entry { key, readings, answers, recorded_at, .. } = &entry;
@@ -357,7 +357,8 @@ async fn a_shadow_lives_on_what_is_stored_and_a_restart_changes_nothing() {
     let active = programme(1, 88);
     clinic.propose(1, 88, "ane", -0.9).await;
     clinic.propose(2, 86, "ane", -0.8).await;
-    let (early, late): (Vec<Entry>, Vec<Entry>) = two_people().into_iter().partition(|entry| entry.recorded_at < day(14.5));
+    let (early, late): (Vec<Entry>, Vec<Entry>) =
+        two_people().into_iter().partition(|entry| entry.recorded_at < day(14.5));
     clinic.live(&active, early, None).await;
     shadow::start(&*clinic.store, ("t", 2), "ane", day(14.6)).await.unwrap();
     let twice = shadow::start(&*clinic.store, ("t", 2), "ane", day(14.7)).await.unwrap_err();

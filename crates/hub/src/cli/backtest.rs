@@ -128,8 +128,7 @@ pub(super) async fn run_watched(store: Arc<dyn Store>, ask: Ask) -> Result<Repor
     let progress = progress();
     let runtime = tokio::runtime::Handle::current();
     let (watched, asked) = (Arc::clone(&watch), Arc::clone(&store));
-    let mut running =
-        tokio::task::spawn_blocking(move || runtime.block_on(backtest::run(&*asked, &ask, &watched)));
+    let mut running = tokio::task::spawn_blocking(move || runtime.block_on(backtest::run(&*asked, &ask, &watched)));
     let ended = loop {
         tokio::select! {
             ended = &mut running => break ended,

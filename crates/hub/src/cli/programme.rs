@@ -238,6 +238,7 @@ async fn list(store: &Sqlite, programme: Option<&str>, to: &Place) -> Result<(),
     let library = Library::open(store, clock::now()).await.map_err(failed);
     store.close().await;
     let library = library?;
+    programme.map_or(Ok(()), |id| known(&library, id))?;
     let mut out = out();
     for id in library.ids().iter().filter(|id| programme.is_none_or(|wanted| wanted == id.as_str())) {
         for version in library.numbers(id) {
@@ -274,13 +275,24 @@ fn state(library: &Library, id: &str, version: u32) -> &'static str {
     }
 }
 
+/// Is there such a programme?
+fn known(library: &Library, id: &str) -> Result<(), Ended> {
+    let ids = library.ids();
+    if ids.iter().any(|known| known == id) {
+        return Ok(());
+    }
+    Err(failed(format!("found no programme {id:?}, want one of {}", ids.join(", "))))
+}
+
 /// The version that is asked for, else the one in use.
 fn chosen(library: &Library, id: &str, version: Option<u32>) -> Result<u32, Ended> {
     let version = version.or_else(|| library.in_use().get(id).copied());
     let known = || library.numbers(id).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match version {
         Some(version) if library.stored(id, version).is_some() => Ok(version),
-        Some(version) => Err(failed(format!("found no version {version} of programme {id:?}, want one of: {}", known()))),
+        Some(version) => {
+            Err(failed(format!("found no version {version} of programme {id:?}, want one of: {}", known())))
+        }
         None => {
             let ids = library.ids().join(", ");
             Err(failed(format!("no version of programme {id:?} is in use; there are programmes {ids}")))
@@ -297,7 +309,8 @@ async fn show(id: &str, version: Option<u32>, explain: bool, to: &Place) -> Resu
         json_line(&mut out, stored)?;
     } else if explain {
         let programme = library.version(id, version);
-        let programme = programme.ok_or_else(|| failed(format!("{id} version {version} can't be read by this program")))?;
+        let programme =
+            programme.ok_or_else(|| failed(format!("{id} version {version} can't be read by this program")))?;
         write!(out, "{}", programme.explain())?;
     } else {
         write!(out, "{}", stored.text)?;
@@ -323,8 +336,10 @@ async fn differ(id: &str, from: Option<u32>, until: Option<u32>, to: &Place) -> 
 
 async fn tell_history(id: &str, to: &Place) -> Result<(), Ended> {
     let store = to.read().await?;
+    let library = Library::open(&store, clock::now()).await;
     let entries = history(&store, id).await;
     store.close().await;
+    known(&library.map_err(failed)?, id)?;
     let mut out = out();
     for entry in entries.map_err(failed)? {
         if to.json {

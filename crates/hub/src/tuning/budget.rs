@@ -8,26 +8,20 @@
 //! Yellow limits move; red ones only where that is asked for, never beyond a safety floor, and not at all where there is none. What is lost counts
 //! first in events that nothing foretells any more, then in days of warning.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use jiff::Timestamp;
 use serde::Serialize;
-use store::{HistoryChunk, HistoryFilter, HistoryNames, Patient, PatientOutcome, Store};
+use store::Store;
 use triage::{Programme, Rung};
-use vitals::{PatientId, Value, Vital};
+use vitals::{Value, Vital};
 
 use super::{
     agreement::tidy,
-    backtest::{Ask, BacktestError, People},
-    fold::{Fold, Watch},
-    history::{Invalid, Notes},
+    backtest::{Ask, BacktestError},
+    fold::Watch,
+    held::{Folded, Held},
     ladder::{Place, Text, Written},
-    pair::Note,
-    tally::{SideTally, reason_name},
+    tally::SideTally,
 };
 
 /// The most readings that are kept in memory: about 40 bytes each.
@@ -142,7 +136,7 @@ pub struct Score {
 }
 
 impl Score {
-    fn of(side: &SideTally) -> Self {
+    pub(super) fn of(side: &SideTally) -> Self {
         let agreement = side.agreement.agreement();
         let warning: i64 = side.agreement.leads.iter().map(|lead| (*lead).max(0)).sum();
         Self {
@@ -217,7 +211,8 @@ fn movable(text: &Text, asked: &BudgetAsk) -> Vec<Movable> {
         let most = STEPS[STEPS.len() - 1];
         let room = if *rung == red {
             let vital = text.vital(rule)?;
-            (1..=most).take_while(|steps| within_floor(asked, vital, *rung, limit.at.moved(sign * steps))).count() as i64
+            (1..=most).take_while(|steps| within_floor(asked, vital, *rung, limit.at.moved(sign * steps))).count()
+                as i64
         } else {
             // One step of yellow stays between it and red.
             at(rule, red).map_or(most, |red| (limit.at.units_to(red) - 1).clamp(0, most))
@@ -232,97 +227,6 @@ fn within_floor(asked: &BudgetAsk, vital: Vital, rung: Rung, to: Written) -> boo
     let clinic = &asked.ask.clinic;
     let has_floor = clinic.floors().iter().any(|floor| floor.vital == vital && floor.limit == rung);
     has_floor && clinic.passed(vital, rung, Value::new(to.digits, to.scale)).is_none()
-}
-
-/// The history, kept to be judged again and again.
-struct Held {
-    chunks: Vec<Arc<HistoryChunk>>,
-    names: Arc<HistoryNames>,
-    invalid: Arc<Invalid>,
-    patients: Vec<Patient>,
-    notes: HashMap<PatientId, Vec<(Timestamp, Note)>>,
-    reference: &'static str,
-}
-
-const OUTCOMES: &str = "the outcomes that nurses recorded";
-const OWN_REDS: &str = "the version in use itself, since no outcome was recorded: its red alerts, and the alerts that nurses closed by doing something";
-
-impl Held {
-    async fn read(store: &dyn Store, ask: &Ask, watch: &Watch) -> Result<Self, BudgetError> {
-        let id = ask.active.id();
-        let mut patients = store.roster().await?.patients;
-        patients.retain(|patient| patient.programmes.iter().any(|programme| programme == id));
-        if patients.is_empty() {
-            return Err(BacktestError::Nobody(id.to_owned()).into());
-        }
-        let ids: Vec<PatientId> = patients.iter().map(|patient| patient.id.clone()).collect();
-        let mut known = Notes::read(store, &ids, (ask.from(), ask.until)).await?;
-        let notes = ids.iter().map(|patient| (patient.clone(), known.take(patient))).collect();
-        let filter =
-            HistoryFilter { since: ask.from(), until: ask.until, patients: Some(ids), ..HistoryFilter::default() };
-        let mut history = store.history(&filter).await?;
-        let (names, mut chunks, mut readings) = (Arc::clone(history.names()), Vec::new(), 0);
-        while let Some(chunk) = history.next().await {
-            let chunk = chunk?;
-            readings += chunk.readings.len();
-            if readings > READINGS_MAX {
-                return Err(BudgetError::TooMuch);
-            }
-            if watch.is_cancelled() {
-                return Err(BudgetError::Cancelled);
-            }
-            chunks.push(Arc::new(chunk));
-        }
-        let invalid = Arc::new(known.invalid().clone());
-        Ok(Self { chunks, names, invalid, patients, notes, reference: OUTCOMES })
-    }
-
-    /// Where nobody recorded an outcome, what the version in use found red, and what nurses did something about, stand for one.
-    fn settle_reference(&mut self, ask: &Ask) -> Result<(), BudgetError> {
-        let is_event = |note: &(Timestamp, Note)| matches!(note.1, Note::Outcome(_, outcome) if outcome != PatientOutcome::Other);
-        if self.notes.values().flatten().any(is_event) {
-            return Ok(());
-        }
-        self.reference = OWN_REDS;
-        let reds = self.fold(&ask.active, &ask.active, ask, true)?.reds;
-        for notes in self.notes.values_mut() {
-            let acted: Vec<_> = notes.iter().filter_map(acted_on).collect();
-            notes.extend(acted);
-        }
-        for (patient, at) in reds {
-            self.notes.entry(patient).or_default().push((at, Note::Outcome(at, PatientOutcome::Exacerbation)));
-        }
-        self.notes.values_mut().for_each(|notes| notes.sort_by_key(|(at, _)| *at));
-        Ok(())
-    }
-
-    /// Both versions on the whole history.
-    fn fold(&self, one: &Arc<Programme>, two: &Arc<Programme>, ask: &Ask, reds: bool) -> Result<Folded, BudgetError> {
-        let ask = Ask { active: Arc::clone(one), proposed: Arc::clone(two), worst_max: 0, ..ask.clone() };
-        let mut people = People::of(&self.patients, &ask).people;
-        for person in &mut people {
-            person.notes = self.notes.get(&person.patient).cloned().unwrap_or_default();
-        }
-        let mut fold = Fold::start(people, &self.names, &self.invalid, ask.from(), ask.threads).map_err(BacktestError::from)?;
-        self.chunks.iter().for_each(|chunk| fold.chunk(chunk));
-        let mut counting = ask.counting();
-        counting.keep_reds = reds;
-        let tally = fold.end(&counting).map_err(BacktestError::Failed)?;
-        Ok(Folded { one: Score::of(&tally.active), two: Score::of(&tally.proposed), reds: tally.reds })
-    }
-}
-
-/// An alert that a nurse closed by doing something stands for an event, when it was raised.
-fn acted_on((at, note): &(Timestamp, Note)) -> Option<(Timestamp, Note)> {
-    let Note::Closed(closing) = note else { return None };
-    let did = matches!(reason_name(closing.reason), "advice" | "medicine_changed" | "acute_nurse_sent" | "admitted");
-    did.then_some((*at, Note::Outcome(closing.raised_at, PatientOutcome::Exacerbation)))
-}
-
-struct Folded {
-    one: Score,
-    two: Score,
-    reds: Vec<(PatientId, Timestamp)>,
 }
 
 struct Search<'a> {
@@ -354,7 +258,8 @@ impl Search<'_> {
         }
         let table = self.table(&before)?;
         let (steps, after) = self.until_met(&before, &table)?;
-        let (steps, after) = if after.per_shift <= self.asked.per_shift { self.back(&before, steps, after)? } else { (steps, after) };
+        let (steps, after) =
+            if after.per_shift <= self.asked.per_shift { self.back(&before, steps, after)? } else { (steps, after) };
         Ok(Found { steps, before, after })
     }
 
@@ -418,7 +323,8 @@ impl Search<'_> {
             if self.watch.is_cancelled() {
                 return Err(BudgetError::Cancelled);
             }
-            let programmes: Vec<Arc<Programme>> = two.iter().map(|steps| self.programme(steps)).collect::<Result<_, _>>()?;
+            let programmes: Vec<Arc<Programme>> =
+                two.iter().map(|steps| self.programme(steps)).collect::<Result<_, _>>()?;
             let (one, last) = (&programmes[0], &programmes[programmes.len() - 1]);
             let Folded { one, two: second, .. } = self.held.fold(one, last, &self.asked.ask, false)?;
             scores.push(one);
@@ -449,9 +355,9 @@ impl Search<'_> {
 
     fn proposal(&self, Found { steps, before, after }: Found, seconds: f64) -> Proposal {
         let text = self.moved_text(&steps).text();
-        let contradicts = Programme::parse(&text, "the proposed version").err().map_or(Vec::new(), |error| {
-            error.to_string().lines().map(ToOwned::to_owned).collect()
-        });
+        let contradicts = Programme::parse(&text, "the proposed version")
+            .err()
+            .map_or(Vec::new(), |error| error.to_string().lines().map(ToOwned::to_owned).collect());
         let moved = |(at, steps): (&usize, &i64)| {
             let limit = &self.movable[*at];
             let Place { rule, rung } = limit.place.clone();
@@ -506,11 +412,15 @@ impl Proposal {
     fn in_words(&self) -> String {
         let Self { per_shift, before, after, moved, .. } = self;
         if moved.is_empty() && self.met {
-            return format!("nothing to change: {:.2} alerts per shift, at most {per_shift} asked for", before.per_shift);
+            return format!(
+                "nothing to change: {:.2} alerts per shift, at most {per_shift} asked for",
+                before.per_shift
+            );
         }
         let each: Vec<String> = moved.iter().map(ToString::to_string).collect();
         let met = if self.met { "meets" } else { "comes nearest to, and does not meet," };
-        let sensitivity = |score: &Score| score.sensitivity.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        let sensitivity =
+            |score: &Score| score.sensitivity.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
         let mut words = format!(
             "{met} at most {per_shift} alerts per shift: {:.2} instead of {:.2}; sensitivity {} instead of {} ({} of {} events, measured against {}), \
              {:.1} days of warning instead of {:.1}; moved: {}",
@@ -526,7 +436,10 @@ impl Proposal {
             if each.is_empty() { "nothing".to_owned() } else { each.join(", ") },
         );
         if !self.contradicts.is_empty() {
-            words.push_str(&format!("; {} worked examples say otherwise and must be changed first", self.contradicts.len()));
+            words.push_str(&format!(
+                "; {} worked examples say otherwise and must be changed first",
+                self.contradicts.len()
+            ));
         }
         words
     }

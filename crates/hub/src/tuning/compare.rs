@@ -145,17 +145,21 @@ impl Both<'_> {
         let (of_active, of_proposed) = (families(self.active), families(self.proposed));
         let mut differences = Vec::new();
         for active in self.looked_at(self.active) {
-            let other = worst_match(active, self.proposed, of_proposed.contains(&*active.family));
+            let known = of_proposed.contains(&*active.family);
+            // One of them is as bad: that is the same alert, whatever else came near it.
+            if matching(active, self.proposed, known).any(|proposed| proposed.mark == active.mark) {
+                continue;
+            }
+            let other = matching(active, self.proposed, known).max_by_key(|proposed| proposed.mark);
             let change = match other {
                 None => Change::Lost,
                 Some(proposed) if proposed.mark < active.mark => Change::Milder,
-                Some(proposed) if proposed.mark > active.mark => Change::Worse,
-                Some(_) => continue,
+                Some(_) => Change::Worse,
             };
             differences.push(self.difference(change, Some(active), other, &decided));
         }
         for proposed in self.looked_at(self.proposed) {
-            if worst_match(proposed, self.active, of_active.contains(&*proposed.family)).is_none() {
+            if matching(proposed, self.active, of_active.contains(&*proposed.family)).next().is_none() {
                 differences.push(self.difference(Change::Gained, None, Some(proposed), &decided));
             }
         }
@@ -187,7 +191,8 @@ impl Both<'_> {
             Change::Lost | Change::Milder => active,
             Change::Gained | Change::Worse => proposed,
         };
-        let louder = louder.expect("a lost or milder alert is the active one's, a gained or worse one the proposed one's");
+        let louder =
+            louder.expect("a lost or milder alert is the active one's, a gained or worse one the proposed one's");
         let before = self.foretold(louder);
         let at_event = |event: &Timestamp| raise_of(louder).foretells(*event, &self.window).is_some();
         let decides_event = louder.kind() == Kind::Illness && decided.iter().any(at_event);
@@ -232,13 +237,13 @@ fn raise_of(episode: &Episode) -> Raise {
     Raise { at: episode.raised_at, red_at: episode.red_at, counts: true }
 }
 
-/// The worst alert of the other side that is the same one. `known`: the other side has alerts of this family.
-fn worst_match<'e>(one: &Episode, others: &'e [Episode], known: bool) -> Option<&'e Episode> {
-    let same_family = |other: &Episode| if known { other.family == one.family } else { other.kind() == one.kind() };
+/// The alerts of the other side that may be the same one. `known`: the other side has alerts of this family.
+fn matching<'e>(one: &Episode, others: &'e [Episode], known: bool) -> impl Iterator<Item = &'e Episode> {
+    let same_family = move |other: &Episode| if known { other.family == one.family } else { other.kind() == one.kind() };
     let from = one.raised_at.checked_sub(NEAR).unwrap_or(Timestamp::MIN);
     let to = one.ended_at().unwrap_or(Timestamp::MAX);
     let to = to.checked_add(NEAR).unwrap_or(Timestamp::MAX);
-    others.iter().filter(|other| same_family(other) && other.is_open_between(from, to)).max_by_key(|other| other.mark)
+    others.iter().filter(move |other| same_family(other) && other.is_open_between(from, to))
 }
 
 #[cfg(test)]
@@ -284,6 +289,10 @@ mod tests {
     fn the_same_alerts_differ_in_nothing() {
         let alerts = [episode(Mark::Yellow, 12.0, 14.0), episode(Mark::Red, 20.0, 21.0)];
         assert_eq!(differences(&alerts, &alerts, &[22.0]), []);
+        // Alerts of other marks on the days beside them are alerts of their own.
+        let days = [(Mark::Red, 20.0), (Mark::Yellow, 20.9), (Mark::Red, 21.8)];
+        let one_a_day = days.map(|(mark, at)| episode(mark, at, at + 0.2));
+        assert_eq!(differences(&one_a_day, &one_a_day, &[]), []);
     }
 
     #[test]
@@ -300,7 +309,10 @@ mod tests {
     #[test]
     fn overlapping_and_near_are_the_same_and_marks_are_compared() {
         let active = [episode(Mark::Red, 20.0, 30.0)];
-        assert_eq!(changes(&differences(&active, &[episode(Mark::Yellow, 25.0, 26.0)], &[])), [(Change::Milder, false)]);
+        assert_eq!(
+            changes(&differences(&active, &[episode(Mark::Yellow, 25.0, 26.0)], &[])),
+            [(Change::Milder, false)]
+        );
         assert_eq!(changes(&differences(&active, &[episode(Mark::Red, 30.9, 31.5)], &[])), []);
         let apart = differences(&active, &[episode(Mark::Red, 31.1, 31.5)], &[]);
         assert_eq!(changes(&apart), [(Change::Lost, false), (Change::Gained, false)]);

@@ -122,7 +122,9 @@ impl Notes {
     async fn read_journal(&mut self, store: &dyn Store) -> Result<(), StoreError> {
         for entry in all_entries(store, &TOLD).await? {
             match entry.what {
-                Journal::OutcomeRecorded { outcome, at, .. } => self.add(entry.patient, entry.at, Note::Outcome(at, outcome)),
+                Journal::OutcomeRecorded { outcome, at, .. } => {
+                    self.add(entry.patient, entry.at, Note::Outcome(at, outcome))
+                }
                 Journal::KitSilent { since, .. } => self.add(entry.patient, entry.at, Note::Kit(Some(since))),
                 Journal::KitBack { .. } => self.add(entry.patient, entry.at, Note::Kit(None)),
                 other => self.invalid.take_in(other),

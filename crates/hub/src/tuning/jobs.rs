@@ -300,8 +300,7 @@ mod tests {
         while jobs.view(&first.id).unwrap().state == State::Waiting {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let waiting: Vec<_> =
-            (0..WAITING_MAX).map(|_| jobs.start("backtest", "bo", answer("late")).unwrap()).collect();
+        let waiting: Vec<_> = (0..WAITING_MAX).map(|_| jobs.start("backtest", "bo", answer("late")).unwrap()).collect();
         assert_eq!(jobs.start("backtest", "bo", answer("no")), Err(Full { found: WAITING_MAX }));
         assert!(jobs.cancel(&waiting[0].id) && jobs.cancel(&first.id) && !jobs.cancel("nobody"));
         assert_eq!(ended(&jobs, &first.id).await.state, State::Cancelled);

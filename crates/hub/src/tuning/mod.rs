@@ -16,6 +16,7 @@ pub mod compare;
 pub mod diff;
 pub mod episode;
 pub mod fold;
+mod held;
 pub mod history;
 pub mod jobs;
 pub mod ladder;

@@ -123,7 +123,8 @@ impl Pair {
     #[must_use]
     pub fn end(mut self, until: Timestamp) -> Watched {
         self.tick(until);
-        let ((mut active, dropped), (mut proposed, more)) = (self.active.into_episodes(), self.proposed.into_episodes());
+        let ((mut active, dropped), (mut proposed, more)) =
+            (self.active.into_episodes(), self.proposed.into_episodes());
         for episode in active.iter_mut().chain(&mut proposed) {
             episode.closed_as = closed_as(episode, &self.told.closings);
         }

@@ -42,7 +42,8 @@ pub async fn keep(store: &dyn Store, found: &Proposal, by: &str, now: Timestamp)
         note,
     };
     store.put_programme(&kept).await?;
-    let what = Journal::ProgrammeProposed { programme: kept.id.clone(), version: kept.version, note: kept.note.clone() };
+    let what =
+        Journal::ProgrammeProposed { programme: kept.id.clone(), version: kept.version, note: kept.note.clone() };
     store.append(&[JournalEntry { at: now, by: Some(by.to_owned()), patient: None, what }]).await?;
     Ok(kept)
 }

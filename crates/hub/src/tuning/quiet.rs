@@ -14,7 +14,9 @@ const TOLD_MAX: usize = 2;
 pub fn why(side: &Side, rule: &str, vital: Option<Vital>, at: Timestamp) -> String {
     let all = why_not(side.chart(), side.plan(), at);
     let same = |quiet: &&triage::Quiet| quiet.rule == rule;
-    let alike = |quiet: &&triage::Quiet| vital.is_some() && quiet.reason.as_ref().is_some_and(|reason| of_reason(reason) == vital);
+    let alike = |quiet: &&triage::Quiet| {
+        vital.is_some() && quiet.reason.as_ref().is_some_and(|reason| of_reason(reason) == vital)
+    };
     let mut told: Vec<String> = all.iter().filter(same).map(sentence).collect();
     if told.is_empty() {
         told = all.iter().filter(alike).take(TOLD_MAX).map(sentence).collect();

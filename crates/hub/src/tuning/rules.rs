@@ -234,7 +234,8 @@ impl Counted {
         self.shifts.count(alert.raised_at);
         if mark >= Mark::Yellow {
             let raise = Raise { at: alert.raised_at, red_at: None, counts: true };
-            let events = told.outcomes.get(&alert.patient).map(|outcomes| ask.window.events(outcomes)).unwrap_or_default();
+            let events =
+                told.outcomes.get(&alert.patient).map(|outcomes| ask.window.events(outcomes)).unwrap_or_default();
             self.agreement.patient(&events, &[raise], ask.span.until, &ask.window);
         }
     }
@@ -278,7 +279,18 @@ impl std::fmt::Display for RulesReport {
         writeln!(
             f,
             "\n{:<32}{:>5}{:>7}{:>7}{:>7}{:>8}{:>7}{:>7}{:>7}{:>9}{:>10}{:>10}",
-            "rule", "v", "red", "yellow", "blue", "acted", "false", "eased", "PPV", "by outc.", "per shift", "min. open"
+            "rule",
+            "v",
+            "red",
+            "yellow",
+            "blue",
+            "acted",
+            "false",
+            "eased",
+            "PPV",
+            "by outc.",
+            "per shift",
+            "min. open"
         )?;
         for row in &self.rules {
             let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0));

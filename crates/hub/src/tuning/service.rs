@@ -15,8 +15,9 @@ use triage::Programme;
 use super::{
     agreement::Window,
     backtest::{self, Ask, Sides},
-    budget, diff,
+    budget,
     compare::Span,
+    diff,
     jobs::{Answering, Jobs, Question as Job},
     proposals, rules, shadow, shadow_report,
     shift::SHIFT,
@@ -108,7 +109,8 @@ impl StoredTuning {
         let ask = self.ask(&library, active, asked.since, asked.until, asked.shift_hours)?;
         let version = library.numbers(&id).last().copied().unwrap_or(0) + 1;
         let asked = budget::BudgetAsk { ask, text, per_shift: asked.per_shift, move_red: false, version };
-        let (file, store, by, clock) = (self.file.clone(), Arc::clone(&self.store), by.to_owned(), Arc::clone(&self.clock));
+        let (file, store, by, clock) =
+            (self.file.clone(), Arc::clone(&self.store), by.to_owned(), Arc::clone(&self.clock));
         Ok(Box::new(move |watch| {
             Box::pin(async move {
                 let reading = Sqlite::open_read_only(&file).await.map_err(|error| error.to_string())?;
@@ -151,7 +153,11 @@ impl StoredTuning {
     fn span(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Span, Refused> {
         let until = until.unwrap_or_else(|| self.now());
         let since = since.unwrap_or_else(|| until.checked_sub(SINCE).unwrap_or(Timestamp::MIN));
-        if since < until { Ok(Span { since, until }) } else { Err(unfit(format!("found since {since}, want it before until {until}"))) }
+        if since < until {
+            Ok(Span { since, until })
+        } else {
+            Err(unfit(format!("found since {since}, want it before until {until}")))
+        }
     }
 }
 
@@ -248,8 +254,9 @@ impl Tuning for StoredTuning {
     async fn shadow(&self, id: &str, version: u32, since: Option<Timestamp>) -> Result<Value, Refused> {
         let running = shadow::running(&*self.store).await?;
         let running = running.into_iter().find(|one| one.programme == id && one.version == version);
-        let running = running
-            .ok_or_else(|| Refused::new(Refusal::Unknown, format!("{id} version {version} does not run as a shadow")))?;
+        let running = running.ok_or_else(|| {
+            Refused::new(Refusal::Unknown, format!("{id} version {version} does not run as a shadow"))
+        })?;
         let told = shadow_report::report(&*self.store, &running, since, self.now(), &self.zone).await?;
         Ok(json!(told))
     }
@@ -310,7 +317,11 @@ fn in_use(library: &Library, id: &str) -> Result<Arc<Programme>, Refused> {
 }
 
 fn within(field: &str, found: u32, least: u32, most: u32) -> Result<u32, Refused> {
-    if (least..=most).contains(&found) { Ok(found) } else { Err(unfit(format!("{field}: found {found}, want {least} to {most}"))) }
+    if (least..=most).contains(&found) {
+        Ok(found)
+    } else {
+        Err(unfit(format!("{field}: found {found}, want {least} to {most}")))
+    }
 }
 
 fn unfit(text: impl Into<String>) -> Refused {

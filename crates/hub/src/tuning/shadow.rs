@@ -79,7 +79,8 @@ pub async fn start(store: &dyn Store, (id, version): (&str, u32), by: &str, now:
     let library = Library::open(store, now).await?;
     if library.version(id, version).is_none() {
         let known: Vec<String> = library.numbers(id).iter().map(ToString::to_string).collect();
-        let known = if known.is_empty() { "none is known".to_owned() } else { format!("want one of {}", known.join(", ")) };
+        let known =
+            if known.is_empty() { "none is known".to_owned() } else { format!("want one of {}", known.join(", ")) };
         return Err(Refused::Unknown { programme: id.to_owned(), version, known });
     }
     let running = running(store).await?;
@@ -304,7 +305,12 @@ impl Watcher {
         let mut deeds = Deeds::new();
         loop {
             let entries = Some(["acted", "kit_silent", "kit_back"].as_slice());
-            let filter = JournalFilter { entries, since: Some(next(self.journal)), limit: ENTRIES_MAX, ..JournalFilter::default() };
+            let filter = JournalFilter {
+                entries,
+                since: Some(next(self.journal)),
+                limit: ENTRIES_MAX,
+                ..JournalFilter::default()
+            };
             let page = store.journal(filter).await?;
             let full = page.len() >= ENTRIES_MAX as usize;
             for entry in page {

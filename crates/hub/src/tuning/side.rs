@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use triage::{
-    Action, Alert, AlertChange, AlertId, Chart, CloseReason, Event, EventKind, Input, Mark, Outcome, Plan, Sitting, act,
-    assess,
+    Action, Alert, AlertChange, AlertId, Chart, CloseReason, Event, EventKind, Input, Mark, Outcome, Plan, Sitting,
+    act, assess,
 };
 
 use vitals::Vital;

@@ -10,6 +10,9 @@ use super::{
     tally::PatientAlerts,
 };
 
+/// A row of the table: its name, and what stands in a side's column.
+type Row = (&'static str, fn(&SideReport) -> String);
+
 /// How many patients are named on either side.
 const NAMED: usize = 5;
 
@@ -41,7 +44,7 @@ impl fmt::Display for Report {
 impl Report {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{:<34}{:>16}{:>16}", "", "in use", "proposed")?;
-        let rows: [(&str, fn(&SideReport) -> String); 17] = [
+        let rows: [Row; 17] = [
             ("red alerts", |side| side.alerts.red.to_string()),
             ("yellow alerts", |side| side.alerts.yellow.to_string()),
             ("blue alerts (missing)", |side| side.alerts.blue.to_string()),
@@ -143,7 +146,8 @@ impl fmt::Display for Difference {
 
 fn said(view: &EpisodeView) -> String {
     let mark = format!("{:?}", view.mark).to_lowercase();
-    let closed = view.closed_as.map(super::tally::reason_name).map_or(String::new(), |reason| format!("; closed as {reason}"));
+    let closed =
+        view.closed_as.map(super::tally::reason_name).map_or(String::new(), |reason| format!("; closed as {reason}"));
     format!("{} {mark}, rule {}: {}{closed}", view.raised_at.strftime("%F %H:%M"), view.rule, view.why)
 }
 
