@@ -33,7 +33,7 @@ const KILLS_EACH: usize = 50;
 /// Kits that send as fast as they are acknowledged, beside the home.
 const LOAD_KITS: usize = 12;
 /// Of so many readings one is red.
-const RED_EVERY: u64 = 200;
+const RED_EVERY: u64 = 40;
 /// The longest that a program lives between two kills, in milliseconds.
 const LIFE_MS_MAX: u64 = 600;
 /// A repeatable run: print it, set it, run again.
