@@ -56,7 +56,8 @@ pub struct Clinic {
     pub mqtt_port: u16,
     /// Where kits enrol, if they can.
     pub enrol_port: Option<u16>,
-    /// What stands in its configuration besides.
+    /// What stands in its configuration besides: before the first table, and at the end.
+    top: &'static str,
     more: String,
     client: Client,
 }
@@ -86,11 +87,12 @@ impl Clinic {
             http: String::new(),
             mqtt_port: 0,
             enrol_port: None,
+            top: "",
             more: String::new(),
             client,
         };
         clinic.write_config("127.0.0.1:0", "127.0.0.1:0")?;
-        clinic.add_account().await?;
+        clinic.add_account(NURSE.0, "nurse").await?;
         Ok(clinic)
     }
 
@@ -157,8 +159,20 @@ impl Clinic {
     /// # Errors
     /// When the pages do not let her in.
     pub async fn sign_in(&self) -> Result<()> {
+        self.sign_in_as(NURSE.0).await
+    }
+
+    /// Signs in as somebody, in the place of whoever was signed in.
+    ///
+    /// # Errors
+    /// When the pages do not let them in.
+    pub async fn sign_in_as(&self, user: &str) -> Result<()> {
+        if let Ok(session) = self.get("/api/v1/session").await {
+            let form = [("csrf", session["csrf"].as_str().context("csrf")?)];
+            self.client.post(format!("{}/sign-out", self.http)).form(&form).send().await?;
+        }
         let page = self.client.get(format!("{}/sign-in", self.http)).send().await?.text().await?;
-        let form = [("user", NURSE.0), ("password", NURSE.1), ("csrf", csrf(&page)?)];
+        let form = [("user", user), ("password", NURSE.1), ("csrf", csrf(&page)?)];
         let answer = self.client.post(format!("{}/sign-in", self.http)).form(&form).send().await?;
         ensure!(answer.status().is_success(), "sign-in: {}: {}", answer.status(), answer.text().await?);
         Ok(())
@@ -181,14 +195,29 @@ impl Clinic {
     pub async fn alert_where(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let until = Instant::now() + SOON;
         loop {
-            let alerts = self.get("/api/v1/alerts").await?;
-            let list = alerts.as_array().or_else(|| alerts["alerts"].as_array()).context("a list of alerts")?;
-            if let Some(alert) = list.iter().find(|alert| wanted(alert)) {
+            let alerts = self.alerts().await?;
+            if let Some(alert) = alerts.iter().find(|alert| wanted(alert)) {
                 return Ok(alert.clone());
             }
-            ensure!(Instant::now() < until, "no such alert; the queue holds {alerts}\n{}", self.log());
+            ensure!(Instant::now() < until, "no such alert; the queue holds {alerts:?}\n{}", self.log());
             sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// What is on the queue now.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    pub async fn alerts(&self) -> Result<Vec<Value>> {
+        Ok(self.get("/api/v1/alerts").await?["alerts"].as_array().context("a list of alerts")?.clone())
+    }
+
+    /// Waits until nobody is on the queue.
+    ///
+    /// # Errors
+    /// When somebody stays there.
+    pub async fn queue_is_empty(&self) -> Result<()> {
+        self.get_where("/api/v1/alerts", |queue| queue["alerts"].as_array().is_some_and(Vec::is_empty)).await.map(|_| ())
     }
 
     /// Opens the store beside the running hub, to count what is in it.
@@ -218,11 +247,24 @@ impl Clinic {
 
     fn write_config(&self, mqtt: &str, http: &str) -> Result<()> {
         let text = format!(
-            "clinic = \"Test clinic\"\ndata = \"data\"\nroster = \"roster.toml\"\nsimulated = true\n\
+            "clinic = \"Test clinic\"\ndata = \"data\"\nroster = \"roster.toml\"\nsimulated = true\n{}\
              [mqtt]\nlisten = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n{}",
-            self.more
+            self.top, self.more
         );
         Ok(fs::write(self.path("hub.toml"), text)?)
+    }
+
+    /// Gives it a folder of programmes of its own, `programmes`, with these files, from the next start on.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn use_programmes(&mut self, files: &[(&str, &str)]) -> Result<()> {
+        fs::create_dir_all(self.path("programmes"))?;
+        for (name, text) in files {
+            fs::write(self.path("programmes").join(name), text)?;
+        }
+        self.top = "programmes = \"programmes\"\nzone = \"UTC\"\n";
+        self.write_config("127.0.0.1:0", "127.0.0.1:0")
     }
 
     /// Gives it an authority of its own: the front door speaks TLS from the next start on, and kits enrol.
@@ -247,6 +289,42 @@ impl Clinic {
         ensure!(run.status.success(), "vagt {args:?}: {}", String::from_utf8_lossy(&run.stderr));
         let lines = String::from_utf8(run.stdout)?;
         Ok(lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// The same where it must be refused: exit code 1, and one sentence, which is given.
+    ///
+    /// # Errors
+    /// When it is not refused, or not so.
+    pub async fn vagt_refuses(&self, args: &[&str]) -> Result<String> {
+        let config = self.path("hub.toml");
+        let run = tokio::process::Command::new(ours("vagt")?).args(args).arg("--config").arg(config).output().await?;
+        let said = String::from_utf8(run.stderr)?;
+        ensure!(run.status.code() == Some(1), "vagt {args:?}: {:?}: {said}", run.status);
+        ensure!(!said.trim().is_empty() && !said.contains("panicked"), "vagt {args:?} says {said:?}");
+        Ok(said.trim().to_owned())
+    }
+
+    /// What is stored, folded once more by the same program, gives the alerts that are stored, byte for byte; what it says of it.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn retold(&self) -> Result<Value> {
+        let said = self.vagt(&["replay", "--stored", "--verify"]).await.with_context(|| self.log())?;
+        let last = said.last().context("a line")?;
+        ensure!(last["verified"] == true && last["alerts_before"] == 0, "{last}");
+        Ok(last.clone())
+    }
+
+    /// Asks the API anything (signed in): the status, and what it answers.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ask(&self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
+        let csrf = self.get("/api/v1/session").await?["csrf"].as_str().context("csrf")?.to_owned();
+        let request = self.client.request(method.parse()?, format!("{}{path}", self.http));
+        let answer = request.header("X-CSRF-Token", csrf).json(body).send().await?;
+        let (status, text) = (answer.status().as_u16(), answer.text().await?);
+        Ok((status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? }))
     }
 
     /// Posts to the API (signed in).
@@ -278,26 +356,19 @@ impl Clinic {
         }
     }
 
-    async fn add_account(&self) -> Result<()> {
+    /// Gives somebody an account, with everybody's password.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub async fn add_account(&self, user: &str, role: &str) -> Result<()> {
         let config = self.path("hub.toml");
-        let args = [
-            "account",
-            "add",
-            NURSE.0,
-            "--name",
-            "Mette L.",
-            "--role",
-            "nurse",
-            "--language",
-            "en",
-            "--json",
-            "--config",
-        ];
-        let args = [&args[..], &[config.to_str().context("UTF-8")?]].concat();
+        let name = if user == NURSE.0 { "Mette L." } else { user };
+        let who = ["account", "add", user, "--name", name, "--role", role, "--language", "en", "--json", "--config"];
+        let args = [&who[..], &[config.to_str().context("UTF-8")?]].concat();
         let mut add = Running::start(&ours("vagt")?, &args, &[], &self.path("account.log"))?;
         add.tell(NURSE.1).await?;
         add.close_input();
-        add.line_where(|line| line["user"] == NURSE.0).await?;
+        add.line_where(|line| line["user"] == user).await?;
         Ok(())
     }
 }

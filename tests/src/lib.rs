@@ -4,3 +4,4 @@ pub mod clinic;
 pub mod home;
 pub mod load;
 pub mod program;
+pub mod programme;

@@ -5,8 +5,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Packet, PublishOptions, mqttbytes::QoS};
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+use vitals::{Clock, Reading, Vital};
 use wire::{Acks, Message, Topic, TopicKind};
 
 use crate::clinic::KitLogin;
@@ -35,6 +38,38 @@ pub async fn send_all(mqtt_port: u16, login: &KitLogin, mut next: impl FnMut() -
         waiting.extend(waiting.is_empty().then(&mut next).flatten());
     }
     Ok(())
+}
+
+/// Sends one message and waits until it is acknowledged, so stored.
+///
+/// # Errors
+/// When it is rejected.
+pub async fn send_one(mqtt_port: u16, login: &KitLogin, message: Message) -> Result<()> {
+    let mut once = Some(message);
+    send_all(mqtt_port, login, || once.take()).await
+}
+
+/// A message of these readings, `(vital, value, flags)`, in one sitting of its own, measured at `at`.
+#[must_use]
+pub fn message(seq: u64, at: Timestamp, readings: &[(Vital, &str, &[&str])]) -> Message {
+    let reading = |(vital, value, flags): &(Vital, &str, &[&str])| Reading {
+        vital: *vital,
+        value: value.parse().expect("a number"),
+        unit: vital.unit(),
+        measured_at: at,
+        clock: Clock::Device,
+        device: "gatt-plx:SIMULATED".parse().expect("a device id"),
+        flags: flags.iter().map(|flag| flag.parse().expect("a flag")).collect(),
+    };
+    Message {
+        seq,
+        sent_at: at,
+        session: Uuid::from_u128(u128::from(seq)),
+        readings: readings.iter().map(reading).collect(),
+        answers: Vec::new(),
+        patient: None,
+        receipts: Vec::new(),
+    }
 }
 
 /// The core put a good message into quarantine.

@@ -16,8 +16,12 @@ mod devices;
 mod enrol;
 #[path = "system/faults.rs"]
 mod faults;
+#[path = "system/judged.rs"]
+mod judged;
 #[path = "system/kill.rs"]
 mod kill;
+#[path = "system/programmes.rs"]
+mod programmes;
 #[path = "system/radio.rs"]
 mod radio;
 #[path = "system/records.rs"]
@@ -26,3 +30,5 @@ mod records;
 mod serial;
 #[path = "system/trouble.rs"]
 mod trouble;
+#[path = "system/tuning.rs"]
+mod tuning;
