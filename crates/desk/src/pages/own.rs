@@ -33,8 +33,9 @@ pub fn lines(say: &Say<'_>, plan: &Plan) -> Vec<OwnLine> {
     });
     let oxygen = own.oxygen.iter().map(|one| {
         let home = say.words.say(if one.at_home { "own-oxygen-home" } else { "own-oxygen-none" });
-        let target = one.target_88_92.then(|| format!(", {}", say.words.say("own-oxygen-target"))).unwrap_or_default();
-        lines.line(format!("{home}{target}"), &one.author, &one.reason, one, true)
+        let target = one.target_88_92.then(|| say.words.say("own-oxygen-target"));
+        let what: Vec<String> = [home].into_iter().chain(target).collect();
+        lines.line(what.join(", "), &one.author, &one.reason, one, true)
     });
     let pauses = own.pauses.iter();
     let pauses = pauses.map(|one| lines.line(pause(say, one.kind), &one.author, &one.reason, one, false));
