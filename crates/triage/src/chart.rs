@@ -323,11 +323,16 @@ impl Chart {
     }
 }
 
-/// Is the step from the patient's newest value of the same vital believable? Says what is odd where it is not.
+/// Is the step from the patient's newest value of the same vital believable? Says what is odd where it is not. A value that is itself doubtful
+/// speaks against none: after it the newest that is beyond doubt is compared with, so that another measurement can clear up what was wrong.
 #[must_use]
 pub fn suspect_step(chart: &Chart, reading: &Reading) -> Option<String> {
     let (_, at, before) = chart.newest.iter().find(|(vital, ..)| *vital == reading.vital)?;
-    check_step(reading.vital, *before, reading.value, reading.measured_at.duration_since(*at))
+    let odd = check_step(reading.vital, *before, reading.value, reading.measured_at.duration_since(*at))?;
+    let Some(series) = chart.series(reading.vital) else { return Some(odd) };
+    let sure = series.all().iter().rev().find(|sample| !sample.is_doubtful())?;
+    let apart = reading.measured_at.duration_since(crate::series::time(sure.at));
+    check_step(reading.vital, sure.value(), reading.value, apart)
 }
 
 #[cfg(test)]

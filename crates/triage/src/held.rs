@@ -30,7 +30,9 @@ pub(crate) fn settle(chart: &mut Chart, plan: &Plan, now: Timestamp, alerts: &mu
     }
 }
 
-/// When something that waits is next told.
-pub(crate) fn next(chart: &Chart) -> Option<Timestamp> {
+/// When something that waits for another measurement is next told. A sitting may bring this forward: of all that [`crate::next_tick`] looks at,
+/// this alone.
+#[must_use]
+pub fn next(chart: &Chart) -> Option<Timestamp> {
     chart.rules.iter().filter_map(|memory| memory.held_until).min().map(time)
 }

@@ -48,6 +48,7 @@ pub use chart::{Chart, suspect_step};
 pub use clinic::{CLINIC, CLINIC_ID, Clinic, Floor};
 pub use explain::{Chosen, Decided, Origin, Otherwise, Why, Would, why};
 pub use finding::{Compared, Finding, Input, Limit, LimitKind, Mark, Reason};
+pub use held::next as next_held;
 pub use outcome::{AssessmentChange, Outcome, Remeasure};
 pub use own::{Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, PauseKind};
 pub use plan::{Plan, Rulebook};

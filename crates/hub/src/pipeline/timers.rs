@@ -27,6 +27,13 @@ impl Timers {
         }
     }
 
+    /// Brings a patient's deadline forward, where it is later.
+    pub fn forward(&mut self, patient: &PatientId, at: Timestamp) {
+        if self.due.get(patient).is_none_or(|due| at < *due) {
+            self.set(patient, Some(at));
+        }
+    }
+
     /// The next deadline.
     pub fn next(&self) -> Option<Timestamp> {
         self.order.first().map(|(at, _)| *at)
@@ -57,6 +64,9 @@ mod tests {
         timers.set(&one, Some(at(30)));
         assert_eq!(timers.pop(at(19)), None);
         assert_eq!(timers.pop(at(20)), Some(two));
+        timers.forward(&one, at(40));
+        timers.forward(&one, at(25));
+        assert_eq!(timers.next(), Some(at(25)));
         timers.set(&one, None);
         assert_eq!((timers.next(), timers.pop(at(99))), (None, None));
     }

@@ -150,6 +150,13 @@ fn a_large_step_from_the_newest_value_is_suspect() {
     let step = suspect_step(&person.chart, &reading("84 spo2", time("2026-11-22T08:10:00Z")));
     assert_eq!(step.unwrap(), "spo2 went from 95 to 84 %");
     assert_eq!(suspect_step(&person.chart, &reading("84 spo2", time("2026-11-22T09:10:00Z"))), None);
+    // A cold finger's 82 % speaks neither against what clears it up nor against what says the same; against 70 % speaks the 95 %.
+    let mut doubtful = reading("82 spo2", time("2026-11-22T08:10:00Z"));
+    doubtful.flag(vitals::Flag::SUSPECT_STEP);
+    person.gives(&[doubtful], &[], "2026-11-22T08:10:00Z");
+    let again = |said: &str| suspect_step(&person.chart, &reading(said, time("2026-11-22T08:12:00Z")));
+    assert_eq!((again("94 spo2"), again("82 spo2")), (None, None));
+    assert_eq!(again("70 spo2").unwrap(), "spo2 went from 95 to 70 %");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use store::{Kit, Patient, Roster};
-use triage::{Chart, Clinic, Event, Outcome, Plan, Programme, Sitting, assess, next_tick, suspect_step};
+use triage::{Chart, Clinic, Event, Outcome, Plan, Programme, Sitting, assess, next_held, next_tick, suspect_step};
 use vitals::{Flag, KitId, PatientId, Reading};
 
 use super::{line::Head, seen::Seen, settings::Settings};
@@ -91,7 +91,11 @@ impl Fold {
         }
         let person = self.people.get_mut(&patient).expect("met above");
         person.now = person.now.max(received_at);
-        person.take(&kit, line, &self.books, changes)
+        let read = person.take(&kit, line, &self.books, changes);
+        if let Some(held) = next_held(&person.chart) {
+            self.ticks.insert((held, patient));
+        }
+        read
     }
 
     /// Lets time pass to the newest `received_at`, or to `until`.

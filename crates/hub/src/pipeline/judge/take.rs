@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use store::{KitSeq, StoredMessage};
-use triage::{Event, Remeasure, Sitting, assess, suspect_step};
+use triage::{Event, Remeasure, Sitting, assess, next_held, suspect_step};
 use vitals::{Flag, KitId};
 use wire::Judged;
 
@@ -159,6 +159,9 @@ impl Judge {
         let sitting =
             Sitting { kit: &entry.key.kit, seq: entry.key.seq, readings: &entry.readings, answers: &entry.answers };
         let mut outcome = assess(chart, plan, &Event::Sitting(sitting), at);
+        if let Some(held) = next_held(chart) {
+            self.timers.forward(&entry.patient, held);
+        }
         let seq = entry.key.seq;
         let judged = std::mem::take(&mut outcome.judged).into_iter();
         for Remeasure { vital, .. } in std::mem::take(&mut outcome.remeasure) {

@@ -67,7 +67,8 @@ impl Judge {
         Duration::try_from(next.duration_since((self.clock)())).unwrap_or(Duration::ZERO).min(BEAT)
     }
 
-    /// Judges the silences that are due. A sitting can only move a deadline to later, so it leaves the timer, and this looks again.
+    /// Judges the silences that are due. A sitting moves a deadline to later and leaves the timer, and this looks again;
+    /// only what waits to be measured again brings it forward.
     pub(super) fn tick(&mut self) {
         let now = (self.clock)();
         if self.room() == 0 {
