@@ -230,3 +230,93 @@ fn published_schemas_are_those_of_the_types() {
         assert_eq!(read(&published), read(made.path()), "{name:?} is behind its type: run `make schemas`");
     }
 }
+
+/// The pages that people read, each with its text. What was decided once may speak of what there is no more.
+fn pages() -> Vec<(PathBuf, String)> {
+    let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    let pages = files().into_iter().filter(is_page);
+    pages.map(|path| (path.clone(), fs::read_to_string(&path).expect("readable"))).collect()
+}
+
+#[test]
+fn links_of_pages_lead_somewhere() {
+    let mut broken = Vec::new();
+    for (path, text) in pages() {
+        let folder = path.parent().expect("a file lies in a folder");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+            let file = target.split('#').next().unwrap_or_default();
+            let is_ours = !file.is_empty() && !file.contains("://") && !file.contains(char::is_whitespace);
+            if is_ours && !folder.join(file).exists() {
+                broken.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that lead nowhere: {broken:#?}");
+}
+
+/// The pieces of code of a page: lines of its blocks, and what stands between backticks.
+fn code(text: &str) -> Vec<&str> {
+    let mut in_block = false;
+    let mut pieces = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        } else if in_block {
+            pieces.push(line.trim());
+        } else {
+            pieces.extend(line.split('`').skip(1).step_by(2));
+        }
+    }
+    pieces
+}
+
+/// The words of a command line that say which command it is, and its options. What follows is for a shell.
+fn command_and_options(words: &[&str]) -> (Vec<String>, Vec<String>) {
+    let is_name = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+    let command = words.iter().take_while(is_name).take(2).map(|word| (*word).to_owned()).collect();
+    let is_ours = |word: &&&str| !["#", "|", ">", "<", "&&", "2>"].contains(word);
+    let options = words.iter().take_while(is_ours).filter(|word| word.starts_with("--"));
+    let name = |word: &&str| word.split(['=', '[', ',', ';', ')']).next().unwrap_or_default().to_owned();
+    (command, options.map(name).filter(|name| name.len() > 2).collect())
+}
+
+/// What a command says of itself; none if there is no such command.
+fn help(program: &str, command: &[String], known: &mut BTreeMap<String, Option<String>>) -> Option<String> {
+    let key = format!("{program} {}", command.join(" "));
+    let ask = || {
+        let output = Command::new(tests::program::ours(program).expect("built")).args(command).arg("--help").output();
+        let output = output.expect("it runs");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    known.entry(key).or_insert_with(ask).clone()
+}
+
+#[test]
+fn pages_name_only_commands_and_options_that_exist() {
+    let (mut known, mut wrong, mut found) = (BTreeMap::new(), Vec::new(), 0);
+    for (path, text) in pages().into_iter().filter(|(path, _)| !path.starts_with(root().join("docs/decisions"))) {
+        for piece in code(&text) {
+            let words: Vec<&str> = piece.split_whitespace().collect();
+            let Some((program, words)) = words.split_first().filter(|(first, _)| ["vagt", "vagt-edge"].contains(first))
+            else {
+                continue;
+            };
+            let (mut command, options) = command_and_options(words);
+            // A word may be the command's first argument.
+            let mut said = help(program, &command, &mut known);
+            if said.is_none() && command.len() == 2 {
+                command.pop();
+                said = help(program, &command, &mut known).filter(|said| !said.contains("<COMMAND>"));
+            }
+            found += 1;
+            let unknown = |said: &String| options.iter().find(|option| !said.contains(option.as_str())).cloned();
+            match said.as_ref().map(unknown) {
+                Some(None) => {}
+                Some(Some(option)) => wrong.push(format!("{}: `{piece}`: no {option}", path.display())),
+                None => wrong.push(format!("{}: `{piece}`: no such command", path.display())),
+            }
+        }
+    }
+    assert!(found > 50, "found only {found} commands in the pages");
+    assert!(wrong.is_empty(), "commands that do not exist: {wrong:#?}");
+}

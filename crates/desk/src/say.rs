@@ -190,6 +190,7 @@ impl Say<'_> {
             "%/a" => "unit-percent-year",
             "L/a" => "unit-litre-year",
             "kg/a" => "unit-kilo-year",
+            "1" => "unit-times",
             unit if unit == vital.unit().ucum() => return format!("{number}\u{a0}{}", vital.unit().plain()),
             unit => return format!("{number}\u{a0}{unit}"),
         };

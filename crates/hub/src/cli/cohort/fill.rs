@@ -183,7 +183,7 @@ fn kit(cohort: &Cohort, ids: &Ids) -> Kit {
 }
 
 /// What happened to somebody, as a nurse would have recorded it a day after treatment began.
-fn told(cohort: &Cohort, simulated: &Simulated) -> Vec<JournalEntry> {
+pub(in crate::cli) fn told(cohort: &Cohort, simulated: &Simulated) -> Vec<JournalEntry> {
     let noon = |day: i64| cohort.midnight(day) + SignedDuration::from_hours(12);
     let outcome = match simulated.person.condition {
         Condition::Copd => PatientOutcome::Exacerbation,

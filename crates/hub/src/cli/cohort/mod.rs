@@ -2,6 +2,8 @@
 
 mod fill;
 
+pub(super) use fill::told;
+
 use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal, Write},

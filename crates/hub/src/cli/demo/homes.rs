@@ -39,19 +39,27 @@ pub struct Home {
     pub start_day: i32,
     /// Measurements were expected of this person in the last fortnight too.
     pub expected_before: bool,
+    /// The programmes.
+    pub programmes: &'static [&'static str],
+    /// The risk level.
+    pub stratum: Option<&'static str>,
 }
 
 /// Everybody in the demonstration. None of these people exist.
 pub const HOMES: &[Home] = &[
     home("stable", "Astrid (simulated, stable)", 1948, "oximeter,thermometer,cuff,scale,spirometer", 0),
     home("exacerbating", "Bent (simulated, getting worse)", 1944, "oximeter,thermometer,spirometer", 0),
-    home("fluid", "Clara (simulated, retaining fluid)", 1951, "nonin,cuff,scale", 0),
+    Home {
+        programmes: &["copd", "heart-failure"],
+        stratum: Some("discharged"),
+        ..home("fluid", "Clara (simulated, retaining fluid)", 1951, "nonin,cuff,scale", 0)
+    },
     Home { expected_before: true, ..home("silent", "Ditlev (simulated, has fallen silent)", 1939, "oximeter", 10) },
     home("cold-finger", "Ellen (simulated, cold fingers)", 1946, "oximeter,thermometer", 0),
 ];
 
 const fn home(person: &'static str, name: &'static str, born: i16, devices: &'static str, start_day: i32) -> Home {
-    Home { person, name, born, devices, start_day, expected_before: false }
+    Home { person, name, born, devices, start_day, expected_before: false, programmes: &["copd"], stratum: None }
 }
 
 /// The programs of the project that homes need.
@@ -111,8 +119,8 @@ impl Prepared {
             id: format!("p-{}", self.number).parse().expect("a letter, a hyphen and a number"),
             name: self.home.name.to_owned(),
             born: Some(self.home.born),
-            programmes: vec!["copd".to_owned()],
-            stratum: None,
+            programmes: self.home.programmes.iter().map(|id| (*id).to_owned()).collect(),
+            stratum: self.home.stratum.map(str::to_owned),
             own: serde_json::Value::Null,
             simulated: true,
             since: Some(if self.home.expected_before { four_days_before(now) } else { now }),

@@ -3,12 +3,15 @@
 
 mod helper;
 mod homes;
+mod past;
+mod people;
+mod proposal;
 mod tell;
 
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,7 +19,8 @@ use anyhow::Context as _;
 use futures::future::join_all;
 use helper::Helper;
 use homes::{Prepared, Programs};
-use store::{Account, Roster, Store};
+use serde::Serialize;
+use store::{Account, Roster, Sqlite, Store};
 use tell::Teller;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -25,26 +29,40 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use super::{Ended, block_on};
-use crate::{clock, config::Config, serve::Service};
+use crate::{clock, config::Config, lock::Lock, serve::Service};
 
 /// The zone of the clinic and of its homes.
 const ZONE: &str = "Europe/Copenhagen";
 /// Where the pages are, if nothing else is there.
 const PORT: u16 = 8080;
+/// The configuration file, in the demonstration's folder.
+const CONFIG: &str = "hub.toml";
 /// How often the queue is looked at.
 const LOOK_PERIOD: Duration = Duration::from_millis(500);
 /// A day passes no faster than this: people measure twice a day, and a sitting must have ended before the next begins.
 const DAY_SECONDS_MIN: f64 = 5.0;
 /// A day passes no slower than a day.
 const DAY_SECONDS_MAX: f64 = 86_400.0;
-/// The user who can sign in.
-const USER: &str = "nurse";
+/// Who can sign in: user, name and role.
+const ACCOUNTS: [(&str, &str, &str); 3] = [
+    (NURSE, "Nurse (demonstration)", "nurse"),
+    (OPERATOR, "Olga, operator (demonstration)", "operator"),
+    (ADMIN, "Asta, admin (demonstration)", "admin"),
+];
+/// Who works at the queue.
+const NURSE: &str = "nurse";
+/// Who proposes.
+const OPERATOR: &str = "olga";
+/// Who can activate what the operator has proposed.
+const ADMIN: &str = "asta";
 
 /// The whole clinic on this machine: the service, and five simulated homes with their devices and kits.
 ///
 /// Prints the address of the pages and the sign-in, and what happens. The devices are simulated on a private Bluetooth bus and on serial
 /// lines; from there on everything is real: the kit's agent, MQTT, the triage, the pages. A day of the simulated people passes every eight
-/// seconds; the first of them is alarmingly ill within a minute. Ends with Ctrl-C, and leaves nothing behind.
+/// seconds; the first of them is alarmingly ill within a minute. Twelve more simulated people have ninety days behind them, which went through
+/// the same triage: for backtests, reports, and a proposed programme that waits for a second signature. Ends with Ctrl-C, and leaves nothing
+/// behind.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   vagt demo
@@ -67,7 +85,7 @@ pub struct Args {
     /// Keep the clinic's data in this folder, and go on with what is there.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// One line of JSON for each thing that happens: {"event":"ready","http","mqtt","user","password"}, {"event":"home"}, {"event":"alert"}.
+    /// One line of JSON for each thing that happens: {"event":"ready","http","mqtt","user","password","config"}, {"event":"home"}, {"event":"alert"}.
     #[arg(long)]
     json: bool,
 }
@@ -97,10 +115,13 @@ async fn demonstrate(args: &Args, programs: &Programs, folder: &Path) -> anyhow:
     let data = args.data.clone().unwrap_or_else(|| folder.join("data"));
     std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
     let homes = Prepared::all(folder, &data.canonicalize()?);
-    let mut service = Service::start(configure(args, &data, folder, &homes)?).await?;
-    let (ready, store) = (service.ready(), service.store());
+    let config = configure(args, &data, folder, &homes)?;
     let mut teller = Teller::new(args.json, &homes);
-    teller.ready(&ready, USER, &account(&*store).await?)?;
+    teller.past();
+    let password = prepare(&config).await?;
+    let mut service = Service::start(config).await?;
+    let (ready, store) = (service.ready(), service.store());
+    teller.ready(&ready, &password, &folder.join(CONFIG))?;
     let mut helpers = Vec::new();
     let lived = tokio::select! {
         () = told_to_stop => Ok(()),
@@ -123,12 +144,37 @@ fn configure(args: &Args, data: &Path, folder: &Path, homes: &[Prepared]) -> any
     };
     let path = folder.join("roster.toml");
     std::fs::write(&path, toml::to_string(&roster)?)?;
-    let mut config = Config::parse("clinic = \"Vagt demo\"\nsimulated = true\n", "the demonstration's configuration")?;
-    config.data = data.to_owned();
-    config.roster = Some(path);
+    let asked = Asked { clinic: "Vagt demo", zone: ZONE, simulated: true, data: &data.canonicalize()?, roster: &path };
+    let text = toml::to_string(&asked)?;
+    std::fs::write(folder.join(CONFIG), &text)?;
+    std::fs::write(folder.join(proposal::FILE), proposal::text())?;
+    let mut config = Config::parse(&text, CONFIG)?;
     config.http.listen = loopback(args.port.unwrap_or_else(free_port));
     config.mqtt.listen = loopback(args.mqtt_port);
     Ok(config)
+}
+
+/// What the configuration file says, for the commands that are tried beside the demonstration.
+#[derive(Serialize)]
+struct Asked<'a> {
+    clinic: &'static str,
+    zone: &'static str,
+    simulated: bool,
+    data: &'a Path,
+    roster: &'a Path,
+}
+
+/// Makes the store ready: accounts, and the past where there is none. Gives the accounts' password.
+async fn prepare(config: &Config) -> anyhow::Result<String> {
+    let _lock = Lock::take(&config.data)?;
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store()).await?);
+    let password = accounts(&*store).await?;
+    if store.stored().await?.messages == 0 {
+        let messages = past::live(&store, &config.zone, clock::now()).await?;
+        tracing::info!(messages, "the past of the demonstration is stored");
+    }
+    store.close().await;
+    Ok(password)
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -140,17 +186,14 @@ fn free_port() -> u16 {
     TcpListener::bind(loopback(PORT)).map_or(0, |_| PORT)
 }
 
-/// Makes the account that can sign in; its password.
-async fn account(store: &dyn Store) -> anyhow::Result<String> {
+/// Makes the accounts that can sign in; their password.
+async fn accounts(store: &dyn Store) -> anyhow::Result<String> {
     let password = password();
-    let account = Account {
-        user: USER.to_owned(),
-        name: "Nurse (demonstration)".to_owned(),
-        password_hash: desk::password_hash(&password),
-        role: "nurse".to_owned(),
-        language: "en".to_owned(),
-    };
-    store.put_account(&account).await?;
+    let password_hash = desk::password_hash(&password);
+    for (user, name, role) in ACCOUNTS {
+        let (user, name, role, language) = (user.to_owned(), name.to_owned(), role.to_owned(), "en".to_owned());
+        store.put_account(&Account { user, name, role, language, password_hash: password_hash.clone() }).await?;
+    }
     Ok(password)
 }
 

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io::{IsTerminal, Write},
     net::SocketAddr,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use triage::{Alert, AlertEvent, AlertId, EventKind, Mark};
 use vitals::PatientId;
 
-use super::homes::Prepared;
+use super::{ADMIN, NURSE, OPERATOR, homes::Prepared, people::PEOPLE, proposal};
 use crate::{cli::out, clock, serve::Ready};
 
 /// Says what happens, once.
@@ -29,18 +30,30 @@ impl Teller {
     /// Tells of these homes.
     pub fn new(json: bool, homes: &[Prepared]) -> Self {
         let now = clock::now();
-        let names = homes.iter().map(|home| (home.patient(now).id, home.name())).collect();
+        let homes = homes.iter().map(|home| (home.patient(now).id, home.name()));
+        let names = homes.chain(PEOPLE.iter().map(|person| (person.id(), person.name))).collect();
         Self { json, began: Instant::now(), names, told: HashMap::new(), spinner: spinner() }
     }
 
-    /// The service is there.
-    pub fn ready(&self, ready: &Ready, user: &str, password: &str) -> anyhow::Result<()> {
+    /// The past is gone through first.
+    pub fn past(&self) {
+        self.spinner.set_message("ninety days of simulated people go through the triage");
+    }
+
+    /// The service is there; `config` is its configuration file.
+    pub fn ready(&self, ready: &Ready, password: &str, config: &Path) -> anyhow::Result<()> {
         let (http, mqtt) = (ready.http, ready.mqtt);
+        let commands = commands(config).join("\n  ");
         let text = format!(
-            "\n  The clinic's page:  {http}/\n  Sign in as:         {user}\n  Password:           {password}\n\n  \
-             Kits connect to {mqtt} (MQTT). Everybody here is simulated. Ctrl-C ends it.\n"
+            "\n  The clinic's page:  {http}/\n  Sign in as:         {NURSE}, {OPERATOR} (operator) or {ADMIN} (admin)\n  \
+             Password:           {password}\n\n  Kits connect to {mqtt} (MQTT). Everybody here is simulated. Ctrl-C ends it.\n\n  \
+             To try beside it, in another terminal:\n\n  {commands}\n"
         );
-        self.say(json!({ "event": "ready", "http": http, "mqtt": mqtt, "user": user, "password": password }), &text)
+        let event = json!({
+            "event": "ready", "http": http, "mqtt": mqtt, "user": NURSE, "password": password, "config": config,
+            "operator": OPERATOR, "admin": ADMIN,
+        });
+        self.say(event, &text)
     }
 
     /// A home runs.
@@ -107,6 +120,23 @@ fn mark(mark: Mark) -> &'static str {
         Mark::Yellow => "yellow",
         Mark::Red => "red",
     }
+}
+
+/// What can be tried.
+fn commands(config: &Path) -> Vec<String> {
+    let vagt = std::env::current_exe().map_or_else(|_| "vagt".to_owned(), |path| path.display().to_string());
+    let with = |what: String| format!("{vagt} {what} --config {}", config.display());
+    let proposed = config.with_file_name(proposal::FILE);
+    vec![
+        with("programme diff copd".to_owned()),
+        with(format!("backtest --programme {} --since 90d", proposed.display())),
+        with("shadow show copd 2".to_owned()),
+        with(format!("programme activate copd 2 --by {ADMIN} --reason \"tried and looked at\"")),
+        with("report rules".to_owned()),
+        with("limits".to_owned()),
+        with("budget --at-most 1.15 --per-shift --programme copd --dry-run".to_owned()),
+        with("replay --stored --verify".to_owned()),
+    ]
 }
 
 /// On standard error, if that is a terminal.
