@@ -217,7 +217,9 @@ impl Clinic {
     /// # Errors
     /// When somebody stays there.
     pub async fn queue_is_empty(&self) -> Result<()> {
-        self.get_where("/api/v1/alerts", |queue| queue["alerts"].as_array().is_some_and(Vec::is_empty)).await.map(|_| ())
+        self.get_where("/api/v1/alerts", |queue| queue["alerts"].as_array().is_some_and(Vec::is_empty))
+            .await
+            .map(|_| ())
     }
 
     /// Opens the store beside the running hub, to count what is in it.

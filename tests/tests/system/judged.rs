@@ -58,7 +58,8 @@ async fn an_invalid_reading_takes_its_alert_along_and_a_restored_one_brings_it_b
     clinic.queue_is_empty().await?;
     colour(&clinic, "green").await?;
     let quiet = clinic.get("/api/v1/patients/p-1/why-not").await?;
-    let spo2 = quiet["rules"].as_array().context("rules")?.iter().find(|rule| rule["rule"] == "spo2").context("spo2")?;
+    let spo2 =
+        quiet["rules"].as_array().context("rules")?.iter().find(|rule| rule["rule"] == "spo2").context("spo2")?;
     ensure!(spo2["mark"] == "green" && spo2["near"]["distance"] == json!(7), "{spo2}");
     let refused = clinic.vagt_refuses(&args).await?;
     ensure!(refused.contains("invalid already") || refused.contains("already"), "{refused}");
@@ -166,7 +167,19 @@ async fn a_patient_is_in_two_programmes_with_own_limits_that_have_an_author_and_
     let heart = small(1, 84, 92, "").replace("\"copd\"", "\"heart\"").replace("below = 110", "below = 100");
     let heart = heart.replace("from = 110", "from = 100");
     let clinic = clinic(&kits, &[("copd.toml", &small(1, 85, 88, "")), ("heart.toml", &heart)]).await?;
-    let add = ["patient", "add", "p-1", "--name", "Simulated p-1", "--programme", "copd", "--programme", "heart", "--by", "Mette"];
+    let add = [
+        "patient",
+        "add",
+        "p-1",
+        "--name",
+        "Simulated p-1",
+        "--programme",
+        "copd",
+        "--programme",
+        "heart",
+        "--by",
+        "Mette",
+    ];
     clinic.vagt(&add).await?;
     let both = |said: &Value| {
         let of = |id| said["rules"].as_array().is_some_and(|rules| rules.iter().any(|rule| rule["programme"] == id));

@@ -38,7 +38,10 @@ async fn proposes(clinic: &Clinic, text: &str) -> Result<()> {
 
 fn decided(entries: &[Value]) -> Vec<String> {
     let told = entries.iter().filter(|entry| entry["what"]["entry"] != "programmes_in_use");
-    told.map(|entry| format!("{} {} {}", entry["by"], entry["what"]["entry"], entry["what"]["version"]).replace('"', "")).collect()
+    told.map(|entry| {
+        format!("{} {} {}", entry["by"], entry["what"]["entry"], entry["what"]["version"]).replace('"', "")
+    })
+    .collect()
 }
 
 #[tokio::test]
@@ -73,14 +76,14 @@ async fn a_change_is_proposed_activated_by_another_takes_effect_while_running_an
     clinic.queue_is_empty().await?;
     measures(&clinic, &kits[1], 2, "89.5").await?;
     let quiet = clinic.get_where("/api/v1/patients/p-2/why-not", |said| said["rules"][0]["version"] == 1).await?;
-    assert_eq!(quiet["rules"][0]["because"]["because"].as_str().or(quiet["rules"][0]["because"].as_str()), Some("green"), "{quiet}");
+    assert_eq!(
+        quiet["rules"][0]["because"]["because"].as_str().or(quiet["rules"][0]["because"].as_str()),
+        Some("green"),
+        "{quiet}"
+    );
 
     let history = clinic.vagt(&["programme", "history", "copd", "--json"]).await?;
-    let wanted = [
-        "olga programme_proposed 2",
-        "per programme_activated 2",
-        "per programme_activated 1",
-    ];
+    let wanted = ["olga programme_proposed 2", "per programme_activated 2", "per programme_activated 1"];
     let told = decided(&history);
     ensure!(told.ends_with(&wanted.map(str::to_owned)), "{told:?}");
     clinic.retold().await?;
@@ -88,7 +91,8 @@ async fn a_change_is_proposed_activated_by_another_takes_effect_while_running_an
 }
 
 #[tokio::test]
-async fn a_version_that_fails_its_example_passes_a_floor_or_was_turned_down_is_refused_and_no_file_is_edited_in_place() -> Result<()> {
+async fn a_version_that_fails_its_example_passes_a_floor_or_was_turned_down_is_refused_and_no_file_is_edited_in_place()
+-> Result<()> {
     let kits = [KitLogin::simulated(1)];
     let mut clinic = clinic(&kits).await?;
     let wrong = "[[example]]\nname = \"wrong\"\nreadings = [{ vital = \"spo2\", value = 95, unit = \"%\" }]\nwant = { spo2 = \"red\" }\n";

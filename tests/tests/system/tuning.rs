@@ -37,18 +37,8 @@ async fn prepared(kits: &[KitLogin]) -> Result<Clinic> {
 }
 
 /// What p-1 measured, and how many days ago. By version 1 (85, 88): one yellow (87) and one red (84). By version 2 (87, 90): two red, one yellow.
-const HISTORY: [(i64, &str); 10] = [
-    (20, "95"),
-    (18, "87"),
-    (17, "95"),
-    (16, "95"),
-    (10, "84"),
-    (9, "95"),
-    (8, "95"),
-    (5, "89"),
-    (4, "95"),
-    (3, "95"),
-];
+const HISTORY: [(i64, &str); 10] =
+    [(20, "95"), (18, "87"), (17, "95"), (16, "95"), (10, "84"), (9, "95"), (8, "95"), (5, "89"), (4, "95"), (3, "95")];
 
 /// Fills the store of a clinic that has never run, as if these had been recorded when they were measured.
 async fn remember(clinic: &Clinic, of: &[(&KitLogin, Vec<(SignedDuration, &str)>)]) -> Result<()> {
@@ -106,7 +96,9 @@ async fn a_backtest_counts_right_while_kits_send_and_disturbs_nothing() -> Resul
     clinic.restart().await?;
     clinic.sign_in().await?;
     let admitted = now() - SignedDuration::from_hours(24 * 8);
-    clinic.post("/api/v1/patients/p-1/outcomes", &json!({ "outcome": "admission", "at": admitted.to_string() })).await?;
+    clinic
+        .post("/api/v1/patients/p-1/outcomes", &json!({ "outcome": "admission", "at": admitted.to_string() }))
+        .await?;
     let stop = Arc::new(AtomicBool::new(false));
     let of = |login: &KitLogin| tokio::spawn(load(clinic.mqtt_port, login.clone(), stop.clone()));
     let loads: Vec<_> = kits[1..].iter().map(of).collect();
@@ -124,7 +116,11 @@ async fn a_backtest_counts_right_while_kits_send_and_disturbs_nothing() -> Resul
         let of = &told[side]["agreement"];
         json!([of["events"], of["detected"], of["true_alerts"], of["alerts"], of["undecided"]])
     };
-    assert_eq!(agreement("active"), json!([1, 1, 1, 2, 0]), "84 %, two days before the admission; 87 % was for nothing");
+    assert_eq!(
+        agreement("active"),
+        json!([1, 1, 1, 2, 0]),
+        "84 %, two days before the admission; 87 % was for nothing"
+    );
     assert_eq!(agreement("proposed"), json!([1, 1, 1, 2, 1]), "89 % is too new to say");
     let worst = told["worst"].as_array().context("differences")?;
     ensure!(worst.len() == 2 && worst.iter().all(|one| one["patient"] == "p-1"), "{worst:?}");
@@ -168,7 +164,8 @@ async fn a_backtest_is_ended_by_ctrl_c_or_over_http_and_what_is_known_is_marked_
     let told: Value = serde_json::from_slice(&output.stdout).with_context(|| said.clone())?;
     ensure!(told["partial"] == true && told["messages"].as_u64() < Some(40 * 599), "{told}");
 
-    let asked = json!({ "text": small(2, 87, 90, ""), "since": (now() - SignedDuration::from_hours(24 * 80)).to_string() });
+    let asked =
+        json!({ "text": small(2, 87, 90, ""), "since": (now() - SignedDuration::from_hours(24 * 80)).to_string() });
     let (status, view) = clinic.ask("POST", "/api/v1/backtests", &asked).await?;
     assert_eq!(status, 202, "{view}");
     let place = format!("/api/v1/questions/{}", view["id"].as_str().context("an id")?);
@@ -202,7 +199,11 @@ async fn a_budget_makes_a_proposal_that_another_person_activates() -> Result<()>
     // 25 days are 75 shifts: two alerts are 0.027 a shift, one is 0.013. Red limits stay, so it is the yellow one that goes.
     let ask = ["budget", "--at-most", "0.02", "--per-shift", "--programme", "copd", "--since", "25d", "--json"];
     let dry = clinic.vagt(&[&ask[..], &["--dry-run"]].concat()).await?.pop().context("a proposal")?;
-    assert_eq!((&dry["met"], clinic.vagt(&["programme", "list", "copd", "--json"]).await?.len()), (&json!(true), 1), "{dry}");
+    assert_eq!(
+        (&dry["met"], clinic.vagt(&["programme", "list", "copd", "--json"]).await?.len()),
+        (&json!(true), 1),
+        "{dry}"
+    );
     let refused = clinic.vagt_refuses(&[&ask[..], &["--by", "mette"]].concat()).await?;
     ensure!(refused.contains("mette is a nurse"), "{refused}");
     let told = clinic.vagt(&[&ask[..], &["--by", "olga"]].concat()).await?.pop().context("a proposal")?;
@@ -211,7 +212,8 @@ async fn a_budget_makes_a_proposal_that_another_person_activates() -> Result<()>
 
     let shown = clinic.vagt(&["programme", "show", "copd", "2", "--json"]).await?.pop().context("a version")?;
     assert_eq!((&shown["version"], &shown["proposed_by"]), (&json!(2), &json!("olga")));
-    let refused = clinic.vagt_refuses(&["programme", "activate", "copd", "2", "--by", "olga", "--reason", "mine"]).await?;
+    let refused =
+        clinic.vagt_refuses(&["programme", "activate", "copd", "2", "--by", "olga", "--reason", "mine"]).await?;
     ensure!(refused.contains("want another person"), "{refused}");
     clinic.vagt(&["programme", "activate", "copd", "2", "--by", "per", "--reason", "as agreed"]).await?;
     clinic.get_where("/api/v1/patients/p-1/why-not", |said| said["rules"][0]["version"] == 2).await?;
@@ -253,7 +255,8 @@ async fn a_shadow_judges_what_is_sent_pages_nobody_and_survives_a_kill() -> Resu
     let told = shows(&clinic, |total| total["worse"] == 1).await?;
     assert_eq!(told["total"]["shadow"], json!({ "red": 1, "yellow": 1, "blue": 0 }), "{told}");
     assert_eq!(told["total"]["active"], json!({ "red": 0, "yellow": 1, "blue": 0 }), "{told}");
-    let of_days: u64 = told["days"].as_array().context("days")?.iter().filter_map(|day| day["only_shadow"].as_u64()).sum();
+    let of_days: u64 =
+        told["days"].as_array().context("days")?.iter().filter_map(|day| day["only_shadow"].as_u64()).sum();
     ensure!(of_days == 1 && told["simulated"] == true, "{told}");
     let alerts = clinic.alerts().await?;
     ensure!(alerts.len() == 1 && alerts[0]["mark"] == "yellow", "{alerts:?}");

@@ -129,11 +129,14 @@ pub(super) async fn run_watched(store: Arc<dyn Store>, ask: Ask) -> Result<Repor
     let runtime = tokio::runtime::Handle::current();
     let (watched, asked) = (Arc::clone(&watch), Arc::clone(&store));
     let mut running = tokio::task::spawn_blocking(move || runtime.block_on(backtest::run(&*asked, &ask, &watched)));
+    // One for the whole loop: a Ctrl-C while nobody waits for it would be lost.
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let ended = loop {
         tokio::select! {
             ended = &mut running => break ended,
-            stop = tokio::signal::ctrl_c() => {
+            stop = &mut interrupted => {
                 stop?;
+                interrupted.set(tokio::signal::ctrl_c());
                 eprintln!("ending; what is known so far follows");
                 watch.cancel();
             }

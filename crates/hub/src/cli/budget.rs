@@ -122,10 +122,11 @@ async fn search(store: &Arc<dyn Store>, asked: BudgetAsk) -> Result<Proposal, En
     let runtime = tokio::runtime::Handle::current();
     let (watched, store) = (Arc::clone(&watch), Arc::clone(store));
     let mut running = tokio::task::spawn_blocking(move || runtime.block_on(find(&*store, &asked, &watched)));
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let ended = loop {
         tokio::select! {
             ended = &mut running => break ended,
-            stop = tokio::signal::ctrl_c() => { stop?; watch.cancel(); }
+            stop = &mut interrupted => { stop?; watch.cancel(); interrupted.set(tokio::signal::ctrl_c()); }
             () = tokio::time::sleep(DRAWN_EVERY) => draw(&progress, &watch),
         }
     };
