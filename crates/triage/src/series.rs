@@ -25,6 +25,17 @@ pub(crate) fn length(length: SignedDuration) -> Nanos {
     Nanos::try_from(length.as_nanos()).unwrap_or(Nanos::MAX)
 }
 
+/// A length of time as people say it: `3 days`, `24 hours`, `15 minutes`.
+pub(crate) fn in_words(length: SignedDuration) -> String {
+    let counted = |number: i64, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
+    match length.as_secs() {
+        days if days % 86_400 == 0 && days > 86_400 => counted(days / 86_400, "day"),
+        hours if hours % 3600 == 0 => counted(hours / 3600, "hour"),
+        minutes if minutes % 60 == 0 => counted(minutes / 60, "minute"),
+        _ => format!("{length:#}"),
+    }
+}
+
 /// How much of a series the rules need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Need {
@@ -267,6 +278,12 @@ mod tests {
             flags: flags.to_vec(),
         };
         Sample::of(&reading, names)
+    }
+
+    #[test]
+    fn lengths_are_said_as_people_say_them() {
+        let said = ["72h", "24h", "1h", "90m", "15s"].map(|length| in_words(length.parse().unwrap()));
+        assert_eq!(said, ["3 days", "24 hours", "1 hour", "90 minutes", "15s"]);
     }
 
     #[test]

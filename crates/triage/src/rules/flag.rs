@@ -14,7 +14,7 @@ use crate::{
     bounds::VITALS_EXPECTED_MAX,
     look::Look,
     programme::place::steps,
-    series::{Nanos, Need, length},
+    series::{Nanos, Need, in_words, length},
 };
 
 /// It as it is written.
@@ -128,8 +128,8 @@ impl Judge for Flagged {
 
     fn explain(&self, _: &Programme) -> String {
         let labels: Vec<&str> = self.vitals.iter().map(|vital| vital.info().label).collect();
-        let (k, n, within, mark) = (self.k, self.n, self.within, super::together::name(self.mark));
+        let (k, n, within, mark) = (self.k, self.n, in_words(self.within), super::together::name(self.mark));
         let (of, words) = (labels.join(", "), self.words());
-        format!("{words} on {k} of the last {n} measurements of {of}, none longer ago than {within:#}, is {mark}.")
+        format!("{words} on {k} of the last {n} measurements of {of}, none longer ago than {within}, is {mark}.")
     }
 }

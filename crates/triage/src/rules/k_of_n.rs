@@ -18,7 +18,7 @@ use crate::{
     Length, Mark, Programme, Reason,
     look::{Look, days},
     programme::place::steps,
-    series::{Nanos, Need, length},
+    series::{Nanos, Need, in_words, length},
 };
 
 /// It as it is written.
@@ -211,9 +211,9 @@ impl Judge for KOfN {
         let Self { part, k, n, mark, .. } = self;
         let what = self.what();
         let gaps = match (self.by, self.every_day) {
-            (By::Readings, _) => format!(", none longer ago than {:#}", self.within),
+            (By::Readings, _) => format!(", none longer ago than {}", in_words(self.within)),
             (By::Days, true) => ", a day without data counting as not met".to_owned(),
-            (By::Days, false) => format!(" with data, none longer ago than {:#}", self.within),
+            (By::Days, false) => format!(" with data, none longer ago than {}", in_words(self.within)),
         };
         let row = if k == n && *n > 1 { " in a row" } else { "" };
         format!(

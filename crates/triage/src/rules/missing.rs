@@ -18,7 +18,13 @@ use serde::Deserialize;
 use vitals::{Colour, Vital};
 
 use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read};
-use crate::{Mark, Programme, Reason, bounds::VITALS_EXPECTED_MAX, look::Look, programme::place::steps, series::Need};
+use crate::{
+    Mark, Programme, Reason,
+    bounds::VITALS_EXPECTED_MAX,
+    look::Look,
+    programme::place::steps,
+    series::{Need, in_words},
+};
 
 /// It as it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -264,18 +270,19 @@ impl Judge for Missing {
         let spec = &self.spec;
         let labels: Vec<&str> = spec.vitals.iter().map(|vital| vital.info().label).collect();
         let days: Vec<String> = spec.days.iter().map(|day| format!("{day:?}")).collect();
+        let on = if days.len() == 7 { "every day".to_owned() } else { format!("on {}", days.join(", ")) };
         let graver = self.graver_in_words();
         let told = if self.late { "late" } else { "missing" };
         format!(
-            "{} expected on {} at {} ({}), from {:#} before until {:#} after. What has not come {:#} later is {told} and blue.{graver} \
+            "{} expected {} at {} ({}), from {} before until {} after. What has not come {} later is {told} and blue.{graver} \
              Further measurements may be sent at any time.{}",
             labels.join(" and "),
-            days.join(", "),
+            on,
             spec.at.strftime("%H:%M"),
             programme.zone().iana_name().unwrap_or("local time"),
-            spec.early,
-            spec.window,
-            spec.grace,
+            in_words(spec.early),
+            in_words(spec.window),
+            in_words(spec.grace),
             self.source.as_ref().map(|source| format!(" (Source of the schedule: {source})")).unwrap_or_default(),
         )
     }

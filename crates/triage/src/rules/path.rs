@@ -18,7 +18,7 @@ use crate::{
     assess::TOGETHER,
     look::Look,
     programme::place::{Step, steps},
-    series::{Need, Sample, length, time},
+    series::{Need, Sample, in_words, length, time},
 };
 
 /// It as it is written.
@@ -273,7 +273,7 @@ impl Judge for Paths {
             format!("{} is {}", all.join(" and "), path.mark.name())
         };
         let paths: Vec<String> = self.paths.iter().map(path).collect();
-        let within = self.within;
-        format!("Answers within {within:#} together: {}; else green. An unknown answer is yellow.", paths.join("; "))
+        let within = in_words(self.within);
+        format!("Answers within {within} together: {}; else green. An unknown answer is yellow.", paths.join("; "))
     }
 }

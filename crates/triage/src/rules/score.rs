@@ -18,7 +18,7 @@ use crate::{
     own::Lasting,
     programme::place::steps,
     score::{Given, Inputs},
-    series::{Nanos, Need, Sample, length, time},
+    series::{Nanos, Need, Sample, in_words, length, time},
 };
 
 /// It as it is written.
@@ -386,8 +386,8 @@ impl Judge for Counts {
             self.score.bands().zip(&self.marks).map(|(band, mark)| format!("{band} is {mark}")).collect();
         let oxygen = match self.oxygen {
             Some(_) => format!(
-                " Oxygen is what a flow of the last {:#} says, else what the patient's own settings say, else missing.",
-                self.oxygen_within
+                " Oxygen is what a flow of the last {} says, else what the patient's own settings say, else missing.",
+                in_words(self.oxygen_within)
             ),
             None => String::new(),
         };
@@ -400,11 +400,11 @@ impl Judge for Counts {
             format!(" {} is the answer to {question:?}.", self.score.parameters()[*place].name())
         });
         format!(
-            "{}: {}. Parts of the last {:#} count together; what is missing is told and never taken as normal, and the sum is then the least \
+            "{}: {}. Parts of the last {} count together; what is missing is told and never taken as normal, and the sum is then the least \
              that it can be.{oxygen}{calm}{}",
             self.score.title().en,
             marks.join(", "),
-            self.within,
+            in_words(self.within),
             asked.collect::<String>(),
         )
     }

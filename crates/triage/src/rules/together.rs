@@ -13,7 +13,12 @@ use super::{
     parts::{Part, PartFile, Said, check_looks, check_within},
     read,
 };
-use crate::{Length, Mark, Programme, Reason, look::Look, programme::place::steps, series::Need};
+use crate::{
+    Length, Mark, Programme, Reason,
+    look::Look,
+    programme::place::steps,
+    series::{Need, in_words},
+};
 
 /// Parts that one rule is made of.
 const PARTS_MAX: usize = 16;
@@ -151,7 +156,7 @@ impl Judge for Together {
         let parts: Vec<String> =
             self.parts.iter().map(|part| format!("{} at least {}", part.id, name(part.at_least))).collect();
         let (join, mark) = (if self.every { " and " } else { " or " }, name(self.mark));
-        format!("{} is {mark}; each as it was last within {:#}.", parts.join(join), self.within)
+        format!("{} is {mark}; each as it last was, at most {} ago.", parts.join(join), in_words(self.within))
     }
 }
 

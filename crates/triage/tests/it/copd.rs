@@ -131,7 +131,7 @@ fn the_whole_programme_is_explained_in_words() {
         "SpO2 is red at 85 % or less; yellow at 88 % or less; green above 88 %.",
         "yellow at 110 /min or more; red at 130 /min or more.",
         "\"Quite a bit\" is red",
-        "expected on Monday, Wednesday, Friday at 08:00 (Europe/Copenhagen), from 2h before until 4h after",
+        "expected on Monday, Wednesday, Friday at 08:00 (Europe/Copenhagen), from 2 hours before until 4 hours after",
         "no significance, for context",
         "Chosen by the clinic itself",
     ] {
