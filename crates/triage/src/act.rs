@@ -48,6 +48,7 @@ pub fn act(
         chart.alerts.insert(family, Arc::new(change.alert.clone()));
     } else {
         chart.alerts.remove(&family);
+        chart.handle(&change.alert, crate::series::nanos(now));
         chart.end(alert, "closed");
     }
     Ok(change)

@@ -8,14 +8,15 @@
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
-use vitals::{Answer, Clock, Colour, Flag, KitId, Reading, Vital};
+use vitals::{Answer, Colour, Flag, KitId, Reading, Vital};
 
 use crate::{
-    AssessmentChange, Chart, Finding, Mark, Outcome, Plan, Remeasure, call,
+    AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan, Remeasure,
+    arrive::{self, Arrived},
+    call,
     episode::{self, Fed, Opening},
     held,
-    look::Look,
-    plan::RuleSet,
+    look::{Look, Memo},
     rules::{Nothing, Verdict, Watches, finding},
     series::{Nanos, Sample, length, time},
     silence,
@@ -93,14 +94,6 @@ pub(crate) fn change(chart: &Chart, plan: &Plan, before: State, at: Timestamp, l
     })
 }
 
-/// What came of a sitting and is new, as samples.
-struct Arrived {
-    vital: Option<Vital>,
-    rules: RuleSet,
-    questions: Option<(Arc<str>, Arc<str>)>,
-    sample: Sample,
-}
-
 /// What a rule found, and whether it stands now.
 struct Judged {
     place: usize,
@@ -122,58 +115,17 @@ fn sit(
     before: State,
     outcome: &mut Outcome,
 ) -> Option<AssessmentChange> {
-    let unplaced = is_unplaced(sitting);
-    let arrived = arrive(chart, plan, sitting);
-    let mut touched = RuleSet::default();
-    arrived.iter().for_each(|arrived| touched.join(arrived.rules));
-    let mut judged = Vec::new();
+    let unplaced = arrive::is_unplaced(sitting);
+    let (arrived, touched) = arrive::arrive(chart, plan, sitting);
+    let (mut judged, memo) = (Vec::with_capacity(touched.iter().count()), Memo::default());
     for place in touched.iter() {
-        judge(chart, plan, place, &arrived, unplaced, now, &mut judged, outcome);
+        judge(chart, plan, place, &arrived, unplaced, now, &memo, &mut judged, outcome);
     }
-    settle_in(chart, plan, &arrived, unplaced);
-    note(chart, plan, sitting);
+    arrive::settle_in(chart, plan, &arrived, unplaced);
+    arrive::note(chart, plan, sitting);
     feed(chart, plan, sitting, &judged, now, outcome);
     assessment(chart, plan, before, sitting, &judged)
 }
-
-/// Puts what is new into its series.
-fn arrive(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) -> Vec<Arrived> {
-    let mut arrived = Vec::with_capacity(sitting.readings.len() + sitting.answers.len());
-    for reading in sitting.readings {
-        let Some((_, rules)) = plan.of_vital(reading.vital) else { continue };
-        let sample = sample(chart, plan, reading);
-        if chart.series_mut(reading.vital).insert(sample) {
-            arrived.push(Arrived { vital: Some(reading.vital), rules, questions: None, sample });
-        }
-    }
-    for answer in sitting.answers {
-        let Some((questionnaire, question, _, rules)) = plan.of_question(&answer.questionnaire, &answer.question)
-        else {
-            continue;
-        };
-        let text: String = answer.answer.chars().take(ANSWER_CHARS_MAX).collect();
-        let sample = Sample::answer(answer.answered_at, &text, &mut chart.names);
-        if chart.asked_mut(questionnaire, question).insert(sample) {
-            let questions = Some((Arc::clone(questionnaire), Arc::clone(question)));
-            arrived.push(Arrived { vital: None, rules, questions, sample });
-        }
-    }
-    arrived
-}
-
-/// A reading as it is kept: marked, where it may be somebody else's.
-fn sample(chart: &mut Chart, plan: &Plan, reading: &Reading) -> Sample {
-    let mut guards = plan.guards().filter(|guard| guard.vital == reading.vital).peekable();
-    if guards.peek().is_none() {
-        return Sample::of(reading, &mut chart.names);
-    }
-    let mut checked = reading.clone();
-    guards.for_each(|guard| guard.check(&mut checked, chart.series(reading.vital), &chart.names));
-    Sample::of(&checked, &mut chart.names)
-}
-
-/// The longest part of an answer that is kept and quoted, in characters.
-const ANSWER_CHARS_MAX: usize = 60;
 
 /// What one rule makes of a sitting.
 #[allow(clippy::too_many_arguments, reason = "one step of sit, split off for its length")]
@@ -184,6 +136,7 @@ fn judge(
     arrived: &[Arrived],
     unplaced: bool,
     now: Timestamp,
+    memo: &Memo,
     judged: &mut Vec<Judged>,
     outcome: &mut Outcome,
 ) {
@@ -194,30 +147,31 @@ fn judge(
     let Some(newest) = chart.newest_of(&rule.watches) else { return };
     let start = newest.saturating_sub(length(TOGETHER));
     let mut late: Vec<&Arrived> = Vec::new();
-    for arrived in arrived.iter().filter(|arrived| watches(&rule.watches, arrived)) {
+    for arrived in arrived.iter().filter(|arrived| arrived.is_of(&rule.watches)) {
         if unplaced || arrived.sample.at < start {
             late.push(arrived);
         }
     }
-    if !unplaced && let Some(verdict) = stands(chart, plan, place, start, newest) {
+    if let Some(at) = is_asked_no_more(chart, plan, place, newest) {
+        judged.extend(stand_down(chart, plan, place, at));
+    } else if !unplaced && let Some(verdict) = stands(chart, plan, place, (start, newest), Some(memo)) {
         say(outcome, arrived, &rule.watches, verdict.0.mark);
-        judged.extend(stand(chart, plan, place, verdict, now, outcome));
+        judged.extend(stand(chart, plan, place, verdict, now, memo, outcome));
     } else if !unplaced {
         judged.extend(stand_down(chart, plan, place, newest));
     }
     late.sort_by_key(|arrived| (arrived.sample.at, arrived.vital));
     late.dedup_by_key(|arrived| arrived.sample.at);
     for arrived in late {
-        judged.extend(as_it_was(chart, plan, place, arrived, outcome));
+        judged.extend(as_it_was(chart, plan, place, arrived, memo, outcome));
     }
 }
 
-fn watches(watches: &Watches, arrived: &Arrived) -> bool {
-    match (&arrived.vital, &arrived.questions) {
-        (Some(vital), _) => watches.vitals.contains(vital),
-        (None, Some(question)) => watches.questions.contains(question),
-        (None, None) => false,
-    }
+/// When the questionnaire of a rule was answered without its question, so that what was answered before says nothing of now.
+fn is_asked_no_more(chart: &Chart, plan: &Plan, place: usize, newest: Nanos) -> Option<Nanos> {
+    let questions = &plan.rule(place).watches.questions;
+    let at = questions.iter().filter_map(|(of, _)| chart.answered(of)).max().filter(|at| *at > newest)?;
+    (Look { plan, chart, place, at, rank: 0, memo: None }.judge() == Err(Nothing::NotNow)).then_some(at)
 }
 
 /// Tells the kit what the rule says of what it brought.
@@ -234,8 +188,18 @@ fn say(outcome: &mut Outcome, arrived: &[Arrived], rule: &Watches, mark: Mark) {
 
 /// The worst of what a rule says as of each time from `start` on: later ones where they are as bad. A doubtful value does not count where a
 /// later one of the same vital, within the same time, is beyond doubt.
-pub(crate) fn stands(chart: &Chart, plan: &Plan, place: usize, start: Nanos, newest: Nanos) -> Option<(Verdict, u8)> {
+pub(crate) fn stands(
+    chart: &Chart,
+    plan: &Plan,
+    place: usize,
+    (start, newest): (Nanos, Nanos),
+    memo: Option<&Memo>,
+) -> Option<(Verdict, u8)> {
     let watches = &plan.rule(place).watches;
+    if let Some((at, at_once)) = chart.one_time(watches, start.saturating_sub(1), newest) {
+        // Nothing later makes up for what is doubtful.
+        return worst_of(chart, plan, place, (at, at_once), memo);
+    }
     let mut worst: Option<(Verdict, u8)> = None;
     let mut times = Vec::with_capacity(4);
     chart.times(watches, start.saturating_sub(1), newest, &mut times);
@@ -243,7 +207,8 @@ pub(crate) fn stands(chart: &Chart, plan: &Plan, place: usize, start: Nanos, new
         if is_superseded(chart, watches, at, newest) {
             continue;
         }
-        let Some((verdict, rank)) = worst_at(chart, plan, place, at) else { continue };
+        let at_once = chart.at_once(watches, at);
+        let Some((verdict, rank)) = worst_of(chart, plan, place, (at, at_once), memo) else { continue };
         if worst.is_none_or(|(worst, _)| (verdict.mark, verdict.at) >= (worst.mark, worst.at)) {
             worst = Some((verdict, rank));
         }
@@ -253,8 +218,18 @@ pub(crate) fn stands(chart: &Chart, plan: &Plan, place: usize, start: Nanos, new
 
 /// What a rule says as of a time: the worst of it, where several values are of exactly that time.
 pub(crate) fn worst_at(chart: &Chart, plan: &Plan, place: usize, at: Nanos) -> Option<(Verdict, u8)> {
-    let look = |rank| Look { plan, chart, place, at, rank };
-    let ranks = 0..chart.at_once(&plan.rule(place).watches, at).max(1);
+    worst_of(chart, plan, place, (at, chart.at_once(&plan.rule(place).watches, at)), None)
+}
+
+fn worst_of(
+    chart: &Chart,
+    plan: &Plan,
+    place: usize,
+    (at, at_once): (Nanos, u8),
+    memo: Option<&Memo>,
+) -> Option<(Verdict, u8)> {
+    let look = |rank| Look { plan, chart, place, at, rank, memo };
+    let ranks = 0..at_once.max(1);
     let verdicts = ranks.filter_map(|rank| Some((look(rank).judge().ok()?, rank)));
     verdicts.reduce(|worst, next| if next.0.mark > worst.0.mark { next } else { worst })
 }
@@ -275,7 +250,10 @@ pub(crate) fn is_superseded(chart: &Chart, watches: &Watches, at: Nanos, newest:
             gone += usize::from(doubtful && again);
         }
     }
-    here > 0 && here == gone && watches.questions.is_empty()
+    let answered = |(of, question): &(Arc<str>, Arc<str>)| {
+        chart.asked(of, question).is_some_and(|series| series.until(at).last().is_some_and(|sample| sample.at == at))
+    };
+    here > 0 && here == gone && !watches.questions.iter().any(answered)
 }
 
 /// Lets a verdict stand, where it is news.
@@ -285,6 +263,7 @@ fn stand(
     place: usize,
     (verdict, rank): (Verdict, u8),
     now: Timestamp,
+    memo: &Memo,
     outcome: &mut Outcome,
 ) -> Option<Judged> {
     let Verdict { mark, at, doubtful } = verdict;
@@ -297,7 +276,10 @@ fn stand(
     let late = now.duration_since(time(at)) > clinic.late_after.0;
     let again = clinic.repeat_within.map(|within| within.0).filter(|_| doubtful && !late && mark > Mark::Green);
     let was_told = memory.stands && memory.mark > Mark::Green && memory.held_until.is_none();
-    let held_until = again.filter(|_| mark < Mark::Red && !was_told).map(|within| at.saturating_add(length(within)));
+    // One that is doubtful again does not put off when somebody is told.
+    let since = memory.held_until.unwrap_or(Nanos::MAX);
+    let held_until =
+        again.filter(|_| mark < Mark::Red && !was_told).map(|within| at.saturating_add(length(within)).min(since));
     let finding = (mark > Mark::Green).then(|| {
         let found = told(find(chart, plan, place, verdict, rank), again.is_some(), late);
         if found.provisional {
@@ -308,9 +290,11 @@ fn stand(
     if mark == Mark::Red {
         let freeze = length(clinic.baseline_frozen.0);
         chart.is_unstable(at, at.saturating_add(freeze));
+        memo.forget();
     }
+    let handled = chart.rules[place].handled.filter(|_| mark > Mark::Green);
     chart.rules[place] =
-        crate::chart::Memory { at, rank, mark, stands: true, late, held_until, finding: finding.clone() };
+        crate::chart::Memory { at, rank, mark, stands: true, late, held_until, finding: finding.clone(), handled };
     Some(Judged { place, at, mark, finding, late, stands: true, held: held_until.is_some() })
 }
 
@@ -335,7 +319,7 @@ fn told(mut found: Finding, provisional: bool, late: bool) -> Finding {
 
 /// A rule that does not apply any longer says nothing more of now.
 fn stand_down(chart: &mut Chart, plan: &Plan, place: usize, newest: Nanos) -> Option<Judged> {
-    let look = Look { plan, chart, place, at: newest, rank: 0 };
+    let look = Look { plan, chart, place, at: newest, rank: 0, memo: None };
     if !chart.rules[place].stands || look.judge() != Err(Nothing::NotNow) {
         return None;
     }
@@ -343,20 +327,36 @@ fn stand_down(chart: &mut Chart, plan: &Plan, place: usize, newest: Nanos) -> Op
     Some(Judged { place, at: newest, mark: Mark::Green, finding: None, late: false, stands: true, held: false })
 }
 
+/// Asks for what is doubtful in it once more; for all of it, where nothing of it says that it is.
 fn ask_again(plan: &Plan, place: usize, found: &Finding, outcome: &mut Outcome) {
-    for vital in &plan.rule(place).watches.vitals {
-        if outcome.remeasure.iter().all(|asked| asked.vital != *vital) {
-            outcome.remeasure.push(Remeasure { vital: *vital, why: found.why.clone() });
+    let doubted = |input: &Input| match input {
+        Input::Reading { vital, flags, .. } if flags.iter().any(Flag::is_doubt) => Some(*vital),
+        _ => None,
+    };
+    let mut vitals: Vec<Vital> = found.inputs.iter().filter_map(doubted).collect();
+    if vitals.is_empty() {
+        vitals.clone_from(&plan.rule(place).watches.vitals);
+    }
+    for vital in vitals {
+        if outcome.remeasure.iter().all(|asked| asked.vital != vital) {
+            outcome.remeasure.push(Remeasure { vital, why: found.why.clone() });
         }
     }
 }
 
 /// What a rule says of something that came late, as of then: told once, where it is above green.
-fn as_it_was(chart: &mut Chart, plan: &Plan, place: usize, arrived: &Arrived, outcome: &mut Outcome) -> Option<Judged> {
+fn as_it_was(
+    chart: &mut Chart,
+    plan: &Plan,
+    place: usize,
+    arrived: &Arrived,
+    memo: &Memo,
+    outcome: &mut Outcome,
+) -> Option<Judged> {
     let at = arrived.sample.at;
     let (verdict, rank) = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
     say(outcome, std::slice::from_ref(arrived), &plan.rule(place).watches, verdict.mark);
-    let key = key(chart, place, arrived);
+    let key = arrived.key(chart, place);
     if verdict.mark <= Mark::Green || chart.knows(key) {
         return None;
     }
@@ -364,68 +364,21 @@ fn as_it_was(chart: &mut Chart, plan: &Plan, place: usize, arrived: &Arrived, ou
     if verdict.mark == Mark::Red {
         let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
         chart.is_unstable(at, at.saturating_add(freeze));
+        memo.forget();
     }
     let finding = Some(Arc::new(late(find(chart, plan, place, verdict, rank))));
     Some(Judged { place, at, mark: verdict.mark, finding, late: true, stands: false, held: false })
 }
 
-/// What a rule's finding on something that came is known by.
-fn key(chart: &Chart, place: usize, arrived: &Arrived) -> u64 {
-    arrived.sample.key(&chart.names) ^ u64::try_from(place).expect("few rules").wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-fn find(chart: &Chart, plan: &Plan, place: usize, verdict: Verdict, rank: u8) -> Finding {
-    let look = Look { plan, chart, place, at: verdict.at, rank };
+pub(crate) fn find(chart: &Chart, plan: &Plan, place: usize, verdict: Verdict, rank: u8) -> Finding {
+    let look = Look { plan, chart, place, at: verdict.at, rank, memo: None };
     finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(verdict.at))
-}
-
-/// A device stored it, and its clock can't say when: the time is that of its arrival, and it must not be taken for the state of now.
-fn is_unplaced(sitting: &Sitting<'_>) -> bool {
-    let unplaced = |reading: &Reading| reading.clock == Clock::Kit && reading.has(&Flag::FROM_STORAGE);
-    sitting.readings.iter().any(unplaced)
 }
 
 pub(crate) fn late(mut finding: Finding) -> Finding {
     finding.late = true;
     finding.why.push_str(", arrived late");
     finding
-}
-
-/// What came finds its place for good: what has none is taken out again, what is no longer needed is left out; and what was found above
-/// green is known, should it come again when it is no longer there to be compared with.
-fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unplaced: bool) {
-    for arrived in arrived {
-        for place in arrived.rules.iter() {
-            let memory = &chart.rules[place];
-            if memory.stands && memory.mark > Mark::Green && memory.at == arrived.sample.at {
-                chart.remember(key(chart, place, arrived));
-            }
-        }
-        let (series, need) = match (&arrived.vital, &arrived.questions) {
-            (Some(vital), _) => (chart.series_mut(*vital), plan.of_vital(*vital).map(|(need, _)| need)),
-            (None, Some((questionnaire, question))) => {
-                let need = plan.of_question(questionnaire, question).map(|(.., need, _)| need);
-                (chart.asked_mut(questionnaire, question), need)
-            }
-            (None, None) => continue,
-        };
-        if unplaced {
-            series.remove(&arrived.sample);
-        } else {
-            series.prune(need.unwrap_or_default());
-        }
-    }
-}
-
-/// Notes what came: newest values, when last heard, what was expected of it.
-fn note(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) {
-    for reading in sitting.readings {
-        chart.hear_of(reading);
-        silence::hear(chart, plan, reading);
-    }
-    for answer in sitting.answers {
-        chart.last_at = chart.last_at.max(Some(answer.answered_at));
-    }
 }
 
 /// Feeds the alerts of each family.

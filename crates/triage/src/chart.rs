@@ -29,6 +29,8 @@ pub struct Chart {
     pub(crate) vitals: Vec<(Vital, Series)>,
     /// What was answered, of each question that a rule watches: questionnaire, question.
     pub(crate) questions: Vec<(Arc<str>, Arc<str>, Series)>,
+    /// When each questionnaire that a rule looks at was answered last, whichever of its questions.
+    pub(crate) answered: Vec<(Arc<str>, Nanos)>,
     /// Devices, flags and answers of the samples.
     pub(crate) names: Names,
     /// Each rule's memory, in the plan's order.
@@ -71,11 +73,22 @@ pub(crate) struct Memory {
     pub held_until: Option<Nanos>,
     /// The finding, where it is above green or of a silence; others are made when they are asked for.
     pub finding: Option<Arc<Finding>>,
+    /// When a person closed an alert of it that was so bad, if it has been above green ever since.
+    pub handled: Option<(Nanos, Mark)>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { at: Nanos::MIN, rank: 0, mark: Mark::Green, stands: false, late: false, held_until: None, finding: None }
+        Self {
+            at: Nanos::MIN,
+            rank: 0,
+            mark: Mark::Green,
+            stands: false,
+            late: false,
+            held_until: None,
+            finding: None,
+            handled: None,
+        }
     }
 }
 
@@ -99,6 +112,32 @@ impl Chart {
         let open = open.into_iter().filter(|alert| alert.state.is_open());
         self.alerts = open.map(|alert| (Arc::from(alert.family.as_str()), Arc::new(alert))).collect();
         self
+    }
+
+    /// The same chart, where a person has closed these alerts, oldest first: what they were about and still stands has been handled.
+    #[must_use]
+    pub fn with_handled<'a>(mut self, closed: impl IntoIterator<Item = &'a Alert>) -> Self {
+        for alert in closed {
+            if let crate::State::Closed { at, .. } = &alert.state {
+                self.handle(alert, crate::series::nanos(*at));
+            }
+        }
+        self
+    }
+
+    /// What an alert is about has been handled by whoever closed it.
+    pub(crate) fn handle(&mut self, alert: &Alert, at: Nanos) {
+        let Some(book) = self.book.clone() else { return };
+        for finding in alert.findings.iter().filter(|finding| finding.colour > Mark::Green) {
+            let is_it = |(known, it): (&crate::Programme, &crate::rules::Rule)| {
+                known.id() == finding.programme && *it.id == *finding.rule && it.again_after.is_some()
+            };
+            let Some(place) = book.rules().position(is_it) else { continue };
+            let memory = &mut self.rules[place];
+            if memory.stands && memory.mark > Mark::Green && memory.at <= at {
+                memory.handled = Some((at, finding.colour));
+            }
+        }
     }
 
     /// The same chart, where every deadline up to `through` has been judged already.
@@ -154,7 +193,7 @@ impl Chart {
         if let Some(finding) = &memory.finding {
             return Some(Arc::clone(finding));
         }
-        let look = Look { plan, chart: self, place, at: memory.at, rank: memory.rank };
+        let look = Look { plan, chart: self, place, at: memory.at, rank: memory.rank, memo: None };
         let verdict = look.judge().ok()?;
         let mut found = finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(memory.at));
         if memory.late {
@@ -207,6 +246,7 @@ impl Chart {
         }
         self.vitals.retain(|(vital, _)| plan.of_vital(*vital).is_some());
         self.questions.retain(|(questionnaire, question, _)| plan.of_question(questionnaire, question).is_some());
+        self.answered.retain(|(questionnaire, _)| plan.of_questionnaire(questionnaire).is_some());
         self.book = Some(Arc::clone(plan.book()));
         self.pending.clear();
         self.quiet_until = None;
@@ -225,7 +265,7 @@ impl Chart {
     }
 
     pub(crate) fn asked(&self, questionnaire: &str, question: &str) -> Option<&Series> {
-        let is_it = |(of, known, _): &&(Arc<str>, Arc<str>, Series)| **of == *questionnaire && **known == *question;
+        let is_it = |(of, known, _): &&(Arc<str>, Arc<str>, Series)| **known == *question && **of == *questionnaire;
         self.questions.iter().find(is_it).map(|(.., series)| series)
     }
 
@@ -236,6 +276,19 @@ impl Chart {
             self.questions.len() - 1
         });
         &mut self.questions[place].2
+    }
+
+    /// When a questionnaire was answered last.
+    pub(crate) fn answered(&self, questionnaire: &str) -> Option<Nanos> {
+        self.answered.iter().find(|(known, _)| **known == *questionnaire).map(|(_, at)| *at)
+    }
+
+    /// A questionnaire was answered.
+    pub(crate) fn hear_answer(&mut self, questionnaire: &Arc<str>, at: Nanos) {
+        match self.answered.iter_mut().find(|(known, _)| known == questionnaire) {
+            Some((_, newest)) => *newest = at.max(*newest),
+            None => self.answered.push((Arc::clone(questionnaire), at)),
+        }
     }
 
     /// The series that a rule watches.
@@ -258,6 +311,24 @@ impl Chart {
         }
         times.sort_unstable();
         times.dedup();
+    }
+
+    /// The one time of all that a rule watches in (`after`, `until`], and how many values of one vital lie there at most; `None` where it
+    /// is not one time.
+    pub(crate) fn one_time(&self, watches: &Watches, after: Nanos, until: Nanos) -> Option<(Nanos, u8)> {
+        let mut one = None;
+        for series in self.watched(watches) {
+            let samples = series.until(until);
+            let Some(newest) = samples.last().filter(|sample| sample.at > after) else { continue };
+            let here = samples.iter().rev().take_while(|sample| sample.at == newest.at).count();
+            let more = samples.len() > here && samples[samples.len() - here - 1].at > after;
+            let (at, most) = one.unwrap_or((newest.at, 0));
+            if more || at != newest.at {
+                return None;
+            }
+            one = Some((at, here.max(most)));
+        }
+        one.map(|(at, most)| (at, u8::try_from(most).unwrap_or(u8::MAX)))
     }
 
     /// How many values of one vital that a rule watches lie at exactly this time, at most.

@@ -83,6 +83,11 @@ impl Clinic {
         schemars::schema_for!(ClinicFile).to_value()
     }
 
+    /// One without floors, for what floors don't matter to.
+    pub(crate) fn bare() -> Self {
+        Self { version: 1, review_after: SignedDuration::MAX, floors: Vec::new() }
+    }
+
     /// The document that is shipped.
     ///
     /// # Panics

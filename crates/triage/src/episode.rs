@@ -6,10 +6,13 @@ use std::{cmp::Reverse, sync::Arc};
 
 use jiff::Timestamp;
 use uuid::Uuid;
-use vitals::KitId;
+use vitals::{Flag, KitId};
 
 use crate::{
-    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Mark, Plan, Reason, State, bounds::FINDINGS_MAX,
+    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Input, Mark, Plan, Reason, State,
+    assess::TOGETHER,
+    bounds::FINDINGS_MAX,
+    series::{length, nanos},
 };
 
 /// The space of alert ids.
@@ -74,6 +77,7 @@ pub(crate) fn feed(
     bad.sort_by_key(|finding| Reverse(finding.colour));
     let change = match (chart.alerts.get(family).cloned(), bad.first()) {
         (None, None) => return None,
+        (None, Some(_)) if fed.iter().all(|fed| is_handled(chart, plan, fed, at)) => return None,
         (None, Some(worst)) => raise(chart, plan, family, &bad, worst, opening.id(plan, family), at),
         (Some(alert), Some(worst)) => again(chart, plan, (*alert).clone(), fed, &bad, worst, at),
         (Some(alert), None) => calm(chart, plan, (*alert).clone(), fed, at)?,
@@ -85,6 +89,19 @@ pub(crate) fn feed(
         chart.end(change.alert.id, "eased");
     }
     Some(change)
+}
+
+/// Has a person lately closed an alert of this, no milder, and has it not passed since? Or is there nothing to handle?
+fn is_handled(chart: &Chart, plan: &Plan, fed: &Fed, now: Timestamp) -> bool {
+    if fed.mark() == Mark::Green {
+        return true;
+    }
+    if fed.place == CALL {
+        return false;
+    }
+    let (rule, memory) = (plan.rule(fed.place), &chart.rules[fed.place]);
+    let (Some(again_after), Some((closed, mark))) = (rule.again_after, memory.handled) else { return false };
+    fed.mark() <= mark && nanos(now) < closed.saturating_add(length(again_after))
 }
 
 fn raise(
@@ -157,6 +174,8 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     let marks =
         |alert: &Alert| alert.findings.iter().map(|finding| (finding.rule.clone(), finding.colour)).collect::<Vec<_>>();
     let before = (marks(&alert), alert.now_mark, alert.normal_in_row);
+    let provisional_since: Vec<Timestamp> =
+        alert.findings.iter().filter(|finding| finding.provisional).map(|finding| finding.at).collect();
     let ended = |fed: &Fed| match fed.place {
         CALL => "called".to_owned(),
         place if plan.rule(place).judge.missing().is_some() => "data has come again".to_owned(),
@@ -167,8 +186,12 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     ours.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
     if alert.provisional && alert.state == State::Open && alert.now_mark == Mark::Green {
-        alert.state = State::Eased { at };
-        return Some(step(alert, EventKind::NotConfirmed, at, text));
+        if ours.iter().any(|fed| is_repeat(plan, &provisional_since, fed)) {
+            alert.state = State::Eased { at };
+            return Some(step(alert, EventKind::NotConfirmed, at, text));
+        }
+        // Nobody measured again in time: what comes hours later does not say that it was wrong.
+        alert.provisional = false;
     }
     if alert.mark < Mark::Red && ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
@@ -187,6 +210,15 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     }
     alert.state = State::Eased { at };
     Some(step(alert, EventKind::Eased, at, text))
+}
+
+/// Is it a measurement beyond doubt that was asked for: so soon after what was doubtful that it is of the same state?
+fn is_repeat(plan: &Plan, doubted: &[Timestamp], fed: &Fed) -> bool {
+    let (Some(finding), true) = (&fed.finding, fed.place != CALL) else { return false };
+    let doubt = |input: &Input| matches!(input, Input::Reading { flags, .. } if flags.iter().any(Flag::is_doubt));
+    let within = plan.programme_of(fed.place).clinic().repeat_within.map_or(TOGETHER, |it| it.0.max(TOGETHER));
+    let newest = doubted.iter().max();
+    !finding.inputs.iter().any(doubt) && newest.is_some_and(|at| finding.at.duration_since(*at) <= within)
 }
 
 /// Is it of nothing but missing data? Then it is over when they come.

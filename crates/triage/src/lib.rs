@@ -16,6 +16,7 @@
 
 mod act;
 mod alert;
+mod arrive;
 mod assess;
 mod bands;
 pub mod bounds;

@@ -1,5 +1,7 @@
 //! What a rule sees of one patient as of one time: the samples up to then, the limits that held then, and nothing of what came later.
 
+use std::cell::RefCell;
+
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use vitals::Vital;
 
@@ -7,7 +9,7 @@ use crate::{
     Chart, Input, OwnReference, Plan, Programme,
     bands::Ladder,
     rules::{Nothing, Rule, Verdict},
-    series::{Nanos, Sample, length, nanos, time},
+    series::{Nanos, Sample, length, time},
 };
 
 /// One rule's view.
@@ -20,6 +22,38 @@ pub(crate) struct Look<'a> {
     pub at: Nanos,
     /// Of several values of one vital at exactly this time, so many of the last are not seen: each of them gets its turn to be the newest.
     pub rank: u8,
+    /// What others have said already, of the same chart.
+    pub memo: Option<&'a Memo>,
+}
+
+/// What rules said while a chart stayed as it was: of one rule, several others may ask the same.
+#[derive(Default)]
+pub(crate) struct Memo(RefCell<Vec<(Asked, Option<(Verdict, u8)>)>>);
+
+/// A rule's place, and the sitting that is asked about: its start and its newest time.
+type Asked = (usize, Nanos, Nanos);
+
+/// So many answers are remembered.
+const MEMO_MAX: usize = 32;
+
+impl Memo {
+    /// What was said already, or what is said now.
+    pub fn recall(&self, asked: Asked, say: impl FnOnce() -> Option<(Verdict, u8)>) -> Option<(Verdict, u8)> {
+        if let Some((_, said)) = self.0.borrow().iter().find(|(known, _)| *known == asked) {
+            return *said;
+        }
+        let said = say();
+        let mut all = self.0.borrow_mut();
+        if all.len() < MEMO_MAX {
+            all.push((asked, said));
+        }
+        said
+    }
+
+    /// The chart is no longer what it was.
+    pub fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
 }
 
 impl<'a> Look<'a> {
@@ -52,13 +86,6 @@ impl<'a> Look<'a> {
         &samples[..samples.len() - usize::from(self.rank).min(now.saturating_sub(1))]
     }
 
-    /// Those of the last so long: later than `back` ago.
-    pub fn within(&self, vital: Vital, back: SignedDuration) -> &'a [Sample] {
-        let samples = self.samples(vital);
-        let start = self.at.saturating_sub(length(back));
-        &samples[samples.partition_point(|sample| sample.at <= start)..]
-    }
-
     /// The newest value.
     pub fn newest(&self, vital: Vital) -> Result<&'a Sample, Nothing> {
         self.samples(vital).last().ok_or(Nothing::NoValue)
@@ -73,9 +100,11 @@ impl<'a> Look<'a> {
         answer.text(&self.chart.names)
     }
 
-    /// Is this a time at which the patient's own state is taken for normal: not around a red?
-    pub fn is_stable(&self, at: Nanos) -> bool {
-        self.chart.unstable.iter().all(|(from, until)| at < *from || *until <= at)
+    /// Has the questionnaire been answered anew since this answer, without its question? Then it was not asked any more.
+    pub fn is_answered_anew(&self, questionnaire: &str, given: &Sample) -> bool {
+        self.chart
+            .answered(questionnaire)
+            .is_some_and(|newest| newest <= self.at && newest > given.at.saturating_add(length(ONE_ANSWERING)))
     }
 
     /// The rule's limits, with the patient's own over them.
@@ -86,13 +115,6 @@ impl<'a> Look<'a> {
     /// The patient's own reference value for this rule (dry weight, personal best), if one holds now.
     pub fn reference(&self) -> Option<&'a OwnReference> {
         self.plan.reference(self.place, self.time())
-    }
-
-    /// The same chart, seen by another rule of the same programme (by its number there, as [`crate::rules::Reader::earlier`] gives it) as of
-    /// some time. Only rules that stand before this one can be asked for.
-    pub fn other(&self, number: usize, at: Nanos) -> Self {
-        let rank = if at == self.at { self.rank } else { 0 };
-        Self { place: self.plan.first_of(self.place) + number, at, rank, ..*self }
     }
 
     /// Judges.
@@ -113,13 +135,6 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// The times of what this rule watches, in (`after`, now], oldest first, each once.
-    pub fn times(&self, after: Nanos) -> Vec<Nanos> {
-        let mut times = Vec::new();
-        self.chart.times(&self.rule().watches, after, self.at, &mut times);
-        times
-    }
-
     /// A local day, as a number that grows by one each day.
     pub fn day(&self, at: Nanos) -> i64 {
         let offset = i64::from(self.zone().to_offset(time(at)).seconds());
@@ -127,12 +142,10 @@ impl<'a> Look<'a> {
     }
 }
 
+/// Answers of one questionnaire that lie further apart are of two times that it was answered.
+const ONE_ANSWERING: SignedDuration = SignedDuration::from_hours(1);
+
 /// The whole length of days.
 pub(crate) fn days(days: u32) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(days))
-}
-
-/// A time as nanoseconds, `back` earlier.
-pub(crate) fn before(at: Timestamp, back: SignedDuration) -> Nanos {
-    nanos(at).saturating_sub(length(back))
 }

@@ -332,6 +332,15 @@ impl Plan {
         self.book.guards.iter().filter_map(|place| self.rule(*place).judge.guard())
     }
 
+    /// Who looks at any question of a questionnaire.
+    pub(crate) fn of_questionnaire(&self, questionnaire: &str) -> Option<(&Arc<str>, RuleSet)> {
+        let mut rows = self.book.questions.iter().filter(|(of, ..)| **of == *questionnaire);
+        let (of, _, _, first) = rows.next()?;
+        let mut rules = *first;
+        rows.for_each(|(.., more)| rules.join(*more));
+        Some((of, rules))
+    }
+
     /// What is kept of a question, and for whom: its number among those asked, its need, its rules.
     pub(crate) fn of_question(
         &self,

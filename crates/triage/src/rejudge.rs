@@ -12,7 +12,7 @@ use crate::{
     Alert, AlertChange, CALL_RULE, Chart, CloseReason, EventKind, Finding, Mark, Outcome, Plan, State,
     assess::{self, change},
     episode::{self, Fed, Opening, now_mark},
-    series::nanos,
+    series::{length, nanos},
 };
 
 /// Why a patient is judged again.
@@ -36,9 +36,14 @@ pub fn rejudge(old: &Chart, mut rebuilt: Chart, plan: &Plan, because: Because<'_
     rebuilt.ended = old.ended.clone();
     rebuilt.kit_silent_since = old.kit_silent_since;
     rebuilt.follow(plan);
+    for place in 0..plan.len() {
+        let before = old.said(plan.programme_of(place).id(), &plan.rule(place).id).and_then(|memory| memory.handled);
+        let memory = &mut rebuilt.rules[place];
+        memory.handled = before.filter(|_| memory.stands && memory.mark > Mark::Green);
+    }
     let mut outcome = Outcome::default();
     if let Because::Readings { by, why } = because {
-        outcome.alerts = withdraw(&mut rebuilt, plan, by, why, now);
+        outcome.alerts = withdraw(old, &mut rebuilt, plan, by, why, now);
     }
     let mut families: BTreeMap<Arc<str>, Vec<Fed>> = BTreeMap::new();
     for place in (0..plan.len()).filter(|place| differs(old, &rebuilt, plan, *place)) {
@@ -69,15 +74,19 @@ fn differs(old: &Chart, new: &Chart, plan: &Plan, place: usize) -> bool {
     }
 }
 
-/// Takes out of the open alerts what is no longer found, and ends those in which nothing is left.
-fn withdraw(chart: &mut Chart, plan: &Plan, by: &str, why: &str, now: Timestamp) -> Vec<AlertChange> {
+/// Takes out of the open alerts what is no longer found, and ends those in which nothing is left. What neither chart finds (it has no place in
+/// time, or is not kept any longer) is none of what was declared invalid, and stays.
+fn withdraw(old: &Chart, chart: &mut Chart, plan: &Plan, by: &str, why: &str, now: Timestamp) -> Vec<AlertChange> {
     let mut changes = Vec::new();
     for (family, alert) in chart.alerts.clone() {
-        let left: Vec<Finding> =
-            alert.findings.iter().filter(|finding| is_still_found(chart, plan, finding)).cloned().collect();
-        if left.len() == alert.findings.len() {
+        let stays = |finding: &&Finding| is_still_found(chart, plan, finding) || !is_still_found(old, plan, finding);
+        let (mut left, gone): (Vec<Finding>, Vec<Finding>) =
+            alert.findings.iter().cloned().partition(|finding| stays(&finding));
+        if gone.is_empty() {
             continue;
         }
+        left.extend(gone.iter().filter_map(|gone| before(chart, plan, &alert, gone)));
+        left.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
         let mut alert = Alert { findings: left, ..(*alert).clone() };
         let worst = alert.findings.iter().map(|finding| finding.colour).max().unwrap_or(Mark::Green);
         if worst == Mark::Green {
@@ -98,6 +107,22 @@ fn withdraw(chart: &mut Chart, plan: &Plan, by: &str, why: &str, now: Timestamp)
         changes.push(change);
     }
     changes
+}
+
+/// The worst that the same rule found earlier in the same episode: an alert keeps the last of what is equally bad, and what came before that is
+/// still true.
+fn before(chart: &Chart, plan: &Plan, alert: &Alert, gone: &Finding) -> Option<Finding> {
+    let place = plan.place(&gone.programme, &gone.rule).filter(|_| gone.colour > Mark::Green)?;
+    let late_after = plan.programme_of(place).clinic().late_after.0;
+    let mut times = Vec::new();
+    let since = nanos(alert.raised_at).saturating_sub(length(late_after));
+    chart.times(&plan.rule(place).watches, since, nanos(gone.at).saturating_sub(1), &mut times);
+    let found = times.into_iter().filter_map(|at| {
+        assess::worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at && verdict.mark > Mark::Green)
+    });
+    let (verdict, rank) = found.max_by_key(|(verdict, _)| (verdict.mark, verdict.at))?;
+    let found = assess::find(chart, plan, place, verdict, rank);
+    Some(if gone.late { assess::late(found) } else { found })
 }
 
 /// Is what was found then found then still? What can't be judged again (a call, a silence, what is older than the chart) stays.

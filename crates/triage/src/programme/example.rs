@@ -11,16 +11,16 @@ use super::{
     file::{Example, ExampleReading, ExampleReference, ExampleStep},
 };
 use crate::{
-    Chart, Clinic, Event, Finding, Mark, Own, OwnReference, Plan, Sitting, assess, bounds::EXAMPLE_SITTINGS_MAX,
+    Chart, Event, Finding, Mark, Own, OwnReference, Plan, Rulebook, Sitting, assess, bounds::EXAMPLE_SITTINGS_MAX,
 };
 
 /// When an example takes place where it does not say: a Monday.
 const MONDAY: civil::DateTime = civil::date(2026, 11, 23).at(8, 0, 0, 0);
 
 /// Runs it; a fault says which example it is and what came out.
-pub(super) fn run(programme: &Arc<Programme>, example: &Example) -> Result<(), String> {
+pub(super) fn run(programme: &Programme, book: &Arc<Rulebook>, example: &Example) -> Result<(), String> {
     let name = &example.name;
-    let (chart, standing) = standing(programme, example).map_err(|fault| format!("example {name:?}: {fault}"))?;
+    let (chart, standing) = standing(programme, book, example).map_err(|fault| format!("example {name:?}: {fault}"))?;
     let found: BTreeMap<&str, Mark> = standing.iter().map(|finding| (finding.rule.as_str(), finding.colour)).collect();
     let wanted: BTreeMap<&str, Mark> = example.want.iter().map(|(rule, mark)| (rule.as_str(), *mark)).collect();
     if found != wanted {
@@ -48,7 +48,7 @@ fn words(marks: &BTreeMap<&str, Mark>, what: &str) -> String {
     each.join(", ")
 }
 
-fn standing(programme: &Arc<Programme>, example: &Example) -> Result<(Chart, Vec<Finding>), String> {
+fn standing(programme: &Programme, book: &Arc<Rulebook>, example: &Example) -> Result<(Chart, Vec<Finding>), String> {
     let local = |at: civil::DateTime| {
         programme.zone.to_timestamp(at).map_err(|_| format!("found time {at}, want one of a calendar"))
     };
@@ -60,7 +60,7 @@ fn standing(programme: &Arc<Programme>, example: &Example) -> Result<(Chart, Vec
     if now < last {
         return Err(format!("found now {now} before at {last}, want it at or after"));
     }
-    let plan = plan(programme, example, since)?;
+    let plan = plan(programme, book, example, since)?;
     let kit: KitId = "example".parse().expect("an id");
     let mut chart = Chart::new();
     let mut silent = example.silent_kit.map(|since| local(since).map(|at| (since, at))).transpose()?;
@@ -82,10 +82,9 @@ fn standing(programme: &Arc<Programme>, example: &Example) -> Result<(Chart, Vec
     Ok((chart, standing))
 }
 
-fn plan(programme: &Arc<Programme>, example: &Example, since: Timestamp) -> Result<Plan, String> {
+fn plan(programme: &Programme, book: &Arc<Rulebook>, example: &Example, since: Timestamp) -> Result<Plan, String> {
     let patient: PatientId = "example".parse().expect("an id");
-    let clinic = Arc::new(Clinic::shipped());
-    let plan = Plan::new(patient, vec![Arc::clone(programme)], clinic, own(example), programme.zone.clone(), since)
+    let plan = Plan::with(patient, Arc::clone(book), own(example), programme.zone.clone(), since)
         .map_err(|fault| fault.to_string())?;
     Ok(plan.in_stratum(example.stratum.as_deref()))
 }

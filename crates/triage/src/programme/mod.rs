@@ -15,7 +15,7 @@ pub use place::{PROBLEMS_MAX, Problem, ProgrammeError};
 pub(crate) use check::name;
 pub(crate) use file::{Clinic, Schedule};
 
-use crate::{bounds::PROGRAMME_BYTES_MAX, rules::Rule};
+use crate::{Rulebook, bounds::PROGRAMME_BYTES_MAX, rules::Rule, series::in_words};
 
 /// The text of the programme that is shipped for COPD: the Danish national plan.
 pub const COPD: &str = include_str!("../../../../config/programmes/copd.toml");
@@ -70,9 +70,10 @@ impl Programme {
         let mut document = place::Document::parse(text, file);
         let Some((programme, examples)) = check::programme(&mut document) else { return document.finish(None) };
         let programme = Arc::new(programme);
-        if !document.is_faulty() {
+        if !document.is_faulty() && !examples.is_empty() {
+            let book = Rulebook::new(vec![Arc::clone(&programme)], Arc::new(crate::Clinic::bare()))?;
             for (at, example) in examples.iter().enumerate() {
-                if let Err(fault) = example::run(&programme, example) {
+                if let Err(fault) = example::run(&programme, &book, example) {
                     document.problem(&place::steps!["example", at], fault);
                 }
             }
@@ -168,15 +169,15 @@ impl Programme {
         }
         let clinic = &self.clinic;
         line("\nChosen by the clinic itself, stated by no published plan:".to_owned());
-        line(format!("- A reading older than {:#} when it arrives is judged as late.", clinic.late_after.0));
+        line(format!("- A reading older than {} when it arrives is judged as late.", in_words(clinic.late_after.0)));
         line(format!(
             "- {} normal sittings in a row ease a yellow alert. A red one is ended by a person alone.",
             clinic.ease_after_sittings
         ));
-        line(format!("- A scheduled measurement may be taken {:#} early.", clinic.early.0));
-        line(format!("- Data is missing {:#} after its window has ended.", clinic.grace.0));
+        line(format!("- A scheduled measurement may be taken {} early.", in_words(clinic.early.0)));
+        line(format!("- Data is missing {} after its window has ended.", in_words(clinic.grace.0)));
         if let Some(within) = clinic.repeat_within {
-            line(format!("- A doubtful value is measured again; a yellow one waits {:#} for it.", within.0));
+            line(format!("- A doubtful value is measured again; a yellow one waits {} for it.", in_words(within.0)));
         }
         line(format!("\n{} worked examples came out as they should.", self.examples));
         text

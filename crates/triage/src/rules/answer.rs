@@ -52,6 +52,9 @@ impl Judge for Answer {
 
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let given = look.answers(&self.0.questionnaire, &self.0.question).last().ok_or(Nothing::NoValue)?;
+        if look.is_answered_anew(&self.0.questionnaire, given) {
+            return Err(Nothing::NotNow);
+        }
         Ok(Verdict { mark: self.mark(look.text(given)), at: given.at, doubtful: false })
     }
 

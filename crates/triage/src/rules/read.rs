@@ -11,7 +11,7 @@ use crate::{
     Score,
     bands::{Band, Cut, Ladder},
     programme::{
-        Clinic, Number, Questionnaire, Schedule,
+        Clinic, Length, Number, Questionnaire, Schedule,
         place::{Document, Step, steps},
     },
 };
@@ -32,10 +32,13 @@ struct Common {
     /// When it applies at all: `on_oxygen`, `on_air`, `target_88_92`, `no_target_88_92`, or several of them. Always where it says nothing.
     #[serde(default)]
     when: When,
+    /// Once a person has closed an alert of it, it raises none for so long, unless it becomes worse or passes and comes again. For what lasts:
+    /// a decline over months is not news every day.
+    again_after: Option<Length>,
 }
 
 /// The keys of [`Common`], and the kind.
-const COMMON: [&str; 6] = ["kind", "id", "family", "source", "ingredient", "when"];
+const COMMON: [&str; 7] = ["kind", "id", "family", "source", "ingredient", "when", "again_after"];
 
 /// What rules may refer to.
 pub(crate) struct Known<'k> {
@@ -170,7 +173,7 @@ pub(crate) fn rule(
     };
     let common = document.read_only::<Common>(path, &COMMON[1..]);
     let judge = (kind.read)(&mut Reader { document, path, known, before });
-    let (Common { id, family, source, ingredient, when }, judge) = (common?, judge?);
+    let (Common { id, family, source, ingredient, when, again_after }, judge) = (common?, judge?);
     if when.contradicts_itself() {
         document.problem(&at("when"), "found two conditions that are never met together, want others");
     }
@@ -188,7 +191,8 @@ pub(crate) fn rule(
         }
     }
     let watches: Watches = judge.watches();
-    Some(Rule { id: id.into(), family: family.into(), source, ingredient, when, kind: kind.name, watches, judge })
+    let (id, family, again_after) = (id.into(), family.into(), again_after.map(|length| length.0));
+    Some(Rule { id, family, source, ingredient, again_after, when, kind: kind.name, watches, judge })
 }
 
 /// What may be written of a kind, of its own struct.

@@ -147,3 +147,18 @@ fn open_alerts_put_into_a_rebuilt_chart_go_on_as_before() {
         "even without its history"
     );
 }
+
+#[test]
+fn an_answer_to_what_is_not_asked_any_more_stands_no_longer() {
+    let mut person = Person::new();
+    person.answers("2026-11-22T08:00:00Z", "sputum_amount", "a_lot");
+    assert_eq!(person.chart.colour(), Colour::Red);
+    person.answers("2026-11-22T08:40:00Z", "cough", "not_at_all");
+    assert_eq!(person.chart.colour(), Colour::Red, "within an hour it is the same time of answering");
+    person.answers("2026-11-23T08:00:00Z", "something_new", "no");
+    assert_eq!(person.chart.colour(), Colour::Green, "whichever question of it was answered, the other was not asked");
+    assert_eq!(
+        person.chart.open_alerts().next().map(|alert| (alert.mark, alert.now_mark)),
+        Some((Mark::Red, Mark::Green))
+    );
+}

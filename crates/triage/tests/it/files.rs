@@ -53,7 +53,7 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
     refused(
         "family =",
         "famly =",
-        "small.toml:15:1: rule[0].famly: found unknown field `famly`, want one of `kind`, `id`, `family`, `source`, `ingredient`, `when`, `vital`, `unit`, `bands`, `hysteresis`",
+        "small.toml:15:1: rule[0].famly: found unknown field `famly`, want one of `kind`, `id`, `family`, `source`, `ingredient`, `when`, `again_after`, `vital`, `unit`, `bands`, `hysteresis`",
     );
     refused(
         "zone =",

@@ -206,7 +206,8 @@ proptest! {
             ward
         };
         let (mild, bad) = (said(pulse, kg), said(pulse + more, kg + more / 2));
-        for rule in RULE_IDS {
+        // Whose a value is, is no question of worse: one that comes often becomes the person's own.
+        for rule in RULE_IDS.into_iter().filter(|rule| *rule != "whose") {
             prop_assert!(bad.mark(rule) >= mild.mark(rule), "{}: {} and {}", rule, mild.why(rule), bad.why(rule));
         }
     }
