@@ -46,6 +46,30 @@ impl Decided {
         Ok(Self { library, books, invalid: readings::invalid(store).await?, newest })
     }
 
+    /// The same at start. Where somebody can't be judged by it (a version's time came, and own settings don't fit it), everybody is judged by
+    /// what was in use before, rather than nobody by anything; a running service takes over what was decided once everybody fits.
+    ///
+    /// # Errors
+    /// As [`Decided::read`].
+    pub async fn read_fitting(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> anyhow::Result<Self> {
+        let decided = Self::read(store, now).await?;
+        let roster = store.roster().await?;
+        let Err(problem) = decided.directory(roster.clone(), zone) else { return Ok(decided) };
+        let names = ["programmes_in_use"];
+        let filter = JournalFilter { entries: Some(&names), newest_first: true, limit: 1, ..JournalFilter::default() };
+        let last = store.journal(filter).await?.pop().map(|entry| entry.what);
+        let Some(Journal::ProgrammesInUse { versions }) = last else { return Ok(decided) };
+        let library = decided.library.clone().judging_by(&versions);
+        let Ok(books) = library.books() else { return Ok(decided) };
+        // With no newest entry known, the keeper looks again every second.
+        let before = Self { library, books, invalid: decided.invalid.clone(), newest: None };
+        if before.directory(roster, zone).is_err() {
+            return Ok(decided);
+        }
+        tracing::error!("what was in use before stays so: {problem:#}");
+        Ok(before)
+    }
+
     /// The programmes in use, with the clinic's defaults.
     #[must_use]
     pub fn books(&self) -> &Books {

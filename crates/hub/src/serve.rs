@@ -261,7 +261,7 @@ impl Judged {
     async fn read(store: &dyn Store, config: &Config) -> anyhow::Result<Self> {
         let now = clock::now();
         programmes::bring_in(store, config.programmes.as_deref(), now).await?;
-        let decided = Decided::read(store, clock::now()).await?;
+        let decided = Decided::read_fitting(store, &config.zone, clock::now()).await?;
         let roster = roster::bring_in(store, config, decided.books()).await?;
         let directory = decided.directory(roster.clone(), &config.zone)?;
         let heard = store.last_heard().await?;

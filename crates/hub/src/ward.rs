@@ -123,12 +123,24 @@ pub async fn set_own(
     let library = Library::open(store, now).await?;
     let books = library.books().map_err(|why| Refused::new(Refusal::Failed, why))?;
     let plan = plan_of(&known, &books, zone).map_err(|error| unfit(error.to_string()))?;
+    fits_planned(&library, &known, zone).map_err(unfit)?;
     let beyond = endless(&plan, &was);
     if !beyond.is_empty() {
         return Err(unfit(beyond.join("; ")));
     }
     let changed = Roster { patients: vec![known], kits: Vec::new() };
     Ok(roster::put(store, &changed, &before, by, now).await?)
+}
+
+/// Does it fit the versions too that are to come? Else nobody could be judged by them when their time has come.
+fn fits_planned(library: &Library, patient: &Patient, zone: &TimeZone) -> Result<(), String> {
+    for (id, standing) in library.standings().iter().filter(|(id, _)| library.concerns(id, patient)) {
+        let Some(version) = standing.planned.as_ref().map(|planned| planned.version) else { continue };
+        let books = library.with(id, version)?.books()?;
+        plan_of(patient, &books, zone)
+            .map_err(|error| format!("{id} version {version} is planned, and this does not fit it: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Limits beyond a floor want an end when they are set. One that stands already stays, and is listed: nothing else must wait for it.

@@ -119,6 +119,13 @@ impl Library {
         Ok(other)
     }
 
+    /// The same with these versions in use instead of what was decided, as far as they say.
+    #[must_use]
+    pub fn judging_by(mut self, versions: &BTreeMap<String, u32>) -> Self {
+        self.in_use.extend(versions.iter().map(|(id, version)| (id.clone(), *version)));
+        self
+    }
+
     /// A stored version.
     #[must_use]
     pub fn stored(&self, id: &str, version: u32) -> Option<&ProgrammeVersion> {
@@ -259,18 +266,31 @@ impl Library {
     /// # Errors
     /// Each limit that is not.
     pub fn check_floors(&self) -> Result<(), String> {
-        let (clinic, programmes) = (self.clinic()?, self.programmes()?);
-        let mut programmes: Vec<_> = programmes.values().collect();
-        programmes.sort_unstable_by_key(|programme| programme.id());
-        let passed: Vec<_> = programmes
-            .into_iter()
-            .flat_map(|programme| {
-                let (id, version) = (programme.id().to_owned(), programme.version());
-                clinic.passed_by(programme).into_iter().map(move |fault| format!("{id} version {version}: {fault}"))
-            })
-            .collect();
-        if passed.is_empty() { Ok(()) } else { Err(passed.join("; ")) }
+        within_floors(&*self.clinic()?, self.programmes()?.values().map(|programme| &**programme))
     }
+
+    /// The same of a document that is not stored yet, beside what is in use.
+    fn floors_of(&self, document: &Document) -> Result<(), String> {
+        match document {
+            Document::Programme(programme) => within_floors(&*self.clinic()?, std::iter::once(programme)),
+            Document::Clinic(clinic) => {
+                within_floors(clinic, self.programmes()?.values().map(|programme| &**programme))
+            }
+        }
+    }
+}
+
+fn within_floors<'a>(clinic: &Clinic, programmes: impl Iterator<Item = &'a Programme>) -> Result<(), String> {
+    let mut programmes: Vec<_> = programmes.collect();
+    programmes.sort_unstable_by_key(|programme| programme.id());
+    let passed: Vec<_> = programmes
+        .into_iter()
+        .flat_map(|programme| {
+            let (id, version) = (programme.id().to_owned(), programme.version());
+            clinic.passed_by(programme).into_iter().map(move |fault| format!("{id} version {version}: {fault}"))
+        })
+        .collect();
+    if passed.is_empty() { Ok(()) } else { Err(passed.join("; ")) }
 }
 
 fn file_name(id: &str, version: u32) -> String {
@@ -296,46 +316,63 @@ pub async fn all_entries(store: &dyn Store, names: &[&str]) -> Result<Vec<Journa
     }
 }
 
-/// Brings in the files of a folder, or what comes with Vagt: what is new is kept, and taken into use where no version of it ever was. Says on
-/// the log what waits for somebody, and what is refused.
+/// Brings in the files of a folder, or what comes with Vagt: what is new is kept, and the first version of a programme of which none ever was in
+/// use is taken into use. Says on the log what waits for somebody, and what is refused.
 ///
 /// # Errors
 /// The folder can't be read, a file is faulty, or the store fails.
 pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) -> anyhow::Result<()> {
-    let standing = standing::standing(&all_entries(store, &standing::ENTRIES).await?, now);
     let stored = store.programme_versions(None).await?;
     // What is stored was read when it came in.
     let is_stored = |text: &str| stored.iter().any(|known| known.text == text);
+    let mut new = Vec::new();
     for (file, text) in texts(folder)?.into_iter().filter(|(_, text)| !is_stored(text)) {
-        let (id, version) = read(&text, &file).map_err(|faults| anyhow::anyhow!(faults))?.name();
-        let known: Vec<_> = stored.iter().filter(|known| known.id == id).collect();
-        if known.iter().any(|known| known.version == version) {
-            let newest = known.last().map_or(version, |newest| newest.version);
+        let document = read(&text, &file).map_err(|faults| anyhow::anyhow!(faults))?;
+        new.push((document.name(), document, file, text));
+    }
+    new.sort_by(|one, other| one.0.cmp(&other.0));
+    for ((id, version), document, file, text) in new {
+        let library = Library::open(store, now).await?;
+        if library.stored(&id, version).is_some() {
+            let next = library.numbers(&id).last().copied().unwrap_or(version).saturating_add(1);
             tracing::error!(
                 "{file}: found another text than is stored as {id} version {version}, and a version is never edited: want \
-                 version {} in it; the stored one stays",
-                newest + 1
+                 version {next} in it; the stored one stays",
             );
             continue;
         }
+        let waits = library.standing(&id).in_use().is_some();
+        if !waits {
+            // Not even the first may pass the clinic's floors; what does is not kept, so that the file can be mended.
+            library.floors_of(&document).map_err(anyhow::Error::msg).with_context(|| file.clone())?;
+        }
         office::keep(store, &text, &id, version, FILE, &file, now).await.with_context(|| file.clone())?;
-        if standing.get(&id).is_some_and(|standing| standing.in_use().is_some()) {
+        if waits {
             tracing::warn!(
                 "{file}: {id} version {version} is kept and waits: `vagt programme activate {id} {version}` takes it into use"
             );
         } else {
-            check_first(store, &id, version, now).await?;
             first_use(store, &id, version, now).await?;
             tracing::info!("{file}: {id} version {version} is in use, the first of its programme");
         }
     }
-    Ok(())
+    finish(store, now).await
 }
 
-/// Not even the first may pass the clinic's floors.
-async fn check_first(store: &dyn Store, id: &str, version: u32, now: Timestamp) -> anyhow::Result<()> {
-    let with = Library::open(store, now).await?.with(id, version).map_err(anyhow::Error::msg)?;
-    with.check_floors().map_err(anyhow::Error::msg)
+/// What came as a file and was kept, and the process ended before it was taken into use.
+async fn finish(store: &dyn Store, now: Timestamp) -> anyhow::Result<()> {
+    let library = Library::open(store, now).await?;
+    for id in library.ids() {
+        let standing = library.standing(&id);
+        let Some(first) = library.numbers(&id).first().and_then(|first| library.stored(&id, *first)) else { continue };
+        let decided = standing.in_use().is_some() || standing.planned.is_some() || !standing.rejected.is_empty();
+        if !decided && first.proposed_by == FILE {
+            library.with(&id, first.version).and_then(|with| with.check_floors()).map_err(anyhow::Error::msg)?;
+            first_use(store, &id, first.version, now).await?;
+            tracing::info!("{id} version {} is in use, the first of its programme", first.version);
+        }
+    }
+    Ok(())
 }
 
 async fn first_use(store: &dyn Store, programme: &str, version: u32, now: Timestamp) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use store::{Account, Journal, JournalEntry, ProgrammeVersion, Store, StoreError}
 use vitals::PatientId;
 
 use super::{
-    FILE, Library, all_entries,
+    Library, all_entries,
     standing::{Standing, Use},
 };
 use crate::directory::{RosterError, hex, plan_of};
@@ -243,7 +243,7 @@ fn may_activate(
     (from, now): (Timestamp, Timestamp),
 ) -> Result<(), Refused> {
     let ProgrammeVersion { id, version, proposed_by, .. } = version;
-    if proposed_by == user && proposed_by != FILE {
+    if proposed_by == user {
         let (user, programme) = (user.to_owned(), id.clone());
         return Err(Refused::SamePerson { user, programme, version: *version });
     }

@@ -51,11 +51,11 @@ impl Standing {
         self.used.last()
     }
 
-    /// The version that was in use before the one that is.
+    /// The version that was in use before the one that is. One that was turned down since is no way back.
     #[must_use]
     pub fn before(&self) -> Option<&Use> {
         let now = self.in_use()?.version;
-        self.used.iter().rev().find(|used| used.version != now)
+        self.used.iter().rev().find(|used| used.version != now && !self.rejected.contains(&used.version))
     }
 
     /// Takes in what has come into force by `now`.
@@ -149,5 +149,7 @@ mod tests {
         stands(&[activated(1, 3, 1), activated(2, 4, 5), rejected(3, 4)], 9, (Some(3), None, None));
         stands(&[activated(1, 3, 1), activated(2, 4, 5), rejected(6, 4)], 9, (Some(4), Some(3), None));
         stands(&[activated(2, 4, 1)], 2, (Some(4), None, None));
+        let turned_down = [activated(1, 3, 1), activated(2, 4, 2), activated(3, 5, 3), rejected(4, 4)];
+        stands(&turned_down, 9, (Some(5), Some(3), None));
     }
 }

@@ -147,3 +147,76 @@ async fn a_file_never_edits_what_is_stored() {
     assert_eq!(office.in_use(office.now).await, Some(shipped()), "it waits for somebody");
     assert_eq!(Library::open(&office.store, office.now).await.unwrap().numbers("copd"), [shipped(), 7]);
 }
+
+#[tokio::test]
+async fn of_several_files_of_a_programme_the_lowest_number_is_the_first_and_the_others_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+    let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+    std::fs::write(folder.path().join("copd-10.toml"), copd(10, "[clinic]", "[clinic] # ten")).unwrap();
+    std::fs::write(folder.path().join("copd-9.toml"), copd(9, "[clinic]", "[clinic] # nine")).unwrap();
+    bring_in(&store, Some(folder.path()), now).await.unwrap();
+    let library = Library::open(&store, now).await.unwrap();
+    assert_eq!((library.in_use().get("copd"), library.numbers("copd")), (Some(&9), vec![9, 10]));
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_is_finished_and_a_file_beyond_a_floor_can_be_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+    let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+    let file = folder.path().join("copd.toml");
+    std::fs::write(&file, triage::COPD).unwrap();
+    office::keep(&store, triage::COPD, "copd", shipped(), FILE, "copd.toml", now).await.unwrap();
+    bring_in(&store, Some(folder.path()), now).await.unwrap();
+    let in_use = |library: Library| (library.in_use().get("copd").copied(), library.in_use().get(CLINIC_ID).copied());
+    assert_eq!(in_use(Library::open(&store, now).await.unwrap()), (Some(shipped()), Some(1)));
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+    let beyond = triage::COPD.replacen("85", "80", usize::MAX);
+    std::fs::write(folder.path().join("copd.toml"), beyond.split("[[example]]").next().unwrap()).unwrap();
+    let refused = format!("{:#}", bring_in(&store, Some(folder.path()), now).await.unwrap_err());
+    assert!(refused.contains("passes the safety floor of 83 %"), "{refused}");
+    std::fs::write(folder.path().join("copd.toml"), triage::COPD).unwrap();
+    bring_in(&store, Some(folder.path()), now).await.unwrap();
+    assert_eq!(Library::open(&store, now).await.unwrap().in_use().get("copd"), Some(&shipped()));
+}
+
+#[tokio::test]
+async fn nobody_is_called_what_files_are_called_and_so_goes_round_four_eyes() {
+    let mut office = Office::open().await;
+    let (user, name, role) = (FILE.to_owned(), "File".to_owned(), "operator".to_owned());
+    let account = Account { user, name, password_hash: String::new(), role, language: "da".to_owned() };
+    office.store.put_account(&account).await.unwrap();
+    let next = shipped() + 1;
+    assert_eq!(office.propose(&copd(next, "[clinic]", "[clinic] # tried"), FILE).await, Ok(next));
+    let refused = office.activate(next, None, FILE).await.unwrap_err();
+    assert!(refused.contains("want another person to activate it"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_start_with_somebody_who_does_not_fit_goes_on_with_what_was_in_use() {
+    let mut office = Office::open().await;
+    let text = copd(shipped() + 1, "id = \"spo2\"", "id = \"oxygen\"").replace("rule = \"spo2\"", "rule = \"oxygen\"");
+    let text = text.replace("spo2 = \"", "oxygen = \"");
+    let next = office.propose(&text, "ane").await.unwrap();
+    let versions = Library::open(&office.store, office.now).await.unwrap().in_use().clone();
+    let activated = Journal::ProgrammeActivated {
+        programme: "copd".to_owned(),
+        version: next,
+        from: office.now,
+        proposed_by: "ane".to_owned(),
+        reason: "its time has come".to_owned(),
+        rollback: false,
+    };
+    for what in [Journal::ProgrammesInUse { versions }, activated] {
+        let entry = JournalEntry { at: office.now, by: Some("bo".to_owned()), patient: None, what };
+        office.store.append(&[entry]).await.unwrap();
+    }
+    office.now += SignedDuration::from_secs(1);
+    assert_eq!(office.in_use(office.now).await, Some(next));
+    let decided = crate::roster::Decided::read_fitting(&office.store, &TimeZone::UTC, office.now).await.unwrap();
+    let directory = decided.directory(office.store.roster().await.unwrap(), &TimeZone::UTC).unwrap();
+    assert_eq!(directory.library().unwrap().in_use().get("copd"), Some(&shipped()));
+}

@@ -123,7 +123,8 @@ impl Notes {
         for entry in all_entries(store, &TOLD).await? {
             match entry.what {
                 Journal::OutcomeRecorded { outcome, at, .. } => {
-                    self.add(entry.patient, entry.at, Note::Outcome(at, outcome))
+                    // Somebody may tell of it long after: it belongs to when it was.
+                    self.add(entry.patient, entry.at.min(at), Note::Outcome(at, outcome))
                 }
                 Journal::KitSilent { since, .. } => self.add(entry.patient, entry.at, Note::Kit(Some(since))),
                 Journal::KitBack { .. } => self.add(entry.patient, entry.at, Note::Kit(None)),
