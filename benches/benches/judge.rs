@@ -1,13 +1,17 @@
 //! How many readings a second one core judges: a year of one person, again and again, by bands alone and by every shipped programme.
 //!
 //! The machine is shared and wall time swings; what is counted is the thread's own time on a core, as Linux tells it. Nothing is asserted.
-//! `cargo bench -p benches --bench judge [-- WORD]`: the programmes whose name has the word.
+//! `cargo bench -p benches --bench judge [-- WORD]`: the programmes whose name has the word. With `--digest` it times nothing and prints for
+//! each programme a number made of all that is put out over a rough year: the same before and after a change that only makes it faster.
 
 mod year;
 
-use std::fs;
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
-use triage::Chart;
+use triage::{Chart, Event, Sitting, assess};
 use vitals::{KitId, Vital};
 
 /// Rounds of one measurement, after two that warm up.
@@ -21,11 +25,16 @@ const AIM_FULL: f64 = 500_000.0;
 fn main() {
     let is_test = std::env::args().any(|arg| arg == "--test");
     let word = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let is_digest = std::env::args().any(|arg| arg == "--digest");
     let (bands, all): (Vec<Vital>, Vec<Vital>) =
         (vec![Vital::Spo2, Vital::Pulse], year::VITALS.iter().map(|(vital, ..)| *vital).collect());
     for programme in year::programmes() {
         let name = format!("{} v{}", programme.id(), programme.version());
         let plan = year::plan(&year::rulebook(&programme), 1);
+        if is_digest {
+            println!("{name}: {:016x}", digest(&plan, &all));
+            continue;
+        }
         let measured = |what: &str, vitals: &[Vital], answers: &[year::Answers], aim: f64| {
             let line = format!("{name}, {what}");
             if line.contains(&word) {
@@ -64,6 +73,21 @@ fn measure(name: &str, plan: &triage::Plan, taken: &[year::Taken], aim: f64, is_
         at(90),
         at(50) / aim
     );
+}
+
+/// All that is put out over rough years of some people, as one number: the alerts, the findings, what stands at the end.
+fn digest(plan: &triage::Plan, vitals: &[Vital]) -> u64 {
+    let kit: KitId = "kit-1".parse().expect("a kit");
+    let mut hasher = DefaultHasher::new();
+    for person in 1..=20 {
+        let mut chart = Chart::new();
+        for (seq, one) in (1..).zip(year::rough(person, 365, vitals)) {
+            let sitting = Sitting { kit: &kit, seq, readings: &one.readings, answers: &one.answers };
+            format!("{:?}", assess(&mut chart, plan, &Event::Sitting(sitting), one.now)).hash(&mut hasher);
+        }
+        format!("{:?}", chart.standing(plan)).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// How long this thread has been on a core, in nanoseconds.

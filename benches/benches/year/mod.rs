@@ -7,7 +7,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use triage::{Chart, Clinic, Event, Own, Plan, Programme, Rulebook, Sitting, assess};
-use vitals::{Answer, Clock, DeviceId, KitId, PatientId, Reading, Value, Vital};
+use vitals::{Answer, Clock, DeviceId, Flag, KitId, PatientId, Reading, Value, Vital};
 
 /// What is measured: vital, its usual value, how far it moves, digits. SpO2 and pulse come twice a day, the rest in the morning.
 #[rustfmt::skip]
@@ -96,6 +96,44 @@ pub fn days(person: u64, days: i64, wanted: &[Vital], answers: &[Answers]) -> Ve
             Taken { now: measured_at + SignedDuration::from_secs(20), readings, answers: said.collect() }
         })
         .collect()
+}
+
+/// The same of somebody whose days are rough: wild and drifting values, doubtful ones, some measured twice, some late, worse answers, weeks
+/// without anything.
+pub fn rough(person: u64, count: i64, wanted: &[Vital]) -> Vec<Taken> {
+    let mut taken = days(person, count, wanted, ANSWERS);
+    taken.retain(|one| noise(person << 32 ^ one.now.as_second() as u64 / (86_400 * 9)) < 0.9);
+    for one in &mut taken {
+        let key = person << 40 ^ one.now.as_second() as u64;
+        let drift = noise(person << 32 ^ one.now.as_second() as u64 / (86_400 * 12)).max(0.0);
+        for (at, reading) in (1..).zip(&mut one.readings) {
+            let wild = noise(key ^ at << 20);
+            let by = 1.0 + 0.06 * drift * noise(at) + if wild > 0.97 { noise(key ^ at << 30) / 4.0 } else { 0.0 };
+            let digits = reading.value.decimal().scale();
+            let moved = reading.value.to_f64() * by * 10_f64.powi(digits as i32);
+            reading.value = Value::new(moved.round() as i64, digits);
+            if noise(key ^ at << 34) > 0.93 {
+                reading.flags.push(Flag::SUSPECT);
+            }
+            reading.measured_at += SignedDuration::from_secs((noise(key ^ at << 36).max(0.0) * 400.0) as i64);
+        }
+        let again: Vec<Reading> =
+            one.readings.iter().filter(|one| one.flags.contains(&Flag::SUSPECT)).cloned().collect();
+        one.readings.extend(again.into_iter().map(|mut again| {
+            again.flags.clear();
+            again.measured_at += SignedDuration::from_secs(300);
+            again
+        }));
+        for answer in &mut one.answers {
+            let worse = [("breathless", "somewhat"), ("cough", "a_lot"), ("swelling", "a_lot"), ("night", "yes")];
+            if let Some((_, worse)) = worse.iter().find(|(question, _)| *question == answer.question && drift > 0.6) {
+                answer.answer = (*worse).to_owned();
+            }
+        }
+        one.now += SignedDuration::from_mins(if noise(key ^ 1 << 50) > 0.95 { 3 * 24 * 60 } else { 20 });
+    }
+    taken.sort_by_key(|one| one.now);
+    taken
 }
 
 /// Every shipped programme, by its file.

@@ -313,7 +313,7 @@ fn answers(plan: &Plan, finding: &Finding, questionnaire: &str, question: &str) 
         let mut chart = Chart::new();
         let sample = Sample::answer(finding.at, &choice.id, &mut chart.names);
         chart.asked_mut(&Arc::clone(of), &Arc::clone(asked)).insert(sample);
-        let look = Look { plan, chart: &chart, place, at: nanos(finding.at), rank: 0 };
+        let look = Look { plan, chart: &chart, place, at: nanos(finding.at), rank: 0, memo: None };
         look.judge().is_ok_and(|verdict| verdict.mark == Mark::Green)
     };
     let chosen = |choice: &Choice| Chosen { id: choice.id.clone(), text: choice.text.clone() };

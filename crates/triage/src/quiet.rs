@@ -132,7 +132,7 @@ pub fn why_not(chart: &Chart, plan: &Plan, at: Timestamp) -> Vec<Quiet> {
 }
 
 fn quiet(chart: &Chart, plan: &Plan, place: usize, at: Timestamp) -> Quiet {
-    let look = Look { plan, chart, place, at: nanos(at), rank: 0 };
+    let look = Look { plan, chart, place, at: nanos(at), rank: 0, memo: None };
     if let Some(spec) = look.rule().judge.missing() {
         return silent(&look, spec);
     }

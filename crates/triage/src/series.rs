@@ -108,7 +108,8 @@ impl Sample {
     /// For statistics.
     #[allow(clippy::cast_precision_loss, reason = "44 bits fit a float")]
     pub fn number(&self) -> f64 {
-        self.mantissa() as f64 / 10_u32.pow(self.digits()) as f64
+        const TENS: [f64; 8] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+        self.mantissa() as f64 / TENS[self.digits() as usize]
     }
 
     /// Does the device, or what came before, speak against it?
@@ -161,6 +162,29 @@ fn numbered(value: Value) -> (i64, u32) {
         .unwrap_or(((1 << 43) - 1, 0))
 }
 
+/// So much room more a series takes at once, or an eighth of its length.
+const GROWTH: usize = 4;
+
+fn end_of_day(at: Nanos) -> Nanos {
+    at.div_euclid(DAY).saturating_add(1).saturating_mul(DAY)
+}
+
+/// How many samples from the first on have a day of their own.
+fn one_a_day(samples: &[Sample]) -> usize {
+    let Some(first) = samples.first() else { return 0 };
+    let mut next_day = end_of_day(first.at);
+    for (at, sample) in samples.iter().enumerate().skip(1) {
+        if sample.at < next_day {
+            return at - 1;
+        }
+        next_day = next_day.saturating_add(DAY);
+        if sample.at >= next_day {
+            next_day = end_of_day(sample.at);
+        }
+    }
+    samples.len()
+}
+
 /// The samples of one vital, or of one question, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series(Vec<Sample>);
@@ -168,6 +192,10 @@ pub(crate) struct Series(Vec<Sample>);
 impl Series {
     /// Puts a sample in its place; no, if it is there already.
     pub fn insert(&mut self, sample: Sample) -> bool {
+        if self.0.last().is_none_or(|newest| newest.at < sample.at) {
+            self.push(sample);
+            return true;
+        }
         let place = self.0.partition_point(|other| other.order() < sample.order());
         if self.0[place..]
             .iter()
@@ -176,7 +204,8 @@ impl Series {
         {
             return false;
         }
-        self.0.insert(place, sample);
+        self.push(sample);
+        self.0[place..].rotate_right(1);
         true
     }
 
@@ -193,8 +222,10 @@ impl Series {
         let (raw, span) =
             (newest.saturating_sub(length(need.raw)), newest.saturating_sub(length(need.span.max(need.raw))));
         let old = self.0.partition_point(|sample| sample.at < raw);
-        let first = self.0.partition_point(|sample| sample.at.div_euclid(DAY) < span.div_euclid(DAY)).min(old);
-        let (mut from, mut kept) = (first, 0);
+        let first_day = span.div_euclid(DAY).saturating_mul(DAY);
+        let first = self.0[..old].iter().position(|sample| sample.at >= first_day).unwrap_or(old);
+        let thinned = first + one_a_day(&self.0[first..old]);
+        let (mut from, mut kept) = (thinned, thinned);
         while from < old {
             let day = self.0[from].at.div_euclid(DAY);
             let until = from + self.0[from..old].partition_point(|sample| sample.at.div_euclid(DAY) == day);
@@ -202,13 +233,28 @@ impl Series {
             self.0[kept] = self.0[from + place];
             (from, kept) = (until, kept + 1);
         }
-        self.0.drain(kept..old);
-        let most = self.0.len().saturating_sub(SAMPLES_MAX);
-        self.0.drain(..most);
+        if kept < old {
+            self.0.drain(kept..old);
+        }
+        let most = first.max(self.0.len().saturating_sub(SAMPLES_MAX));
+        if most > 0 {
+            self.0.drain(..most);
+        }
+    }
+
+    /// Grows by little: most series have the length that they will keep.
+    fn push(&mut self, sample: Sample) {
+        if self.0.len() == self.0.capacity() {
+            self.0.reserve_exact(GROWTH.max(self.0.len() / 8));
+        }
+        self.0.push(sample);
     }
 
     /// Everything up to a time, oldest first.
     pub fn until(&self, at: Nanos) -> &[Sample] {
+        if self.0.last().is_some_and(|newest| newest.at <= at) {
+            return &self.0;
+        }
         &self.0[..self.0.partition_point(|sample| sample.at <= at)]
     }
 

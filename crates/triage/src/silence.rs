@@ -44,7 +44,7 @@ pub(crate) fn settle(
             colour: measured_colour(chart, plan),
             kit_silent_since: chart.kit_silent_since,
         };
-        let look = Look { plan, chart, place, at: nanos(slot.overdue), rank: 0 };
+        let look = Look { plan, chart, place, at: nanos(slot.overdue), rank: 0, memo: None };
         if let Some((mark, told)) = look.rule().judge.overdue(&look, &deadline) {
             let before = State::of(chart);
             let found = finding(&look, mark, told, slot.overdue);
@@ -92,12 +92,14 @@ pub(crate) fn ended(chart: &mut Chart, plan: &Plan) -> Vec<(usize, Fed)> {
     if chart.rules.iter().all(|memory| memory.mark == Mark::Green || memory.finding.is_none()) {
         return ended;
     }
-    for (place, spec) in silences(plan) {
+    // Of every rule: one whose schedule no longer holds for the person's risk level must not stand for ever.
+    for (place, spec) in (0..plan.len()).filter_map(|place| Some((place, plan.rule(place).judge.missing()?))) {
         let memory = &chart.rules[place];
         let Some(finding) = memory.finding.as_ref().filter(|_| memory.stands) else { continue };
         let Reason::Missing { expected_at, .. } = &finding.reason else { continue };
         let opens = spec.opens(*expected_at);
-        if spec.vitals.iter().all(|vital| chart.newest_at(*vital).is_some_and(|at| at >= opens)) {
+        let expected = plan.programme_of(place).expects(&spec.schedule, plan.stratum());
+        if !expected || spec.vitals.iter().all(|vital| chart.newest_at(*vital).is_some_and(|at| at >= opens)) {
             chart.rules[place] = Memory { stands: false, finding: None, ..memory.clone() };
             ended.push((place, Fed { place, finding: None, stands: true }));
         }

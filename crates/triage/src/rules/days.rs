@@ -23,6 +23,8 @@ use crate::{
 const DAY: Nanos = 86_400_000_000_000;
 /// A baseline is made of so many days at most.
 pub(super) const BASELINE_DAYS_MAX: u32 = 60;
+/// Room for so many days is made at once.
+const ROOM: usize = 32;
 /// No window of days reaches farther back.
 pub(super) const WINDOW_DAYS_MAX: u32 = 400;
 
@@ -33,17 +35,29 @@ pub(super) fn day(at: Nanos) -> i64 {
 
 /// The days from `first` to `last`, newest first, each by its first reading that is not doubtful; one that has none is left out.
 pub(super) fn days(samples: &[Sample], first: i64, last: i64) -> impl Iterator<Item = &Sample> {
-    let end = samples.partition_point(|sample| day(sample.at) <= last);
-    let start = samples[..end].partition_point(|sample| day(sample.at) < first);
-    let each = samples[start..end].chunk_by(|one, two| day(one.at) == day(two.at)).rev();
-    each.filter_map(|of_day| of_day.iter().find(|sample| !sample.is_doubtful()))
+    let begin = first.saturating_mul(DAY);
+    let end = last.saturating_add(1).saturating_mul(DAY);
+    let mut left = &samples[..samples.partition_point(|sample| sample.at < end)];
+    std::iter::from_fn(move || {
+        loop {
+            let newest = left.last().filter(|sample| sample.at >= begin)?;
+            let start = day(newest.at).saturating_mul(DAY);
+            let of_day = left.iter().rev().take_while(|sample| sample.at >= start).count();
+            let (older, of_day) = left.split_at(left.len() - of_day);
+            left = older;
+            if let Some(sample) = of_day.iter().find(|sample| !sample.is_doubtful()) {
+                return Some(sample);
+            }
+        }
+    })
 }
 
 /// What is judged, and before it the days of a window that ends with its own day: oldest first.
 pub(super) fn course(look: &Look<'_>, vital: Vital, newest: &Sample, over_days: u32) -> Vec<(Nanos, f64)> {
     let today = day(newest.at);
     let before = days(look.samples(vital), today - i64::from(over_days) + 1, today - 1);
-    let mut course = vec![(newest.at, newest.number())];
+    let mut course = Vec::with_capacity(ROOM.min(over_days as usize + 1));
+    course.push((newest.at, newest.number()));
     course.extend(before.map(|sample| (sample.at, sample.number())));
     course.reverse();
     course
@@ -189,7 +203,7 @@ impl BaselineFile {
 
 impl Centre {
     /// The middle and the spread of at least two numbers.
-    fn of(self, numbers: &mut [f64]) -> (f64, f64) {
+    pub fn of(self, numbers: &mut [f64]) -> (f64, f64) {
         let both = match self {
             Self::Mean => stats::mean(numbers).zip(stats::sd(numbers)),
             Self::Median => stats::median(numbers)
@@ -202,7 +216,15 @@ impl Centre {
 
 /// Does no part of this day lie around a red?
 fn is_stable(look: &Look<'_>, at: Nanos) -> bool {
-    let (start, end) = (day(at).saturating_mul(DAY), (day(at) + 1).saturating_mul(DAY));
+    if look.chart.unstable.is_empty() {
+        return true;
+    }
+    is_stable_day(look, day(at))
+}
+
+/// The same of a day.
+pub(super) fn is_stable_day(look: &Look<'_>, day: i64) -> bool {
+    let (start, end) = (day.saturating_mul(DAY), (day + 1).saturating_mul(DAY));
     look.chart.unstable.iter().all(|(from, until)| *until <= start || end <= *from)
 }
 

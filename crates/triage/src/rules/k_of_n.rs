@@ -118,33 +118,39 @@ struct Occasion {
 }
 
 impl KOfN {
-    fn occasions(&self, look: &Look<'_>) -> Vec<Occasion> {
+    /// All of them; or, to judge alone, no more than it takes to see that too few are met.
+    fn occasions(&self, look: &Look<'_>, whole: bool) -> Vec<Occasion> {
         let after = look.at.saturating_sub(length(self.within)).saturating_sub(1);
-        let said = self.part.said(look, after);
-        let occasion = |(at, said): (Nanos, Said)| {
-            let sure = self.part.is_met(&said) && !said.verdict.doubtful;
-            Occasion { at, said, sure }
-        };
-        if self.by == By::Readings {
-            return said.take(self.n).map(occasion).collect();
-        }
         let today = look.day(look.at);
         let first = if self.every_day { today - i64::try_from(self.n).unwrap_or(i64::MAX) + 1 } else { i64::MIN };
-        let mut days: Vec<Occasion> = Vec::new();
-        for next in said.map(occasion).take_while(|it| look.day(it.at) >= first) {
-            let full = days.len() == self.n;
-            match days.last_mut().filter(|day| look.day(day.at) == look.day(next.at)) {
-                Some(day) => {
-                    day.sure |= next.sure;
-                    if next.said.verdict.mark > day.said.verdict.mark {
-                        day.said = next.said;
+        let mut all: Vec<(i64, Occasion)> = Vec::new();
+        for at in self.part.times(look, after) {
+            let day = if self.by == By::Days { look.day(at) } else { 0 };
+            let goes_on = self.by == By::Days && all.last().is_some_and(|(last, _)| *last == day);
+            if !goes_on && !whole && self.is_lost(&all) {
+                break;
+            }
+            let Some(said) = self.part.said_at(look, at) else { continue };
+            if self.by == By::Days && day < first || !goes_on && all.len() == self.n {
+                break;
+            }
+            let sure = self.part.is_met(&said) && !said.verdict.doubtful;
+            match all.last_mut().filter(|_| goes_on) {
+                Some((_, day)) => {
+                    day.sure |= sure;
+                    if said.verdict.mark > day.said.verdict.mark {
+                        day.said = said;
                     }
                 }
-                None if full => break,
-                None => days.push(next),
+                None => all.push((day, Occasion { at, said, sure })),
             }
         }
-        days
+        all.into_iter().map(|(_, occasion)| occasion).collect()
+    }
+
+    /// Can too few be met, whatever comes?
+    fn is_lost(&self, all: &[(i64, Occasion)]) -> bool {
+        all.iter().filter(|(_, it)| !self.is_met(it)).count() > self.n - self.k
     }
 
     fn is_met(&self, occasion: &Occasion) -> bool {
@@ -174,7 +180,7 @@ impl Judge for KOfN {
     }
 
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
-        let occasions = self.occasions(look);
+        let occasions = self.occasions(look, false);
         let at = occasions.first().ok_or(Nothing::NoValue)?.at;
         let met = occasions.iter().filter(|it| self.is_met(it)).count();
         let sure = occasions.iter().filter(|it| it.sure).count();
@@ -183,7 +189,7 @@ impl Judge for KOfN {
     }
 
     fn tell(&self, look: &Look<'_>, verdict: &Verdict) -> Told {
-        let occasions = self.occasions(look);
+        let occasions = self.occasions(look, true);
         let met: Vec<&Occasion> = occasions.iter().filter(|it| self.is_met(it)).collect();
         let told: Vec<(Nanos, Told)> = met.iter().map(|it| (it.at, self.part.tell(look, &it.said))).collect();
         let parts: Vec<String> = told.iter().map(|(at, told)| format!("{}: {}", local(look, *at), told.why)).collect();

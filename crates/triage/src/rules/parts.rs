@@ -99,21 +99,34 @@ impl Part {
         let oldest = look.at.saturating_sub(length(within));
         let newest = newest.max().filter(|newest| *newest >= oldest)?;
         let start = newest.saturating_sub(length(TOGETHER));
-        let (verdict, rank) = stands(look.chart, look.plan, self.place(look), start, newest)?;
+        let (place, of) = (self.place(look), (start, newest));
+        let say = || stands(look.chart, look.plan, place, of, look.memo);
+        let (verdict, rank) = match look.memo {
+            Some(memo) => memo.recall((place, start, newest), say)?,
+            None => say()?,
+        };
         (verdict.at >= oldest).then_some(Said { verdict, rank })
     }
 
-    /// What it said at each time from `after` on (that time excluded), newest first. What was doubtful and measured again is left out.
-    pub fn said<'l>(&'l self, look: &'l Look<'_>, after: Nanos) -> impl Iterator<Item = (Nanos, Said)> + 'l {
+    /// The times of what it looks at from `after` on (that time excluded), newest first.
+    pub fn times(&self, look: &Look<'_>, after: Nanos) -> impl Iterator<Item = Nanos> + use<> {
         let mut times = Vec::new();
         look.chart.times(&self.watches, after, look.at, &mut times);
-        times.into_iter().rev().filter_map(move |at| {
-            if is_superseded(look.chart, &self.watches, at, at.saturating_add(length(TOGETHER)).min(look.at)) {
-                return None;
-            }
-            let (verdict, rank) = worst_at(look.chart, look.plan, self.place(look), at)?;
-            Some((at, Said { verdict, rank }))
-        })
+        times.into_iter().rev()
+    }
+
+    /// What it said as of one of these times. What was doubtful and measured again says nothing.
+    pub fn said_at(&self, look: &Look<'_>, at: Nanos) -> Option<Said> {
+        if is_superseded(look.chart, &self.watches, at, at.saturating_add(length(TOGETHER)).min(look.at)) {
+            return None;
+        }
+        let (verdict, rank) = worst_at(look.chart, look.plan, self.place(look), at)?;
+        Some(Said { verdict, rank })
+    }
+
+    /// What it said at each of them.
+    pub fn said<'l>(&'l self, look: &'l Look<'_>, after: Nanos) -> impl Iterator<Item = (Nanos, Said)> + 'l {
+        self.times(look, after).filter_map(move |at| Some((at, self.said_at(look, at)?)))
     }
 
     /// Is that as bad as it has to be?

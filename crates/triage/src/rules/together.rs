@@ -108,18 +108,28 @@ impl Judge for Together {
     }
 
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
-        let said = self.say(look);
-        let met: Vec<_> = said.iter().filter(is_met).collect();
-        let known =
-            |said: &[&(&Part, Option<Said>)]| said.iter().filter_map(|(_, said)| Some(said.as_ref()?.verdict.at)).max();
-        if met.len() < self.want() {
-            let at = known(&said.iter().collect::<Vec<_>>()).ok_or(Nothing::NoValue)?;
-            return Ok(Verdict { mark: Mark::Green, at, doubtful: false });
+        let (mut met, mut doubts, mut met_at, mut known_at) = (0, 0, None, None);
+        let unmet = |at| Verdict { mark: Mark::Green, at, doubtful: false };
+        for (asked, part) in (1..).zip(&self.parts) {
+            if let Some(said) = part.says(look, self.within) {
+                let at = Some(said.verdict.at);
+                known_at = known_at.max(at);
+                if part.is_met(&said) {
+                    (met, met_at) = (met + 1, met_at.max(at));
+                    doubts += usize::from(said.verdict.doubtful);
+                }
+            }
+            // Nothing is newer than the look, so nothing more can change it.
+            if self.every && met < asked && known_at == Some(look.at) {
+                return Ok(unmet(look.at));
+            }
         }
-        let at = known(&met).ok_or(Nothing::NoValue)?;
-        let doubts = met.iter().filter(|(_, said)| said.as_ref().is_some_and(|said| said.verdict.doubtful)).count();
+        if met < self.want() {
+            return known_at.map(unmet).ok_or(Nothing::NoValue);
+        }
+        let at = met_at.ok_or(Nothing::NoValue)?;
         // What is left without what is doubtful would not be enough.
-        Ok(Verdict { mark: self.mark, at, doubtful: met.len() - doubts < self.want() })
+        Ok(Verdict { mark: self.mark, at, doubtful: met - doubts < self.want() })
     }
 
     fn tell(&self, look: &Look<'_>, verdict: &Verdict) -> Told {
