@@ -177,6 +177,8 @@ pub(crate) struct Rule {
     pub source: Option<String>,
     /// It is there for other rules, and feeds no alert and no colour itself.
     pub ingredient: bool,
+    /// Once a person has closed an alert of it, it raises none for so long, unless it becomes worse or passes and comes again.
+    pub again_after: Option<jiff::SignedDuration>,
     /// When it applies at all.
     pub when: When,
     /// The name of its kind.

@@ -5,6 +5,7 @@
 mod alerts;
 mod call;
 mod copd;
+mod documented;
 mod files;
 mod heart_failure;
 mod kind_files;
@@ -20,3 +21,4 @@ mod silence;
 mod sittings;
 mod trends;
 mod ward;
+mod withdrawn;
