@@ -279,8 +279,7 @@ fn desk_of(
     metrics: PrometheusHandle,
     stop: &CancellationToken,
 ) -> Desk {
-    let tuning =
-        StoredTuning::new(Arc::clone(store), config.store(), config.zone.clone(), clock::wall(), stop.clone());
+    let tuning = StoredTuning::new(Arc::clone(store), config.store(), config.zone.clone(), clock::wall(), stop.clone());
     let ward = StoredWard { store: Arc::clone(store), zone: config.zone.clone(), setting: Default::default() };
     Desk {
         store: Arc::clone(store),

@@ -67,8 +67,7 @@ async fn open_with(permits: usize, tls: Option<Tls>) -> House {
              [[kit]]\nid = \"{kit}\"\npatient = \"{patient}\"\nsecret_sha256 = \"{hash}\"\n"
         );
     }
-    let directory =
-        Directory::new(toml::from_str(&roster).unwrap(), &copd(), &TimeZone::UTC).unwrap();
+    let directory = Directory::new(toml::from_str(&roster).unwrap(), &copd(), &TimeZone::UTC).unwrap();
     let board = Board::new(Vec::new(), directory.roster().clone(), Vec::new(), HashMap::new());
     let taker = Arc::new(Doubt { taken: Mutex::default(), permits: Semaphore::new(permits) });
     let behind = Behind {

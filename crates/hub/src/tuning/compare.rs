@@ -239,7 +239,8 @@ fn raise_of(episode: &Episode) -> Raise {
 
 /// The alerts of the other side that may be the same one. `known`: the other side has alerts of this family.
 fn matching<'e>(one: &Episode, others: &'e [Episode], known: bool) -> impl Iterator<Item = &'e Episode> {
-    let same_family = move |other: &Episode| if known { other.family == one.family } else { other.kind() == one.kind() };
+    let same_family =
+        move |other: &Episode| if known { other.family == one.family } else { other.kind() == one.kind() };
     let from = one.raised_at.checked_sub(NEAR).unwrap_or(Timestamp::MIN);
     let to = one.ended_at().unwrap_or(Timestamp::MAX);
     let to = to.checked_add(NEAR).unwrap_or(Timestamp::MAX);

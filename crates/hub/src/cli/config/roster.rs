@@ -206,7 +206,11 @@ revoked = true
             "bron =",
             "r.toml:5:1: patient[0].bron: unknown field `bron`, expected one of `id`, `name`, `born`, `programme`, `programmes`, `stratum`, `own`, `simulated`, `since`",
         );
-        check_one("limits =", "limit =", "r.toml:7:7: patient[0].own: unknown field `limit`, expected one of `limits`, `references`, `oxygen`, `pauses`");
+        check_one(
+            "limits =",
+            "limit =",
+            "r.toml:7:7: patient[0].own: unknown field `limit`, expected one of `limits`, `references`, `oxygen`, `pauses`",
+        );
         check_one(
             "[[kit]]",
             "[[patient]]\nid = \"p-1\"\nname = \"Again\"\nprogramme = \"copd\"\n[[kit]]",
