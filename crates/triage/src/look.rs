@@ -28,17 +28,20 @@ pub(crate) struct Look<'a> {
 
 /// What rules said while a chart stayed as it was: of one rule, several others may ask the same.
 #[derive(Default)]
-pub(crate) struct Memo(RefCell<Vec<(Asked, Option<(Verdict, u8)>)>>);
+pub(crate) struct Memo(RefCell<Vec<(Asked, Said)>>);
 
 /// A rule's place, and the sitting that is asked about: its start and its newest time.
 type Asked = (usize, Nanos, Nanos);
+
+/// The verdict, and of which of several values.
+type Said = Option<(Verdict, u8)>;
 
 /// So many answers are remembered.
 const MEMO_MAX: usize = 32;
 
 impl Memo {
     /// What was said already, or what is said now.
-    pub fn recall(&self, asked: Asked, say: impl FnOnce() -> Option<(Verdict, u8)>) -> Option<(Verdict, u8)> {
+    pub fn recall(&self, asked: Asked, say: impl FnOnce() -> Said) -> Said {
         if let Some((_, said)) = self.0.borrow().iter().find(|(known, _)| *known == asked) {
             return *said;
         }
