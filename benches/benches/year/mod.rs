@@ -102,10 +102,10 @@ pub fn days(person: u64, days: i64, wanted: &[Vital], answers: &[Answers]) -> Ve
 /// without anything.
 pub fn rough(person: u64, count: i64, wanted: &[Vital]) -> Vec<Taken> {
     let mut taken = days(person, count, wanted, ANSWERS);
-    taken.retain(|one| noise(person << 32 ^ one.now.as_second() as u64 / (86_400 * 9)) < 0.9);
+    taken.retain(|one| noise((person << 32) ^ (one.now.as_second() as u64 / (86_400 * 9))) < 0.9);
     for one in &mut taken {
         let key = person << 40 ^ one.now.as_second() as u64;
-        let drift = noise(person << 32 ^ one.now.as_second() as u64 / (86_400 * 12)).max(0.0);
+        let drift = noise((person << 32) ^ (one.now.as_second() as u64 / (86_400 * 12))).max(0.0);
         for (at, reading) in (1..).zip(&mut one.readings) {
             let wild = noise(key ^ at << 20);
             let by = 1.0 + 0.06 * drift * noise(at) + if wild > 0.97 { noise(key ^ at << 30) / 4.0 } else { 0.0 };

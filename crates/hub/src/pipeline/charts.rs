@@ -143,7 +143,7 @@ pub fn merge(messages: Vec<StoredMessage>, entries: Vec<JournalEntry>) -> Vec<St
 #[must_use]
 pub fn fold(plan: &Plan, steps: &[Step], span: Span, basis: &Basis) -> Chart {
     let mut chart = Chart::new().with_silence_judged(span.from);
-    if let Some(silent) = steps.iter().filter(|step| step.at() < span.from && step.is_lasting()).next_back() {
+    if let Some(silent) = steps.iter().rfind(|step| step.at() < span.from && step.is_lasting()) {
         judge(&mut chart, plan, silent, span.from, basis);
     }
     let mut at = span.from;

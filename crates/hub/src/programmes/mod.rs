@@ -32,6 +32,7 @@ pub const FILE: &str = "file";
 const PAGE: u32 = 10_000;
 
 /// What a file or a stored text holds.
+#[allow(clippy::large_enum_variant, reason = "there are few, and each lives for a moment")]
 pub enum Document {
     /// A programme.
     Programme(Programme),
@@ -39,12 +40,15 @@ pub enum Document {
     Clinic(Clinic),
 }
 
+/// A version, read with its examples when it is first asked for; none where this program can't read it.
+type Read = OnceLock<Option<Arc<Programme>>>;
+
 /// Every version that is stored, and which are in use.
 #[derive(Clone)]
 pub struct Library {
     stored: Arc<BTreeMap<(String, u32), ProgrammeVersion>>,
     /// Each is read, with its examples, when it is first asked for; none where this program can't read it.
-    read: Arc<HashMap<(String, u32), OnceLock<Option<Arc<Programme>>>>>,
+    read: Arc<HashMap<(String, u32), Read>>,
     standing: Arc<BTreeMap<String, Standing>>,
     in_use: BTreeMap<String, u32>,
 }

@@ -28,7 +28,7 @@ struct Answer(File);
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let file: File = reader.file()?;
     let File { questionnaire, question, marks } = &file;
-    let Some(asked) = reader.question(questionnaire, question) else { return None };
+    let asked = reader.question(questionnaire, question)?;
     for answer in marks.keys().filter(|answer| asked.choice.iter().all(|choice| choice.id != **answer)) {
         let text = format!("found {answer:?}, want a choice of question {question:?}");
         reader.fault(steps!["marks", answer.as_str()], text);
@@ -52,10 +52,11 @@ impl Judge for Answer {
 
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let given = look.answers(&self.0.questionnaire, &self.0.question).last().ok_or(Nothing::NoValue)?;
-        if look.is_answered_anew(&self.0.questionnaire, given) {
+        let mark = self.mark(look.text(given));
+        if mark > Mark::Green && look.is_answered_anew(&self.0.questionnaire, given) {
             return Err(Nothing::NotNow);
         }
-        Ok(Verdict { mark: self.mark(look.text(given)), at: given.at, doubtful: false })
+        Ok(Verdict { mark, at: given.at, doubtful: false })
     }
 
     fn tell(&self, look: &Look<'_>, _: &Verdict) -> Told {

@@ -8,8 +8,6 @@ use triage::{Programme, RULES};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rules.md");
 const BEGIN: &str = "<!-- the kinds: begin -->\n";
 const END: &str = "<!-- the kinds: end -->\n";
-/// What every rule has, told once.
-const COMMON: [&str; 7] = ["kind", "id", "family", "source", "ingredient", "when", "again_after"];
 /// What fields are made of, each with a table of its own.
 const PARTS: [&str; 7] = ["BandFile", "BaselineFile", "FloorFile", "PartFile", "StepFile", "PathFile", "AskedFile"];
 

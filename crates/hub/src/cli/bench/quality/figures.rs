@@ -122,12 +122,6 @@ impl Sum {
     pub fn lead_to_treatment(&self) -> f64 {
         median(&self.leads_to_treatment)
     }
-
-    /// Events that count.
-    #[must_use]
-    pub fn events(&self) -> f64 {
-        self.events
-    }
 }
 
 fn share(part: f64, of: f64) -> f64 {

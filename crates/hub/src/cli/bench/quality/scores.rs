@@ -88,11 +88,14 @@ pub struct Scored {
     pub wrong: bool,
 }
 
+/// What a plain way makes of a sitting.
+type Scorer = Box<dyn FnMut(&Sitting) -> Option<f64>>;
+
 /// The scores of somebody's sittings, of those that say something.
 #[must_use]
 pub fn scores(plain: Plain, cohort: &Cohort, simulated: &Simulated) -> Vec<Scored> {
     let sittings = &simulated.sittings;
-    let mut judge: Box<dyn FnMut(&Sitting) -> Option<f64>> = match plain {
+    let mut judge: Scorer = match plain {
         Plain::FixedLimits => {
             let limits = Limits::learn(sittings, cohort.midnight(LEARNT_DAYS));
             Box::new(move |sitting| limits.score(sitting))
