@@ -50,7 +50,7 @@ test('a message is sent with the keyboard alone, and is shown as read when the p
 test('a new measurement is asked for with a reason', async () => {
   await page.goto(`${clinic.http}/patients/p-1`);
   await page.getByLabel('Measure again').selectOption('spo2');
-  await page.getByLabel(/^Why/).fill('Warm the finger first');
+  await page.getByRole('textbox', { name: 'Why (the person sees it)' }).fill('Warm the finger first');
   await page.getByRole('button', { name: 'Ask for a new measurement' }).click();
   const line = lines().filter({ hasText: 'Warm the finger first' });
   await line.filter({ hasText: 'waits for the kit' }).waitFor();
