@@ -17,6 +17,7 @@ pub mod drivers;
 mod ended;
 pub mod kit;
 pub mod limits;
+mod place;
 pub mod programme;
 pub mod reading;
 pub mod replay;

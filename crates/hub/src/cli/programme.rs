@@ -3,14 +3,13 @@
 use std::{io::Write as _, path::PathBuf};
 
 use clap::Subcommand;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use serde_json::json;
 use store::{Journal, JournalEntry, Sqlite, Store};
 
-use super::{Ended, backtest::failed, block_on, json_line, out};
+use super::{Ended, backtest::failed, block_on, json_line, out, place::Place};
 use crate::{
     clock,
-    config::Config,
     programmes::{Decider, Library, Refused, activate, history, propose, reject, rollback},
     tuning::diff,
 };
@@ -124,17 +123,6 @@ struct Who {
     reason: String,
 }
 
-/// Which store, and how to print.
-#[derive(clap::Args)]
-struct Place {
-    /// The service's configuration file, which says where the store is.
-    #[arg(long, value_name = "FILE", default_value = "hub.toml")]
-    config: PathBuf,
-    /// Print JSON lines.
-    #[arg(long)]
-    json: bool,
-}
-
 /// Runs `vagt programme`.
 ///
 /// # Errors
@@ -145,7 +133,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 
 async fn command(command: &Command) -> Result<(), Ended> {
     match command {
-        Command::List { programme, to } => list(&to.read().await?, programme.as_deref(), to).await,
+        Command::List { programme, to } => list(programme.as_deref(), to).await,
         Command::Show { programme, version, explain, to } => show(programme, *version, *explain, to).await,
         Command::Diff { programme, from, until, to } => differ(programme, *from, *until, to).await,
         Command::History { programme, to } => tell_history(programme, to).await,
@@ -154,7 +142,7 @@ async fn command(command: &Command) -> Result<(), Ended> {
             let reason = who.reason();
             let (store, _) = to.write().await?;
             let kept = propose(&store, &text, &file.display().to_string(), who.decider(&reason)).await;
-            let kept = to.close(store, kept).await?;
+            let kept = closed(store, kept).await?;
             let done = format!("{} version {} is proposed by {}", kept.id, kept.version, kept.proposed_by);
             to.done(&json!({ "programme": kept.id, "version": kept.version, "sha256": kept.sha256 }), &done)
         }
@@ -162,21 +150,21 @@ async fn command(command: &Command) -> Result<(), Ended> {
             let reason = who.reason();
             let (store, zone) = to.write().await?;
             let used = activate(&store, &zone, (programme, *version), *at, who.decider(&reason)).await;
-            let used = to.close(store, used).await?;
+            let used = closed(store, used).await?;
             to.done(&json!({ "programme": programme, "in_use": used }), &in_force(programme, &used))
         }
         Command::Rollback { programme, who, to } => {
             let reason = who.reason();
             let (store, zone) = to.write().await?;
             let used = rollback(&store, &zone, programme, who.decider(&reason)).await;
-            let used = to.close(store, used).await?;
+            let used = closed(store, used).await?;
             to.done(&json!({ "programme": programme, "in_use": used }), &in_force(programme, &used))
         }
         Command::Reject { programme, version, who, to } => {
             let reason = who.reason();
             let (store, _) = to.write().await?;
             let rejected = reject(&store, (programme, *version), who.decider(&reason)).await;
-            to.close(store, rejected).await?;
+            closed(store, rejected).await?;
             let done = format!("{programme} version {version} is turned down");
             to.done(&json!({ "programme": programme, "rejected": version }), &done)
         }
@@ -200,32 +188,10 @@ impl Who {
     }
 }
 
-impl Place {
-    async fn read(&self) -> Result<Sqlite, Ended> {
-        let config = Config::load(&self.config).map_err(failed)?;
-        Sqlite::open_read_only(&config.store()).await.map_err(failed)
-    }
-
-    async fn write(&self) -> Result<(Sqlite, TimeZone), Ended> {
-        let config = Config::load(&self.config).map_err(failed)?;
-        Ok((Sqlite::open(&config.store()).await.map_err(failed)?, config.zone))
-    }
-
-    /// Closes the store, whatever came out.
-    async fn close<T>(&self, store: Sqlite, outcome: Result<T, Refused>) -> Result<T, Ended> {
-        store.close().await;
-        outcome.map_err(failed)
-    }
-
-    fn done(&self, line: &serde_json::Value, words: &str) -> Result<(), Ended> {
-        let mut out = out();
-        if self.json {
-            json_line(&mut out, line)?;
-        } else {
-            writeln!(out, "{words}")?;
-        }
-        Ok(out.flush()?)
-    }
+/// Closes the store, whatever came out.
+async fn closed<T>(store: Sqlite, outcome: Result<T, Refused>) -> Result<T, Ended> {
+    store.close().await;
+    outcome.map_err(failed)
 }
 
 async fn library(store: Sqlite) -> Result<Library, Ended> {
@@ -234,10 +200,8 @@ async fn library(store: Sqlite) -> Result<Library, Ended> {
     library
 }
 
-async fn list(store: &Sqlite, programme: Option<&str>, to: &Place) -> Result<(), Ended> {
-    let library = Library::open(store, clock::now()).await.map_err(failed);
-    store.close().await;
-    let library = library?;
+async fn list(programme: Option<&str>, to: &Place) -> Result<(), Ended> {
+    let library = library(to.read().await?.0).await?;
     programme.map_or(Ok(()), |id| known(&library, id))?;
     let mut out = out();
     for id in library.ids().iter().filter(|id| programme.is_none_or(|wanted| wanted == id.as_str())) {
@@ -301,7 +265,7 @@ fn chosen(library: &Library, id: &str, version: Option<u32>) -> Result<u32, Ende
 }
 
 async fn show(id: &str, version: Option<u32>, explain: bool, to: &Place) -> Result<(), Ended> {
-    let library = library(to.read().await?).await?;
+    let library = library(to.read().await?.0).await?;
     let version = chosen(&library, id, version)?;
     let stored = library.stored(id, version).expect("chosen above");
     let mut out = out();
@@ -319,7 +283,7 @@ async fn show(id: &str, version: Option<u32>, explain: bool, to: &Place) -> Resu
 }
 
 async fn differ(id: &str, from: Option<u32>, until: Option<u32>, to: &Place) -> Result<(), Ended> {
-    let library = library(to.read().await?).await?;
+    let library = library(to.read().await?.0).await?;
     let from = chosen(&library, id, from)?;
     let until = chosen(&library, id, until.or_else(|| library.numbers(id).last().copied()))?;
     let text = |version| library.stored(id, version).map(|stored| stored.text.clone()).unwrap_or_default();
@@ -335,7 +299,7 @@ async fn differ(id: &str, from: Option<u32>, until: Option<u32>, to: &Place) -> 
 }
 
 async fn tell_history(id: &str, to: &Place) -> Result<(), Ended> {
-    let store = to.read().await?;
+    let (store, _) = to.read().await?;
     let library = Library::open(&store, clock::now()).await;
     let entries = history(&store, id).await;
     store.close().await;

@@ -1,15 +1,14 @@
 //! `vagt shadow`: a version that judges beside the one in use, and pages nobody.
 
-use std::{io::Write as _, path::PathBuf};
+use std::io::Write as _;
 
 use clap::Subcommand;
 use serde_json::json;
-use store::{Sqlite, Store};
+use store::Store;
 
-use super::{Ended, backtest::failed, block_on, json_line, out, since::Since};
+use super::{Ended, backtest::failed, block_on, json_line, out, place::Place, since::Since};
 use crate::{
     clock,
-    config::Config,
     tuning::{
         shadow::{Running, running, start, stop},
         shadow_report::report,
@@ -74,17 +73,6 @@ enum Command {
     },
 }
 
-/// Which store, and how to print.
-#[derive(clap::Args)]
-struct Place {
-    /// The service's configuration file, which says where the store is.
-    #[arg(long, value_name = "FILE", default_value = "hub.toml")]
-    config: PathBuf,
-    /// Print JSON lines.
-    #[arg(long)]
-    json: bool,
-}
-
 /// Runs `vagt shadow`.
 ///
 /// # Errors
@@ -96,14 +84,14 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 async fn command(command: &Command) -> Result<(), Ended> {
     match command {
         Command::Start { programme, version, by, to } => {
-            let store = to.write().await?;
+            let (store, _) = to.write().await?;
             let started = start(&store, (programme, *version), by, clock::now()).await;
             store.close().await;
             started.map_err(failed)?;
-            to.done(programme, *version, "started")
+            said(to, programme, *version, "started")
         }
         Command::Stop { programme, version, by, to } => {
-            let store = to.write().await?;
+            let (store, _) = to.write().await?;
             let stopped = async {
                 let version = the_one(&store, programme, *version).await?.version;
                 stop(&store, (programme, version), by, clock::now()).await.map_err(failed)?;
@@ -111,11 +99,16 @@ async fn command(command: &Command) -> Result<(), Ended> {
             };
             let stopped = stopped.await;
             store.close().await;
-            to.done(programme, stopped?, "stopped")
+            said(to, programme, stopped?, "stopped")
         }
         Command::Show { programme, version, since, to } => show(programme, *version, *since, to).await,
         Command::List { to } => list(to).await,
     }
+}
+
+fn said(to: &Place, programme: &str, version: u32, what: &str) -> Result<(), Ended> {
+    let line = json!({ "programme": programme, "version": version, "shadow": what });
+    to.done(&line, &format!("{programme} version {version} is {what} as a shadow"))
 }
 
 /// The shadow that is meant.
@@ -133,12 +126,11 @@ async fn the_one(store: &dyn Store, programme: &str, version: Option<u32>) -> Re
 }
 
 async fn show(programme: &str, version: Option<u32>, since: Option<Since>, to: &Place) -> Result<(), Ended> {
-    let config = Config::load(&to.config).map_err(failed)?;
-    let store = Sqlite::open_read_only(&config.store()).await.map_err(failed)?;
+    let (store, zone) = to.read().await?;
     let now = clock::now();
     let running = the_one(&store, programme, version).await?;
-    let since = since.map(|since| since.time(now, &config.zone));
-    let told = report(&store, &running, since, now, &config.zone).await.map_err(failed)?;
+    let since = since.map(|since| since.time(now, &zone));
+    let told = report(&store, &running, since, now, &zone).await.map_err(failed)?;
     store.close().await;
     let mut out = out();
     if to.json {
@@ -150,8 +142,7 @@ async fn show(programme: &str, version: Option<u32>, since: Option<Since>, to: &
 }
 
 async fn list(to: &Place) -> Result<(), Ended> {
-    let config = Config::load(&to.config).map_err(failed)?;
-    let store = Sqlite::open_read_only(&config.store()).await.map_err(failed)?;
+    let (store, _) = to.read().await?;
     let all = running(&store).await;
     store.close().await;
     let mut out = out();
@@ -163,21 +154,4 @@ async fn list(to: &Place) -> Result<(), Ended> {
         }
     }
     Ok(out.flush()?)
-}
-
-impl Place {
-    async fn write(&self) -> Result<Sqlite, Ended> {
-        let config = Config::load(&self.config).map_err(failed)?;
-        Sqlite::open(&config.store()).await.map_err(failed)
-    }
-
-    fn done(&self, programme: &str, version: u32, what: &str) -> Result<(), Ended> {
-        let mut out = out();
-        if self.json {
-            json_line(&mut out, &json!({ "programme": programme, "version": version, "shadow": what }))?;
-        } else {
-            writeln!(out, "{programme} version {version} is {what} as a shadow")?;
-        }
-        Ok(out.flush()?)
-    }
 }

@@ -295,15 +295,6 @@ impl Parameter {
         choices.iter().map(|choice| choice.id.as_str())
     }
 
-    /// A number in words, with the unit of its bands.
-    #[must_use]
-    pub fn with_unit(&self, value: Value) -> String {
-        match &self.does {
-            Does::Number(scale) => format!("{value} {}", scale.plain_unit()),
-            Does::Choice(_) => value.to_string(),
-        }
-    }
-
     /// The most points that it gives.
     fn most(&self) -> u8 {
         match &self.does {

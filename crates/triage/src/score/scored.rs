@@ -58,12 +58,6 @@ impl<'s> Scored<'s> {
         if self.total < least || bands().any(|(response, _)| by_one_part(response)) { 0 } else { least }
     }
 
-    /// What is to be done at this band.
-    #[must_use]
-    pub fn response_text(&self) -> &'s crate::Text {
-        &self.response().response
-    }
-
     /// Is every part known?
     #[must_use]
     pub fn is_complete(&self) -> bool {
