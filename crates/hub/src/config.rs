@@ -8,6 +8,7 @@ use std::{
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use store::Place;
 
 use crate::cli::config::problem::Problem;
 
@@ -156,10 +157,10 @@ impl Config {
             .map_err(|e| ConfigError::Wrong { file: file.to_owned(), problem: Problem::from_toml(text, &e) })
     }
 
-    /// The store's file.
+    /// Where the store is.
     #[must_use]
-    pub fn store(&self) -> PathBuf {
-        self.data.join("vagt.db")
+    pub fn store(&self) -> Place {
+        Place::File(self.data.join("vagt.db"))
     }
 
     /// Are cookies marked Secure?
@@ -238,7 +239,7 @@ mod tests {
         let file = folder.path().join("hub.toml");
         std::fs::write(&file, "data = \"d\"\nroster = \"/r.toml\"\n").unwrap();
         let config = Config::load(&file).unwrap();
-        assert_eq!(config.store(), folder.path().join("d/vagt.db"));
+        assert_eq!(config.store(), Place::File(folder.path().join("d/vagt.db")));
         assert_eq!(config.roster.unwrap(), Path::new("/r.toml"));
     }
 }

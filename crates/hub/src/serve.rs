@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use desk::{ActionRequest, Board, Desk};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
-use store::{Heard, Sqlite, Store};
+use store::{Heard, Store};
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc, watch},
@@ -298,7 +298,7 @@ fn desk_of(
 async fn open_store(config: &Config) -> anyhow::Result<(Lock, Arc<dyn Store>)> {
     std::fs::create_dir_all(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
     let lock = Lock::take(&config.data)?;
-    Ok((lock, Arc::new(Sqlite::open(&config.store()).await?)))
+    Ok((lock, store::open(&config.store()).await?))
 }
 
 /// Kits enrol only where they then find a front door that speaks TLS: else their secret would cross the net in the clear.

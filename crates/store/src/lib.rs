@@ -9,6 +9,7 @@ mod journal;
 mod model;
 mod one_or_more;
 mod pages;
+mod place;
 mod programme;
 mod sqlite;
 
@@ -24,6 +25,7 @@ pub use model::{
     Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage, WebSession,
 };
 pub use pages::MessagePages;
+pub use place::{Place, open, open_read_only};
 pub use programme::{ProgrammeVersion, ShadowAlert};
 pub use sqlite::Sqlite;
 

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
-use store::{Account, Sqlite, Store};
+use store::Account;
 
 use super::{
     Ended, block_on, json_line, out,
@@ -119,8 +119,7 @@ fn given_password() -> Result<Option<String>, Ended> {
 }
 
 async fn add(account: &Account, place: &Where) -> Result<(), Ended> {
-    let (_, path) = place.open()?;
-    let store = Sqlite::open(&path).await.map_err(failed)?;
+    let (_, store) = place.write().await?;
     let put = store.put_account(account).await;
     store.close().await;
     put.map_err(failed)

@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
-use store::{Sqlite, Store};
+use store::Store;
 use triage::Programme;
 
 use super::{
@@ -91,9 +91,9 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 async fn backtest(args: &Args) -> Result<(), Ended> {
     let config = Config::load(&args.config).map_err(failed)?;
     let proposed = read_programme(&args.programme)?;
-    let store = Sqlite::open_read_only(&config.store()).await.map_err(failed)?;
+    let store = store::open_read_only(&config.store()).await.map_err(failed)?;
     let now = clock::now();
-    let library = Library::open(&store, now).await.map_err(failed)?;
+    let library = Library::open(&*store, now).await.map_err(failed)?;
     let active = match &args.active {
         Some(file) => read_programme(file)?,
         None => in_use(&library, proposed.id())?,
@@ -109,7 +109,7 @@ async fn backtest(args: &Args) -> Result<(), Ended> {
     (ask.shift, ask.window.lead, ask.worst_max) = (args.shift, args.lead, args.worst);
     ask.warm_up = args.warm_up.unwrap_or(ask.warm_up);
     ask.threads = args.threads.map_or(ask.threads, usize::from);
-    let report = run_watched(Arc::new(store), ask).await?;
+    let report = run_watched(store, ask).await?;
     let mut out = out();
     if args.json {
         json_line(&mut out, &report)?;

@@ -3,7 +3,7 @@
 use std::{io::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use store::{Sqlite, Store};
+use store::Store;
 
 use super::{
     Ended,
@@ -86,11 +86,11 @@ async fn budget(args: &Args) -> Result<(), Ended> {
     let config = Config::load(&args.config).map_err(failed)?;
     let store: Arc<dyn Store> = match &args.by {
         Some(by) if !args.dry_run => {
-            let store = Sqlite::open(&config.store()).await.map_err(failed)?;
-            proposals::may_propose(&store, by).await.map_err(failed)?;
-            Arc::new(store)
+            let store = store::open(&config.store()).await.map_err(failed)?;
+            proposals::may_propose(&*store, by).await.map_err(failed)?;
+            store
         }
-        _ => Arc::new(Sqlite::open_read_only(&config.store()).await.map_err(failed)?),
+        _ => store::open_read_only(&config.store()).await.map_err(failed)?,
     };
     let now = clock::now();
     let library = Library::open(&*store, now).await.map_err(failed)?;

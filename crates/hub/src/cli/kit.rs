@@ -7,7 +7,7 @@ use desk::{Ask, ask};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use store::{Enrolment, Kit, Roster, Sqlite, Store};
+use store::{Enrolment, Kit, Roster, Store};
 use vitals::{KitId, PatientId, Vital};
 
 use super::{
@@ -136,8 +136,7 @@ pub fn kit(args: KitArgs) -> Result<(), Ended> {
 }
 
 async fn add(mut kit: Kit, password: bool, json: bool, place: &Where) -> Result<(), Ended> {
-    let (config, path) = place.open()?;
-    let store = Sqlite::open(&path).await.map_err(failed)?;
+    let (config, store) = place.write().await?;
     let roster = store.roster().await.map_err(failed)?;
     if let Some(patient) = kit.people().find(|patient| !roster.patients.iter().any(|known| known.id == **patient)) {
         return Err(Ended::Failed(format!(
@@ -154,14 +153,14 @@ async fn add(mut kit: Kit, password: bool, json: bool, place: &Where) -> Result<
         Some(authority) => {
             not_in_file(&config, &kit.id)?;
             let id = kit.id.clone();
-            put_roster(&store, kit).await?;
-            give_code(&store, &authority, &id, json).await
+            put_roster(&*store, kit).await?;
+            give_code(&*store, &authority, &id, json).await
         }
         None => {
             let secret = secret::new();
             kit.secret_sha256 = hex(&Sha256::digest(secret.as_bytes()));
             let (id, people) = (kit.id.clone(), people(&kit));
-            put(&store, Roster { patients: Vec::new(), kits: vec![kit.clone()] }).await?;
+            put(&*store, Roster { patients: Vec::new(), kits: vec![kit.clone()] }).await?;
             tell_password(&id, &kit, &people, &secret, json)
         }
     }
@@ -189,12 +188,11 @@ fn tell_password(id: &KitId, kit: &Kit, people: &str, secret: &str, json: bool) 
 }
 
 async fn renew(id: &KitId, json: bool, place: &Where) -> Result<(), Ended> {
-    let (config, path) = place.open()?;
+    let (config, store) = place.write().await?;
     let authority = Authority::open(&config.data).map_err(|error| Ended::Failed(error.to_string()))?;
-    let store = Sqlite::open(&path).await.map_err(failed)?;
-    known(&store, id).await?;
+    known(&*store, id).await?;
     not_in_file(&config, id)?;
-    give_code(&store, &authority, id, json).await
+    give_code(&*store, &authority, id, json).await
 }
 
 /// A kit whose secret stands in the roster file would get that one back with the next start.
@@ -217,7 +215,7 @@ fn not_in_file(config: &Config, id: &KitId) -> Result<(), Ended> {
     Ok(())
 }
 
-async fn give_code(store: &Sqlite, authority: &Authority, id: &KitId, json: bool) -> Result<(), Ended> {
+async fn give_code(store: &dyn Store, authority: &Authority, id: &KitId, json: bool) -> Result<(), Ended> {
     let code = authority.code();
     let expires_at = clock::now() + SignedDuration::from_hours(24 * CODE_DAYS);
     let enrolment = Enrolment { kit: id.clone(), code_sha256: hash_of(&code), expires_at, secret_sha256: None };
@@ -234,25 +232,24 @@ async fn give_code(store: &Sqlite, authority: &Authority, id: &KitId, json: bool
 }
 
 async fn revoke(id: &KitId, place: &Where) -> Result<(), Ended> {
-    let (_, path) = place.open()?;
-    let store = Sqlite::open(&path).await.map_err(failed)?;
-    let mut kit = known(&store, id).await?;
+    let (_, store) = place.write().await?;
+    let mut kit = known(&*store, id).await?;
     kit.revoked = true;
     // A code that was given out meanwhile is good for nothing: this one has ended already.
     let now = clock::now();
     let nothing = Enrolment { kit: id.clone(), code_sha256: secret::new(), expires_at: now, secret_sha256: None };
     store.put_enrolment(&nothing).await.map_err(failed)?;
-    put(&store, Roster { patients: Vec::new(), kits: vec![kit] }).await
+    put(&*store, Roster { patients: Vec::new(), kits: vec![kit] }).await
 }
 
-async fn known(store: &Sqlite, id: &KitId) -> Result<Kit, Ended> {
+async fn known(store: &dyn Store, id: &KitId) -> Result<Kit, Ended> {
     let kits = store.roster().await.map_err(failed)?.kits;
     kits.into_iter()
         .find(|known| known.id == *id)
         .ok_or_else(|| Ended::Failed(format!("kit {id} is not in the roster")))
 }
 
-async fn put_roster(store: &Sqlite, kit: Kit) -> Result<(), Ended> {
+async fn put_roster(store: &dyn Store, kit: Kit) -> Result<(), Ended> {
     store.put_roster(&Roster { patients: Vec::new(), kits: vec![kit] }, clock::now()).await.map_err(failed)
 }
 
@@ -280,10 +277,9 @@ fn asked(what: What, said: Option<String>, vital: Option<Vital>) -> Result<Ask, 
 }
 
 async fn command(id: &KitId, asked: Ask, by: Option<&str>, place: &Where) -> Result<(), Ended> {
-    let (_, path) = place.open()?;
-    let store = Sqlite::open(&path).await.map_err(failed)?;
-    let kit = known(&store, id).await?;
-    let kept = ask(&store, &kit, asked, by, clock::now()).await;
+    let (_, store) = place.write().await?;
+    let kit = known(&*store, id).await?;
+    let kept = ask(&*store, &kit, asked, by, clock::now()).await;
     store.close().await;
     let mut out = out();
     json_line(&mut out, &kept.map_err(|error| Ended::Failed(error.to_string()))?)?;
@@ -294,8 +290,7 @@ async fn command(id: &KitId, asked: Ask, by: Option<&str>, place: &Where) -> Res
 const COMMANDS_LISTED_MAX: u32 = 100;
 
 async fn commands(id: &KitId, place: &Where) -> Result<(), Ended> {
-    let (_, path) = place.open()?;
-    let store = Sqlite::open_read_only(&path).await.map_err(failed)?;
+    let (_, store) = place.read().await?;
     let mut out = out();
     for state in store.commands_of(id, COMMANDS_LISTED_MAX).await.map_err(failed)? {
         json_line(&mut out, &state)?;

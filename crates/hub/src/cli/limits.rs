@@ -4,7 +4,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use store::{Patient, Sqlite, Store as _};
+use store::Patient;
 use triage::{Clinic, Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause};
 use vitals::PatientId;
 
@@ -55,10 +55,9 @@ struct Line {
 /// The store can't be read, or there is no such patient.
 pub fn run(args: &Args) -> Result<(), Ended> {
     block_on(async {
-        let (_, path) = args.place.open()?;
-        let store = Sqlite::open_read_only(&path).await.map_err(failed)?;
+        let (_, store) = args.place.read().await?;
         let roster = store.roster().await.map_err(failed)?;
-        let library = Library::open(&store, clock::now()).await.map_err(failed)?;
+        let library = Library::open(&*store, clock::now()).await.map_err(failed)?;
         store.close().await;
         let clinic = library.clinic().map_err(Ended::Failed)?;
         let lines = lines(&roster.patients, args, &clinic, clock::now())?;

@@ -1,9 +1,9 @@
 //! Which store a command is about, and how it prints: shared by the commands that decide about programmes.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{io::Write as _, path::PathBuf, sync::Arc};
 
 use jiff::tz::TimeZone;
-use store::Sqlite;
+use store::Store;
 
 use super::{Ended, backtest::failed, json_line, out};
 use crate::config::Config;
@@ -21,15 +21,15 @@ pub struct Place {
 
 impl Place {
     /// The store, to read, and the clinic's zone.
-    pub(super) async fn read(&self) -> Result<(Sqlite, TimeZone), Ended> {
+    pub(super) async fn read(&self) -> Result<(Arc<dyn Store>, TimeZone), Ended> {
         let config = Config::load(&self.config).map_err(failed)?;
-        Ok((Sqlite::open_read_only(&config.store()).await.map_err(failed)?, config.zone))
+        Ok((store::open_read_only(&config.store()).await.map_err(failed)?, config.zone))
     }
 
     /// The store, to write, and the clinic's zone.
-    pub(super) async fn write(&self) -> Result<(Sqlite, TimeZone), Ended> {
+    pub(super) async fn write(&self) -> Result<(Arc<dyn Store>, TimeZone), Ended> {
         let config = Config::load(&self.config).map_err(failed)?;
-        Ok((Sqlite::open(&config.store()).await.map_err(failed)?, config.zone))
+        Ok((store::open(&config.store()).await.map_err(failed)?, config.zone))
     }
 
     /// Says what was done: as a line of JSON, or in words.

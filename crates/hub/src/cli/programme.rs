@@ -1,11 +1,11 @@
 //! `vagt programme`: versions of the programmes, who proposed and who activated them.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{io::Write as _, path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
-use store::{Journal, JournalEntry, Sqlite, Store};
+use store::{Journal, JournalEntry, Store};
 
 use super::{Ended, backtest::failed, block_on, json_line, out, place::Place};
 use crate::{
@@ -141,7 +141,7 @@ async fn command(command: &Command) -> Result<(), Ended> {
             let text = std::fs::read_to_string(file).map_err(|error| failed(format!("{}: {error}", file.display())))?;
             let reason = who.reason();
             let (store, _) = to.write().await?;
-            let kept = propose(&store, &text, &file.display().to_string(), who.decider(&reason)).await;
+            let kept = propose(&*store, &text, &file.display().to_string(), who.decider(&reason)).await;
             let kept = closed(store, kept).await?;
             let done = format!("{} version {} is proposed by {}", kept.id, kept.version, kept.proposed_by);
             to.done(&json!({ "programme": kept.id, "version": kept.version, "sha256": kept.sha256 }), &done)
@@ -149,21 +149,21 @@ async fn command(command: &Command) -> Result<(), Ended> {
         Command::Activate { programme, version, at, who, to } => {
             let reason = who.reason();
             let (store, zone) = to.write().await?;
-            let used = activate(&store, &zone, (programme, *version), *at, who.decider(&reason)).await;
+            let used = activate(&*store, &zone, (programme, *version), *at, who.decider(&reason)).await;
             let used = closed(store, used).await?;
             to.done(&json!({ "programme": programme, "in_use": used }), &in_force(programme, &used))
         }
         Command::Rollback { programme, who, to } => {
             let reason = who.reason();
             let (store, zone) = to.write().await?;
-            let used = rollback(&store, &zone, programme, who.decider(&reason)).await;
+            let used = rollback(&*store, &zone, programme, who.decider(&reason)).await;
             let used = closed(store, used).await?;
             to.done(&json!({ "programme": programme, "in_use": used }), &in_force(programme, &used))
         }
         Command::Reject { programme, version, who, to } => {
             let reason = who.reason();
             let (store, _) = to.write().await?;
-            let rejected = reject(&store, (programme, *version), who.decider(&reason)).await;
+            let rejected = reject(&*store, (programme, *version), who.decider(&reason)).await;
             closed(store, rejected).await?;
             let done = format!("{programme} version {version} is turned down");
             to.done(&json!({ "programme": programme, "rejected": version }), &done)
@@ -189,13 +189,13 @@ impl Who {
 }
 
 /// Closes the store, whatever came out.
-async fn closed<T>(store: Sqlite, outcome: Result<T, Refused>) -> Result<T, Ended> {
+async fn closed<T>(store: Arc<dyn Store>, outcome: Result<T, Refused>) -> Result<T, Ended> {
     store.close().await;
     outcome.map_err(failed)
 }
 
-async fn library(store: Sqlite) -> Result<Library, Ended> {
-    let library = Library::open(&store, clock::now()).await.map_err(failed);
+async fn library(store: Arc<dyn Store>) -> Result<Library, Ended> {
+    let library = Library::open(&*store, clock::now()).await.map_err(failed);
     store.close().await;
     library
 }
@@ -300,8 +300,8 @@ async fn differ(id: &str, from: Option<u32>, until: Option<u32>, to: &Place) -> 
 
 async fn tell_history(id: &str, to: &Place) -> Result<(), Ended> {
     let (store, _) = to.read().await?;
-    let library = Library::open(&store, clock::now()).await;
-    let entries = history(&store, id).await;
+    let library = Library::open(&*store, clock::now()).await;
+    let entries = history(&*store, id).await;
     store.close().await;
     known(&library.map_err(failed)?, id)?;
     let mut out = out();

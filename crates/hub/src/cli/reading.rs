@@ -4,13 +4,9 @@ use std::io::Write as _;
 
 use clap::Subcommand;
 use serde_json::json;
-use store::{Sqlite, Store as _};
 use vitals::KitId;
 
-use super::{
-    Ended, block_on, json_line, out,
-    roster::{Where, failed},
-};
+use super::{Ended, block_on, json_line, out, roster::Where};
 use crate::{
     basis::ReadingPlace,
     clock,
@@ -68,11 +64,10 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 }
 
 async fn run_one(one: &One, what: Change, done: &str) -> Result<(), Ended> {
-    let (_, path) = one.place_of_store.open()?;
-    let store = Sqlite::open(&path).await.map_err(failed)?;
+    let (_, store) = one.place_of_store.write().await?;
     let One { kit, seq, place, reason, by, .. } = one;
     let of = ReadingPlace { kit: kit.clone(), seq: *seq, place: *place };
-    let changed = change(&store, what, &of, None, (by, reason), clock::now()).await;
+    let changed = change(&*store, what, &of, None, (by, reason), clock::now()).await;
     store.close().await;
     let reading = changed.map_err(|error: Refused| Ended::Failed(error.to_string()))?;
     let mut out = out();

@@ -4,7 +4,6 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::Subcommand;
 use jiff::SignedDuration;
-use store::{Sqlite, Store};
 
 use super::{
     Ended,
@@ -68,7 +67,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 
 async fn tell(args: &Rules) -> Result<(), Ended> {
     let config = Config::load(&args.config).map_err(failed)?;
-    let store = Sqlite::open_read_only(&config.store()).await.map_err(failed)?;
+    let store = store::open_read_only(&config.store()).await.map_err(failed)?;
     let now = clock::now();
     let span = Span {
         since: args.since.time(now, &config.zone),
@@ -79,7 +78,7 @@ async fn tell(args: &Rules) -> Result<(), Ended> {
     }
     let programme = args.programme.clone();
     let ask = RulesAsk { programme, span, window: Window::default(), zone: config.zone, shift: args.shift };
-    let told = report(&store, &ask).await;
+    let told = report(&*store, &ask).await;
     store.close().await;
     let told = told.map_err(failed)?;
     let mut out = out();

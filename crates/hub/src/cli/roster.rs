@@ -1,10 +1,13 @@
 //! `vagt patient`: the people, changed in the store. A running service notices within seconds.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Subcommand;
 use jiff::tz::TimeZone;
-use store::{Patient, Roster, Sqlite, Store};
+use store::{Patient, Roster, Store};
 use triage::Own;
 use vitals::PatientId;
 
@@ -75,10 +78,18 @@ enum PatientCommand {
 const COMMAND: &str = "command";
 
 impl Where {
-    pub(super) fn open(&self) -> Result<(Config, PathBuf), Ended> {
+    /// What the file says, and the store, to write.
+    pub(super) async fn write(&self) -> Result<(Config, Arc<dyn Store>), Ended> {
         let config = Config::load(&self.config).map_err(|e| Ended::Failed(e.to_string()))?;
-        let store = config.store();
         make_folder(&config.data)?;
+        let store = store::open(&config.store()).await.map_err(failed)?;
+        Ok((config, store))
+    }
+
+    /// The same, to read.
+    pub(super) async fn read(&self) -> Result<(Config, Arc<dyn Store>), Ended> {
+        let config = Config::load(&self.config).map_err(|e| Ended::Failed(e.to_string()))?;
+        let store = store::open_read_only(&config.store()).await.map_err(failed)?;
         Ok((config, store))
     }
 }
@@ -114,9 +125,8 @@ pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
 }
 
 async fn add_patient(mut patient: Patient, by: &str, place: &Where) -> Result<(), Ended> {
-    let (config, path) = place.open()?;
-    let store = Sqlite::open(&path).await.map_err(failed)?;
-    let books = books(&store, &config).await?;
+    let (config, store) = place.write().await?;
+    let books = books(&*store, &config).await?;
     let roster = store.roster().await.map_err(failed)?;
     if let Some(before) = roster.patients.iter().find(|known| known.id == patient.id) {
         patient.own = before.own.clone();
@@ -126,7 +136,7 @@ async fn add_patient(mut patient: Patient, by: &str, place: &Where) -> Result<()
     }
     plan_of(&patient, &books, &config.zone).map_err(|e| Ended::Failed(e.to_string()))?;
     let changed = Roster { patients: vec![patient], kits: Vec::new() };
-    let put = roster::put(&store, &changed, &roster, by, clock::now()).await;
+    let put = roster::put(&*store, &changed, &roster, by, clock::now()).await;
     store.close().await;
     put.map_err(failed)
 }
@@ -142,10 +152,9 @@ async fn books(store: &dyn Store, config: &Config) -> Result<Books, Ended> {
 }
 
 async fn set_own(patient: &PatientId, own: &Own, by: &str, place: &Where) -> Result<(), Ended> {
-    let (config, path) = place.open()?;
-    let store = Sqlite::open(&path).await.map_err(failed)?;
+    let (config, store) = place.write().await?;
     let zone: &TimeZone = &config.zone;
-    let set = ward::set_own(&store, zone, patient, own, by, clock::now()).await;
+    let set = ward::set_own(&*store, zone, patient, own, by, clock::now()).await;
     store.close().await;
     set.map_err(|refused| Ended::Failed(refused.to_string()))
 }
@@ -159,7 +168,7 @@ fn read_own(file: &Path) -> Result<Own, Ended> {
     toml::from_str(&text).map_err(|error| Ended::Failed(Problem::from_toml(&text, &error).sentence(&name)))
 }
 
-pub(super) async fn put(store: &Sqlite, roster: Roster) -> Result<(), Ended> {
+pub(super) async fn put(store: &dyn Store, roster: Roster) -> Result<(), Ended> {
     let put = store.put_roster(&roster, clock::now()).await;
     store.close().await;
     put.map_err(failed)

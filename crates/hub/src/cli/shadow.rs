@@ -85,7 +85,7 @@ async fn command(command: &Command) -> Result<(), Ended> {
     match command {
         Command::Start { programme, version, by, to } => {
             let (store, _) = to.write().await?;
-            let started = start(&store, (programme, *version), by, clock::now()).await;
+            let started = start(&*store, (programme, *version), by, clock::now()).await;
             store.close().await;
             started.map_err(failed)?;
             said(to, programme, *version, "started")
@@ -93,8 +93,8 @@ async fn command(command: &Command) -> Result<(), Ended> {
         Command::Stop { programme, version, by, to } => {
             let (store, _) = to.write().await?;
             let stopped = async {
-                let version = the_one(&store, programme, *version).await?.version;
-                stop(&store, (programme, version), by, clock::now()).await.map_err(failed)?;
+                let version = the_one(&*store, programme, *version).await?.version;
+                stop(&*store, (programme, version), by, clock::now()).await.map_err(failed)?;
                 Ok::<u32, Ended>(version)
             };
             let stopped = stopped.await;
@@ -128,9 +128,9 @@ async fn the_one(store: &dyn Store, programme: &str, version: Option<u32>) -> Re
 async fn show(programme: &str, version: Option<u32>, since: Option<Since>, to: &Place) -> Result<(), Ended> {
     let (store, zone) = to.read().await?;
     let now = clock::now();
-    let running = the_one(&store, programme, version).await?;
+    let running = the_one(&*store, programme, version).await?;
     let since = since.map(|since| since.time(now, &zone));
-    let told = report(&store, &running, since, now, &zone).await.map_err(failed)?;
+    let told = report(&*store, &running, since, now, &zone).await.map_err(failed)?;
     store.close().await;
     let mut out = out();
     if to.json {
@@ -143,7 +143,7 @@ async fn show(programme: &str, version: Option<u32>, since: Option<Since>, to: &
 
 async fn list(to: &Place) -> Result<(), Ended> {
     let (store, _) = to.read().await?;
-    let all = running(&store).await;
+    let all = running(&*store).await;
     store.close().await;
     let mut out = out();
     for Running { programme, version, since } in all.map_err(failed)? {

@@ -1,6 +1,6 @@
 //! Tuning as the desk asks for it, over HTTP: the same as on the command line, with the same refusals.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use desk::{
@@ -8,7 +8,7 @@ use desk::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
-use store::{JournalEntry, ProgrammeVersion, Sqlite, Store};
+use store::{JournalEntry, Place, ProgrammeVersion, Store};
 use tokio_util::sync::CancellationToken;
 use triage::Programme;
 
@@ -37,8 +37,8 @@ const LEAD_DAYS_MAX: u32 = 90;
 /// Tuning over the clinic's store.
 pub struct StoredTuning {
     store: Arc<dyn Store>,
-    /// The store's file: long questions open it for themselves, for reading alone.
-    file: PathBuf,
+    /// Where the store is: long questions open it for themselves, for reading alone.
+    place: Place,
     zone: TimeZone,
     clock: Clock,
     jobs: Arc<Jobs>,
@@ -47,14 +47,14 @@ pub struct StoredTuning {
 impl StoredTuning {
     /// Ready for questions; those under way end with `stop`. Must be called within a runtime.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, file: PathBuf, zone: TimeZone, clock: Clock, stop: CancellationToken) -> Self {
+    pub fn new(store: Arc<dyn Store>, place: Place, zone: TimeZone, clock: Clock, stop: CancellationToken) -> Self {
         let jobs = Arc::new(Jobs::new(Arc::clone(&clock)));
         let ending = Arc::clone(&jobs);
         tokio::spawn(async move {
             stop.cancelled().await;
             ending.cancel_all();
         });
-        Self { store, file, zone, clock, jobs }
+        Self { store, place, zone, clock, jobs }
     }
 
     fn now(&self) -> Timestamp {
@@ -85,11 +85,11 @@ impl StoredTuning {
         if let Some(worst) = asked.worst {
             ask.worst_max = within("worst", worst, 0, backtest::WORST_ASKED_MAX as u32)? as usize;
         }
-        let file = self.file.clone();
+        let place = self.place.clone();
         Ok(Box::new(move |watch| {
             Box::pin(async move {
-                let store = Sqlite::open_read_only(&file).await.map_err(|error| error.to_string())?;
-                let report = backtest::run(&store, &ask, &watch).await;
+                let store = store::open_read_only(&place).await.map_err(|error| error.to_string())?;
+                let report = backtest::run(&*store, &ask, &watch).await;
                 store.close().await;
                 let report = report.map_err(|error| error.to_string())?;
                 serde_json::to_value(report).map_err(|error| error.to_string())
@@ -109,12 +109,12 @@ impl StoredTuning {
         let ask = self.ask(&library, active, asked.since, asked.until, asked.shift_hours)?;
         let version = library.numbers(&id).last().copied().unwrap_or(0) + 1;
         let asked = budget::BudgetAsk { ask, text, per_shift: asked.per_shift, move_red: false, version };
-        let (file, store, by, clock) =
-            (self.file.clone(), Arc::clone(&self.store), by.to_owned(), Arc::clone(&self.clock));
+        let (place, store, by, clock) =
+            (self.place.clone(), Arc::clone(&self.store), by.to_owned(), Arc::clone(&self.clock));
         Ok(Box::new(move |watch| {
             Box::pin(async move {
-                let reading = Sqlite::open_read_only(&file).await.map_err(|error| error.to_string())?;
-                let found = budget::find(&reading, &asked, &watch).await;
+                let reading = store::open_read_only(&place).await.map_err(|error| error.to_string())?;
+                let found = budget::find(&*reading, &asked, &watch).await;
                 reading.close().await;
                 let found = found.map_err(|error| error.to_string())?;
                 let proposed = !found.moved.is_empty();

@@ -7,7 +7,7 @@ use std::path::Path;
 use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use store::{Batch, Entry, Journal, JournalEntry, Kit, KitSeq, Patient, PatientOutcome, Roster, Sqlite, Store};
+use store::{Batch, Entry, Journal, JournalEntry, Kit, KitSeq, Patient, PatientOutcome, Roster, Store};
 
 use super::Who;
 use crate::{
@@ -54,7 +54,7 @@ pub async fn into(config: &Path, who: &Who, programmes: &Programmes, progress: &
         return Err(Ended::Failed(format!("{}: {said}", config.display())));
     }
     std::fs::create_dir_all(&config_of.data)?;
-    let store = Sqlite::open(&config_of.store()).await.map_err(anyhow::Error::from)?;
+    let store = store::open(&config_of.store()).await.map_err(anyhow::Error::from)?;
     let found = store.roster().await.map_err(anyhow::Error::from)?.patients.len();
     if found > 0 {
         return Err(Ended::Failed(format!(
@@ -62,7 +62,8 @@ pub async fn into(config: &Path, who: &Who, programmes: &Programmes, progress: &
             config.display()
         )));
     }
-    let filled = fill(&store, &who.cohort()?, who.patients, programmes, progress).await.map_err(anyhow::Error::from)?;
+    let filled =
+        fill(&*store, &who.cohort()?, who.patients, programmes, progress).await.map_err(anyhow::Error::from)?;
     store.close().await;
     progress.finish_and_clear();
     eprintln!("{}: {filled} messages of {} simulated people", config.display(), who.patients);
@@ -213,10 +214,10 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_is_filled_has_every_message_and_what_happened() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+        let store = store::Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
         let cohort = Cohort { seed: 5, days: 120, start: date(2025, 1, 1), zone: TimeZone::UTC };
         let programmes = Programmes { copd: "copd".to_owned(), heart_failure: "heart-failure".to_owned() };
-        let filled = fill(&store, &cohort, 12, &programmes, &ProgressBar::hidden()).await.unwrap();
+        let filled = fill(&*store, &cohort, 12, &programmes, &ProgressBar::hidden()).await.unwrap();
         let roster = store.roster().await.unwrap();
         assert!(roster.patients.len() == 12 && roster.patients.iter().all(|patient| patient.simulated));
         let people = || (1..=12).map(|number| cohort.person(number));

@@ -79,7 +79,7 @@ fn hub(config: &Config) -> String {
         mqtt.listen,
         mqtt.connections_max,
         http.listen,
-        config.store().display(),
+        config.store(),
     )
 }
 

@@ -11,7 +11,7 @@ mod tell;
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use futures::future::join_all;
 use helper::Helper;
 use homes::{Prepared, Programs};
 use serde::Serialize;
-use store::{Account, Roster, Sqlite, Store};
+use store::{Account, Roster, Store};
 use tell::Teller;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -167,7 +167,7 @@ struct Asked<'a> {
 /// Makes the store ready: accounts, and the past where there is none. Gives the accounts' password.
 async fn prepare(config: &Config) -> anyhow::Result<String> {
     let _lock = Lock::take(&config.data)?;
-    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store()).await?);
+    let store = store::open(&config.store()).await?;
     let password = accounts(&*store).await?;
     if store.stored().await?.messages == 0 {
         let messages = past::live(&store, &config.zone, clock::now()).await?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use store::{Heard, Roster, Sqlite, Store, StoreError, Stored};
+use store::{Heard, Place, Roster, StoreError, Stored};
 
 use super::check::Check;
 use crate::{
@@ -30,11 +30,12 @@ pub struct InStore {
 }
 
 /// Opens the store as it is, changing nothing.
-pub async fn store(path: &Path) -> (Check, InStore) {
+pub async fn store(place: &Place) -> (Check, InStore) {
+    let Place::File(path) = place;
     if !path.exists() {
         return (Check::ok("store", format!("{} will be made at the first start", path.display())), InStore::default());
     }
-    match look(path).await {
+    match look(place).await {
         Ok((stored, inside)) => (told(path, &stored), inside),
         Err(error @ StoreError::NewerSchema { .. }) => {
             (Check::fail("store", error.to_string(), "nothing was changed in it"), InStore::default())
@@ -49,8 +50,8 @@ pub async fn store(path: &Path) -> (Check, InStore) {
     }
 }
 
-async fn look(path: &Path) -> Result<(Stored, InStore), StoreError> {
-    let store = Sqlite::open_read_only(path).await?;
+async fn look(place: &Place) -> Result<(Stored, InStore), StoreError> {
+    let store = store::open_read_only(place).await?;
     let looked = async {
         let inside = InStore { roster: store.roster().await?, heard: store.last_heard().await? };
         Ok((store.stored().await?, inside))

@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, sync::Arc};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use serde_json::json;
-use store::{JournalEntry, JournalFilter, Sqlite, Store, StoreError};
+use store::{JournalEntry, JournalFilter, Store, StoreError};
 use triage::{Alert, AlertEvent, Outcome, Plan};
 use vitals::PatientId;
 
@@ -50,8 +50,8 @@ struct Sum {
 pub(super) fn run(args: &Args, config: &Path) -> Result<(), Ended> {
     let config = Config::load(config).map_err(|e| Ended::Failed(e.to_string()))?;
     block_on(async {
-        let store = Sqlite::open_read_only(&config.store()).await.map_err(failed)?;
-        let ended = all(args, &store).await;
+        let store = store::open_read_only(&config.store()).await.map_err(failed)?;
+        let ended = all(args, &*store).await;
         store.close().await;
         ended
     })

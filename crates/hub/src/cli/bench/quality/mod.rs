@@ -9,7 +9,11 @@ mod scores;
 mod table;
 mod tally;
 
-use std::{io::Write as _, sync::Arc};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use triage::{Clinic, Programme, Rulebook};
 
@@ -29,6 +33,9 @@ pub struct Quality {
     /// How often people are drawn again for the confidence intervals.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(20..=10_000))]
     resamples: u16,
+    /// The programmes of this folder instead of those that are shipped: to try limits before they are proposed.
+    #[arg(long, value_name = "FOLDER")]
+    programmes: Option<PathBuf>,
     /// Print JSON lines, with the whole curve of every plain method.
     #[arg(long)]
     json: bool,
@@ -55,7 +62,7 @@ pub fn run(args: &Quality) -> Result<(), Ended> {
             cohort.days
         )));
     }
-    let ours = programmes()?;
+    let ours = programmes(args.programmes.as_deref())?;
     let progress = progress(args.who.patients);
     let seen = people::run(&cohort, &ours, args.who.patients, &|done| progress.inc(done)).map_err(Ended::Failed)?;
     progress.finish_and_clear();
@@ -65,9 +72,9 @@ pub fn run(args: &Quality) -> Result<(), Ended> {
     conditions.into_iter().filter_map(table).try_for_each(|table| print(&table, args.json))
 }
 
-fn programmes() -> Result<Vec<Ours>, Ended> {
+fn programmes(folder: Option<&Path>) -> Result<Vec<Ours>, Ended> {
     let clinic = Arc::new(Clinic::shipped());
-    let mut programmes: Vec<_> = directory::programmes(None)?.into_values().collect();
+    let mut programmes: Vec<_> = directory::programmes(folder)?.into_values().collect();
     programmes.sort_by(|a, b| a.id().cmp(b.id()));
     let ours = |programme: Arc<Programme>| {
         let concerns =
