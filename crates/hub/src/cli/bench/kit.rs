@@ -27,6 +27,8 @@ pub(super) struct Kit {
     /// Something became due.
     pub wake: Notify,
     seq: Cell<u64>,
+    /// Up to which seq it was acknowledged: acknowledgements come in order.
+    pub acknowledged: Cell<u64>,
     window: usize,
     writer: Writer,
 }
@@ -44,6 +46,7 @@ impl Kit {
             due: RefCell::default(),
             wake: Notify::new(),
             seq: Cell::new(0),
+            acknowledged: Cell::new(0),
             window: usize::from(window),
             writer: Writer::new(id, number, readings),
         })
@@ -84,6 +87,7 @@ impl Kit {
             }
             let taken = packets(&read, &mut out, |packet| {
                 if let Some((_, due)) = waiting.pop_front().filter(|(sent, _)| *sent == packet) {
+                    self.acknowledged.set(self.acknowledged.get() + 1);
                     shared.acknowledged(due);
                 }
             });

@@ -130,6 +130,11 @@ impl Load {
         self.shared.acknowledged.get()
     }
 
+    /// Up to which seq each kit was acknowledged.
+    pub fn acknowledged_of(&self) -> impl Iterator<Item = (&KitId, u64)> {
+        self.kits.iter().map(|kit| (&kit.id, kit.acknowledged.get()))
+    }
+
     /// The red ones.
     pub fn watched(&self) -> Rc<Watched> {
         Rc::clone(&self.shared.watched)

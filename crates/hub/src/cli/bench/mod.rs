@@ -7,6 +7,7 @@
 mod backtest;
 mod bare;
 mod child;
+mod generate;
 mod kit;
 mod load;
 mod message;
@@ -38,6 +39,8 @@ enum Command {
     Backtest(backtest::Args),
     /// Sensitivity, positive predictive value, burden and lead time of every way of raising alerts, on simulated people.
     TriageQuality(quality::Quality),
+    /// The load alone, against whatever speaks MQTT there: for comparing services.
+    Load(generate::Args),
     /// The bare front door: appends and syncs, nothing else.
     #[command(hide = true)]
     Bare {
@@ -83,6 +86,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
     match &args.command {
         Command::Bare { config } => bare::run(config),
         Command::Backtest(args) => backtest::run(args),
+        Command::Load(args) => one_thread(generate::run(args)),
         Command::TriageQuality(quality) => quality::run(quality),
         Command::Ingest(ingest) => one_thread(self::ingest(ingest)),
     }
