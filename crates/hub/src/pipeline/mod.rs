@@ -118,6 +118,7 @@ impl Pipeline {
             holes: Default::default(),
             quarantined,
             remeasure,
+            clock: Arc::clone(&clock),
         };
         let judge = judge::Judge::new(store, directories.clone(), health, committed, clock, stored);
         let channels = judge::Channels { arrivals, actions, kits, work, wanted, stop };

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use desk::Board;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use store::{KitSeq, Store, StoreError};
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use vitals::KitId;
 use wire::{Judged, Rejection};
@@ -22,7 +22,7 @@ use super::{
     watermark::Watermark,
     work::{Committed, Owed, Work},
 };
-use crate::{clock, remeasure::Wanted};
+use crate::{clock::Clock, remeasure::Wanted};
 
 /// The first pause after a commit that failed; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -46,6 +46,7 @@ pub(super) struct Recorder {
     pub quarantined: u64,
     /// What is to be measured again.
     pub remeasure: mpsc::Sender<Wanted>,
+    pub clock: Clock,
 }
 
 impl Recorder {
@@ -149,7 +150,7 @@ impl Recorder {
     }
 
     fn finish(&mut self, work: Work, started: Instant) {
-        let now = clock::now();
+        let now = (self.clock)();
         let Work { batch, owed, replies, remeasure, .. } = work;
         let messages = owed.len();
         let oldest = owed.iter().map(|owed| owed.received_at).min();
@@ -203,7 +204,7 @@ impl Recorder {
         if self.holes.is_empty() {
             return;
         }
-        let now = clock::now();
+        let now = (self.clock)();
         let (marks, outbox) = (&mut self.marks, &self.outbox);
         self.holes.retain(|kit| {
             let Some(mark) = marks.get_mut(kit) else { return false };
