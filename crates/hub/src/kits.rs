@@ -1,5 +1,9 @@
 //! Whose kit is silent: a kit that nothing is heard of says nothing of the person. What was heard is compared with what is allowed, and the
 //! judge is told of each change, so that silence is put down to the kit and not to the person.
+//!
+//! How long a kit may be silent, the patient's programmes say, else the clinic's document (`silent_kit_after`); what its silence means, the
+//! programme says too (`kit_silent`). For ten minutes after a start nobody is told that a kit is silent, since all of them are on their way back;
+//! after that silence counts from when the kit was last heard, before the start or after it.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -14,8 +18,6 @@ use crate::{clock::Clock, directory::Directories, presence::Presence};
 const LOOK_PERIOD: Duration = Duration::from_secs(30);
 /// After a start kits have so long to come back before one counts as silent.
 const RETURN_MAX: SignedDuration = SignedDuration::from_mins(10);
-/// A kit that was heard within this is not silent: the clinic's own default. What its silence means, the programme says (`kit_silent`).
-const SILENT_AFTER: SignedDuration = SignedDuration::from_hours(12);
 /// What waits for the judge.
 pub const KITS_HEARD_MAX: usize = 256;
 
@@ -33,6 +35,7 @@ pub struct KitHeard {
 /// Tells the judge, for ever.
 pub async fn watch(directories: Directories, presence: Arc<Presence>, to: mpsc::Sender<KitHeard>, clock: Clock) {
     let began = clock();
+    tracing::info!("silent kits are told of from {} on, {RETURN_MAX:#} after the start", began + RETURN_MAX);
     let mut told = HashMap::new();
     loop {
         tokio::time::sleep(LOOK_PERIOD).await;
@@ -42,7 +45,8 @@ pub async fn watch(directories: Directories, presence: Arc<Presence>, to: mpsc::
         }
         let directory = directories.now();
         let heard = |kit: &Kit| presence.last(&kit.id);
-        for news in look(directory.roster(), heard, now, &mut told) {
+        let allowed = |patient: &PatientId| directory.plan(patient).map(|plan| plan.silent_kit_after());
+        for news in look(directory.roster(), heard, allowed, now, &mut told) {
             if to.send(news).await.is_err() {
                 return;
             }
@@ -50,10 +54,12 @@ pub async fn watch(directories: Directories, presence: Arc<Presence>, to: mpsc::
     }
 }
 
-/// What is new since it was last told. `heard` gives whether a kit is connected, and when it was last heard.
+/// What is new since it was last told. `heard` gives whether a kit is connected, and when it was last heard; `allowed` how long a patient's kit
+/// may be silent (nothing for somebody who is not judged).
 fn look(
     roster: &Roster,
     heard: impl Fn(&Kit) -> Option<(bool, Timestamp)>,
+    allowed: impl Fn(&PatientId) -> Option<SignedDuration>,
     now: Timestamp,
     told: &mut HashMap<PatientId, Option<Timestamp>>,
 ) -> Vec<KitHeard> {
@@ -69,7 +75,8 @@ fn look(
     let mut news: Vec<KitHeard> = best
         .into_iter()
         .filter_map(|(patient, (online, at, kit))| {
-            let silent_since = (!online && now.duration_since(at) > SILENT_AFTER).then_some(at);
+            let allowed = allowed(patient).unwrap_or(SignedDuration::MAX);
+            let silent_since = (!online && now.duration_since(at) > allowed).then_some(at);
             let before = told.insert(patient.clone(), silent_since);
             let is_news = before.is_none_or(|before| before.is_some() != silent_since.is_some());
             is_news.then(|| KitHeard { patient: patient.clone(), kit: kit.clone(), silent_since })
@@ -101,7 +108,10 @@ mod tests {
                 };
                 Some((online, at(hour)))
             };
-            let news = look(&roster, heard, at(hour), &mut told);
+            // p-2's programme is stricter.
+            let allowed =
+                |patient: &PatientId| Some(SignedDuration::from_hours(if patient.as_str() == "p-2" { 4 } else { 12 }));
+            let news = look(&roster, heard, allowed, at(hour), &mut told);
             let said = |news: &KitHeard| {
                 let since = news.silent_since.map_or(-1, |since| since.as_second() / 3600);
                 format!("{} {} {since}", news.patient, news.kit)
@@ -109,8 +119,10 @@ mod tests {
             news.iter().map(said).collect()
         };
         assert_eq!(looks(1, (true, 0), (false, 0), (true, 0)), ["p-1 kit-1 -1", "p-2 bus -1"]);
-        assert!(looks(20, (true, 0), (false, 0), (false, 10)).is_empty());
-        assert_eq!(looks(23, (false, 9), (false, 10), (false, 10)), ["p-1 kit-2 10", "p-2 bus 10"]);
+        assert!(looks(14, (true, 0), (false, 0), (false, 10)).is_empty());
+        assert_eq!(looks(15, (true, 0), (false, 0), (false, 10)), ["p-2 bus 10"]);
+        assert!(looks(22, (false, 9), (false, 10), (false, 10)).is_empty());
+        assert_eq!(looks(23, (false, 9), (false, 10), (false, 10)), ["p-1 kit-2 10"]);
         assert!(looks(30, (false, 9), (false, 10), (false, 10)).is_empty());
         assert_eq!(looks(31, (true, 31), (false, 10), (false, 10)), ["p-1 kit-1 -1"]);
     }

@@ -113,7 +113,7 @@ async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZ
         let plan = plan_of(patient, books, zone).with_context(|| file.clone())?;
         let before = stored.patients.iter().find(|before| before.id == patient.id);
         if before.is_none_or(|before| before.own != patient.own) {
-            let beyond = plan.endless_beyond_floors();
+            let beyond = plan.unbounded_overrides(clock::now());
             anyhow::ensure!(beyond.is_empty(), "{file}: patient {}: {}", patient.id, beyond.join("; "));
         }
     }

@@ -124,7 +124,7 @@ pub async fn set_own(
     let books = library.books().map_err(|why| Refused::new(Refusal::Failed, why))?;
     let plan = plan_of(&known, &books, zone).map_err(|error| unfit(error.to_string()))?;
     fits_planned(&library, &known, zone).map_err(unfit)?;
-    let beyond = endless(&plan, &was);
+    let beyond = unbounded(&plan, &was, now);
     if !beyond.is_empty() {
         return Err(unfit(beyond.join("; ")));
     }
@@ -143,15 +143,15 @@ fn fits_planned(library: &Library, patient: &Patient, zone: &TimeZone) -> Result
     Ok(())
 }
 
-/// Limits beyond a floor want an end when they are set. One that stands already stays, and is listed: nothing else must wait for it.
-fn endless(plan: &Plan, was: &Own) -> Vec<String> {
+/// Limits beyond a floor want an end, and no far one, when they are set. One that stands already stays, and is listed: nothing else must wait for it.
+fn unbounded(plan: &Plan, was: &Own, now: Timestamp) -> Vec<String> {
     let new = |said: &String| {
         let limits = plan.own().limits.iter().enumerate();
         limits
             .filter(|(_, limit)| !was.limits.contains(limit))
             .any(|(at, _)| said.starts_with(&format!("limits[{at}].")))
     };
-    plan.endless_beyond_floors().into_iter().filter(new).collect()
+    plan.unbounded_overrides(now).into_iter().filter(new).collect()
 }
 
 fn refused(error: readings::Refused) -> Refused {

@@ -34,7 +34,7 @@ impl Rung {
         ["red_low", "yellow_low", "yellow_high", "red_high"][self as usize]
     }
 
-    fn low(self) -> bool {
+    pub(crate) fn low(self) -> bool {
         matches!(self, Self::RedLow | Self::YellowLow)
     }
 
@@ -60,7 +60,12 @@ impl Cut {
         value < self.value || (self.after && value == self.value)
     }
 
-    fn limit(self, low: bool) -> Limit {
+    /// The cut of a limit as it is told.
+    pub fn of(limit: Limit) -> Self {
+        Self { value: limit.value, after: matches!(limit.kind, LimitKind::AtMost | LimitKind::Above) }
+    }
+
+    pub fn limit(self, low: bool) -> Limit {
         let kind = match (low, self.after) {
             (true, true) => LimitKind::AtMost,
             (true, false) => LimitKind::Below,
@@ -151,6 +156,11 @@ impl Ladder {
     /// The number at a limit.
     pub fn at(&self, rung: Rung) -> Option<Value> {
         self.edges[rung as usize].map(|edge| edge.cut.value)
+    }
+
+    /// Where a limit lies, with the sense in which it is closed.
+    pub fn cut_at(&self, rung: Rung) -> Option<Cut> {
+        self.edges[rung as usize].map(|edge| edge.cut)
     }
 
     /// A limit as it is told: which side of it counts.

@@ -5,15 +5,16 @@
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vitals::{Unit, Value, Vital};
+use vitals::{Unit, Vital};
 
 use crate::{
-    Length, Number, Own, Programme, ProgrammeError,
+    Length, Number, Own, ProgrammeError,
     bands::Rung,
     bounds::{FLOORS_MAX, PROGRAMME_BYTES_MAX, TEXT_CHARS_MAX},
+    floor::OVERRIDE_MAX,
     own::Lasting,
     programme::{
-        check_length,
+        SILENT_KIT_AFTER_MAX, SILENT_KIT_AFTER_MIN, check_length,
         place::{Document, Step, steps},
     },
 };
@@ -29,6 +30,8 @@ pub const CLINIC_ID: &str = "clinic";
 pub struct Clinic {
     version: u32,
     review_after: SignedDuration,
+    override_max: SignedDuration,
+    silent_kit_after: SignedDuration,
     floors: Vec<Floor>,
 }
 
@@ -44,6 +47,10 @@ struct ClinicFile {
     version: u32,
     /// A personal setting without an end is listed as overdue for review when it has stood so long.
     review_after: Length,
+    /// An own limit that passes a safety floor must end within so long of being set. 400 days, which is the most, where it says nothing.
+    override_max: Option<Length>,
+    /// A kit of which nothing was heard for so long is silent, where a programme says nothing of its own. 12 hours where it says nothing.
+    silent_kit_after: Option<Length>,
     /// Safety floors.
     #[serde(default)]
     floor: Vec<Floor>,
@@ -57,7 +64,7 @@ pub struct Floor {
     pub vital: Vital,
     /// In its canonical unit.
     pub unit: Unit,
-    /// On which side: `red_low` may not be set lower than `value`, `red_high` not higher.
+    /// On which side: of `red_low`, `value` and all below it is red; of `red_high`, `value` and all above it.
     pub limit: Rung,
     /// How far.
     pub value: Number,
@@ -85,7 +92,8 @@ impl Clinic {
 
     /// One without floors, for what floors don't matter to.
     pub(crate) fn bare() -> Self {
-        Self { version: 1, review_after: SignedDuration::MAX, floors: Vec::new() }
+        let (review_after, floors) = (SignedDuration::MAX, Vec::new());
+        Self { version: 1, review_after, override_max: OVERRIDE_MAX, silent_kit_after: SILENT_KIT_AFTER, floors }
     }
 
     /// The document that is shipped.
@@ -109,35 +117,22 @@ impl Clinic {
         self.review_after
     }
 
+    /// Within how long of being set an own limit must end that passes a floor.
+    #[must_use]
+    pub fn override_max(&self) -> SignedDuration {
+        self.override_max
+    }
+
+    /// After how long a kit of which nothing is heard is silent, where a programme does not say.
+    #[must_use]
+    pub fn silent_kit_after(&self) -> SignedDuration {
+        self.silent_kit_after
+    }
+
     /// Its floors.
     #[must_use]
     pub fn floors(&self) -> &[Floor] {
         &self.floors
-    }
-
-    /// What a limit of a vital's absolute value passes, in words; `None` where it passes no floor.
-    #[must_use]
-    pub fn passed(&self, vital: Vital, rung: Rung, value: Value) -> Option<String> {
-        let floor = self.floors.iter().find(|floor| floor.vital == vital && floor.limit == rung)?;
-        let passes = if rung == Rung::RedLow { value < floor.value.0 } else { value > floor.value.0 };
-        passes.then(|| {
-            let (unit, limit) = (floor.unit.plain(), floor.value.0);
-            format!("{} at {value} {unit} passes the safety floor of {limit} {unit} ({})", rung.name(), floor.source)
-        })
-    }
-
-    /// Every floor that a programme passes, in words. A programme may pass none.
-    #[must_use]
-    pub fn passed_by(&self, programme: &Programme) -> Vec<String> {
-        let mut passed = Vec::new();
-        for rule in programme.rules() {
-            let (Some(vital), Some(ladder)) = (rule.judge.absolute(), rule.judge.ladder()) else { continue };
-            for rung in [Rung::RedLow, Rung::RedHigh] {
-                let fault = ladder.at(rung).and_then(|value| self.passed(vital, rung, value));
-                passed.extend(fault.map(|fault| format!("rule {}: {fault}", rule.id)));
-            }
-        }
-        passed
     }
 
     /// Is a personal setting overdue: over, or without an end and older than the review says?
@@ -158,7 +153,9 @@ impl Clinic {
     }
 }
 
-const KEYS: [&str; 4] = ["id", "version", "review_after", "floor"];
+const KEYS: [&str; 6] = ["id", "version", "review_after", "override_max", "silent_kit_after", "floor"];
+/// A kit that was heard within this is not silent, where nobody says otherwise: the clinic's own default.
+const SILENT_KIT_AFTER: SignedDuration = SignedDuration::from_hours(12);
 
 fn read(document: &mut Document<'_>) -> Option<Clinic> {
     if document.is_faulty() {
@@ -174,6 +171,9 @@ fn read(document: &mut Document<'_>) -> Option<Clinic> {
         document.problem(&steps!["version"], "found 0, want 1 or more");
     }
     let review_after = document.read::<Length>(&steps!["review_after"]);
+    let override_max = length(document, "override_max", (DAY, OVERRIDE_MAX), OVERRIDE_MAX);
+    let bounds = (SILENT_KIT_AFTER_MIN, SILENT_KIT_AFTER_MAX);
+    let silent_kit_after = length(document, "silent_kit_after", bounds, SILENT_KIT_AFTER);
     let found = document.len(&steps!["floor"]);
     if found > FLOORS_MAX {
         document.problem(&steps!["floor"], format!("found {found}, want at most {FLOORS_MAX}"));
@@ -186,8 +186,28 @@ fn read(document: &mut Document<'_>) -> Option<Clinic> {
         check_floor(document, &path, &floor, &floors);
         floors.push(floor);
     }
-    Some(Clinic { version: version?, review_after: review_after?.0, floors })
+    let (override_max, silent_kit_after) = (override_max?, silent_kit_after?);
+    Some(Clinic { version: version?, review_after: review_after?.0, override_max, silent_kit_after, floors })
 }
+
+/// A length of time within its bounds, or what counts where it says none.
+fn length(
+    document: &mut Document<'_>,
+    key: &str,
+    (least, most): (SignedDuration, SignedDuration),
+    default: SignedDuration,
+) -> Option<SignedDuration> {
+    if !document.has(&steps![key]) {
+        return Some(default);
+    }
+    let found = document.read::<Length>(&steps![key])?.0;
+    if found < least || found > most {
+        document.problem(&steps![key], format!("found {found:#}, want {least:#} to {most:#}"));
+    }
+    Some(found)
+}
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 fn check_floor(document: &mut Document<'_>, path: &[Step], floor: &Floor, before: &[Floor]) {
     let at = |key: &str| path.iter().cloned().chain(steps![key]).collect::<Vec<Step>>();
@@ -210,6 +230,7 @@ fn check_floor(document: &mut Document<'_>, path: &[Step], floor: &Floor, before
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Limit, LimitKind, Programme};
 
     #[test]
     fn the_shipped_document_is_taken_and_no_shipped_programme_passes_a_floor() {
@@ -217,19 +238,20 @@ mod tests {
         assert!(clinic.floors().len() > 5);
         for (file, text) in crate::SHIPPED {
             let programme = Programme::parse(text, file).unwrap_or_else(|fault| panic!("{fault}"));
-            assert_eq!(clinic.passed_by(&programme), Vec::<String>::new(), "{file}");
+            assert_eq!(clinic.passed_by(&programme), Vec::new(), "{file}");
         }
     }
 
     #[test]
     fn a_limit_passes_a_floor_on_the_far_side_of_it_alone() {
         let clinic = Clinic::shipped();
-        let passed = |rung, value: &str| clinic.passed(Vital::Spo2, rung, value.parse().unwrap());
-        assert_eq!(passed(Rung::RedLow, "83"), None);
-        let said = passed(Rung::RedLow, "82.9").unwrap();
-        assert!(said.starts_with("red_low at 82.9 % passes the safety floor of 83 % ("), "{said}");
-        assert_eq!(passed(Rung::YellowLow, "60"), None);
-        assert!(clinic.passed(Vital::Pulse, Rung::RedHigh, "132".parse().unwrap()).is_some());
+        let passed =
+            |rung, kind, value: &str| clinic.passed(Vital::Spo2, rung, Limit { kind, value: value.parse().unwrap() });
+        assert_eq!(passed(Rung::RedLow, LimitKind::AtMost, "83"), None);
+        let said = passed(Rung::RedLow, LimitKind::AtMost, "82.9").unwrap();
+        assert!(said.starts_with("red at 82.9 % or less passes the safety floor of 83 % or less ("), "{said}");
+        assert!(passed(Rung::RedLow, LimitKind::Below, "83").is_some());
+        assert_eq!(passed(Rung::YellowLow, LimitKind::AtMost, "60"), None);
     }
 
     #[test]
@@ -243,6 +265,13 @@ mod tests {
         assert!(fault.contains("floor[0].unit: found \"kg\", want \"%\""), "{fault}");
         let fault = refused("review_after", "review_aft");
         assert!(fault.contains("review_aft: found unknown field `review_aft`, want one of id"), "{fault}");
+        let fault = refused("override_max = \"9600h\"", "override_max = \"9601h\"");
+        assert!(
+            fault.contains("override_max: found 400d 1h, want 24h") || fault.contains("override_max: found 9601h"),
+            "{fault}"
+        );
+        let fault = refused("silent_kit_after = \"12h\"", "silent_kit_after = \"1m\"");
+        assert!(fault.contains("silent_kit_after: found 1m, want 15m to 336h"), "{fault}");
         let fault = refused("limit = \"red_low\"", "limit = \"yellow_low\"");
         assert!(fault.contains("found \"yellow_low\", want red_low or red_high"), "{fault}");
     }

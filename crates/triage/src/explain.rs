@@ -192,7 +192,7 @@ fn of_patient(plan: &Plan, finding: &Finding, limit: Limit) -> Origin {
         Reason::Band { vital, .. } => Some(vital),
         _ => None,
     };
-    let beyond_floor = vital.and_then(|vital| plan.book().clinic().passed(vital, rung, limit.value));
+    let beyond_floor = vital.and_then(|vital| plan.book().clinic().passed(vital, rung, limit));
     Origin::Patient { setting: set.max_by_key(|own| own.from).cloned(), beyond_floor }
 }
 
@@ -427,7 +427,7 @@ mod tests {
         };
         let setting = setting.unwrap();
         assert_eq!((setting.author.as_str(), setting.version), ("Dr Holm", 2));
-        assert!(beyond_floor.unwrap().starts_with("red_low at 82 % passes the safety floor of 83 %"));
+        assert!(beyond_floor.unwrap().starts_with("red at 82 % or less passes the safety floor of 83 %"));
         let yellow = super::why(&plan, &found(&plan, "84", &[]));
         assert!(matches!(yellow.limit.unwrap().origin, Origin::Programme { .. }), "the yellow limit is not moved");
     }

@@ -60,7 +60,7 @@ pub struct OwnLimit {
     #[schemars(with = "String")]
     pub from: Timestamp,
     /// Until when (that moment excluded); until further notice where it says none. One that passes a safety floor must have an end when it is
-    /// set.
+    /// set, no further ahead than the clinic's document allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub until: Option<Timestamp>,
@@ -185,7 +185,7 @@ lasting! {
 }
 
 impl OwnLimit {
-    fn is_of(&self, programme: &str, rule: &str) -> bool {
+    pub(crate) fn is_of(&self, programme: &str, rule: &str) -> bool {
         self.rule == rule && self.programme.as_deref().is_none_or(|own| own == programme)
     }
 }
@@ -239,20 +239,6 @@ pub(crate) fn check(own: &Own, book: &Rulebook, patient: &PatientId) -> Result<(
         faults.ends("pauses", at, pause);
     }
     if faults.problems.is_empty() { Ok(()) } else { Err(ProgrammeError::new(faults.problems)) }
-}
-
-/// Every own limit that passes a safety floor of the clinic and has no end, in words.
-pub(crate) fn endless_beyond_floors(own: &Own, book: &Rulebook) -> Vec<String> {
-    let mut said = Vec::new();
-    for (at, limit) in own.limits.iter().enumerate().filter(|(_, limit)| limit.until.is_none()) {
-        let found = rules(book, limit.programme.as_deref(), &limit.rule);
-        let passed = found
-            .iter()
-            .filter_map(|(_, rule)| rule.judge.absolute())
-            .filter_map(|vital| book.clinic().passed(vital, limit.limit, limit.value.0));
-        said.extend(passed.take(1).map(|floor| format!("limits[{at}].until: found no end, want one: {floor}")));
-    }
-    said
 }
 
 struct Faults {

@@ -285,11 +285,12 @@ impl Plan {
         strata.filter(|known| known.id == stratum).map(|known| known.rank).max().unwrap_or(0)
     }
 
-    /// What is wrong with setting these own limits now: every one that passes a safety floor of the clinic and has no end, in words. (One
-    /// that was set before there was such a floor goes on to hold, and is listed.)
+    /// After how long a kit of which nothing is heard is silent: the strictest of the programmes, each by itself or by the clinic's default.
     #[must_use]
-    pub fn endless_beyond_floors(&self) -> Vec<String> {
-        own::endless_beyond_floors(&self.own, &self.book)
+    pub fn silent_kit_after(&self) -> SignedDuration {
+        let default = self.book.clinic.silent_kit_after();
+        let of = |programme: &Arc<Programme>| programme.clinic().silent_kit_after.map_or(default, |after| after.0);
+        self.book.programmes.iter().map(of).min().unwrap_or(default)
     }
 
     /// The pause that holds at a time.

@@ -106,11 +106,14 @@ async fn a_version_that_fails_its_example_passes_a_floor_or_was_turned_down_is_r
     let refused = clinic.vagt_refuses(&propose).await?;
     ensure!(refused.contains("found version 1 of copd, want one above 1"), "{refused}");
 
-    proposes(&clinic, &small(2, 82, 88, "")).await?;
-    let activate = ["programme", "activate", "copd", "2", "--by", "per", "--reason", "as agreed"];
-    let refused = clinic.vagt_refuses(&activate).await?;
+    fs::write(&file, small(2, 82, 88, ""))?;
+    let refused = clinic.vagt_refuses(&propose).await?;
     ensure!(refused.contains("83") && refused.contains("82") && refused.contains("floor"), "{refused}");
-    clinic.vagt(&["programme", "reject", "copd", "2", "--by", "per", "--reason", "beyond the floor"]).await?;
+    ensure!(refused.contains("proposed.toml:") && refused.contains("rule[0].bands"), "{refused}");
+
+    proposes(&clinic, &small(2, 84, 88, "")).await?;
+    let activate = ["programme", "activate", "copd", "2", "--by", "per", "--reason", "as agreed"];
+    clinic.vagt(&["programme", "reject", "copd", "2", "--by", "per", "--reason", "not agreed on"]).await?;
     let refused = clinic.vagt_refuses(&activate).await?;
     ensure!(refused.contains("was turned down"), "{refused}");
 

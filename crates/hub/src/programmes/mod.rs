@@ -265,12 +265,23 @@ impl Library {
         plan_of(&patient, &then.books()?, &zone).map_err(|error| error.to_string())
     }
 
-    /// Is every limit of what is in use within the clinic's safety floors?
+    /// Does nothing that is in use leave one of the clinic's safety floors open?
     ///
     /// # Errors
-    /// Each limit that is not.
+    /// Each that is open: where, what was found, what is wanted.
     pub fn check_floors(&self) -> Result<(), String> {
         within_floors(&*self.clinic()?, self.programmes()?.values().map(|programme| &**programme))
+    }
+
+    /// The same of the version in use of one programme; of the clinic's defaults, beside every programme.
+    ///
+    /// # Errors
+    /// As [`Library::check_floors`].
+    pub fn check_floors_of(&self, id: &str) -> Result<(), String> {
+        match id {
+            CLINIC_ID => self.check_floors(),
+            _ => within_floors(&*self.clinic()?, std::iter::once(&*self.named(id)?)),
+        }
     }
 
     /// The same of a document that is not stored yet, beside what is in use.
@@ -289,10 +300,8 @@ fn within_floors<'a>(clinic: &Clinic, programmes: impl Iterator<Item = &'a Progr
     programmes.sort_unstable_by_key(|programme| programme.id());
     let passed: Vec<_> = programmes
         .into_iter()
-        .flat_map(|programme| {
-            let (id, version) = (programme.id().to_owned(), programme.version());
-            clinic.passed_by(programme).into_iter().map(move |fault| format!("{id} version {version}: {fault}"))
-        })
+        .flat_map(|programme| clinic.passed_by(programme))
+        .map(|problem| problem.to_string())
         .collect();
     if passed.is_empty() { Ok(()) } else { Err(passed.join("; ")) }
 }
@@ -346,9 +355,14 @@ pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) 
             continue;
         }
         let waits = library.standing(&id).in_use().is_some();
-        if !waits {
-            // Not even the first may pass the clinic's floors; what does is not kept, so that the file can be mended.
-            library.floors_of(&document).map_err(anyhow::Error::msg).with_context(|| file.clone())?;
+        // No version may leave a floor of the clinic open, not even the first; what does is not kept, so that the file can be mended.
+        match (library.floors_of(&document), &document) {
+            (Err(open), Document::Programme(_)) if waits => {
+                tracing::error!("{open}: this file is left alone, and {id} stays as it is");
+                continue;
+            }
+            (Err(open), _) if !waits => anyhow::bail!(open),
+            _ => {}
         }
         office::keep(store, &text, &id, version, FILE, &file, now).await.with_context(|| file.clone())?;
         if waits {
@@ -371,10 +385,14 @@ async fn finish(store: &dyn Store, now: Timestamp) -> anyhow::Result<()> {
         let Some(first) = library.numbers(&id).first().and_then(|first| library.stored(&id, *first)) else { continue };
         let decided = standing.in_use().is_some() || standing.planned.is_some() || !standing.rejected.is_empty();
         if !decided && first.proposed_by == FILE {
-            library.with(&id, first.version).and_then(|with| with.check_floors()).map_err(anyhow::Error::msg)?;
+            library.with(&id, first.version).and_then(|with| with.check_floors_of(&id)).map_err(anyhow::Error::msg)?;
             first_use(store, &id, first.version, now).await?;
             tracing::info!("{id} version {} is in use, the first of its programme", first.version);
         }
+    }
+    // What was taken into use under other floors is judged by all the same: no judgement at all would be worse.
+    if let Err(open) = Library::open(store, now).await?.check_floors() {
+        tracing::error!("what is in use leaves a safety floor open, want another version of it activated: {open}");
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use store::{Account, Journal, JournalEntry, ProgrammeVersion, Store, StoreError}
 use vitals::PatientId;
 
 use super::{
-    Library, all_entries,
+    Document, Library, all_entries,
     standing::{Standing, Use},
 };
 use crate::directory::{RosterError, hex, plan_of};
@@ -60,7 +60,7 @@ pub enum Refused {
     /// The programme can't be read, or an example in it fails: every fault with its place.
     #[error("{0}")]
     Faulty(String),
-    /// It passes one of the clinic's safety floors.
+    /// It leaves one of the clinic's safety floors open.
     #[error("{0}")]
     Floors(String),
     /// Patients whose own settings don't fit it.
@@ -98,11 +98,16 @@ pub struct Decider<'a> {
 /// Proposes a programme (or, with the id `clinic`, the clinic's defaults and floors): the text of a file. Gives the version that is kept.
 ///
 /// # Errors
-/// [`Refused`]: not an operator, a faulty text, a number that is taken or not above those there are, the store.
+/// [`Refused`]: not an operator, a faulty text, a programme that leaves a safety floor open, a number that is taken or not above those there are, the store.
 pub async fn propose(store: &dyn Store, text: &str, file: &str, who: Decider<'_>) -> Result<ProgrammeVersion, Refused> {
     let account = operator(store, who.by).await?;
     check_words(who.reason)?;
-    let (id, version) = super::read(text, file).map_err(Refused::Faulty)?.name();
+    let document = super::read(text, file).map_err(Refused::Faulty)?;
+    let (id, version) = document.name();
+    if let Document::Programme(_) = document {
+        // Floors that are to be raised are held against the programmes when they come into use: those may be changed before.
+        Library::open(store, who.now).await?.floors_of(&document).map_err(Refused::Floors)?;
+    }
     let known = store.programme_versions(Some(&id)).await?;
     if let Some(newest) = known.last().filter(|newest| newest.version >= version) {
         let newest = newest.version;
@@ -268,7 +273,7 @@ async fn fits(
     (id, version): (&str, u32),
 ) -> Result<(), Refused> {
     let with = library.with(id, version).map_err(Refused::Faulty)?;
-    with.check_floors().map_err(Refused::Floors)?;
+    with.check_floors_of(id).map_err(Refused::Floors)?;
     let (books, roster) = (with.books().map_err(Refused::Faulty)?, store.roster().await?);
     let unfit: Vec<_> = roster
         .patients

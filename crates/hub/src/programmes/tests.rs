@@ -131,6 +131,18 @@ async fn a_programme_beyond_a_floor_is_kept_and_not_activated() {
     let refused = activate(&office.store, &TimeZone::UTC, ("clinic", 2), None, office.by("bo")).await.unwrap_err();
     let refused = refused.to_string();
     assert!(refused.contains("copd version") && refused.contains("passes the safety floor of 99 %"), "{refused}");
+
+    // A programme's own version is refused when it is proposed, with its place, and not kept; so is a file that would only wait.
+    let beyond = copd(7, "at_most = 85 },\n", "at_most = 82 },\n").replacen("above = 85,", "above = 82,", 1);
+    let beyond = beyond.split("[[example]]").next().unwrap();
+    let refused = office.propose(beyond, "ane").await.unwrap_err();
+    let wanted = "rule[0].bands: found red at 82 % or less, which passes the safety floor of 83 % or less (NEWS2, SpO2 scale 2: three points \
+                  at 83 % or less): want spo2 always red at 83 % or less";
+    assert!(refused.contains(wanted), "{refused}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("copd.toml"), beyond).unwrap();
+    bring_in(&office.store, Some(folder.path()), office.now).await.unwrap();
+    assert_eq!(Library::open(&office.store, office.now).await.unwrap().numbers("copd"), [shipped()]);
 }
 
 #[tokio::test]

@@ -13,7 +13,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use serde::Serialize;
 use store::Store;
 use triage::{Programme, Rung};
-use vitals::{Value, Vital};
 
 use super::{
     agreement::tidy,
@@ -210,9 +209,9 @@ fn movable(text: &Text, asked: &BudgetAsk) -> Vec<Movable> {
         };
         let most = STEPS[STEPS.len() - 1];
         let room = if *rung == red {
-            let vital = text.vital(rule)?;
-            (1..=most).take_while(|steps| within_floor(asked, vital, *rung, limit.at.moved(sign * steps))).count()
-                as i64
+            let open = open_floors(asked, text);
+            let binds = |steps: &i64| is_bound(asked, text, &limit.place, limit.at.moved(sign * steps), &open);
+            (1..=most).take_while(binds).count() as i64
         } else {
             // One step of yellow stays between it and red.
             at(rule, red).map_or(most, |red| (limit.at.units_to(red) - 1).clamp(0, most))
@@ -222,11 +221,24 @@ fn movable(text: &Text, asked: &BudgetAsk) -> Vec<Movable> {
     limits.iter().filter_map(movable).collect()
 }
 
-/// Does a red limit stay within the clinic's floor? Without a floor it does not move.
-fn within_floor(asked: &BudgetAsk, vital: Vital, rung: Rung, to: Written) -> bool {
-    let clinic = &asked.ask.clinic;
-    let has_floor = clinic.floors().iter().any(|floor| floor.vital == vital && floor.limit == rung);
-    has_floor && clinic.passed(vital, rung, Value::new(to.digits, to.scale)).is_none()
+/// May a red limit lie there? Without a floor it does not move, and with it there no floor may be open that was not.
+fn is_bound(asked: &BudgetAsk, text: &Text, place: &Place, to: Written, open: &[String]) -> bool {
+    let floors = asked.ask.clinic.floors();
+    let has_floor = |vital| floors.iter().any(|floor| floor.vital == vital && floor.limit == place.rung);
+    if !text.vital(&place.rule).is_some_and(has_floor) {
+        return false;
+    }
+    let mut moved = text.clone();
+    moved.set(place, to);
+    open_floors(asked, &moved).iter().all(|field| open.contains(field))
+}
+
+/// The fields at which a text leaves a safety floor open; one that can't be read leaves all open.
+fn open_floors(asked: &BudgetAsk, text: &Text) -> Vec<String> {
+    match Programme::parse(&text.clone().without_examples(), "the tried version") {
+        Ok(programme) => asked.ask.clinic.passed_by(&programme).into_iter().map(|problem| problem.field).collect(),
+        Err(_) => vec!["all".to_owned()],
+    }
 }
 
 struct Search<'a> {

@@ -33,6 +33,10 @@ const KEYS: [&str; 12] = [
     "example",
 ];
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// A kit that is not heard for less than this may just be on its way through the house.
+pub(crate) const SILENT_KIT_AFTER_MIN: SignedDuration = SignedDuration::from_mins(15);
+/// A kit that is not heard for longer than this is silent, whatever is written.
+pub(crate) const SILENT_KIT_AFTER_MAX: SignedDuration = SignedDuration::from_hours(24 * 14);
 
 /// The programme and its examples, not yet run. Faults are noted in the document.
 pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<Example>)> {
@@ -76,6 +80,7 @@ pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<E
         .map(|(_, example)| example)
         .collect();
     let programme = Programme {
+        file: document.file().to_owned(),
         id: id?,
         version: version?,
         title: title?,
@@ -111,11 +116,16 @@ fn check_clinic(document: &mut Document<'_>, clinic: &Clinic) {
         ("late_after", clinic.late_after, DAY * 366),
         ("baseline_frozen", clinic.baseline_frozen, DAY * 366),
         ("repeat_within", clinic.repeat_within.unwrap_or_default(), DAY),
+        ("silent_kit_after", clinic.silent_kit_after.unwrap_or_default(), SILENT_KIT_AFTER_MAX),
     ];
     for (key, length, most) in bounds {
         if length.0 > most {
             document.problem(&steps!["clinic", key], format!("found {:#}, want at most {most:#}", length.0));
         }
+    }
+    if let Some(found) = clinic.silent_kit_after.filter(|after| after.0 < SILENT_KIT_AFTER_MIN) {
+        let text = format!("found {:#}, want at least {SILENT_KIT_AFTER_MIN:#}", found.0);
+        document.problem(&steps!["clinic", "silent_kit_after"], text);
     }
 }
 

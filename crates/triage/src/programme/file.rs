@@ -72,6 +72,9 @@ pub struct Clinic {
     /// What is doubtful is to be measured again: a yellow waits so long for it before anybody is told, a red is told at once as provisional.
     /// Without it nothing waits.
     pub repeat_within: Option<Length>,
+    /// A kit of which nothing was heard for so long is silent, and what does not come is put down to it. The clinic's own default where it
+    /// says nothing; of a patient's programmes the strictest counts.
+    pub silent_kit_after: Option<Length>,
     /// So long after a red, what is measured says nothing of the patient's normal state.
     #[serde(default = "frozen")]
     pub baseline_frozen: Length,

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 pub use file::{Choice, Length, Number, OnlyIf, Question, Questionnaire, Stratum, Text};
 pub use place::{PROBLEMS_MAX, Problem, ProgrammeError};
 
-pub(crate) use check::name;
+pub(crate) use check::{SILENT_KIT_AFTER_MAX, SILENT_KIT_AFTER_MIN, name};
 pub(crate) use file::{Clinic, Schedule};
 
 use crate::{Rulebook, bounds::PROGRAMME_BYTES_MAX, rules::Rule, series::in_words};
@@ -48,6 +48,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
 /// A programme that can be used: parsed, checked, its examples have run.
 #[derive(Clone, Debug)]
 pub struct Programme {
+    file: String,
     id: String,
     version: u32,
     title: Text,
@@ -79,6 +80,12 @@ impl Programme {
             }
         }
         document.finish(Some(Arc::unwrap_or_clone(programme)))
+    }
+
+    /// The name of the file that it was read from.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     /// Its id, e.g. `copd`.
@@ -178,6 +185,9 @@ impl Programme {
         line(format!("- Data is missing {} after its window has ended.", in_words(clinic.grace.0)));
         if let Some(within) = clinic.repeat_within {
             line(format!("- A doubtful value is measured again; a yellow one waits {} for it.", in_words(within.0)));
+        }
+        if let Some(after) = clinic.silent_kit_after {
+            line(format!("- A kit of which nothing was heard for {} is silent.", in_words(after.0)));
         }
         line(format!("\n{} worked examples came out as they should.", self.examples));
         text

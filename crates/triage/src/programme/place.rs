@@ -168,6 +168,16 @@ impl<'a> Document<'a> {
         self.problem_at(offset, field(path), text.into());
     }
 
+    /// The file's name.
+    pub fn file(&self) -> &str {
+        self.file
+    }
+
+    /// Line and column of what stands at a path, or of its nearest parent that is written.
+    pub fn place(&self, path: &[Step]) -> (usize, usize) {
+        line_and_column(self.text, self.offset(path))
+    }
+
     /// The keys of the file's top.
     pub fn keys(&self) -> Vec<String> {
         self.keys_at(&[])
@@ -316,7 +326,8 @@ fn holds(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
     value.span().contains(&offset) || within()
 }
 
-fn field(path: &[Step]) -> String {
+/// A path in words: `rule[0].unit`.
+pub(crate) fn field(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
         match step {

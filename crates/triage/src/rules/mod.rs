@@ -186,9 +186,30 @@ pub(crate) struct Rule {
     /// What it looks at.
     pub watches: Watches,
     pub judge: Arc<dyn Judge>,
+    /// Where it is written.
+    pub written: Written,
+}
+
+/// Where a rule is written in its programme's file: itself, and what of it says whether a limit binds.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    /// Its path, e.g. `rule[0]`.
+    pub path: String,
+    /// The line and column of it and of each of [`Written::FIELDS`], which are its own where they are not written.
+    pub places: [(usize, usize); 5],
+}
+
+impl Written {
+    /// The rule itself, then its fields.
+    pub const FIELDS: [&str; 5] = ["", "bands", "when", "ingredient", "again_after"];
 }
 
 impl Rule {
+    /// Does it look at a vital, or expect it?
+    pub fn looks_at(&self, vital: Vital) -> bool {
+        self.watches.vitals.contains(&vital) || self.judge.needs().iter().any(|(known, _)| *known == vital)
+    }
+
     /// How much it needs of each vital, to judge and to know whether it applies.
     pub fn needs(&self) -> Vec<(Vital, Need)> {
         let mut needs = self.judge.needs();

@@ -6,13 +6,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, de::DeserializeOwned};
 use vitals::Colour;
 
-use super::{RULES, Rule, RuleKind, Watches, When};
+use super::{RULES, Rule, RuleKind, Watches, When, Written};
 use crate::{
     Score,
     bands::{Band, Cut, Ladder},
     programme::{
         Clinic, Length, Number, Questionnaire, Schedule,
-        place::{Document, Step, steps},
+        place::{self, Document, Step, steps},
     },
 };
 
@@ -192,7 +192,9 @@ pub(crate) fn rule(
     }
     let watches: Watches = judge.watches();
     let (id, family, again_after) = (id.into(), family.into(), again_after.map(|length| length.0));
-    Some(Rule { id, family, source, ingredient, again_after, when, kind: kind.name, watches, judge })
+    let of = |field: &str| if field.is_empty() { document.place(path) } else { document.place(&at(field)) };
+    let written = Written { path: place::field(path), places: Written::FIELDS.map(of) };
+    Some(Rule { id, family, source, ingredient, again_after, when, kind: kind.name, watches, judge, written })
 }
 
 /// What may be written of a kind, of its own struct.

@@ -88,11 +88,16 @@ impl When {
 
     /// Is it met?
     pub fn holds(&self, look: &Look<'_>) -> bool {
+        self.0.is_empty() || self.holds_for(on_oxygen(look), own(look).is_some_and(|own| own.target_88_92))
+    }
+
+    /// Is it met by somebody who breathes oxygen or not, and has a target of 88 to 92 % or not?
+    pub fn holds_for(&self, on_oxygen: bool, target: bool) -> bool {
         self.0.iter().all(|one| match one {
-            Condition::OnOxygen => on_oxygen(look),
-            Condition::OnAir => !on_oxygen(look),
-            Condition::Target => own(look).is_some_and(|own| own.target_88_92),
-            Condition::NoTarget => !own(look).is_some_and(|own| own.target_88_92),
+            Condition::OnOxygen => on_oxygen,
+            Condition::OnAir => !on_oxygen,
+            Condition::Target => target,
+            Condition::NoTarget => !target,
         })
     }
 

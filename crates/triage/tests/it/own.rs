@@ -114,15 +114,35 @@ fn own_limits_that_do_not_fit_are_refused_in_words() {
 
 #[test]
 fn what_passes_a_safety_floor_must_have_an_end_when_it_is_set() {
-    let said = |limits: &str| Person::with(own(limits), FROM).plan.endless_beyond_floors();
+    let said = |limits: &str| Person::with(own(limits), FROM).plan.unbounded_overrides(time(FROM));
     assert_eq!(said(&limit("spo2", "red_low", "83", "%", FROM, "")), Vec::<String>::new());
     assert_eq!(said(&limit("spo2", "red_low", "80", "%", FROM, "2027-01-01T00:00:00Z")), Vec::<String>::new());
     assert_eq!(
         said(&limit("spo2", "red_low", "80", "%", FROM, "")),
         [
-            "limits[0].until: found no end, want one: red_low at 80 % passes the safety floor of 83 % (NEWS2, SpO2 scale 2: three points at 83 % or less)"
+            "limits[0].until: found no end, want one: red at 80 % or less passes the safety floor of 83 % or less (NEWS2, SpO2 scale 2: three points at 83 % or less)"
         ]
     );
+    assert_eq!(said(&limit("spo2", "red_low", "80", "%", FROM, "2027-12-06T00:00:00Z")), Vec::<String>::new());
+    let far = said(&limit("spo2", "red_low", "80", "%", FROM, "9999-01-01T00:00:00Z"));
+    assert!(
+        far[0].starts_with("limits[0].until: found 9999-01-01T00:00:00Z, want an end within 400 days: red at 80 %"),
+        "{far:?}"
+    );
+    // Its start does not matter: it is the day on which it is set that counts.
+    let later = said(&limit("spo2", "red_low", "80", "%", "2027-12-01T00:00:00Z", "2027-12-31T00:00:00Z"));
+    assert_eq!(later.len(), 1, "{later:?}");
+}
+
+#[test]
+fn what_passes_a_floor_is_listed_while_it_lasts() {
+    let own = own(&limit("spo2", "red_low", "80", "%", FROM, "2026-11-23T00:00:00Z"));
+    let person = Person::with(own, FROM);
+    let listed =
+        |at: &str| person.plan.overrides_at(time(at)).iter().map(|it| (it.at, it.floor.clone())).collect::<Vec<_>>();
+    assert_eq!(listed("2026-11-22T23:59:59Z").len(), 1);
+    assert!(listed("2026-11-22T08:00:00Z")[0].1.starts_with("red at 80 % or less passes the safety floor"));
+    assert_eq!(listed("2026-11-23T00:00:00Z"), []);
 }
 
 #[test]
