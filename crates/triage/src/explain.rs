@@ -11,7 +11,7 @@ use vitals::{Value, Vital};
 
 use crate::{
     CALL_RULE, Chart, Choice, Compared, Finding, Limit, LimitKind, Mark, OwnLimit, OwnReference, Plan, Programme,
-    Reason, Text,
+    Reason, Share, Text,
     bands::{Rung, sentence},
     look::Look,
     own::Lasting,
@@ -165,7 +165,9 @@ pub fn why(plan: &Plan, finding: &Finding) -> Why {
 fn decided(plan: &Plan, finding: &Finding) -> Option<Decided> {
     let (limit, unit, own) = match &finding.reason {
         Reason::Band { limit, unit, own, .. } => ((*limit)?, unit.ucum().to_owned(), *own),
-        Reason::Trend { limit, unit, own, .. } => ((*limit)?, unit.clone(), *own),
+        Reason::Trend { limit, unit, own, .. } | Reason::Sum { limit, unit, own, .. } => {
+            ((*limit)?, unit.clone(), *own)
+        }
         _ => return None,
     };
     let origin = if own {
@@ -209,9 +211,20 @@ fn rung(mark: Mark, limit: Limit) -> Option<Rung> {
 }
 
 fn compared(plan: &Plan, finding: &Finding) -> Option<String> {
-    let Reason::Trend { vital, compared: Some(compared), .. } = &finding.reason else { return None };
+    match &finding.reason {
+        Reason::Trend { vital, compared: Some(compared), .. } => Some(in_words(plan, compared, vital.unit().plain())),
+        Reason::Sum { shares, .. } => {
+            let unit = |share: &Share| share.vital.map_or("points a day", |vital| vital.unit().plain());
+            let words = |share: &Share| format!("{}: {}", share.name(), in_words(plan, &share.usual, unit(share)));
+            Some(shares.iter().map(words).collect::<Vec<_>>().join("; "))
+        }
+        _ => None,
+    }
+}
+
+/// `baseline: 1.41 L, spread 0.10 L, of 14 values or days, 2026-10-20 to 2026-11-08`.
+fn in_words(plan: &Plan, compared: &Compared, unit: &str) -> String {
     let Compared { what, value, spread, count, from, until } = compared;
-    let unit = vital.unit().plain();
     let day = |at: &Timestamp| at.to_zoned(plan.zone().clone()).date();
     let spread = spread.map(|spread| format!(", spread {spread} {unit}")).unwrap_or_default();
     let of = match count {
@@ -219,7 +232,7 @@ fn compared(plan: &Plan, finding: &Finding) -> Option<String> {
         1 => ", of 1 value".to_owned(),
         _ => format!(", of {count} values or days"),
     };
-    Some(format!("{}: {value} {unit}{spread}{of}, {} to {}", what.replace('_', " "), day(from), day(until)))
+    format!("{}: {value} {unit}{spread}{of}, {} to {}", what.replace('_', " "), day(from), day(until))
 }
 
 fn reference(plan: &Plan, finding: &Finding) -> Option<OwnReference> {
@@ -241,6 +254,7 @@ fn otherwise(plan: &Plan, finding: &Finding, rule: Option<&Rule>) -> Option<Othe
             let what = format!("the {} of {}", statistic.replace('_', " "), vital.info().label);
             limits(&what, green, unit, measured, vital.unit().plain())
         }
+        Reason::Sum { value, unit, green, shares, .. } => sum(*value, unit, green, shares),
         Reason::Answer { .. } if finding.rule == CALL_RULE => {
             Some(Otherwise { said: "ends when somebody closes it".to_owned(), what: Would::Person })
         }
@@ -269,6 +283,20 @@ fn limits(what: &str, green: &[Limit], unit: &str, measured: Vec<Limit>, unit_of
         said = format!("{said}, that is a value {}", words(&measured, unit_of_value));
     }
     Some(Otherwise { said, what: Would::Limits { limits: green.to_vec(), unit: unit.to_owned(), measured } })
+}
+
+/// The limits of green for a sum, and what of it would do alone, were it as usual: each part as it was added, so that this is exact.
+fn sum(value: Value, unit: &str, green: &[Limit], shares: &[Share]) -> Option<Otherwise> {
+    let mut otherwise = limits("the sum", green, unit, Vec::new(), "")?;
+    let would_do = |share: &&Share| {
+        let left = Value::from(value.decimal() - share.points.decimal());
+        share.points.decimal() > Value::new(0, 0).decimal() && green.iter().all(|limit| limit.is_met(left))
+    };
+    let alone: Vec<&str> = shares.iter().filter(would_do).map(Share::name).collect();
+    if !alone.is_empty() {
+        otherwise.said = format!("{}, for instance if {} were as usual", otherwise.said, alone.join(" or "));
+    }
+    Some(otherwise)
 }
 
 /// The limits of green for the value itself, where the statistic is its difference from what it was compared with, its percent of it, or so
@@ -349,6 +377,7 @@ fn mark_name(mark: Mark) -> &'static str {
 pub(crate) fn plain(unit: &str) -> &str {
     match unit {
         "{z}" => "spreads",
+        "{points}" => "points",
         "Cel" => "°C",
         "mm[Hg]" => "mmHg",
         "%/a" => "% a year",

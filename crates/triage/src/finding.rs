@@ -92,6 +92,18 @@ pub struct Limit {
     pub value: Value,
 }
 
+impl Limit {
+    /// Does a number lie on the side that counts?
+    pub(crate) fn is_met(self, number: Value) -> bool {
+        match self.kind {
+            LimitKind::AtMost => number <= self.value,
+            LimitKind::Below => number < self.value,
+            LimitKind::From => number >= self.value,
+            LimitKind::Above => number > self.value,
+        }
+    }
+}
+
 /// Why, as data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", try_from = "flat::Reason")]
@@ -157,6 +169,28 @@ pub enum Reason {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
     },
+    /// A sum of several things, each against what is usual for the person, lies in a band.
+    Sum {
+        /// Which sum: the kind of rule, e.g. `habit`.
+        statistic: String,
+        /// The sum.
+        value: Value,
+        /// Its unit, e.g. `{points}`.
+        unit: String,
+        /// The limit that decided; `None` for green.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<Limit>,
+        /// Is it the patient's own?
+        own: bool,
+        /// The limits of green: none for a green sum.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        green: Vec<Limit>,
+        /// What was added up.
+        shares: Vec<Share>,
+        /// What could not be compared.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<String>,
+    },
     /// An answer has a significance.
     Answer {
         /// Which questionnaire.
@@ -187,6 +221,34 @@ pub enum Reason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         in_a_row: Option<u32>,
     },
+}
+
+/// One part of a sum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Of which vital; of the answers, where it says none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vital: Option<Vital>,
+    /// What it adds.
+    pub points: Value,
+    /// The mean of the days that are compared: in the vital's canonical unit, or in points a day.
+    pub mean: Value,
+    /// How many spreads it lies above what is usual, or below (below zero): of a vital.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spreads: Option<Value>,
+    /// Points for each spread: of a vital.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Value>,
+    /// What is usual.
+    pub usual: Compared,
+}
+
+impl Share {
+    /// What it is of, in English.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.vital.map_or("the answers", |vital| vital.info().label)
+    }
 }
 
 /// What a statistic compares with.
@@ -241,7 +303,7 @@ pub enum Input {
 /// How these are read back. A tagged or untagged enum is buffered by serde, and a buffered number forgets its digits (93.0 becomes 93),
 /// so each is read as one flat struct and then told apart.
 mod flat {
-    use super::{Compared, Deserialize, DeviceId, Flag, Limit, Timestamp, Value, Vital};
+    use super::{Compared, Deserialize, DeviceId, Flag, Limit, Share, Timestamp, Value, Vital};
     use vitals::Unit;
 
     #[derive(Deserialize)]
@@ -271,6 +333,8 @@ mod flat {
         #[serde(default)]
         green: Vec<Limit>,
         compared: Option<Compared>,
+        #[serde(default)]
+        shares: Vec<Share>,
         how: Option<String>,
         found: Option<u32>,
         want: Option<u32>,
@@ -290,8 +354,11 @@ mod flat {
                 "answer" => answer(flat),
                 "missing" => missing(flat),
                 "trend" => trend(flat),
+                "sum" => sum(flat),
                 "together" => together(flat),
-                other => return Err(format!("found reason {other:?}, want band, trend, together, answer or missing")),
+                other => {
+                    return Err(format!("found reason {other:?}, want band, trend, sum, together, answer or missing"));
+                }
             };
             reason.ok_or_else(|| format!("a reason of kind {kind} lacks a field"))
         }
@@ -312,6 +379,12 @@ mod flat {
         let Reason { statistic, vital, of, value, unit, limit, own, green, compared, .. } = flat;
         let (statistic, vital, unit) = (statistic?, vital?, unit?);
         Some(super::Reason::Trend { statistic, vital, of: of?, value: value?, unit, limit, own: own?, green, compared })
+    }
+
+    fn sum(flat: Reason) -> Option<super::Reason> {
+        let Reason { statistic, value, unit, limit, own, green, shares, missing, .. } = flat;
+        let (statistic, value, unit, own) = (statistic?, value?, unit?, own?);
+        Some(super::Reason::Sum { statistic, value, unit, limit, own, green, shares, missing })
     }
 
     fn together(flat: Reason) -> Option<super::Reason> {

@@ -49,7 +49,7 @@ pub use call::{CALL_FAMILY, CALL_NOW, CALL_QUESTION, CALL_QUESTIONNAIRE, CALL_RU
 pub use chart::{Chart, suspect_step};
 pub use clinic::{CLINIC, CLINIC_ID, Clinic, Floor};
 pub use explain::{Chosen, Decided, Origin, Otherwise, Why, Would, why};
-pub use finding::{Compared, Finding, Input, Limit, LimitKind, Mark, Reason};
+pub use finding::{Compared, Finding, Input, Limit, LimitKind, Mark, Reason, Share};
 pub use floor::Override;
 pub use held::next as next_held;
 pub use outcome::{AssessmentChange, Outcome, Remeasure};

@@ -90,7 +90,10 @@ impl Rulebook {
         }
         let least = Need::raw(TOGETHER);
         // Oxygen that a rule only needs makes it look all the same: it may not have applied before.
-        let watched = |vital: &Vital| rule.watches.vitals.contains(vital) || *vital == Vital::OxygenFlow;
+        let also = rule.judge.also();
+        let watched = |vital: &Vital| {
+            rule.watches.vitals.contains(vital) || also.contains(vital) || *vital == Vital::OxygenFlow
+        };
         for (vital, need) in rule.needs() {
             let row = match self.vitals.iter().position(|(known, ..)| *known == vital) {
                 Some(row) => row,

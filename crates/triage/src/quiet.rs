@@ -275,7 +275,9 @@ fn local(look: &Look<'_>, at: Timestamp) -> String {
 fn near(look: &Look<'_>, verdict: &Verdict, reason: &Reason) -> Option<Near> {
     match reason {
         Reason::Band { value, unit, .. } => on_ladder(look, *value, unit.ucum(), verdict.mark),
-        Reason::Trend { value, unit, .. } => on_ladder(look, *value, unit, verdict.mark),
+        Reason::Trend { value, unit, .. } | Reason::Sum { value, unit, .. } => {
+            on_ladder(look, *value, unit, verdict.mark)
+        }
         Reason::Together { found, want, .. } if found < want => Some(Near {
             limit: Limit { kind: crate::LimitKind::From, value: Value::new(i64::from(*want), 0) },
             unit: String::new(),

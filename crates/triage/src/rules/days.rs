@@ -74,7 +74,7 @@ pub(super) enum Centre {
 }
 
 /// A personal baseline as it is written.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BaselineFile {
     /// Mean or median.

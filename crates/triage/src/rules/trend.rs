@@ -108,9 +108,7 @@ impl Telling<'_> {
 
     /// `14 stable days, 2026-10-20 to 2026-11-08`.
     pub fn days(&self, which: &str) -> String {
-        let Some(basis) = self.compared else { return String::new() };
-        let day = |at| time(at).to_zoned(self.look.zone().clone()).date();
-        format!("{} {which}days, {} to {}", basis.count, day(basis.from), day(basis.until))
+        self.compared.map(|basis| basis.days(self.look, which)).unwrap_or_default()
     }
 
     /// `of 2026-10-20, the best of 30 days`.
@@ -250,7 +248,7 @@ impl<S: Statistic> Judge for Trend<S> {
             limit: band.limit,
             own: band.own,
             green: ladder.green_list(&band),
-            compared: measured.compared.map(|basis| basis.told(vital)),
+            compared: measured.compared.map(|basis| basis.told(digits_of(vital))),
         };
         Told { why, reason, inputs: vec![look.input(vital, newest)] }
     }
@@ -275,8 +273,14 @@ impl<S: Statistic> Judge for Trend<S> {
 }
 
 impl Basis {
-    fn told(self, vital: Vital) -> Compared {
-        let digits = digits_of(vital);
+    /// `14 stable days, 2026-10-20 to 2026-11-08`.
+    pub fn days(self, look: &Look<'_>, which: &str) -> String {
+        let day = |at| time(at).to_zoned(look.zone().clone()).date();
+        format!("{} {which}days, {} to {}", self.count, day(self.from), day(self.until))
+    }
+
+    /// As data, with so many digits.
+    pub fn told(self, digits: u32) -> Compared {
         Compared {
             what: self.what.to_owned(),
             value: rounded(self.centre, digits),
@@ -297,7 +301,7 @@ pub(super) fn rounded(number: f64, digits: u32) -> Value {
 }
 
 /// With how many digits a mean of this vital is told: one more than devices give.
-fn digits_of(vital: Vital) -> u32 {
+pub(super) fn digits_of(vital: Vital) -> u32 {
     match vital.unit() {
         Unit::Litre | Unit::Celsius | Unit::Kilogram => 2,
         _ => 1,
