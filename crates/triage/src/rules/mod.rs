@@ -12,6 +12,7 @@ mod days;
 mod difference;
 mod ewma;
 mod flag;
+mod habit;
 mod k_of_n;
 mod missing;
 mod parts;
@@ -156,6 +157,12 @@ pub const RULES: &[RuleKind] = &[
         schema: read::schema::<path::File>,
     },
     RuleKind {
+        name: "habit",
+        does: "adds up what of a person's answers and measurements is unlike what is usual for this person",
+        read: habit::read,
+        schema: read::schema::<habit::File>,
+    },
+    RuleKind {
         name: "flag",
         does: "finds that a device says something of itself in k of n measurements",
         read: flag::read,
@@ -222,6 +229,11 @@ impl Rule {
 pub(crate) trait Judge: fmt::Debug + Send + Sync {
     /// What makes it look: it is judged when one of these comes.
     fn watches(&self) -> Watches;
+
+    /// What it looks at besides, of those that it needs: when one of these comes, it is judged anew as of the newest of what it watches.
+    fn also(&self) -> Vec<Vital> {
+        Vec::new()
+    }
 
     /// How much of each vital it needs. (Questions that are watched are kept as long as [`Judge::needs_answers`] says.)
     fn needs(&self) -> Vec<(Vital, Need)> {
