@@ -2,7 +2,7 @@
 
 use fluent_bundle::FluentValue;
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
-use triage::{Alert, Finding, Input, Limit, LimitKind, Mark, Plan, Reason, Text};
+use triage::{Alert, Finding, Input, Limit, LimitKind, Mark, Plan, Reason, Share, Text};
 use vitals::{Flag, Unit, Value, Vital};
 
 use crate::words::{Language, Words};
@@ -154,6 +154,7 @@ impl Say<'_> {
                     None => self.statistic(&finding.reason),
                 },
             },
+            Reason::Sum { .. } => self.sum(finding),
             Reason::Together { .. } => self.together(finding, asked),
             Reason::Missing { expected_at, last_at, vitals, in_a_row, .. } => {
                 let row = in_a_row.map(|row| format!(", {}", self.words.count("missing-row", row))).unwrap_or_default();
@@ -182,6 +183,12 @@ impl Say<'_> {
         self.of_statistic(value, unit, *vital)
     }
 
+    /// Points of a sum.
+    pub fn points(&self, value: Value) -> String {
+        let number = self.value(value).replace('-', "\u{2212}");
+        self.words.with("unit-points", &[("value", number.into())])
+    }
+
     /// A number in a statistic's unit.
     pub fn of_statistic(&self, value: Value, unit: &str, vital: Vital) -> String {
         let number = self.value(value).replace('-', "\u{2212}");
@@ -195,6 +202,30 @@ impl Say<'_> {
             unit => return format!("{number}\u{a0}{unit}"),
         };
         self.words.with(key, &[("value", number.into())])
+    }
+
+    /// A sum: what of it adds points, the most first, and how many they are.
+    fn sum(&self, finding: &Finding) -> Said {
+        let Reason::Sum { statistic, value, limit, own, shares, missing, .. } = &finding.reason else {
+            return Said { lead: String::new(), headline: finding.why.clone(), limit: String::new() };
+        };
+        let mut adds: Vec<&Share> = shares.iter().filter(|share| share.points.to_f64() > 0.0).collect();
+        adds.sort_by_key(|share| std::cmp::Reverse(share.points));
+        let adds: Vec<String> = adds.into_iter().take(PARTS_MAX).map(|share| self.share(share)).collect();
+        let key = format!("sum-{statistic}");
+        let mut parts = vec![self.words.with(&key, &[("value", self.points(*value).into())])];
+        parts.extend(limit.map(|limit| self.limit_of(finding.colour, limit, &self.points(limit.value), *own)));
+        parts.extend((!missing.is_empty()).then(|| self.words.count("together-missing", missing.len())));
+        if adds.is_empty() {
+            return Said { lead: String::new(), headline: parts.remove(0), limit: parts.join(", ") };
+        }
+        Said { lead: String::new(), headline: adds.join(" · "), limit: parts.join(", ") }
+    }
+
+    /// A part of a sum: "answers 2.5 points", "pulse 1.2 points".
+    pub fn share(&self, share: &Share) -> String {
+        let name = share.vital.map_or_else(|| self.words.say("share-answers"), |vital| self.vital(vital));
+        format!("{name} {}", self.points(share.points))
     }
 
     /// Several things together: what they were, and how many of how many were so.

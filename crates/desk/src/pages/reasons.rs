@@ -1,6 +1,6 @@
 //! Why, in the page's language: whose limit decided, what the person was compared with, and what would have been green.
 
-use triage::{Decided, Limit, Mark, Origin, OwnLimit, Reason, Why, Would};
+use triage::{Compared, Decided, Limit, Mark, Origin, OwnLimit, Reason, Share, Why, Would};
 
 use crate::say::Say;
 
@@ -8,7 +8,8 @@ use crate::say::Say;
 pub fn told(say: &Say<'_>, why: &Why) -> Vec<String> {
     let own = why.limit.iter().flat_map(|decided| own(say, decided));
     let reference = why.reference.as_ref().map(|set| set_by(say, &set.author, &set.reason, Some(set.until)));
-    own.chain(compared(say, &why.finding.reason)).chain(reference).chain(otherwise(say, why)).collect()
+    let compared = compared(say, &why.finding.reason).into_iter().chain(shares(say, &why.finding.reason));
+    own.chain(compared).chain(reference).chain(otherwise(say, why)).collect()
 }
 
 fn own(say: &Say<'_>, decided: &Decided) -> Vec<String> {
@@ -32,34 +33,50 @@ pub fn set_by(say: &Say<'_>, author: &str, reason: &str, until: Option<jiff::Tim
 
 fn compared(say: &Say<'_>, reason: &Reason) -> Option<String> {
     let Reason::Trend { vital, compared: Some(compared), .. } = reason else { return None };
+    Some(usual(say, compared, say.quantity(compared.value, vital.unit())))
+}
+
+/// Each part of a sum: what it adds, its mean, and what is usual with its days.
+fn shares(say: &Say<'_>, reason: &Reason) -> Vec<String> {
+    let Reason::Sum { shares, .. } = reason else { return Vec::new() };
+    let line = |share: &Share| {
+        let quantity = |value| share.vital.map_or_else(|| say.points(value), |vital| say.quantity(value, vital.unit()));
+        let usual = usual(say, &share.usual, quantity(share.usual.value));
+        let args = [("share", say.share(share).into()), ("mean", quantity(share.mean).into())];
+        format!("{}. {usual}", say.words.with("why-share", &args))
+    };
+    shares.iter().map(line).collect()
+}
+
+fn usual(say: &Say<'_>, compared: &Compared, value: String) -> String {
     let key = format!("compared-{}", compared.what);
     let what = if say.words.knows(&key) { say.words.say(&key) } else { compared.what.replace('_', " ") };
     let args = [
         ("what", what.into()),
-        ("value", say.quantity(compared.value, vital.unit()).into()),
+        ("value", value.into()),
         ("from", say.date(compared.from).into()),
         ("until", say.date(compared.until).into()),
     ];
     let line = say.words.with("why-compared", &args);
-    Some(match compared.count {
+    match compared.count {
         0 | 1 => line,
         count => format!("{line}, {}", say.words.count("why-compared-of", count)),
-    })
+    }
 }
 
 fn otherwise(say: &Say<'_>, why: &Why) -> Option<String> {
     let said = match &why.otherwise.as_ref()?.what {
         Would::Limits { limits, unit, measured } => {
-            let vital = match &why.finding.reason {
-                Reason::Band { vital, .. } | Reason::Trend { vital, .. } => *vital,
+            let green = |limit: &Limit, quantity: String| say.limit_of(Mark::Green, *limit, &quantity, false);
+            let said: Vec<String> = match &why.finding.reason {
+                Reason::Sum { .. } => limits.iter().map(|limit| green(limit, say.points(limit.value))).collect(),
+                Reason::Band { vital, .. } | Reason::Trend { vital, .. } if measured.is_empty() => {
+                    limits.iter().map(|limit| green(limit, say.of_statistic(limit.value, unit, *vital))).collect()
+                }
+                Reason::Band { vital, .. } | Reason::Trend { vital, .. } => {
+                    measured.iter().map(|limit| green(limit, say.quantity(limit.value, vital.unit()))).collect()
+                }
                 _ => return None,
-            };
-            let of_value = |limit: &Limit| say.limit(Mark::Green, Some(*limit), vital.unit(), false);
-            let of_statistic =
-                |limit: &Limit| say.limit_of(Mark::Green, *limit, &say.of_statistic(limit.value, unit, vital), false);
-            let said: Vec<String> = match measured.as_slice() {
-                [] => limits.iter().map(of_statistic).collect(),
-                measured => measured.iter().map(of_value).collect(),
             };
             let said = said.join(&format!(" {} ", say.words.say("and")));
             say.words.with("would-limits", &[("limits", said.into())])

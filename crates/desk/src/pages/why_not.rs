@@ -150,6 +150,7 @@ fn because(say: &Say<'_>, because: &QuietBecause) -> String {
 fn distance(say: &Say<'_>, quiet: &Quiet, near: &Near) -> String {
     let quantity = |value| match &quiet.reason {
         Some(Reason::Band { vital, .. } | Reason::Trend { vital, .. }) => say.of_statistic(value, &near.unit, *vital),
+        Some(Reason::Sum { .. }) => say.points(value),
         _ => say.value(value),
     };
     let limit = say.limit_of(near.mark, near.limit, &quantity(near.limit.value), false);
