@@ -165,7 +165,8 @@ pub async fn put(
 }
 
 fn plan_changed(patient: &Patient, by: &str, at: Timestamp) -> JournalEntry {
-    let what = Journal::PlanChanged { programmes: patient.programmes.clone(), own: patient.own.clone() };
+    let (programmes, own, stratum) = (patient.programmes.clone(), patient.own.clone(), patient.stratum.clone());
+    let what = Journal::PlanChanged { programmes, own, stratum, reason: None };
     JournalEntry { at, by: Some(by.to_owned()), patient: Some(patient.id.clone()), what }
 }
 

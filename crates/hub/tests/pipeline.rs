@@ -21,7 +21,7 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{
-    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, InvalidReading,
+    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, InvalidReading,
     JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, Progress, QuarantinedEntry, Roster,
     ShadowAlert, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
 };
@@ -67,10 +67,9 @@ impl Store for Border {
         }
         self.inner.messages(patient, since).await
     }
-    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<Timestamp>, StoreError> { self.inner.append(entries).await }
+    async fn change(&self, change: &Change<'_>) -> Result<Vec<Timestamp>, StoreError> { self.inner.change(change).await }
     async fn journal(&self, filter: JournalFilter<'_>) -> Result<Vec<JournalEntry>, StoreError> { self.inner.journal(filter).await }
     async fn last_stamp(&self) -> Result<Option<Timestamp>, StoreError> { self.inner.last_stamp().await }
-    async fn put_programme(&self, version: &ProgrammeVersion) -> Result<(), StoreError> { self.inner.put_programme(version).await }
     async fn programme_versions(&self, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError> { self.inner.programme_versions(id).await }
     async fn put_shadow(&self, alerts: &[ShadowAlert]) -> Result<(), StoreError> { self.inner.put_shadow(alerts).await }
     async fn shadow_alerts(&self, programme: &str, version: u32, since: Timestamp, until: Timestamp) -> Result<Vec<ShadowAlert>, StoreError> { self.inner.shadow_alerts(programme, version, since, until).await }
@@ -90,7 +89,6 @@ impl Store for Border {
     async fn alerts_of(&self, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError> { self.inner.alerts_of(patient, limit).await }
     async fn curves(&self, patient: &PatientId, vitals: &[Vital], since: Timestamp, limit: u32) -> Result<Vec<Curve>, StoreError> { self.inner.curves(patient, vitals, since, limit).await }
     async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError> { self.inner.quarantine(limit).await }
-    async fn put_roster(&self, roster: &Roster, now: Timestamp) -> Result<(), StoreError> { self.inner.put_roster(roster, now).await }
     async fn roster(&self) -> Result<Roster, StoreError> { self.inner.roster().await }
     async fn heard(&self, heard: &[Heard]) -> Result<(), StoreError> { self.inner.heard(heard).await }
     async fn last_heard(&self) -> Result<Vec<Heard>, StoreError> { self.inner.last_heard().await }
@@ -100,7 +98,7 @@ impl Store for Border {
     async fn put_command(&self, command: &Command) -> Result<bool, StoreError> { self.inner.put_command(command).await }
     async fn open_commands(&self, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError> { self.inner.open_commands(now, limit).await }
     async fn commands_of(&self, kit: &KitId, limit: u32) -> Result<Vec<CommandState>, StoreError> { self.inner.commands_of(kit, limit).await }
-    async fn put_account(&self, account: &Account) -> Result<(), StoreError> { self.inner.put_account(account).await }
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError> { self.inner.accounts().await }
     async fn account(&self, user: &str) -> Result<Option<Account>, StoreError> { self.inner.account(user).await }
     async fn put_web_session(&self, session: &WebSession) -> Result<(), StoreError> { self.inner.put_web_session(session).await }
     async fn web_session(&self, id: &str, now: Timestamp) -> Result<Option<WebSession>, StoreError> { self.inner.web_session(id, now).await }

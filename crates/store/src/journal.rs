@@ -86,6 +86,24 @@ pub enum Journal {
         programmes: Vec<String>,
         /// Own limits, in the form of `triage::Own`.
         own: serde_json::Value,
+        /// The risk level.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stratum: Option<String>,
+        /// Why, in the words of who did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Somebody may sign in now, or may do something else than before.
+    AccountPut {
+        /// Who: the user name.
+        user: String,
+        /// As what.
+        role: String,
+    },
+    /// Somebody may no longer sign in.
+    AccountRemoved {
+        /// Who: the user name.
+        user: String,
     },
     /// A reading is not to be judged by any more. It stays stored.
     ReadingInvalidated {
@@ -181,6 +199,8 @@ impl Journal {
             Self::ShadowStarted { .. } => "shadow_started",
             Self::ShadowStopped { .. } => "shadow_stopped",
             Self::PlanChanged { .. } => "plan_changed",
+            Self::AccountPut { .. } => "account_put",
+            Self::AccountRemoved { .. } => "account_removed",
             Self::ReadingInvalidated { .. } => "reading_invalidated",
             Self::ReadingRestored { .. } => "reading_restored",
             Self::OutcomeRecorded { .. } => "outcome_recorded",
@@ -300,7 +320,14 @@ mod tests {
             Journal::ProgrammesInUse { versions: BTreeMap::from([(programme.clone(), version)]) },
             Journal::ShadowStarted { programme: programme.clone(), version },
             Journal::ShadowStopped { programme: programme.clone(), version },
-            Journal::PlanChanged { programmes: vec![programme], own: serde_json::json!({ "spo2": 85.5 }) },
+            Journal::PlanChanged {
+                programmes: vec![programme],
+                own: serde_json::json!({ "spo2": 85.5 }),
+                stratum: Some("high".to_owned()),
+                reason: Some(reason.clone()),
+            },
+            Journal::AccountPut { user: "ane".to_owned(), role: "nurse".to_owned() },
+            Journal::AccountRemoved { user: "ane".to_owned() },
             Journal::ReadingInvalidated { kit: kit.clone(), seq, place, reason: reason.clone() },
             Journal::ReadingRestored { kit: kit.clone(), seq, place, reason },
             Journal::OutcomeRecorded { outcome: PatientOutcome::Admission, at, note: String::new(), alert: None },

@@ -3,6 +3,7 @@
 //! Promise 1 lives here: a batch of messages, what they changed and the mark that they were seen are committed in one transaction, or not at
 //! all. Nothing outside this crate writes SQL.
 
+mod change;
 pub mod conformance;
 mod history;
 mod journal;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
+pub use change::{AccountChange, AsOf, Change};
 pub use history::{History, HistoryChannel, HistoryChunk, HistoryFilter, HistoryMessage, HistoryNames, HistoryReading};
 pub use journal::{InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, UnknownEntry};
 pub use model::{
@@ -44,12 +46,20 @@ pub trait Store: Send + Sync + 'static {
     /// For each kit, the largest seq ever stored or in quarantine.
     async fn last_seqs(&self, kits: &[KitId]) -> Result<Vec<(KitId, u64)>, StoreError>;
 
+    /// Makes a change and appends to the journal what is said of it, durably and in one transaction, and gives the stamps of the entries as
+    /// [`append`](Self::append) does. Where the journal has gone on since it was read ([`Change::as_of`]), nothing is changed
+    /// ([`StoreError::Overtaken`]). Refused are also a kit of nobody ([`StoreError::UnknownPatient`]), and a version of a programme that is
+    /// there with another text ([`StoreError::VersionTaken`]); the same again with the same text leaves the one there is.
+    async fn change(&self, change: &Change<'_>) -> Result<Vec<Timestamp>, StoreError>;
+
     /// Appends to the journal what belongs to no batch, durably, and gives the stamp of each: the one it came with if nothing that is stored
     /// is as new, else the next after that, a microsecond on or more. It is moved on to a nanosecond beyond a whole microsecond: the judge's
     /// stamps are whole ones, so that a program that appends beside a running service never takes one of them. (What is stored with a time
     /// more than a minute ahead of the entry's own came of a wrong clock, and is not waited for.) A batch's entries keep the judge's stamps;
     /// one that is taken by another entry, since a clock was set back, moves on to the next free nanosecond.
-    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<Timestamp>, StoreError>;
+    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<Timestamp>, StoreError> {
+        self.change(&Change { journal: entries, ..Change::default() }).await
+    }
 
     /// Entries of the journal, by stamp.
     async fn journal(&self, filter: JournalFilter<'_>) -> Result<Vec<JournalEntry>, StoreError>;
@@ -59,9 +69,10 @@ pub trait Store: Send + Sync + 'static {
 
     // --- programmes
 
-    /// Keeps a version of a programme. The same again with the same text changes nothing; with another text it is refused
-    /// ([`StoreError::VersionTaken`]).
-    async fn put_programme(&self, version: &ProgrammeVersion) -> Result<(), StoreError>;
+    /// Keeps a version of a programme, and says nothing of it in the journal.
+    async fn put_programme(&self, version: &ProgrammeVersion) -> Result<(), StoreError> {
+        self.change(&Change { programme: Some(version), ..Change::default() }).await.map(drop)
+    }
 
     /// The versions of one programme or of all, by id and version.
     async fn programme_versions(&self, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError>;
@@ -132,8 +143,10 @@ pub trait Store: Send + Sync + 'static {
 
     // --- the roster
 
-    /// Replaces what is given of patients and kits (by id); others stay.
-    async fn put_roster(&self, roster: &Roster, now: Timestamp) -> Result<(), StoreError>;
+    /// Replaces what is given of patients and kits (by id); others stay. Says nothing of it in the journal.
+    async fn put_roster(&self, roster: &Roster, now: Timestamp) -> Result<(), StoreError> {
+        self.change(&Change { roster: Some((roster, now)), ..Change::default() }).await.map(drop)
+    }
 
     /// All patients and kits.
     async fn roster(&self) -> Result<Roster, StoreError>;
@@ -170,8 +183,13 @@ pub trait Store: Send + Sync + 'static {
 
     // --- sign-in
 
-    /// Creates or replaces an account.
-    async fn put_account(&self, account: &Account) -> Result<(), StoreError>;
+    /// Creates or replaces an account, and says nothing of it in the journal.
+    async fn put_account(&self, account: &Account) -> Result<(), StoreError> {
+        self.change(&Change { account: Some(AccountChange::Put(account)), ..Change::default() }).await.map(drop)
+    }
+
+    /// Every account, by user name.
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
 
     /// An account by its user name.
     async fn account(&self, user: &str) -> Result<Option<Account>, StoreError>;

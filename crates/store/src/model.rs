@@ -457,6 +457,16 @@ pub enum StoreError {
         /// Which version.
         version: u32,
     },
+    /// Somebody else has decided something since this was decided. Nothing was changed.
+    #[error(
+        "somebody decided something else meanwhile (the journal has {found} such entries, want {known}): look at it again"
+    )]
+    Overtaken {
+        /// Entries that there are.
+        found: u64,
+        /// Entries that were known of.
+        known: u64,
+    },
     /// It was opened for reading only.
     #[error("the store was opened for reading only")]
     ReadOnly,

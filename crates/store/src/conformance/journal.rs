@@ -19,7 +19,8 @@ fn back(kit: &str) -> Journal {
 }
 
 fn plan(spo2: f64) -> Journal {
-    Journal::PlanChanged { programmes: vec!["copd".to_owned()], own: json!({ "spo2": { "red_below": spo2 } }) }
+    let (programmes, own) = (vec!["copd".to_owned()], json!({ "spo2": { "red_below": spo2 } }));
+    Journal::PlanChanged { programmes, own, stratum: Some("high".to_owned()), reason: Some("his usual".to_owned()) }
 }
 
 async fn all(store: &dyn Store) -> Result<Vec<JournalEntry>, StoreError> {

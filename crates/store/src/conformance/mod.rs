@@ -4,6 +4,7 @@
 
 mod alerts;
 mod chains;
+mod changes;
 mod history;
 mod journal;
 mod kits;
@@ -103,6 +104,9 @@ cases! {
     people::accounts_are_replaced_by_user,
     people::web_sessions_expire,
     people::a_patient_may_be_in_several_programmes,
+    changes::a_change_and_its_journal_are_one,
+    changes::a_change_is_refused_when_somebody_was_faster,
+    changes::an_account_is_removed_with_a_word,
     journal::entries_are_found_by_patient_name_and_stamp,
     journal::an_entry_is_stored_with_its_batch_once,
     journal::a_stamp_is_given_once,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{ProgrammeVersion, ShadowAlert, StoreError};
 
-fn version(id: &str, version: u32, text: &str) -> ProgrammeVersion {
+pub(super) fn version(id: &str, version: u32, text: &str) -> ProgrammeVersion {
     ProgrammeVersion {
         id: id.to_owned(),
         version,

@@ -27,18 +27,18 @@ SELECT max(at) FROM (
     UNION ALL SELECT at FROM alert_event WHERE id = (SELECT max(id) FROM alert_event)
 ) WHERE at <= ?1";
 
-/// Appends by itself, and tells the stamps.
-pub(super) async fn append(store: &Sqlite, entries: &[JournalEntry]) -> Result<Vec<Timestamp>, StoreError> {
-    let mut write = store.writer.begin().await?;
-    let (conn, keys) = write.parts();
+/// Appends what belongs to no batch, and tells the stamps.
+pub(super) async fn append(
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    entries: &[JournalEntry],
+) -> Result<Vec<Timestamp>, sqlx::Error> {
     keys.make_room();
     let mut stamps = Vec::with_capacity(entries.len());
     for entry in entries {
-        let at = next(conn, nanos(entry.at)).await.map_err(|error| store.trouble(error))?;
-        let at = put(conn, keys, entry, at).await.map_err(|error| store.trouble(error))?;
-        stamps.push(time(at));
+        let at = next(conn, nanos(entry.at)).await?;
+        stamps.push(time(put(conn, keys, entry, at).await?));
     }
-    write.commit().await?;
     Ok(stamps)
 }
 

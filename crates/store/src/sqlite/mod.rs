@@ -3,6 +3,7 @@
 //! Decisions: 0020 (layout: messages are chained, readings are ranges), 0021 (pragmas and the single writer).
 
 mod chain;
+mod change;
 mod checkpoint;
 mod command;
 mod commit;
@@ -44,9 +45,9 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Account, Batch, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, InvalidReading,
-    JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster, ShadowAlert, Store,
-    StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter,
+    InvalidReading, JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster,
+    ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 
 /// Reads that run at once.
@@ -165,8 +166,8 @@ impl Store for Sqlite {
         read::last_seqs(self, kits).await
     }
 
-    async fn append(&self, entries: &[JournalEntry]) -> Result<Vec<Timestamp>, StoreError> {
-        journal::append(self, entries).await
+    async fn change(&self, change: &Change<'_>) -> Result<Vec<Timestamp>, StoreError> {
+        change::change(self, change).await
     }
 
     async fn journal(&self, filter: JournalFilter<'_>) -> Result<Vec<JournalEntry>, StoreError> {
@@ -175,10 +176,6 @@ impl Store for Sqlite {
 
     async fn last_stamp(&self) -> Result<Option<Timestamp>, StoreError> {
         journal::last_stamp(self).await
-    }
-
-    async fn put_programme(&self, version: &ProgrammeVersion) -> Result<(), StoreError> {
-        programme::put(self, version).await
     }
 
     async fn programme_versions(&self, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError> {
@@ -258,10 +255,6 @@ impl Store for Sqlite {
         read::quarantine(self, limit).await
     }
 
-    async fn put_roster(&self, roster: &Roster, now: Timestamp) -> Result<(), StoreError> {
-        roster::put(self, roster, now).await
-    }
-
     async fn roster(&self) -> Result<Roster, StoreError> {
         roster::get(self).await
     }
@@ -298,8 +291,8 @@ impl Store for Sqlite {
         command::of_kit(self, kit, limit).await
     }
 
-    async fn put_account(&self, account: &Account) -> Result<(), StoreError> {
-        sign_in::put_account(self, account).await
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        sign_in::accounts(self).await
     }
 
     async fn account(&self, user: &str) -> Result<Option<Account>, StoreError> {

@@ -1,6 +1,6 @@
 //! Versions of programmes, as they were proposed.
 
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Sqlite,
@@ -9,18 +9,21 @@ use super::{
 use crate::{ProgrammeVersion, StoreError};
 
 /// Keeps a version. The first of its text stays, with who proposed it.
-pub(super) async fn put(store: &Sqlite, version: &ProgrammeVersion) -> Result<(), StoreError> {
-    let mut write = store.writer.begin().await?;
+pub(super) async fn put(
+    store: &Sqlite,
+    conn: &mut SqliteConnection,
+    version: &ProgrammeVersion,
+) -> Result<(), StoreError> {
     let known = sqlx::query("SELECT text FROM programme_version WHERE id = ?1 AND version = ?2")
         .bind(version.id.as_str())
         .bind(version.version)
-        .fetch_optional(write.conn())
+        .fetch_optional(&mut *conn)
         .await
         .map_err(|error| store.trouble(error))?;
     if let Some(known) = known {
         let same = known.try_get::<&str, _>(0)? == version.text;
         let (programme, version) = (version.id.clone(), version.version);
-        return if same { write.commit().await } else { Err(StoreError::VersionTaken { programme, version }) };
+        return if same { Ok(()) } else { Err(StoreError::VersionTaken { programme, version }) };
     }
     let sql = "INSERT INTO programme_version (id, version, text, sha256, proposed_by, proposed_at, note)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -32,10 +35,10 @@ pub(super) async fn put(store: &Sqlite, version: &ProgrammeVersion) -> Result<()
         .bind(version.proposed_by.as_str())
         .bind(nanos(version.proposed_at))
         .bind(version.note.as_str())
-        .execute(write.conn())
+        .execute(conn)
         .await
         .map_err(|error| store.trouble(error))?;
-    write.commit().await
+    Ok(())
 }
 
 /// Versions of one programme or of all, by id and version.

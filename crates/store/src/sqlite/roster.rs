@@ -11,21 +11,25 @@ use super::{
 use crate::{Heard, Kit, Patient, Roster, StoreError};
 
 /// Adds or replaces patients and kits, all or none.
-pub(super) async fn put(store: &Sqlite, roster: &Roster, now: Timestamp) -> Result<(), StoreError> {
-    let mut write = store.writer.begin().await?;
+pub(super) async fn put(
+    store: &Sqlite,
+    conn: &mut SqliteConnection,
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     for patient in &roster.patients {
-        put_patient(write.conn(), patient, now).await.map_err(|error| store.trouble(error))?;
+        put_patient(conn, patient, now).await.map_err(|error| store.trouble(error))?;
     }
     for kit in &roster.kits {
         for patient in kit.people() {
             let known = sqlx::query("SELECT 1 FROM patient WHERE id = ?1").bind(patient.as_str());
-            if known.fetch_optional(write.conn()).await.map_err(|error| store.trouble(error))?.is_none() {
+            if known.fetch_optional(&mut *conn).await.map_err(|error| store.trouble(error))?.is_none() {
                 return Err(StoreError::UnknownPatient { kit: kit.id.clone(), patient: patient.clone() });
             }
         }
-        put_kit(write.conn(), kit, now).await.map_err(|error| store.trouble(error))?;
+        put_kit(conn, kit, now).await.map_err(|error| store.trouble(error))?;
     }
-    write.commit().await
+    Ok(())
 }
 
 /// A `since` that is not given stays as it was, or begins now.

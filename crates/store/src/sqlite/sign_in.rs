@@ -1,7 +1,7 @@
 //! Accounts and web sessions. A session is found by the hash of its token, so that the file holds nothing that could be used to sign in.
 
 use jiff::Timestamp;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Sqlite,
@@ -10,19 +10,29 @@ use super::{
 use crate::{Account, StoreError, WebSession};
 
 /// Adds or replaces an account.
-pub(super) async fn put_account(store: &Sqlite, account: &Account) -> Result<(), StoreError> {
+pub(super) async fn put_account(conn: &mut SqliteConnection, account: &Account) -> Result<(), sqlx::Error> {
     let sql = "INSERT OR REPLACE INTO account (user, name, password_hash, role, language) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let mut write = store.writer.begin().await?;
     sqlx::query(sql)
         .bind(account.user.as_str())
         .bind(account.name.as_str())
         .bind(account.password_hash.as_str())
         .bind(account.role.as_str())
         .bind(account.language.as_str())
-        .execute(write.conn())
+        .execute(conn)
         .await
-        .map_err(|error| store.trouble(error))?;
-    write.commit().await
+        .map(|_| ())
+}
+
+/// Removes an account, if it is there.
+pub(super) async fn remove_account(conn: &mut SqliteConnection, user: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM account WHERE user = ?1").bind(user).execute(conn).await.map(|_| ())
+}
+
+/// Every account, by user name.
+pub(super) async fn accounts(store: &Sqlite) -> Result<Vec<Account>, StoreError> {
+    let sql = "SELECT user, name, password_hash, role, language FROM account ORDER BY user";
+    let rows = sqlx::query(sql).fetch_all(&store.readers).await.map_err(|error| store.trouble(error))?;
+    rows.iter().map(as_account).collect()
 }
 
 /// An account by its user name.
