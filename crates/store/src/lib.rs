@@ -5,14 +5,20 @@
 
 mod change;
 pub mod conformance;
+mod convert;
 mod history;
 mod journal;
+mod lead;
 mod model;
+mod newest;
 mod one_or_more;
 mod pages;
 mod place;
+pub mod postgres;
 mod programme;
 mod sqlite;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -26,14 +32,26 @@ pub use model::{
     Account, Batch, Command, CommandState, Curve, CurvePoint, Enrolled, Enrolment, Entry, Heard, Kit, KitSeq, Patient,
     Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage, WebSession,
 };
+pub use lead::Lead;
 pub use pages::MessagePages;
 pub use place::{Place, open, open_read_only};
+pub use postgres::Postgres;
 pub use programme::{ProgrammeVersion, ShadowAlert};
 pub use sqlite::Sqlite;
 
 /// What a store can do. Reads may run beside each other and beside a write; writes come one at a time.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    // --- who writes
+
+    /// Takes the lead: from now on this service alone commits batches here. `by` says which it is. Another that leads is not disturbed
+    /// ([`StoreError::Led`]), unless nothing was heard of it for `over_silent`: then it is taken over from, and what it still sends is refused
+    /// ([`StoreError::LeadLost`]). A file is locked by the service itself, and needs no more.
+    async fn take_lead(&self, by: &str, over_silent: Option<Duration>) -> Result<Lead, StoreError> {
+        let _ = (by, over_silent);
+        Ok(Lead::for_good())
+    }
+
     // --- step 7, record
 
     /// Commits a batch durably, in one transaction: messages with their readings and answers, alert changes, assessment changes,

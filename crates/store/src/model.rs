@@ -467,6 +467,22 @@ pub enum StoreError {
         /// Entries that were known of.
         known: u64,
     },
+    /// Another service writes to this database.
+    #[error("another service leads this database: {by}; nothing was stored")]
+    Led {
+        /// Which, and since when nothing was heard of it.
+        by: String,
+    },
+    /// Another service has taken over from this one. Nothing was stored, and nothing will be.
+    #[error(
+        "another service has taken the lead (epoch {epoch}, this one had {own}); nothing was stored, stop this one"
+    )]
+    LeadLost {
+        /// This one's epoch.
+        own: i64,
+        /// The database's.
+        epoch: i64,
+    },
     /// It was opened for reading only.
     #[error("the store was opened for reading only")]
     ReadOnly,

@@ -2,19 +2,23 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use crate::{Sqlite, Store, StoreError};
+use crate::{Postgres, Sqlite, Store, StoreError, postgres::Server};
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// An SQLite file.
     File(PathBuf),
+    /// A database on a PostgreSQL server.
+    Postgres(Server),
 }
 
+/// Without a password.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
+            Self::Postgres(server) => server.fmt(f),
         }
     }
 }
@@ -26,6 +30,7 @@ impl fmt::Display for Place {
 pub async fn open(place: &Place) -> Result<Arc<dyn Store>, StoreError> {
     match place {
         Place::File(path) => Ok(Arc::new(Sqlite::open(path).await?)),
+        Place::Postgres(server) => Ok(Arc::new(Postgres::open(server).await?)),
     }
 }
 
@@ -36,5 +41,6 @@ pub async fn open(place: &Place) -> Result<Arc<dyn Store>, StoreError> {
 pub async fn open_read_only(place: &Place) -> Result<Arc<dyn Store>, StoreError> {
     match place {
         Place::File(path) => Ok(Arc::new(Sqlite::open_read_only(path).await?)),
+        Place::Postgres(server) => Ok(Arc::new(Postgres::open_read_only(server).await?)),
     }
 }

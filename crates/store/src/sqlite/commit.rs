@@ -13,12 +13,12 @@ use super::{
     Sqlite,
     chain::{Chains, OfKit, OfPatient},
     command,
-    convert::{nanos, push_value, to_json},
+    convert::{name_of, nanos, push_value, to_json},
     history::BLOCK_BITS,
     insert::Insert,
     journal,
     keys::Keys,
-    read, trouble,
+    trouble,
     writer::Write,
 };
 use crate::{Batch, Entry, KitSeq, Quarantined, StoreError};
@@ -299,10 +299,10 @@ async fn record_alerts(conn: &mut SqliteConnection, keys: &mut Keys, changes: &[
     EVENTS
         .run(conn, changes.len(), changes.iter(), |values, AlertChange { alert, event }| {
             values.push(rows.get(&alert.id).copied());
-            values.push(read::name_of(&event.kind));
+            values.push(name_of(&event.kind));
             values.push(nanos(event.at));
             values.push(event.by.as_deref());
-            values.push(read::name_of(&event.mark));
+            values.push(name_of(&event.mark));
             values.push(event.text.as_str());
         })
         .await?;
@@ -316,7 +316,7 @@ async fn put_alert(conn: &mut SqliteConnection, patient: i64, alert: &Alert) -> 
         .bind(alert.family.as_str())
         .bind(alert.state.is_open())
         .bind(state_name(&alert.state))
-        .bind(read::name_of(&alert.mark))
+        .bind(name_of(&alert.mark))
         .bind(nanos(alert.raised_at))
         .bind(nanos(alert.waiting_since))
         .bind(nanos(alert.changed_at))

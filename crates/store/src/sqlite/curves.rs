@@ -1,65 +1,22 @@
 //! The values of a patient over time.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashSet},
-};
+use std::collections::HashSet;
 
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::{Row, sqlite::SqliteRow};
-use vitals::{Flag, PatientId, Value, Vital};
+use vitals::{Flag, PatientId, Vital};
 
 use super::{
     Sqlite,
-    convert::{corrupt, flags, nanos, time, value},
+    convert::{corrupt, flags, nanos, value},
     journal,
     messages::of_patient,
 };
-use crate::{Curve, CurvePoint, StoreError};
-
-/// The newest points of one vital: at most `limit`, the oldest of them on top.
-struct Newest {
-    limit: usize,
-    points: BinaryHeap<Reverse<Point>>,
-}
-
-/// Ordered by time, then by when it came.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Point {
-    at: i64,
-    id: i64,
-    value: Value,
-    flagged: bool,
-    invalid: bool,
-}
-
-impl Newest {
-    fn add(&mut self, point: Point) {
-        self.points.push(Reverse(point));
-        if self.points.len() > self.limit {
-            self.points.pop();
-        }
-    }
-
-    /// Can nothing up to this time change it any more?
-    fn is_full_beyond(&self, latest: i64) -> bool {
-        self.points.len() >= self.limit && self.points.peek().is_none_or(|Reverse(oldest)| oldest.at > latest)
-    }
-
-    fn into_curve(self, vital: Vital) -> Curve {
-        let oldest_first = self.points.into_sorted_vec().into_iter().rev();
-        let points = oldest_first
-            .map(|Reverse(Point { at, value, flagged, invalid, .. })| CurvePoint {
-                at: time(at),
-                value,
-                flagged,
-                invalid,
-            })
-            .collect();
-        Curve { vital, unit: vital.unit(), points }
-    }
-}
+use crate::{
+    Curve, StoreError,
+    newest::{Newest, Point},
+};
 
 /// Walks the messages back from the newest, and stops when what is older can't be among the points any more: nothing in a message or before
 /// it is newer than its `latest`.
@@ -70,8 +27,7 @@ pub(super) async fn curves(
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<Curve>, StoreError> {
-    let mut wanted: Vec<(Vital, Newest)> =
-        vitals.iter().map(|vital| (*vital, Newest { limit: limit as usize, points: BinaryHeap::new() })).collect();
+    let mut wanted: Vec<(Vital, Newest)> = vitals.iter().map(|vital| (*vital, Newest::new(limit))).collect();
     let invalid = invalid_places(store, patient).await?;
     let sql = of_patient!(
         "SELECT m.latest, r.mantissa, r.scale, r.measured_at, r.id, c.vital, c.flags, m.kit, m.seq, r.id - m.reading_from
@@ -112,5 +68,5 @@ fn point(row: &SqliteRow, invalid: &Places) -> Result<Point, StoreError> {
     let flags = flags(row.try_get(6)?).map_err(bad)?;
     let flagged = flags.iter().any(Flag::is_doubt);
     let invalid = !invalid.is_empty() && invalid.contains(&(row.try_get(7)?, row.try_get(8)?, row.try_get(9)?));
-    Ok(Point { at: row.try_get(3)?, id, value: value(row, 1).map_err(bad)?, flagged, invalid })
+    Ok(Point { at: row.try_get(3)?, order: (id, 0), value: value(row, 1).map_err(bad)?, flagged, invalid })
 }

@@ -5,7 +5,6 @@
 
 use std::{collections::HashSet, ops::Range, path::PathBuf, sync::Arc};
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Statement, types::ValueRef};
 use sqlx::Row;
 use tokio::sync::mpsc;
@@ -13,7 +12,7 @@ use vitals::{Answer, Decimal, PatientId, Value};
 
 use super::{
     Sqlite,
-    convert::{SCALE_MAX, corrupt, flags, named, nanos, unit},
+    convert::{SCALE_MAX, corrupt, flags, named, nanos, time, unit},
     trouble,
 };
 use crate::{
@@ -325,11 +324,4 @@ fn answer(row: &rusqlite::Row<'_>) -> Result<Answer, rusqlite::Error> {
         answer: row.get(3)?,
         answered_at: time(row.get(4)?),
     })
-}
-
-/// The time of so many nanoseconds, without a division of 128 bits.
-fn time(nanos: i64) -> Timestamp {
-    let (seconds, rest) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
-    let rest = i32::try_from(rest).expect("less than a billion");
-    Timestamp::new(seconds, rest).expect("every i64 of nanoseconds is within a Timestamp's years")
 }

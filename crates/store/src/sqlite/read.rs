@@ -1,6 +1,5 @@
 //! The queries. They run on the readers, beside each other and beside a commit.
 
-use serde::Serialize;
 use sqlx::{Row, sqlite::SqliteRow};
 use triage::{Alert, AlertEvent, AlertId, Mark};
 use vitals::{KitId, PatientId};
@@ -14,11 +13,6 @@ use crate::{KitSeq, QuarantinedEntry, StoreError, Stored};
 
 /// Events of one alert's history that are read: the newest.
 const HISTORY_EVENTS_MAX: u32 = 1_000;
-
-/// The name that a plain variant has in JSON.
-pub(super) fn name_of(variant: &impl Serialize) -> String {
-    to_json(variant).trim_matches('"').to_owned()
-}
 
 /// Which of these are stored, with their hashes. One that is beyond its kit's last is not, and that is nearly every one that is asked for.
 pub(super) async fn seen(store: &Sqlite, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> {

@@ -1,0 +1,35 @@
+//! Which service writes: one at a time.
+
+use tokio::sync::watch;
+
+/// The lead over a store, as long as nobody takes it over.
+#[derive(Debug)]
+pub struct Lead {
+    /// Grows with every service that takes the lead of this store; 0 where a file's own lock says who has it.
+    pub epoch: u64,
+    lost: Option<watch::Receiver<bool>>,
+}
+
+impl Lead {
+    /// The lead of a store that can't be taken over.
+    #[must_use]
+    pub fn for_good() -> Self {
+        Self { epoch: 0, lost: None }
+    }
+
+    pub(crate) fn new(epoch: u64, lost: watch::Receiver<bool>) -> Self {
+        Self { epoch, lost: Some(lost) }
+    }
+
+    /// Waits until another has taken over. Then nothing can be stored from here any more.
+    pub async fn lost(&mut self) {
+        let is_lost = match &mut self.lost {
+            Some(lost) => lost.wait_for(|lost| *lost).await.is_ok(),
+            None => false,
+        };
+        // Nobody can take over, or the store is closed.
+        if !is_lost {
+            std::future::pending::<()>().await;
+        }
+    }
+}

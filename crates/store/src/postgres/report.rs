@@ -1,0 +1,71 @@
+//! What a server says of itself, for `vagt doctor`. Nothing is changed by asking.
+
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::{Layout, Server, link::Link, migrate};
+use crate::{StoreError, convert::time};
+
+/// What there is to know before a clinic relies on a server.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Where it is, without a password.
+    pub server: String,
+    /// Its version, e.g. `15.14`.
+    pub version: String,
+    /// The version of TimescaleDB, if this database has it.
+    pub timescale: Option<String>,
+    /// The schema's version and layout; nothing before the first start.
+    pub schema: Option<(u32, Layout)>,
+    /// The newest schema that this program knows.
+    pub known: u32,
+    /// Is a commit on the disk when it is answered? (`fsync`)
+    pub fsync: bool,
+    /// What a commit waits for (`synchronous_commit`), as it is for this program.
+    pub synchronous_commit: String,
+    /// Can data be written (a primary, and the permission)?
+    pub can_write: bool,
+    /// For how many months messages are kept; for ever if nothing is said.
+    pub months: Option<i32>,
+    /// The server's clock when it was asked.
+    pub now: Timestamp,
+}
+
+const ASK: &str = "\
+SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
+    current_setting('fsync') = 'on', current_setting('synchronous_commit'),
+    NOT pg_is_in_recovery() AND CASE WHEN to_regclass('vagt.book') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+        ELSE has_table_privilege('vagt.book', 'UPDATE') END,
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// Asks a server.
+///
+/// # Errors
+/// It can't be reached, is too old, or its schema is newer than this program.
+pub async fn report(server: &Server) -> Result<Report, StoreError> {
+    let link = Link::new(server).await?;
+    let mut conn = link.readers.acquire().await.map_err(|error| link.trouble(error))?;
+    let row = sqlx::query(ASK).fetch_one(&mut *conn).await.map_err(|error| link.trouble(error))?;
+    let schema = migrate::check(&mut conn, &link).await?;
+    let months = match schema {
+        Some((found, _)) if found == migrate::known() => {
+            sqlx::query_scalar("SELECT months FROM vagt.retention").fetch_one(&mut *conn).await?
+        }
+        _ => None,
+    };
+    let report = Report {
+        server: link.name.clone(),
+        version: row.try_get(0)?,
+        timescale: row.try_get(1)?,
+        schema,
+        known: migrate::known(),
+        fsync: row.try_get(2)?,
+        synchronous_commit: row.try_get(3)?,
+        can_write: row.try_get(4)?,
+        months,
+        now: time(row.try_get::<i64, _>(5)?.saturating_mul(1_000)),
+    };
+    drop(conn);
+    link.readers.close().await;
+    Ok(report)
+}

@@ -1,0 +1,131 @@
+//! What a database needs from time to time. The leader's task does it beside the commits, on a connection of its own: months made ahead and let
+//! go when they are too old (`retention`), and the readings of new messages added up by hour and day, or, with TimescaleDB, put where its
+//! continuous aggregates find them.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{Connection, PgConnection, Row};
+use tokio::time::sleep;
+
+use super::{Inner, migrate::Layout};
+use crate::StoreError;
+
+/// From one round to the next.
+const ROUND: Duration = Duration::from_secs(10);
+/// Messages of one transaction, and transactions of one round.
+const MESSAGES_AT_ONCE: i64 = 20_000;
+const STEPS_MAX: u32 = 60;
+/// Held by whoever does it: "VAGT" and 3.
+const LOCK: i64 = 0x5641_4754_0003;
+
+const MAKE_AHEAD: &str = "\
+SELECT make_month((date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead))::date) FROM generate_series(0, 2) AS ahead";
+
+/// Months that end before what is kept.
+const OLD_MONTHS: &str = "\
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'message'::regclass AND c.relname ~ '^message_[0-9]{4}_[0-9]{2}$'
+AND to_date(substr(c.relname, 9), 'YYYY_MM') + interval '1 month' <= (now() AT TIME ZONE 'UTC') - make_interval(months => $1)";
+
+/// Where the next messages are: up to which id, and from which day of keeping on.
+const NEXT: &str = "\
+SELECT u.up_to, least(b.last_id, u.up_to + $1), (SELECT (extract(epoch FROM min(d.day)::timestamp AT TIME ZONE 'UTC') * 1000000)::bigint
+    FROM message_day d WHERE d.last_id > u.up_to)
+FROM unfolded u, book b FOR UPDATE OF u";
+
+/// New messages' readings. A device whose clock is ten years behind or a day ahead measures nothing that a long curve should show.
+macro_rules! unfolded {
+    () => {
+        "SELECT m.patient, c.vital, t AS measured_at, r.value, c.doubt::int AS doubtful
+         FROM message m CROSS JOIN LATERAL unfold(m.readings, m.odd) r JOIN channel c ON c.key = r.channel
+         CROSS JOIN LATERAL to_timestamp(r.measured_at / 1e9) t
+         WHERE m.id > $1 AND m.id <= $2 AND m.kept_at >= to_timestamp($3::bigint / 1e6) AND m.patient IS NOT NULL
+         AND t > m.kept_at - interval '10 years' AND t < m.kept_at + interval '1 day'"
+    };
+}
+
+const ADD_UP: &str = concat!(
+    "WITH r AS (",
+    unfolded!(),
+    "), hours AS (
+        SELECT patient, vital, date_trunc('hour', measured_at) AS bucket, count(*) AS readings, sum(doubtful) AS doubtful,
+               min(value) AS low, max(value) AS high, sum(value) AS total FROM r GROUP BY 1, 2, 3),
+     by_hour AS (INSERT INTO reading_hour AS a SELECT * FROM hours ON CONFLICT (patient, vital, bucket) DO UPDATE
+        SET readings = a.readings + excluded.readings, doubtful = a.doubtful + excluded.doubtful,
+            low = least(a.low, excluded.low), high = greatest(a.high, excluded.high), total = a.total + excluded.total)
+     INSERT INTO reading_day AS a SELECT patient, vital, date_trunc('day', bucket), sum(readings), sum(doubtful), min(low), max(high), sum(total)
+        FROM hours GROUP BY 1, 2, 3 ON CONFLICT (patient, vital, bucket) DO UPDATE
+        SET readings = a.readings + excluded.readings, doubtful = a.doubtful + excluded.doubtful,
+            low = least(a.low, excluded.low), high = greatest(a.high, excluded.high), total = a.total + excluded.total"
+);
+
+const PUT_BY_TIME: &str =
+    concat!("INSERT INTO reading (patient, vital, measured_at, value, doubtful) ", unfolded!(), " ORDER BY measured_at");
+
+/// Rounds, as long as the store is open.
+pub(super) async fn run(store: Arc<Inner>) {
+    loop {
+        sleep(ROUND).await;
+        match once(&store).await {
+            Ok(()) => {}
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "the database's upkeep has to wait"),
+        }
+    }
+}
+
+/// One round.
+pub(super) async fn once(store: &Inner) -> Result<(), StoreError> {
+    let mut conn = store.link.writing().await?;
+    divide(&mut conn, store.layout).await.map_err(|error| store.trouble(error))?;
+    for _ in 0..STEPS_MAX {
+        if !unfold(&mut conn, store.layout).await.map_err(|error| store.trouble(error))? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Makes ahead, and lets go.
+async fn divide(conn: &mut PgConnection, layout: Layout) -> Result<(), sqlx::Error> {
+    let months: Option<i32> = sqlx::query_scalar("SELECT months FROM retention").fetch_one(&mut *conn).await?;
+    match layout {
+        Layout::Native => {
+            sqlx::query(MAKE_AHEAD).execute(&mut *conn).await?;
+            let Some(months) = months else { return Ok(()) };
+            let old: Vec<String> = sqlx::query_scalar(OLD_MONTHS).bind(months).fetch_all(&mut *conn).await?;
+            for name in old {
+                tracing::info!(name, months, "lets go of a month of messages");
+                sqlx::query("SELECT drop_month($1)").bind(name).execute(&mut *conn).await?;
+            }
+        }
+        Layout::Timescale => {
+            let Some(months) = months else { return Ok(()) };
+            for table in ["message", "reading"] {
+                let sql = "SELECT drop_chunks($1::text::regclass, now() - make_interval(months => $2))";
+                sqlx::query(sql).bind(table).bind(months).fetch_all(&mut *conn).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes the next messages in, each once: how far it is, is written in the same transaction. Says whether there may be more.
+async fn unfold(conn: &mut PgConnection, layout: Layout) -> Result<bool, sqlx::Error> {
+    let mut tx = conn.begin().await?;
+    let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(LOCK).fetch_one(&mut *tx).await?;
+    if !free {
+        return Ok(false);
+    }
+    let row = sqlx::query(NEXT).bind(MESSAGES_AT_ONCE).fetch_one(&mut *tx).await?;
+    let (from, up_to, day): (i64, i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let Some(day) = day.filter(|_| up_to > from) else { return Ok(false) };
+    let sql = match layout {
+        Layout::Native => ADD_UP,
+        Layout::Timescale => PUT_BY_TIME,
+    };
+    sqlx::query(sql).bind(from).bind(up_to).bind(day).execute(&mut *tx).await?;
+    sqlx::query("UPDATE unfolded SET up_to = $1").bind(up_to).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(true)
+}

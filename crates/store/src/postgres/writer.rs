@@ -1,0 +1,250 @@
+//! The single writer: one connection, one transaction at a time, and no batch of a service that another has taken over from.
+//!
+//! Every write locks the one row of `book`, so that programs write one after the other, and reads the epoch there, so that one that was paused
+//! while another took over is refused. A transaction takes the connection and its keys out of their place and brings them back when it has
+//! committed; after an error or a caller that gave up, the connection is dropped, and the next write opens another.
+//!
+//! A commit whose answer was lost may have happened: the server is asked by the transaction's number before the same batch is tried again.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{
+    keys::Keys,
+    link::{Conn, Link},
+    migrate::{self, Layout},
+    trouble,
+};
+use crate::StoreError;
+
+/// Held, in a session, by the service that leads: "VAGT" and 1. Held together by whoever else commits a batch.
+pub(super) const LEAD_LOCK: i64 = 0x5641_4754_0001;
+/// How long one statement of a write may take: beyond it the connection is given up. A half-open connection would be waited for much longer.
+const STATEMENT_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Where the connection is when nothing is being written.
+pub(super) struct Writer {
+    link: Arc<Link>,
+    place: Mutex<Place>,
+}
+
+pub(super) struct Place {
+    /// Why nothing is written, where it is not.
+    refusal: Option<fn() -> StoreError>,
+    session: Option<Session>,
+    /// The epoch of the lead that was taken here.
+    pub(super) epoch: Option<i64>,
+    unsure: Option<Unsure>,
+}
+
+/// A connection, and what it knows of the database.
+struct Session {
+    conn: Conn,
+    keys: Keys,
+    /// The book's count of batches after this connection's last.
+    commits: i64,
+}
+
+/// A batch that was sent, and of which it is not known whether it was committed.
+struct Unsure {
+    /// What it was, as a number.
+    what: u64,
+    /// The transaction's number.
+    xid: String,
+}
+
+/// A transaction under way: rolled back unless [`commit`](Self::commit) is called.
+pub(super) struct Write<'a> {
+    link: &'a Link,
+    place: MutexGuard<'a, Place>,
+    session: Session,
+    batch: Option<Unsure>,
+}
+
+/// What the book says to a batch.
+pub(super) struct Begun {
+    /// The id of its first message.
+    pub(super) first_id: i64,
+    /// Microseconds since 1970, by the server's clock.
+    pub(super) kept_at: i64,
+}
+
+impl Writer {
+    pub(super) fn new(link: Arc<Link>, refusal: Option<fn() -> StoreError>) -> Self {
+        Self { link, place: Mutex::new(Place { refusal, session: None, epoch: None, unsure: None }) }
+    }
+
+    /// Opens the connection and brings the schema up to date.
+    pub(super) async fn migrate(&self) -> Result<Layout, StoreError> {
+        let mut place = self.place.lock().await;
+        let (mut session, _) = self.session(&mut place).await?;
+        let layout = migrate::up(&mut session.conn, &self.link).await?;
+        place.session = Some(session);
+        Ok(layout)
+    }
+
+    /// Waits for its turn and begins something small.
+    pub(super) async fn begin(&self) -> Result<Write<'_>, StoreError> {
+        let (write, row) = self.begun("SELECT epoch FROM book WHERE id = 1 FOR UPDATE".to_owned()).await?;
+        let epoch: i64 = row.try_get(0)?;
+        match write.place.epoch {
+            Some(own) if own != epoch => Err(StoreError::LeadLost { own, epoch }),
+            _ => Ok(write),
+        }
+    }
+
+    /// Waits for its turn and begins a batch of so many messages; `what` tells it from others.
+    pub(super) async fn begin_batch(
+        &self,
+        messages: usize,
+        what: impl Fn() -> u64,
+    ) -> Result<Option<(Write<'_>, Begun)>, StoreError> {
+        let sql = format!(
+            "UPDATE book SET commits = commits + 1, last_id = last_id + {messages} WHERE id = 1
+             RETURNING commits, last_id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, epoch,
+             pg_try_advisory_xact_lock_shared({LEAD_LOCK}), pg_current_xact_id()::text, leader"
+        );
+        let (mut write, row) = self.begun(sql).await?;
+        let (epoch, is_free): (i64, bool) = (row.try_get(3)?, row.try_get(4)?);
+        match write.place.epoch {
+            Some(own) if own != epoch => return Err(StoreError::LeadLost { own, epoch }),
+            None if !is_free => return Err(StoreError::Led { by: row.try_get(6)? }),
+            _ => {}
+        }
+        if write.was_committed(&what).await? {
+            write.abandon().await;
+            return Ok(None);
+        }
+        let commits: i64 = row.try_get(0)?;
+        if commits != write.session.commits + 1 {
+            write.session.keys = Keys::default();
+        }
+        write.session.commits = commits;
+        write.session.keys.make_room();
+        write.batch = Some(Unsure { what: 0, xid: row.try_get(5)? });
+        let last_id: i64 = row.try_get(1)?;
+        let begun = Begun { first_id: last_id - messages.cast_signed() as i64 + 1, kept_at: row.try_get(2)? };
+        Ok(Some((write, begun)))
+    }
+
+    /// A connection that broke while nobody used it is replaced once.
+    async fn begun(&self, sql: String) -> Result<(Write<'_>, sqlx::postgres::PgRow), StoreError> {
+        let mut place = self.place.lock().await;
+        let both = format!("BEGIN; {sql}");
+        loop {
+            let (mut session, is_new) = self.session(&mut place).await?;
+            match within(first_row(&mut session.conn, &both)).await {
+                Ok(row) => return Ok((Write { link: &self.link, place, session, batch: None }, row)),
+                Err(error) if !is_new && trouble::is_lost(&error) => {}
+                Err(error) => return Err(self.link.trouble(error)),
+            }
+        }
+    }
+
+    /// Waits for what is under way, then refuses everything.
+    pub(super) async fn close(&self) {
+        let mut place = self.place.lock().await;
+        place.refusal = Some(|| StoreError::Closed);
+        if let Some(Session { conn: Conn::Own(conn), .. }) = place.session.take()
+            && let Err(error) = conn.close().await
+        {
+            tracing::debug!(%error, "the connection was not closed in order");
+        }
+    }
+
+    /// The connection, and whether it is a new one. Whoever leads takes the session's lock again; that another took it meanwhile the epoch says.
+    async fn session(&self, place: &mut Place) -> Result<(Session, bool), StoreError> {
+        if let Some(refusal) = place.refusal {
+            return Err(refusal());
+        }
+        if let Some(session) = place.session.take() {
+            return Ok((session, false));
+        }
+        let mut conn = self.link.writing().await?;
+        if place.epoch.is_some() {
+            let again = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(LEAD_LOCK).execute(&mut *conn).await;
+            again.map_err(|error| self.link.trouble(error))?;
+        }
+        Ok((Session { conn, keys: Keys::default(), commits: 0 }, true))
+    }
+}
+
+/// `BEGIN` and a question that gives one row, in one journey.
+async fn first_row(conn: &mut PgConnection, sql: &str) -> Result<sqlx::postgres::PgRow, sqlx::Error> {
+    conn.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await
+}
+
+/// The same, or an error when it takes too long.
+pub(super) async fn within<T>(doing: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 60 s");
+    tokio::time::timeout(STATEMENT_WAIT, doing).await.unwrap_or_else(|_| Err(late().into()))
+}
+
+impl Write<'_> {
+    /// The connection, and the keys that it knows.
+    pub(super) fn parts(&mut self) -> (&mut PgConnection, &mut Keys) {
+        (&mut self.session.conn, &mut self.session.keys)
+    }
+
+    /// The connection.
+    pub(super) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.session.conn
+    }
+
+    /// From now on this store leads, if the transaction is committed.
+    pub(super) fn lead(&mut self, epoch: i64) {
+        self.place.epoch = Some(epoch);
+    }
+
+    /// Commits durably, and leaves the connection for the next.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        self.commit_as(|| 0).await
+    }
+
+    /// The same; where it can't be known whether it happened, `what` is remembered.
+    pub(super) async fn commit_as(mut self, what: impl Fn() -> u64) -> Result<(), StoreError> {
+        match within(self.session.conn.execute("COMMIT")).await {
+            Ok(_) => {
+                self.keep();
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(batch) = self.batch.take() {
+                    self.place.unsure = Some(Unsure { what: what(), ..batch });
+                }
+                Err(self.link.trouble(error))
+            }
+        }
+    }
+
+    /// Rolls back something that was refused, and leaves the connection for the next.
+    pub(super) async fn abandon(mut self) {
+        self.session.keys = Keys::default();
+        self.session.commits = 0;
+        match within(self.session.conn.execute("ROLLBACK")).await {
+            Ok(_) => self.keep(),
+            Err(error) => tracing::debug!(%error, "the connection was given up"),
+        }
+    }
+
+    /// The only connection there is goes back to where readers find it.
+    fn keep(self) {
+        let Self { mut place, session, .. } = self;
+        place.session = matches!(session.conn, Conn::Own(_)).then_some(session);
+    }
+
+    /// Is this the batch whose answer was lost, and did it happen?
+    async fn was_committed(&mut self, what: &impl Fn() -> u64) -> Result<bool, StoreError> {
+        let Some(unsure) = &self.place.unsure else { return Ok(false) };
+        let mut was_committed = false;
+        if unsure.what == what() {
+            let sql = "SELECT coalesce(pg_xact_status($1::text::xid8) = 'committed', false)";
+            let row = sqlx::query(sql).bind(unsure.xid.as_str()).fetch_one(&mut *self.session.conn).await;
+            was_committed = row.and_then(|row| row.try_get(0)).map_err(|error| self.link.trouble(error))?;
+        }
+        self.place.unsure = None;
+        Ok(was_committed)
+    }
+}

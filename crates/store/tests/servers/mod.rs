@@ -1,0 +1,268 @@
+//! Real database servers for tests: each starts its own, on a free port, with its data in a temporary folder, and stops it.
+
+#![allow(dead_code, clippy::unwrap_used, reason = "a test's helpers may panic, and no test uses all of them")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _, chown},
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+/// Where Debian has PostgreSQL 15.
+const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+/// Debian's `nobody`: PostgreSQL refuses to run as root.
+const NOBODY: u32 = 65_534;
+/// The cluster's user, who needs no password: working one out takes a test long. [`Cluster::locked`] makes one who does.
+pub const USER: &str = "vagt";
+/// How often, with 50 ms between, a server is asked whether it is there.
+const TRIES: u32 = 1_200;
+
+/// A private PostgreSQL 15.
+pub struct Cluster {
+    folder: TempDir,
+    port: u16,
+    server: Option<Child>,
+}
+
+impl Cluster {
+    /// Makes and starts one.
+    pub fn start() -> Self {
+        let initdb = Path::new(PROGRAMS).join("initdb");
+        assert!(initdb.is_file(), "{} is missing: apt-get install postgresql", initdb.display());
+        let folder = tempfile::Builder::new().prefix("vagt-postgres").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        if is_root() {
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let data = folder.path().join("data");
+        let made = as_nobody(&initdb)
+            .args(["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-U", USER])
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut cluster = Self { folder, port: free_port(), server: None };
+        cluster.go_on();
+        cluster
+    }
+
+    /// Starts it (again), on the same port.
+    pub fn go_on(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        for _ in 0..20 {
+            let mut server = as_nobody(&Path::new(PROGRAMS).join("postgres"))
+                .arg("-D")
+                .arg(self.folder.path().join("data"))
+                .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
+                .args(["-c", "fsync=on", "-c", "shared_buffers=128MB", "-c", "max_connections=50", "-c", "max_wal_size=2GB"])
+                .stdout(Stdio::null())
+                .stderr(log.try_clone().unwrap())
+                .spawn()
+                .unwrap();
+            if self.is_ready(&mut server) {
+                self.server = Some(server);
+                return;
+            }
+            // The children of one that was killed are still there.
+            sleep(Duration::from_millis(200));
+        }
+        panic!("PostgreSQL does not start: {}", self.log());
+    }
+
+    fn is_ready(&self, server: &mut Child) -> bool {
+        for _ in 0..TRIES {
+            let asked = Command::new(Path::new(PROGRAMS).join("pg_isready"))
+                .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER, "-d", "postgres"])
+                .status();
+            if asked.unwrap().success() {
+                return true;
+            }
+            if server.try_wait().unwrap().is_some() {
+                return false;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        false
+    }
+
+    /// Makes a database and gives its URL.
+    pub fn database(&self, name: &str) -> String {
+        self.psql("postgres", &format!("CREATE DATABASE \"{name}\""));
+        self.url(name)
+    }
+
+    /// The URL of a database.
+    pub fn url(&self, name: &str) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Makes a user who signs in with a password, owns this database, and is not asked for more than that.
+    pub fn locked(&self, user: &str, password: &str, database: &str) -> String {
+        let hba = self.folder.path().join("data/pg_hba.conf");
+        let lines = fs::read_to_string(&hba).unwrap();
+        fs::write(&hba, format!("host all {user} 127.0.0.1/32 scram-sha-256\n{lines}")).unwrap();
+        self.psql("postgres", "SELECT pg_reload_conf()");
+        self.psql("postgres", &format!("CREATE ROLE {user} LOGIN PASSWORD '{password}'"));
+        self.psql("postgres", &format!("CREATE DATABASE {database} OWNER {user}"));
+        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// What a statement answers, as text.
+    pub fn psql(&self, database: &str, sql: &str) -> String {
+        let asked = Command::new(Path::new(PROGRAMS).join("psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-U", USER, "-d", database, "-c", sql])
+            .output()
+            .unwrap();
+        assert!(asked.status.success(), "{sql}: {}", String::from_utf8_lossy(&asked.stderr));
+        String::from_utf8(asked.stdout).unwrap().trim().to_owned()
+    }
+
+    /// `kill -9` of the whole server, every process of it.
+    pub fn kill_9(&mut self) {
+        let mut server = self.server.take().unwrap();
+        let pids = children(server.id());
+        signal("-KILL", server.id());
+        pids.into_iter().for_each(|pid| signal("-KILL", pid));
+        server.wait().unwrap();
+    }
+
+    /// `kill -9` of one connection's process: the server then ends all others too, and recovers.
+    pub fn kill_9_a_backend(&self) {
+        let server = self.server.as_ref().unwrap();
+        let is_backend = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("127.0.0.1"));
+        if let Some(pid) = children(server.id()).into_iter().find(is_backend) {
+            signal("-KILL", pid);
+        }
+    }
+
+    /// Processor time of all its processes so far, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        let server = self.server.as_ref().unwrap().id();
+        children(server).into_iter().chain([server]).map(cpu_of).sum()
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let Some(mut server) = self.server.take() else { return };
+        signal("-INT", server.id());
+        for _ in 0..200 {
+            if server.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        let pids = children(server.id());
+        signal("-KILL", server.id());
+        pids.into_iter().for_each(|pid| signal("-KILL", pid));
+        let _ = server.wait();
+    }
+}
+
+/// The real TimescaleDB, compiled to WebAssembly: one connection at a time, no `COPY`.
+pub struct Timescale {
+    server: Child,
+    port: u16,
+}
+
+impl Timescale {
+    /// Starts one, empty.
+    pub fn start() -> Self {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/timescale"));
+        let modules = folder.join("node_modules");
+        assert!(modules.is_dir(), "{} is missing: run `npm ci` beside it (make test does)", modules.display());
+        let port = free_port();
+        // It ends when its standard input does: with this process, however that ends.
+        let mut server = Command::new("node")
+            .current_dir(folder)
+            .args(["serve.mjs", &port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("node is missing: install Node 20 or newer");
+        let mut said = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said.trim(), "ready", "TimescaleDB does not start");
+        Self { server, port }
+    }
+
+    /// What a statement answers, as text.
+    pub fn psql(&self, sql: &str) -> String {
+        let psql = Path::new(PROGRAMS).join("psql");
+        assert!(psql.is_file(), "{} is missing: apt-get install postgresql", psql.display());
+        let asked = Command::new(psql)
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", &self.url(), "-c", sql])
+            .env("PGGSSENCMODE", "disable")
+            .output()
+            .unwrap();
+        assert!(asked.status.success(), "{sql}: {}", String::from_utf8_lossy(&asked.stderr));
+        String::from_utf8(asked.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Its one database.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres:postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+}
+
+impl Drop for Timescale {
+    fn drop(&mut self) {
+        drop(self.server.stdin.take());
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn as_nobody(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir("/");
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn signal(which: &str, pid: u32) {
+    let _ = Command::new("kill").args([which, &pid.to_string()]).stderr(Stdio::null()).status();
+}
+
+fn children(of: u32) -> Vec<u32> {
+    let listed = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Fields 14 and 15 of a process' stat, in hundredths of a second; with those of its ended children, 16 and 17.
+fn cpu_of(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(4);
+    fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
