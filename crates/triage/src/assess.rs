@@ -155,7 +155,10 @@ fn judge(
     if let Some(at) = is_asked_no_more(chart, plan, place, newest) {
         judged.extend(stand_down(chart, plan, place, at));
     } else if !unplaced && let Some(verdict) = stands(chart, plan, place, (start, newest), Some(memo)) {
-        say(outcome, arrived, &rule.watches, verdict.0.mark);
+        let brought = || arrived.iter().any(|arrived| arrived.is_of(&rule.watches));
+        if rule.judge.also().is_empty() || brought() {
+            say(outcome, arrived, &rule.watches, verdict.0.mark);
+        }
         judged.extend(stand(chart, plan, place, verdict, now, memo, outcome));
     } else if !unplaced {
         judged.extend(stand_down(chart, plan, place, newest));

@@ -91,6 +91,18 @@ within = "24h"
 mark = "yellow"
 
 [[rule]]
+id = "habit"
+kind = "habit"
+family = "habit"
+questionnaire = "asked"
+over_days = 3
+unit = "{{points}}"
+baseline = {{ centre = "mean", days = 14, minimum_days = 2, max_age_days = 30 }}
+bands = [{{ mark = "green", below = 0.5 }}, {{ mark = "yellow", from = 0.5, below = 1 }}, {{ mark = "red", from = 1 }}]
+levels = {{ breathless = {{ yes = 2 }}, cough = {{ yes = 1 }} }}
+vitals = [{{ vital = "pulse", feared = "above", points = 0.5, at_most = 3, sd_floor = {{ value = 4, unit = "/min" }} }}]
+
+[[rule]]
 id = "flag"
 kind = "flag"
 family = "flag"
@@ -116,8 +128,9 @@ mark = "yellow"
 
 static WARD: LazyLock<Ward> = LazyLock::new(|| Ward::of(&RULES));
 
-const RULE_IDS: [&str; 12] =
-    ["pulse", "weight", "gain", "often", "days", "count", "rises", "path", "both", "either", "flag", "whose"];
+const RULE_IDS: [&str; 13] = [
+    "pulse", "weight", "gain", "often", "days", "count", "rises", "path", "both", "either", "habit", "flag", "whose",
+];
 
 /// A message: minute of the session, and what is in it.
 fn message() -> impl Strategy<Value = (i64, String)> {

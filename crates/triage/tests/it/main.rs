@@ -7,6 +7,7 @@ mod call;
 mod copd;
 mod documented;
 mod files;
+mod habit;
 mod heart_failure;
 mod kind_files;
 mod kind_properties;

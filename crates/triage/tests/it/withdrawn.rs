@@ -84,15 +84,15 @@ fn only_a_repeat_in_time_and_beyond_doubt_does_not_confirm() {
 
 #[test]
 fn one_doubtful_yellow_after_the_other_is_told_in_time() {
-    let plan = plan("heart-failure.toml");
+    let plan = plan("pulmonary-fibrosis.toml");
     let mut chart = Chart::new();
     let mut told = Vec::new();
     for ten in 0..4 {
         let now = format!("2026-11-22T08:{ten}0:00Z");
-        let outcome = comes(&mut chart, &plan, ten + 1, &[reading("95 systolic suspect", time(&now))], &now);
+        let outcome = comes(&mut chart, &plan, ten + 1, &[reading("38.2 temperature suspect", time(&now))], &now);
         told.extend(outcome.alerts.iter().map(|it| it.event.at));
     }
-    assert_eq!(told.first(), Some(&time("2026-11-22T08:20:00Z")), "20 minutes after the first");
+    assert_eq!(told.first(), Some(&time("2026-11-22T08:15:00Z")), "15 minutes after the first");
 }
 
 #[test]
