@@ -265,6 +265,7 @@ mod tests {
             raised_at: day(from),
             red_at: (mark == Mark::Red).then(|| day(from)),
             ended: Some((day(to), End::Eased)),
+            silence: false,
             late: false,
             quiet: Some("said nothing".into()),
             closed_as: None,

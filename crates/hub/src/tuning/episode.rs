@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use triage::{Alert, CALL_FAMILY, CloseReason, Mark, State};
+use triage::{Alert, CALL_FAMILY, CloseReason, Mark, Reason, State};
 
 use super::side::STAND_IN;
 
@@ -25,6 +25,8 @@ pub struct Episode {
     pub red_at: Option<Timestamp>,
     /// When it ended, and how; none while it is open.
     pub ended: Option<(Timestamp, End)>,
+    /// It says nothing but that expected data did not come, whatever its mark.
+    pub silence: bool,
     /// Everything that raised it had come late.
     pub late: bool,
     /// Why the other side had no such alert then.
@@ -103,11 +105,18 @@ impl From<&Alert> for Episode {
             raised_at: alert.raised_at,
             red_at: (alert.mark == Mark::Red).then_some(alert.waiting_since),
             ended,
+            silence: is_silence(alert),
             late: alert.late,
             quiet: None,
             closed_as,
         }
     }
+}
+
+/// Does an alert say nothing but that expected data did not come?
+pub(super) fn is_silence(alert: &Alert) -> bool {
+    let bad = alert.findings.iter().filter(|finding| finding.colour > Mark::Green);
+    bad.clone().next().is_some() && bad.clone().all(|finding| matches!(finding.reason, Reason::Missing { .. }))
 }
 
 /// An episode as it is told.

@@ -15,7 +15,7 @@ use triage::{
 use vitals::Vital;
 
 use super::{
-    episode::{End, Episode},
+    episode::{End, Episode, is_silence},
     quiet,
 };
 
@@ -184,6 +184,7 @@ impl Side {
             raised_at: alert.raised_at,
             red_at: (alert.mark == Mark::Red).then_some(alert.raised_at),
             ended: None,
+            silence: is_silence(alert),
             late: alert.late,
             quiet: None,
             closed_as: None,
@@ -196,6 +197,7 @@ impl Side {
         let episode = &mut self.episodes[open.at];
         (episode.rule, episode.why) = says(alert);
         (episode.mark, episode.late) = (alert.mark, alert.late);
+        episode.silence = is_silence(alert);
         if alert.mark == Mark::Red {
             open.red = true;
             episode.red_at = episode.red_at.or(Some(alert.changed_at));

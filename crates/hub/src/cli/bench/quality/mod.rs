@@ -4,6 +4,7 @@
 
 mod figures;
 mod moments;
+mod own;
 mod people;
 mod scores;
 mod table;
@@ -82,9 +83,10 @@ fn programmes(folder: Option<&Path>) -> Result<Vec<Ours>, Ended> {
         let name = format!("programme {} v{}", programme.id(), programme.version());
         let book =
             Rulebook::new(vec![programme], Arc::clone(&clinic)).map_err(|error| Ended::Failed(error.to_string()))?;
-        Ok(Ours { name, book, concerns })
+        Ok(Ours { name, book, concerns, own: false })
     };
-    programmes.into_iter().map(ours).collect()
+    let plain = programmes.into_iter().map(ours).collect::<Result<Vec<Ours>, Ended>>()?;
+    Ok(plain.into_iter().flat_map(own::both).collect())
 }
 
 fn print(table: &Table, json: bool) -> Result<(), Ended> {

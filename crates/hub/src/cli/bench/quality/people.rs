@@ -14,6 +14,7 @@ use triage::{Own, Plan, Rulebook, Sitting};
 
 use super::{
     moments::{HANDLED_AFTER, Moment, moments, together},
+    own,
     scores::{METHODS, scores},
     tally::{Judged, Tally},
 };
@@ -33,6 +34,8 @@ pub struct Ours {
     pub book: Arc<Rulebook>,
     /// Whom.
     pub concerns: &'static [Condition],
+    /// With own limits for who lives beyond a floor: see [`own`].
+    pub own: bool,
 }
 
 /// What all ways did for one person.
@@ -128,7 +131,8 @@ fn silent(judged: &Judged, simulated: &Simulated) -> (u32, u32) {
 /// One programme watches one person, as in a backtest, with a nurse who handles every alert.
 fn watched(cohort: &Cohort, one: &Ours, simulated: &Simulated, judged: &Judged) -> Result<[Tally; 2], String> {
     let (since, patient, zone) = (cohort.midnight(0), simulated.ids.patient.clone(), cohort.zone.clone());
-    let plan = Plan::with(patient, Arc::clone(&one.book), Own::default(), zone, since);
+    let own = if one.own { own::limits(cohort, simulated, &one.book) } else { Own::default() };
+    let plan = Plan::with(patient, Arc::clone(&one.book), own, zone, since);
     let plan = plan.map_err(|error| error.to_string())?;
     let mut side = Side::new(plan, since);
     let (mut wrong_at, ids) = (Vec::new(), &simulated.ids);
@@ -149,7 +153,7 @@ fn watched(cohort: &Cohort, one: &Ours, simulated: &Simulated, judged: &Judged) 
     }
     let mut both = [true, false].map(|red| judged.tally(&told(&episodes, red, &wrong_at)));
     let missing = |episode: &&Episode| {
-        episode.kind() == Kind::Missing && (judged.from..judged.until).contains(&episode.raised_at)
+        (episode.silence || episode.kind() == Kind::Missing) && (judged.from..judged.until).contains(&episode.raised_at)
     };
     both[1].blue = u32::try_from(episodes.iter().filter(missing).count()).unwrap_or(u32::MAX);
     Ok(both)
@@ -160,7 +164,7 @@ fn handle(side: &mut Side, now: Timestamp) {
     let due = |episode: &Episode| episode.red_at.unwrap_or(episode.raised_at) + HANDLED_AFTER;
     let open = side.episodes().iter().rev().take(OPEN_MAX);
     let ready =
-        open.filter(|episode| episode.ended.is_none() && episode.kind() == Kind::Illness && due(episode) <= now);
+        open.filter(|episode| episode.ended.is_none() && is_illness(episode) && due(episode) <= now);
     let mut ready: Vec<(Timestamp, Arc<str>)> =
         ready.map(|episode| (due(episode), Arc::clone(&episode.family))).collect();
     ready.sort();
@@ -169,10 +173,15 @@ fn handle(side: &mut Side, now: Timestamp) {
     }
 }
 
+/// Does it say that somebody is worse? That nothing came says so of nobody, in whichever colour, and is counted apart.
+fn is_illness(episode: &Episode) -> bool {
+    episode.kind() == Kind::Illness && !episode.silence
+}
+
 /// When a programme put somebody before a nurse: each alert when it was raised, and again when it became red.
 fn told(episodes: &[Episode], red_alone: bool, wrong_at: &[Timestamp]) -> Vec<Moment> {
     let at = |at: Timestamp| Moment { at, wrong: wrong_at.binary_search(&at).is_ok() };
-    let of_illness = episodes.iter().filter(|episode| episode.kind() == Kind::Illness);
+    let of_illness = episodes.iter().filter(|episode| is_illness(episode));
     let moments = of_illness.flat_map(|episode| {
         let raised = (!red_alone).then_some(episode.raised_at);
         [raised, episode.red_at].into_iter().flatten().map(at)

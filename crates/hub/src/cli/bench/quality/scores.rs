@@ -136,22 +136,9 @@ struct Limits(Vec<(Vital, f64, f64, f64, f64)>);
 
 impl Limits {
     fn learn(sittings: &[Sitting], until: Timestamp) -> Self {
-        let of = |vital: Vital| {
-            let early = sittings
-                .iter()
-                .flat_map(|sitting| &sitting.measured)
-                .filter(move |measured| measured.vital == vital && measured.at < until && measured.flag.is_none());
-            early.map(|measured| measured.value.to_f64()).collect::<Vec<f64>>()
-        };
-        let learnt = LIMITED.iter().filter_map(|(vital, below, above, least)| {
-            let values = of(*vital);
-            let count = values.len();
-            if count < LEARNT_VALUES_MIN {
-                return None;
-            }
-            let mean = values.iter().sum::<f64>() / count as f64;
-            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1) as f64;
-            Some((*vital, mean, variance.sqrt().max(*least), *below, *above))
+        let learnt = LIMITED.iter().filter_map(|(vital, below, above, _)| {
+            let (mean, sd) = learnt(sittings, *vital, until)?;
+            Some((*vital, mean, sd, *below, *above))
         });
         Self(learnt.collect())
     }
@@ -165,6 +152,21 @@ impl Limits {
         });
         distances.reduce(f64::max)
     }
+}
+
+/// Mean and sd of a vital that is limited, of what the devices doubt nothing of before a time. None where that is too little.
+pub fn learnt(sittings: &[Sitting], vital: Vital, until: Timestamp) -> Option<(f64, f64)> {
+    let (.., least) = LIMITED.iter().find(|limited| limited.0 == vital)?;
+    let early = sittings.iter().flat_map(|sitting| &sitting.measured);
+    let early = early.filter(|measured| measured.vital == vital && measured.at < until && measured.flag.is_none());
+    let values: Vec<f64> = early.map(|measured| measured.value.to_f64()).collect();
+    let count = values.len();
+    if count < LEARNT_VALUES_MIN {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / count as f64;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1) as f64;
+    Some((mean, variance.sqrt().max(*least)))
 }
 
 /// How many symptoms are more than usual.
