@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use store::KitSeq;
 use vitals::KitId;
 
 /// A reading of a stored message.
@@ -50,6 +51,14 @@ pub struct Basis {
 }
 
 impl Basis {
+    /// Is this reading of a stored message left out?
+    #[must_use]
+    pub fn is_left_out(&self, message: &KitSeq, place: usize) -> bool {
+        let (kit, seq) = (message.kit.clone(), message.seq);
+        !self.without.is_empty()
+            && u16::try_from(place).is_ok_and(|place| self.without.contains(&ReadingPlace { kit, seq, place }))
+    }
+
     /// What is different from the one before, in words for the journal.
     #[must_use]
     pub fn changes(&self, before: &Self) -> String {

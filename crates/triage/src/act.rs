@@ -48,7 +48,7 @@ pub fn act(
         chart.alerts.insert(family, Arc::new(change.alert.clone()));
     } else {
         chart.alerts.remove(&family);
-        chart.handle(&change.alert, crate::series::nanos(now));
+        chart.hear_closed(&change.alert);
         chart.end(alert, "closed");
     }
     Ok(change)

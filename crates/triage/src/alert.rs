@@ -34,9 +34,9 @@ pub struct Alert {
     pub raised_at: Timestamp,
     /// When it last changed. The core's time.
     pub changed_at: Timestamp,
-    /// Every finding of the episode arrived late.
+    /// What made it as bad as it is arrived late: true then, not news now.
     pub late: bool,
-    /// Every finding of the episode is doubtful, and another measurement has been asked for.
+    /// What made it as bad as it is is doubtful, and another measurement has been asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub provisional: bool,
     /// How often a finding has fed it.

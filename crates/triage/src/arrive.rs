@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use vitals::{Clock, Flag, Reading, Vital};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     assess::worst_at,
     plan::RuleSet,
     rules::Watches,
-    series::{Sample, nanos},
+    series::{Need, Sample, nanos},
     silence,
 };
 
@@ -31,25 +32,28 @@ impl Arrived {
         }
     }
 
+    /// Takes it out of a chart that it came to.
+    pub fn take_out(&self, chart: &mut Chart) {
+        match (&self.vital, &self.questions) {
+            (Some(vital), _) => chart.series_mut(*vital).remove(&self.sample),
+            (None, Some((questionnaire, question))) => chart.asked_mut(questionnaire, question).remove(&self.sample),
+            (None, None) => {}
+        }
+    }
+
     /// What a rule's finding on it is known by.
     pub fn key(&self, chart: &Chart, place: usize) -> u64 {
-        self.sample.key(&chart.names) ^ u64::try_from(place).expect("few rules").wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        let device = if self.vital.is_some() { self.sample.device(&chart.names).as_str() } else { "" };
+        self.sample.key(device) ^ u64::try_from(place).expect("few rules").wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
-/// Puts what is new into its series.
+/// Puts what is new into its series: what has a time of its own, and the answers.
 ///
 /// Gives it, and the rules that it touches: those that look at it, and those of a questionnaire that was answered.
 pub(crate) fn arrive(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) -> (Vec<Arrived>, RuleSet) {
+    let mut arrived = readings(chart, plan, sitting.readings.iter().filter(|reading| !is_unplaced(reading)));
     let mut touched = RuleSet::default();
-    let mut arrived = Vec::with_capacity(sitting.readings.len() + sitting.answers.len());
-    for reading in sitting.readings {
-        let Some((_, rules)) = plan.of_vital(reading.vital) else { continue };
-        let sample = sample(chart, plan, reading);
-        if chart.series_mut(reading.vital).insert(sample) {
-            arrived.push(Arrived { vital: Some(reading.vital), rules, questions: None, sample });
-        }
-    }
     for answer in sitting.answers {
         if let Some((questionnaire, rules)) = plan.of_questionnaire(&answer.questionnaire) {
             chart.hear_answer(questionnaire, nanos(answer.answered_at));
@@ -70,6 +74,26 @@ pub(crate) fn arrive(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) -> (
     (arrived, touched)
 }
 
+/// Puts what has no time of its own into its series, for as long as it is judged. [`settle_in`] takes it out again.
+pub(crate) fn arrive_unplaced(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) -> (Vec<Arrived>, RuleSet) {
+    let arrived = readings(chart, plan, sitting.readings.iter().filter(|reading| is_unplaced(reading)));
+    let mut touched = RuleSet::default();
+    arrived.iter().for_each(|arrived| touched.join(arrived.rules));
+    (arrived, touched)
+}
+
+fn readings<'r>(chart: &mut Chart, plan: &Plan, readings: impl Iterator<Item = &'r Reading>) -> Vec<Arrived> {
+    let mut arrived = Vec::new();
+    for reading in readings {
+        let Some((_, rules)) = plan.of_vital(reading.vital) else { continue };
+        let sample = sample(chart, plan, reading);
+        if chart.series_mut(reading.vital).insert(sample) {
+            arrived.push(Arrived { vital: Some(reading.vital), rules, questions: None, sample });
+        }
+    }
+    arrived
+}
+
 /// A reading as it is kept: marked, where it may be somebody else's.
 fn sample(chart: &mut Chart, plan: &Plan, reading: &Reading) -> Sample {
     let mut guards = plan.guards().filter(|guard| guard.vital == reading.vital).peekable();
@@ -84,10 +108,10 @@ fn sample(chart: &mut Chart, plan: &Plan, reading: &Reading) -> Sample {
 /// The longest part of an answer that is kept and quoted, in characters.
 const ANSWER_CHARS_MAX: usize = 60;
 
-/// A device stored it, and its clock can't say when: the time is that of its arrival, and it must not be taken for the state of now.
-pub(crate) fn is_unplaced(sitting: &Sitting<'_>) -> bool {
-    let unplaced = |reading: &Reading| reading.clock == Clock::Kit && reading.has(&Flag::FROM_STORAGE);
-    sitting.readings.iter().any(unplaced)
+/// A device stored it, and its clock can't say when: the time is that of its arrival, and it must not be taken for the state of now. What came
+/// with it and has a time of its own is what it is.
+fn is_unplaced(reading: &Reading) -> bool {
+    reading.clock == Clock::Kit && reading.has(&Flag::FROM_STORAGE)
 }
 
 /// What came finds its place for good: what has none is taken out again, what is no longer needed is left out; and what was found above
@@ -105,6 +129,7 @@ pub(crate) fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unp
             }
         }
     }
+    let whole = chart.whole_since.map(|_| Need::raw(SignedDuration::MAX));
     for arrived in arrived {
         let (series, need) = match (&arrived.vital, &arrived.questions) {
             (Some(vital), _) => (chart.series_mut(*vital), plan.of_vital(*vital).map(|(need, _)| need)),
@@ -117,7 +142,7 @@ pub(crate) fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unp
         if unplaced {
             series.remove(&arrived.sample);
         } else {
-            series.prune(need.unwrap_or_default());
+            series.prune(whole.or(need).unwrap_or_default());
         }
     }
 }

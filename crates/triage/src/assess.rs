@@ -15,7 +15,7 @@ use crate::{
     arrive::{self, Arrived},
     call,
     episode::{self, Fed, Opening},
-    held,
+    held, late,
     look::{Look, Memo},
     rules::{Nothing, Verdict, Watches, finding},
     series::{Nanos, Sample, length, time},
@@ -95,16 +95,16 @@ pub(crate) fn change(chart: &Chart, plan: &Plan, before: State, at: Timestamp, l
 }
 
 /// What a rule found, and whether it stands now.
-struct Judged {
-    place: usize,
-    at: Nanos,
-    mark: Mark,
+pub(crate) struct Judged {
+    pub place: usize,
+    pub at: Nanos,
+    pub mark: Mark,
     /// Made where it is above green; others when somebody reads them.
-    finding: Option<Arc<Finding>>,
-    late: bool,
-    stands: bool,
+    pub finding: Option<Arc<Finding>>,
+    pub late: bool,
+    pub stands: bool,
     /// It waits for another measurement: nobody is told yet.
-    held: bool,
+    pub held: bool,
 }
 
 fn sit(
@@ -115,13 +115,20 @@ fn sit(
     before: State,
     outcome: &mut Outcome,
 ) -> Option<AssessmentChange> {
-    let unplaced = arrive::is_unplaced(sitting);
     let (arrived, touched) = arrive::arrive(chart, plan, sitting);
     let (mut judged, memo) = (Vec::with_capacity(touched.iter().count()), Memo::default());
     for place in touched.iter() {
-        judge(chart, plan, place, &arrived, unplaced, now, &memo, &mut judged, outcome);
+        judge(chart, plan, place, &arrived, false, now, &memo, &mut judged, outcome);
     }
-    arrive::settle_in(chart, plan, &arrived, unplaced);
+    arrive::settle_in(chart, plan, &arrived, false);
+    let (unplaced, touched) = arrive::arrive_unplaced(chart, plan, sitting);
+    if !unplaced.is_empty() {
+        let memo = Memo::default();
+        for place in touched.iter() {
+            judge(chart, plan, place, &unplaced, true, now, &memo, &mut judged, outcome);
+        }
+        arrive::settle_in(chart, plan, &unplaced, true);
+    }
     arrive::note(chart, plan, sitting);
     feed(chart, plan, sitting, &judged, now, outcome);
     assessment(chart, plan, before, sitting, &judged)
@@ -164,9 +171,12 @@ fn judge(
         judged.extend(stand_down(chart, plan, place, newest));
     }
     late.sort_by_key(|arrived| (arrived.sample.at, arrived.vital));
+    if !unplaced {
+        judged.extend(late::between(chart, plan, place, &late, start, memo));
+    }
     late.dedup_by_key(|arrived| arrived.sample.at);
     for arrived in late {
-        judged.extend(as_it_was(chart, plan, place, arrived, memo, outcome));
+        judged.extend(late::as_it_was(chart, plan, place, arrived, memo, outcome));
     }
 }
 
@@ -178,7 +188,7 @@ fn is_asked_no_more(chart: &Chart, plan: &Plan, place: usize, newest: Nanos) -> 
 }
 
 /// Tells the kit what the rule says of what it brought.
-fn say(outcome: &mut Outcome, arrived: &[Arrived], rule: &Watches, mark: Mark) {
+pub(crate) fn say(outcome: &mut Outcome, arrived: &[Arrived], rule: &Watches, mark: Mark) {
     match rule.vitals.as_slice() {
         [vital] if rule.questions.is_empty() => {
             if arrived.iter().any(|arrived| arrived.vital == Some(*vital)) {
@@ -296,8 +306,17 @@ fn stand(
         memo.forget();
     }
     let handled = chart.rules[place].handled.filter(|_| mark > Mark::Green);
-    chart.rules[place] =
-        crate::chart::Memory { at, rank, mark, stands: true, late, held_until, finding: finding.clone(), handled };
+    chart.rules[place] = crate::chart::Memory {
+        at,
+        rank,
+        mark,
+        stands: true,
+        late,
+        held_until,
+        finding: finding.clone(),
+        handled,
+        ended: None,
+    };
     Some(Judged { place, at, mark, finding, late, stands: true, held: held_until.is_some() })
 }
 
@@ -317,16 +336,18 @@ fn told(mut found: Finding, provisional: bool, late: bool) -> Finding {
         found.provisional = true;
         found.why.push_str(", to be measured again");
     }
-    if late { self::late(found) } else { found }
+    if late { late::told(found) } else { found }
 }
 
-/// A rule that does not apply any longer says nothing more of now.
+/// A rule that does not apply any longer, or has nothing left to compare with, says nothing more of now.
 fn stand_down(chart: &mut Chart, plan: &Plan, place: usize, newest: Nanos) -> Option<Judged> {
     let look = Look { plan, chart, place, at: newest, rank: 0, memo: None };
-    if !chart.rules[place].stands || look.judge() != Err(Nothing::NotNow) {
+    let ended = look.judge().err().filter(|nothing| nothing.ends())?;
+    let memory = &chart.rules[place];
+    if !memory.stands || (memory.mark == Mark::Green && ended != Nothing::NotNow) {
         return None;
     }
-    chart.rules[place] = crate::chart::Memory { at: newest, ..crate::chart::Memory::default() };
+    chart.rules[place] = crate::chart::Memory { at: newest, ended: Some(ended), ..crate::chart::Memory::default() };
     Some(Judged { place, at: newest, mark: Mark::Green, finding: None, late: false, stands: true, held: false })
 }
 
@@ -347,41 +368,9 @@ fn ask_again(plan: &Plan, place: usize, found: &Finding, outcome: &mut Outcome) 
     }
 }
 
-/// What a rule says of something that came late, as of then: told once, where it is above green.
-fn as_it_was(
-    chart: &mut Chart,
-    plan: &Plan,
-    place: usize,
-    arrived: &Arrived,
-    memo: &Memo,
-    outcome: &mut Outcome,
-) -> Option<Judged> {
-    let at = arrived.sample.at;
-    let (verdict, rank) = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
-    say(outcome, std::slice::from_ref(arrived), &plan.rule(place).watches, verdict.mark);
-    let key = arrived.key(chart, place);
-    if verdict.mark <= Mark::Green || chart.knows(key) {
-        return None;
-    }
-    chart.remember(key);
-    if verdict.mark == Mark::Red {
-        let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
-        chart.is_unstable(at, at.saturating_add(freeze));
-        memo.forget();
-    }
-    let finding = Some(Arc::new(late(find(chart, plan, place, verdict, rank))));
-    Some(Judged { place, at, mark: verdict.mark, finding, late: true, stands: false, held: false })
-}
-
 pub(crate) fn find(chart: &Chart, plan: &Plan, place: usize, verdict: Verdict, rank: u8) -> Finding {
     let look = Look { plan, chart, place, at: verdict.at, rank, memo: None };
     finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(verdict.at))
-}
-
-pub(crate) fn late(mut finding: Finding) -> Finding {
-    finding.late = true;
-    finding.why.push_str(", arrived late");
-    finding
 }
 
 /// Feeds the alerts of each family.

@@ -9,9 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vitals::{Colour, Value};
 
-use jiff::SignedDuration;
-
-use crate::{Limit, LimitKind, Mark, programme::Number, programme::place::steps, rules::Reader, series::Need};
+use crate::{Limit, LimitKind, Mark};
 
 /// A limit's place on the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -145,7 +143,7 @@ impl Ladder {
     }
 
     /// Does `value` lie beyond a limit that is `back` nearer to green?
-    fn is_beyond(&self, rung: Rung, value: Value, back: Value) -> bool {
+    pub fn is_beyond(&self, rung: Rung, value: Value, back: Value) -> bool {
         let Some(Edge { mut cut, .. }) = self.edges[rung as usize] else { return false };
         let moved =
             if rung.low() { cut.value.decimal() + back.decimal() } else { cut.value.decimal() - back.decimal() };
@@ -169,7 +167,7 @@ impl Ladder {
     }
 
     /// The band beyond a limit, as a value in it would be told.
-    fn beyond(&self, rung: Rung) -> BandView {
+    pub fn beyond(&self, rung: Rung) -> BandView {
         self.view(Some(rung))
     }
 
@@ -309,64 +307,6 @@ pub(crate) fn meaning(ladder: &Ladder, band: &BandView, unit: &str) -> String {
 
 fn name(mark: Mark) -> &'static str {
     mark.colour().map_or("blue", Colour::name)
-}
-
-/// How far a value must go back over a limit that was crossed before it counts as milder again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hysteresis(Option<Value>);
-
-/// A value that lies between a limit and its hysteresis is followed back this far to where it came from.
-const FOLLOWED_BACK: SignedDuration = SignedDuration::from_hours(24 * 14);
-
-impl Hysteresis {
-    /// As it is written in a rule.
-    pub fn read(reader: &mut Reader<'_, '_, '_>, written: Option<Number>) -> Option<Self> {
-        if let Some(Number(value)) = written.filter(|Number(value)| value.decimal() <= Value::new(0, 0).decimal()) {
-            reader.fault(steps!["hysteresis"], format!("found {value}, want more than 0"));
-            return None;
-        }
-        Some(Self(written.map(|number| number.0)))
-    }
-
-    /// How much of the past it needs.
-    pub fn need(self) -> Need {
-        if self.0.is_some() { Need::raw(FOLLOWED_BACK) } else { Need::default() }
-    }
-
-    /// The band of the newest of `values`, which come newest first and are only asked for as far as they are needed. A limit that was
-    /// crossed counts until a value lies beyond it by the hysteresis.
-    pub fn judge<V: Iterator<Item = Value>>(self, ladder: &Ladder, values: impl Fn() -> V) -> BandView {
-        let newest = values().next().expect("a value is judged");
-        let band = ladder.judge(newest);
-        let Some(back) = self.0 else { return band };
-        for rung in [Rung::RedLow, Rung::RedHigh, Rung::YellowLow, Rung::YellowHigh] {
-            if Mark::from(rung.colour()) <= band.mark {
-                continue;
-            }
-            let hovers = |value: &Value| ladder.is_beyond(rung, *value, back);
-            let crossed = values().take_while(hovers).any(|value| ladder.is_beyond(rung, value, Value::new(0, 0)));
-            if crossed {
-                return ladder.beyond(rung);
-            }
-        }
-        band
-    }
-
-    /// What to say of a value that is only kept in its band: nothing for others.
-    pub fn words(self, ladder: &Ladder, value: Value, band: &BandView, unit: &str) -> String {
-        match self.0 {
-            Some(back) if ladder.judge(value).mark < band.mark => {
-                format!(", kept until it is {back} {unit} back over the limit")
-            }
-            _ => String::new(),
-        }
-    }
-
-    /// The rule of it, in words.
-    pub fn explain(self, unit: &str) -> String {
-        let words = |back| format!(" A limit that was crossed counts until a value is {back} {unit} back over it.");
-        self.0.map(words).unwrap_or_default()
-    }
 }
 
 /// Empty, overlapping and uncovered ranges, in the bands' order along the number line.

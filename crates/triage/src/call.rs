@@ -11,8 +11,8 @@ use vitals::Answer;
 
 use crate::{
     Chart, Finding, Input, Mark, Plan, Reason, Sitting,
-    assess::late,
     episode::{CALL, Fed},
+    late,
     series::nanos,
 };
 
@@ -75,5 +75,5 @@ fn finding(plan: &Plan, answer: &Answer, now: Timestamp) -> Finding {
         late: false,
         provisional: false,
     };
-    if now.duration_since(answered_at) > programme.clinic().late_after.0 { late(finding) } else { finding }
+    if now.duration_since(answered_at) > programme.clinic().late_after.0 { late::told(finding) } else { finding }
 }

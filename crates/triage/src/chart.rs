@@ -2,7 +2,8 @@
 //!
 //! To build one again: start with [`Chart::new`], say with [`Chart::with_silence_judged`] up to when silence is known to have been judged
 //! (or where the stored history begins), fold the stored sittings through [`crate::assess`] in the order in which they were recorded,
-//! leaving what it puts out, and then put the open alerts in with [`Chart::with_alerts`]. Cloning is cheap: findings and alerts are shared.
+//! leaving what it puts out, saying between them with [`Chart::hear_closed`] what a person closed, and then put the open alerts in with
+//! [`Chart::with_alerts`]. Cloning is cheap: findings and alerts are shared.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,7 +17,7 @@ use crate::{
     Alert, AlertId, Finding, Mark, Plan, Reason, Rulebook,
     bounds::{ENDED_MAX, REMEMBERED_MAX, UNSTABLE_MAX},
     look::Look,
-    rules::{Slot, Watches, finding},
+    rules::{Nothing, Slot, Watches, finding},
     series::{Names, Nanos, Series, time},
 };
 
@@ -25,6 +26,8 @@ use crate::{
 pub struct Chart {
     /// The rules that it was made with.
     book: Option<Arc<Rulebook>>,
+    /// Everything since then is kept, needed or not.
+    pub(crate) whole_since: Option<Nanos>,
     /// What was measured, of each vital that a rule watches.
     pub(crate) vitals: Vec<(Vital, Series)>,
     /// What was answered, of each question that a rule watches: questionnaire, question.
@@ -75,6 +78,8 @@ pub(crate) struct Memory {
     pub finding: Option<Arc<Finding>>,
     /// When a person closed an alert of it that was so bad, if it has been above green ever since.
     pub handled: Option<(Nanos, Mark)>,
+    /// Why it says nothing of now any longer.
+    pub ended: Option<Nothing>,
 }
 
 impl Default for Memory {
@@ -88,6 +93,7 @@ impl Default for Memory {
             held_until: None,
             finding: None,
             handled: None,
+            ended: None,
         }
     }
 }
@@ -106,6 +112,14 @@ impl Chart {
         Self::default()
     }
 
+    /// The same chart, which will keep everything that comes (up to [`crate::bounds::SAMPLES_MAX`] of a vital), and not only what is needed
+    /// to judge what comes next: for looking at what was said at any time since `since`, from which on it is folded.
+    #[must_use]
+    pub fn keeping_all(mut self, since: Timestamp) -> Self {
+        self.whole_since = Some(crate::series::nanos(since));
+        self
+    }
+
     /// The same chart with these alerts open, instead of those it had. Alerts that are not open are left out.
     #[must_use]
     pub fn with_alerts(mut self, open: Vec<Alert>) -> Self {
@@ -114,27 +128,18 @@ impl Chart {
         self
     }
 
-    /// The same chart, where a person has closed these alerts, oldest first: what they were about and still stands has been handled.
-    #[must_use]
-    pub fn with_handled<'a>(mut self, closed: impl IntoIterator<Item = &'a Alert>) -> Self {
-        for alert in closed {
-            if let crate::State::Closed { at, .. } = &alert.state {
-                self.handle(alert, crate::series::nanos(*at));
-            }
-        }
-        self
-    }
-
-    /// What an alert is about has been handled by whoever closed it.
-    pub(crate) fn handle(&mut self, alert: &Alert, at: Nanos) {
-        let Some(book) = self.book.clone() else { return };
+    /// A person has closed this alert: what it was about and still stands has been handled. To be said of a chart that is built again where
+    /// the alert was closed, between what was judged before and what came after.
+    pub fn hear_closed(&mut self, alert: &Alert) {
+        let (crate::State::Closed { at, .. }, Some(book)) = (&alert.state, self.book.clone()) else { return };
+        let at = crate::series::nanos(*at);
         for finding in alert.findings.iter().filter(|finding| finding.colour > Mark::Green) {
             let is_it = |(known, it): (&crate::Programme, &crate::rules::Rule)| {
                 known.id() == finding.programme && *it.id == *finding.rule && it.again_after.is_some()
             };
             let Some(place) = book.rules().position(is_it) else { continue };
             let memory = &mut self.rules[place];
-            if memory.stands && memory.mark > Mark::Green && memory.at <= at {
+            if memory.stands && memory.mark > Mark::Green {
                 memory.handled = Some((at, finding.colour));
             }
         }
@@ -197,7 +202,7 @@ impl Chart {
         let verdict = look.judge().ok()?;
         let mut found = finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(memory.at));
         if memory.late {
-            found = crate::assess::late(found);
+            found = crate::late::told(found);
         }
         Some(Arc::new(found))
     }
@@ -206,15 +211,6 @@ impl Chart {
     pub(crate) fn said(&self, programme: &str, rule: &str) -> Option<&Memory> {
         let place = self.book.as_ref()?.rules().position(|(known, it)| known.id() == programme && *it.id == *rule)?;
         self.rules.get(place)
-    }
-
-    /// Is a time longer ago than what is kept whole of what a rule watches?
-    pub(crate) fn is_older_than_kept(&self, plan: &Plan, watches: &Watches, at: Nanos) -> bool {
-        let kept = |vital: &Vital| {
-            let (need, _) = plan.of_vital(*vital)?;
-            Some(self.series(*vital)?.newest()?.at.saturating_sub(crate::series::length(need.raw)))
-        };
-        watches.vitals.iter().filter_map(kept).max().is_some_and(|kept| at < kept)
     }
 
     /// The mark of what a rule found last; `None` where it has found nothing yet.

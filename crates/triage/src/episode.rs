@@ -123,8 +123,8 @@ fn raise(
         waiting_since: at,
         raised_at: at,
         changed_at: at,
-        late: bad.iter().all(|finding| finding.late),
-        provisional: bad.iter().all(|finding| finding.provisional),
+        late: bad.iter().filter(|finding| finding.colour == worst.colour).all(|finding| finding.late),
+        provisional: bad.iter().filter(|finding| finding.colour == worst.colour).all(|finding| finding.provisional),
         count: count(bad),
         normal_in_row: 0,
         findings: Vec::new(),
@@ -147,13 +147,19 @@ fn again(
     at: Timestamp,
 ) -> AlertChange {
     let worse = worst.colour > alert.mark;
-    let confirmed = alert.provisional && bad.iter().any(|finding| !finding.provisional);
-    alert.provisional &= !confirmed;
+    // What is milder says nothing of what was doubtful.
+    let as_bad = |finding: &Finding| !finding.provisional && !finding.late && finding.colour >= alert.mark;
+    let confirmed = alert.provisional && bad.iter().any(|finding| as_bad(finding));
+    alert.provisional &= !confirmed && !worse;
+    let before = alert.clone();
     alert.mark = alert.mark.max(worst.colour);
     fed.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
     alert.count = alert.count.saturating_add(count(bad));
-    alert.late &= bad.iter().all(|finding| finding.late);
+    alert.late = alert.findings.iter().filter(|finding| finding.colour == alert.mark).all(|finding| finding.late);
+    if is_denied(chart, plan, &before, fed) {
+        return deny(chart, plan, alert, &before, at, worst.why.clone());
+    }
     if bad.iter().any(|finding| !finding.late) {
         alert.normal_in_row = 0;
     }
@@ -174,24 +180,25 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     let marks =
         |alert: &Alert| alert.findings.iter().map(|finding| (finding.rule.clone(), finding.colour)).collect::<Vec<_>>();
     let before = (marks(&alert), alert.now_mark, alert.normal_in_row);
-    let provisional_since: Vec<Timestamp> =
-        alert.findings.iter().filter(|finding| finding.provisional).map(|finding| finding.at).collect();
+    let whole = alert.clone();
     let ended = |fed: &Fed| match fed.place {
         CALL => "called".to_owned(),
         place if plan.rule(place).judge.missing().is_some() => "data has come again".to_owned(),
-        place => format!("{} does not apply any longer", plan.rule(place).id),
+        place => {
+            let why = chart.rules[place].ended.unwrap_or(crate::rules::Nothing::NotNow);
+            format!("{}: {}", plan.rule(place).id, why.ended())
+        }
     };
     let text =
         ours.first().map(|fed| fed.finding.as_ref().map_or_else(|| ended(fed), |finding| finding.why.clone()))?;
     ours.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
-    if alert.provisional && alert.state == State::Open && alert.now_mark == Mark::Green {
-        if ours.iter().any(|fed| is_repeat(plan, &provisional_since, fed)) {
-            alert.state = State::Eased { at };
-            return Some(step(alert, EventKind::NotConfirmed, at, text));
+    if alert.provisional && alert.state == State::Open {
+        if is_denied(chart, plan, &whole, fed) {
+            return Some(deny(chart, plan, alert, &whole, at, text));
         }
         // Nobody measured again in time: what comes hours later does not say that it was wrong.
-        alert.provisional = false;
+        alert.provisional &= alert.now_mark > Mark::Green;
     }
     if alert.mark < Mark::Red && ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
@@ -210,6 +217,36 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     }
     alert.state = State::Eased { at };
     Some(step(alert, EventKind::Eased, at, text))
+}
+
+/// Has what made an alert as bad as it is been measured again in time, beyond doubt, and is it not so?
+fn is_denied(chart: &Chart, plan: &Plan, alert: &Alert, fed: &[Fed]) -> bool {
+    let doubted: Vec<&Finding> = alert.findings.iter().filter(|it| it.provisional && it.colour == alert.mark).collect();
+    let since: Vec<Timestamp> = doubted.iter().map(|finding| finding.at).collect();
+    let of_it = |fed: &&Fed| fed.place != CALL && doubted.iter().any(|finding| is_of(plan, finding, fed.place));
+    let still = |finding: &&Finding| {
+        let place = plan.place(&finding.programme, &finding.rule);
+        place.and_then(|place| chart.mark_of(place)).is_none_or(|mark| mark >= alert.mark)
+    };
+    alert.provisional
+        && alert.state == State::Open
+        && !doubted.iter().any(still)
+        && fed.iter().filter(of_it).any(|fed| fed.is_news() && is_repeat(plan, &since, fed))
+}
+
+/// What was doubtful was not so: what is left of the alert is what else was found, beyond doubt; without that it is over.
+fn deny(chart: &Chart, plan: &Plan, mut alert: Alert, before: &Alert, at: Timestamp, text: String) -> AlertChange {
+    let sure = |alert: &Alert| alert.findings.iter().filter(|it| !it.provisional).map(|it| it.colour).max();
+    let left = sure(before).max(sure(&alert)).unwrap_or(Mark::Green);
+    alert.provisional = false;
+    if left == Mark::Green {
+        alert.state = State::Eased { at };
+        return step(alert, EventKind::NotConfirmed, at, text);
+    }
+    alert.findings.retain(|finding| !finding.provisional);
+    alert.mark = left;
+    alert.now_mark = now_mark(chart, plan, &alert);
+    step(alert, EventKind::NotConfirmed, at, text)
 }
 
 /// Is it a measurement beyond doubt that was asked for: so soon after what was doubtful that it is of the same state?

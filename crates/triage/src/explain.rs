@@ -250,7 +250,10 @@ fn otherwise(plan: &Plan, finding: &Finding, rule: Option<&Rule>) -> Option<Othe
             limits(vital.info().label, green, unit.ucum(), Vec::new(), unit.plain())
         }
         Reason::Trend { statistic, vital, of, value, unit, green, compared, .. } => {
-            let measured = measured(*of, *value, unit, green, compared.as_ref());
+            let measured = match OF_THE_VALUE.contains(&statistic.as_str()) {
+                true => measured(*of, *value, unit, green, compared.as_ref()),
+                false => Vec::new(),
+            };
             let what = format!("the {} of {}", statistic.replace('_', " "), vital.info().label);
             limits(&what, green, unit, measured, vital.unit().plain())
         }
@@ -280,7 +283,7 @@ fn limits(what: &str, green: &[Limit], unit: &str, measured: Vec<Limit>, unit_of
     };
     let mut said = format!("green if {what} were {}", words(green, plain(unit)));
     if !measured.is_empty() {
-        said = format!("{said}, that is a value {}", words(&measured, unit_of_value));
+        said = format!("{said}, that is about a value {}", words(&measured, unit_of_value));
     }
     Some(Otherwise { said, what: Would::Limits { limits: green.to_vec(), unit: unit.to_owned(), measured } })
 }
@@ -324,6 +327,9 @@ fn measured(of: Value, value: Value, unit: &str, green: &[Limit], compared: Opti
     green.iter().map(back).collect()
 }
 
+/// The statistics that are the newest value's distance from something that it is no part of. The others go over several values.
+const OF_THE_VALUE: [&str; 4] = ["baseline", "personal_best", "difference", "control"];
+
 fn hundred() -> vitals::Decimal {
     Value::new(100, 0).decimal()
 }
@@ -355,7 +361,8 @@ fn answers(plan: &Plan, finding: &Finding, questionnaire: &str, question: &str) 
 }
 
 fn together(mark: Mark, how: &str, found: u32, want: u32, parts: &[String]) -> Option<Otherwise> {
-    if want == 0 || found < want {
+    // Another path may lead as far.
+    if want == 0 || found < want || how == "path" {
         return None;
     }
     let milder = if mark == Mark::Yellow { "green or milder" } else { "milder" };

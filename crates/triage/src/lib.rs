@@ -28,6 +28,8 @@ mod explain;
 mod finding;
 mod floor;
 mod held;
+mod hysteresis;
+mod late;
 mod look;
 mod outcome;
 mod own;

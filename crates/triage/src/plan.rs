@@ -91,9 +91,8 @@ impl Rulebook {
         let least = Need::raw(TOGETHER);
         // Oxygen that a rule only needs makes it look all the same: it may not have applied before.
         let also = rule.judge.also();
-        let watched = |vital: &Vital| {
-            rule.watches.vitals.contains(vital) || also.contains(vital) || *vital == Vital::OxygenFlow
-        };
+        let watched =
+            |vital: &Vital| rule.watches.vitals.contains(vital) || also.contains(vital) || *vital == Vital::OxygenFlow;
         for (vital, need) in rule.needs() {
             let row = match self.vitals.iter().position(|(known, ..)| *known == vital) {
                 Some(row) => row,
@@ -135,11 +134,19 @@ impl Rulebook {
     }
 
     /// How far back readings are needed to judge what comes now: a chart that is built from so much is whole.
+    ///
+    /// What a person closed holds so long as any rule says (`again_after`), and is known by what was found then. A red makes days around
+    /// it unstable that a baseline still looks back on, and may itself have been found by a baseline.
     #[must_use]
     pub fn history(&self) -> SignedDuration {
         let vitals = self.vitals.iter().map(|(_, need, _)| need);
         let needs = vitals.chain(self.questions.iter().map(|(.., need, _)| need));
-        needs.map(|need| need.span.max(need.raw)).max().unwrap_or_default().max(HISTORY_MIN)
+        let needed = needs.map(|need| need.span.max(need.raw)).max().unwrap_or_default();
+        let again = self.rules().filter_map(|(_, rule)| rule.again_after).max().unwrap_or_default();
+        let frozen = self.programmes.iter().map(|programme| programme.clinic().baseline_frozen.0).max();
+        let stands_still = self.rules().any(|(_, rule)| STAND_STILL.contains(&rule.kind));
+        let before = frozen.filter(|_| stands_still).map_or(SignedDuration::ZERO, |frozen| needed + frozen);
+        (needed + again + before).max(HISTORY_MIN) + SILENT
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = (&Programme, &Rule)> {
@@ -155,6 +162,10 @@ impl Rulebook {
     }
 }
 
+/// What stands of now was measured up to so long ago, if the person has been away: what it was compared with lies before that.
+const SILENT: SignedDuration = SignedDuration::from_hours(24 * 14);
+/// The kinds of rule that leave out the days around a red.
+const STAND_STILL: [&str; 4] = ["baseline", "ewma", "cusum", "habit"];
 /// A chart is built from at least so much.
 const HISTORY_MIN: SignedDuration = SignedDuration::from_hours(24 * 35);
 

@@ -66,8 +66,8 @@ impl Need {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sample {
     pub at: Nanos,
-    /// From the top: 44 bits of the value without its decimal point (of an answer, its name), 3 of how many digits stand behind the point,
-    /// 1 of doubt, 8 of the device's name, 8 of the flags' name.
+    /// From the top: 44 bits of the value without its decimal point (of an answer, its hash), 3 of how many digits stand behind the point,
+    /// 1 of doubt, 8 of the device's name (of an answer, its name), 8 of the flags' name.
     packed: i64,
 }
 
@@ -84,9 +84,11 @@ impl Sample {
         Self { at: nanos(reading.measured_at), packed: number << 20 | low }
     }
 
-    /// An answer as a sample.
+    /// An answer as a sample. Answers of one time are in the order of their hashes: names are given in the order in which they come, and
+    /// that is another for a chart that is built again.
     pub fn answer(at: Timestamp, answer: &str, names: &mut Names) -> Self {
-        Self { at: nanos(at), packed: i64::from(names.answer(answer)) << 20 }
+        let hash = i64::try_from(hash(answer.bytes()) >> (64 - ANSWER_BITS)).expect("few bits");
+        Self { at: nanos(at), packed: hash << 20 | i64::from(names.answer(answer)) << 8 }
     }
 
     fn mantissa(&self) -> i64 {
@@ -126,7 +128,7 @@ impl Sample {
     }
 
     pub fn text<'n>(&self, names: &'n Names) -> &'n str {
-        &names.answers[usize::try_from(self.mantissa()).unwrap_or_default()]
+        &names.answers[self.name(8)]
     }
 
     /// By time, and of one time by value.
@@ -139,14 +141,19 @@ impl Sample {
         self.order() == other.order() && self.name(8) == other.name(8)
     }
 
-    /// What it is known by when it is no longer kept.
-    pub fn key(&self, names: &Names) -> u64 {
+    /// What it is known by when it is no longer kept; `device` is the one of a measurement.
+    pub fn key(&self, device: &str) -> u64 {
         let (at, number) = self.order();
-        let bytes = at.to_le_bytes().into_iter().chain(number.to_le_bytes());
-        let device = names.devices.get(self.name(8)).map(DeviceId::as_str).unwrap_or_default();
-        let each = bytes.chain(device.bytes());
-        each.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        hash(at.to_le_bytes().into_iter().chain(number.to_le_bytes()).chain(device.bytes()))
     }
+}
+
+/// So many bits of an answer's hash are remembered: what is left of the 44 is the sign.
+const ANSWER_BITS: u32 = 43;
+
+/// FNV-1a.
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Mantissa and digits, as many as there is room for.

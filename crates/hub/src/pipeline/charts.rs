@@ -1,20 +1,19 @@
 //! Charts are derived: what is stored, folded through the same triage, gives the chart again; on start, on first need, after a crash, and for
 //! another plan.
 //!
-//! Everything that was judged has a stamp, and is folded in the order of stamps: messages, where time alone changed something, and what became
-//! of the kit. What was
-//! stored while the hub's clock was ahead says nothing of the time to come: else a clock that leapt once would leave a silence untold for
+//! Everything that was judged has a stamp, and is folded in the order of stamps: messages, where time alone changed something, what became
+//! of the kit, and what a nurse closed, since that has been handled. What was stored while the hub's clock was ahead says nothing of the time to come: else a clock that leapt once would leave a silence untold for
 //! ever. (What was stored before there was a journal says in its alerts which silences were told.)
 
 use jiff::Timestamp;
 use store::{Journal, JournalEntry, JournalFilter, Store, StoreError, StoredMessage};
-use triage::{Alert, Because, Chart, Event, Plan, Reason, Sitting, assess};
-use vitals::PatientId;
+use triage::{Alert, Because, Chart, Event, Plan, Reason, Sitting, State, assess};
+use vitals::{PatientId, Reading};
 
-use crate::basis::{Basis, ReadingPlace};
+use crate::basis::Basis;
 
-/// How many of a patient's alerts are asked for the silences that were told.
-const ALERTS_ASKED_MAX: u32 = 64;
+/// How many of a patient's alerts are asked for what was closed and for the silences that were told: the newest.
+pub(super) const ALERTS_ASKED_MAX: u32 = 256;
 /// The most entries of a patient's journal that a chart is built from: the newest.
 const ENTRIES_MAX: u32 = 10_000;
 /// Names of the entries that a chart is built from.
@@ -29,6 +28,8 @@ pub enum Step {
     Message(StoredMessage),
     /// Something else, as the journal has it.
     Entry(JournalEntry),
+    /// A person closed this alert.
+    Closed(Alert),
 }
 
 /// What is stored of a patient.
@@ -58,6 +59,10 @@ impl Step {
         match self {
             Self::Message(message) => message.recorded_at,
             Self::Entry(entry) => entry.at,
+            Self::Closed(alert) => match &alert.state {
+                State::Closed { at, .. } => *at,
+                _ => alert.changed_at,
+            },
         }
     }
 
@@ -106,8 +111,8 @@ pub async fn read(store: &dyn Store, patient: &PatientId, from: Timestamp) -> Re
     let entries = store.journal(filter).await?;
     let before = JournalFilter { entries: Some(&LASTING), since: None, before: Some(from), limit: 1, ..filter };
     let before = store.journal(before).await?;
-    let steps = merge(messages, entries.into_iter().chain(before).rev().collect());
     let alerts = store.alerts_of(patient, ALERTS_ASKED_MAX).await?;
+    let steps = with_closings(merge(messages, entries.into_iter().chain(before).rev().collect()), &alerts, from);
     let open = store.open_alerts(Some(patient)).await?;
     Ok(Story { steps, alerts, open })
 }
@@ -139,10 +144,26 @@ pub fn merge(messages: Vec<StoredMessage>, entries: Vec<JournalEntry>) -> Vec<St
     }
 }
 
+/// Puts in what a person has closed since `from`, each in its place.
+fn with_closings(mut steps: Vec<Step>, alerts: &[Alert], from: Timestamp) -> Vec<Step> {
+    let closed = alerts.iter().filter(|alert| matches!(alert.state, State::Closed { .. }));
+    let mut closed: Vec<Step> = closed.cloned().map(Step::Closed).filter(|step| step.at() >= from).collect();
+    closed.sort_by_key(Step::at);
+    for step in closed {
+        let place = steps.iter().rposition(|other| other.at() <= step.at()).map_or(0, |place| place + 1);
+        steps.insert(place, step);
+    }
+    steps
+}
+
 /// Judges what is in the span by a plan, and puts nothing out.
 #[must_use]
 pub fn fold(plan: &Plan, steps: &[Step], span: Span, basis: &Basis) -> Chart {
-    let mut chart = Chart::new().with_silence_judged(span.from);
+    fold_into(Chart::new(), plan, steps, span, basis)
+}
+
+fn fold_into(chart: Chart, plan: &Plan, steps: &[Step], span: Span, basis: &Basis) -> Chart {
+    let mut chart = chart.with_silence_judged(span.from);
     if let Some(silent) = steps.iter().rfind(|step| step.at() < span.from && step.is_lasting()) {
         judge(&mut chart, plan, silent, span.from, basis);
     }
@@ -153,6 +174,47 @@ pub fn fold(plan: &Plan, steps: &[Step], span: Span, basis: &Basis) -> Chart {
         judge(&mut chart, plan, step, at, basis);
     }
     chart
+}
+
+/// What there is to look at where readings were invalidated or restored: everything as it was judged before, and as it is judged now.
+pub struct Looks {
+    changed: Vec<Reading>,
+    before: Chart,
+    after: Chart,
+}
+
+impl Looks {
+    /// By `before` and by `after`, if these leave out other readings.
+    #[must_use]
+    pub fn of(plan: &Plan, steps: &[Step], span: Span, before: &Basis, after: &Basis) -> Option<Self> {
+        if before.without == after.without {
+            return None;
+        }
+        let whole = |basis| fold_into(Chart::new().keeping_all(span.from), plan, steps, span, basis);
+        let changed = steps.iter().flat_map(|step| changed(step, before, after)).collect();
+        Some(Self { changed, before: whole(before), after: whole(after) })
+    }
+
+    /// One step more.
+    pub fn judge(&mut self, plan: &Plan, step: &Step, before: &Basis, after: &Basis) {
+        self.changed.extend(changed(step, before, after));
+        judge(&mut self.before, plan, step, step.at(), before);
+        judge(&mut self.after, plan, step, step.at(), after);
+    }
+
+    /// Why somebody is judged again: by whom, and in their words.
+    #[must_use]
+    pub fn because<'a>(&'a self, by: &'a str, why: &'a str) -> Because<'a> {
+        Because::Readings { by, why, changed: &self.changed, before: &self.before, after: &self.after }
+    }
+}
+
+/// The readings of a step that one basis leaves out and the other does not.
+fn changed(step: &Step, before: &Basis, after: &Basis) -> Vec<Reading> {
+    let Step::Message(message) = step else { return Vec::new() };
+    let is_changed = |place: usize| before.is_left_out(&message.key, place) != after.is_left_out(&message.key, place);
+    let readings = message.readings.iter().enumerate().filter(|(place, _)| is_changed(*place));
+    readings.map(|(_, reading)| reading.clone()).collect()
 }
 
 /// Puts the open alerts in. A silence that was told is not told again.
@@ -179,6 +241,10 @@ pub fn judge(chart: &mut Chart, plan: &Plan, step: &Step, at: Timestamp, basis: 
             Journal::KitBack { .. } => assess(chart, plan, &Event::Kit(None), at),
             _ => assess(chart, plan, &Event::Tick, at),
         },
+        Step::Closed(alert) => {
+            chart.hear_closed(alert);
+            triage::Outcome::default()
+        }
     }
 }
 
@@ -187,11 +253,7 @@ fn left_over(message: &StoredMessage, basis: &Basis) -> Option<Vec<vitals::Readi
     if basis.without.is_empty() {
         return None;
     }
-    let invalid = |place: usize| {
-        let (kit, seq) = (message.key.kit.clone(), message.key.seq);
-        u16::try_from(place).is_ok_and(|place| basis.without.contains(&ReadingPlace { kit, seq, place }))
-    };
-    let kept = message.readings.iter().enumerate().filter(|(place, _)| !invalid(*place));
+    let kept = message.readings.iter().enumerate().filter(|(place, _)| !basis.is_left_out(&message.key, *place));
     Some(kept.map(|(_, reading)| reading.clone()).collect())
 }
 

@@ -15,8 +15,6 @@ use crate::basis::Basis;
 
 /// Names of the journal's entries that are retold; `started` is everybody's, the others are one patient's.
 pub const ENTRIES: [&str; 6] = ["started", "judged_by", "ticked", "acted", "kit_silent", "kit_back"];
-/// How many alerts are looked through for silences that were told, as the judge does.
-const ALERTS_ASKED_MAX: usize = 64;
 
 /// An alert with its history.
 pub type Episode = (Alert, Vec<AlertEvent>);
@@ -67,15 +65,17 @@ impl Retelling {
                     let acted = act(&mut self.chart, *alert, *seen_version, action, &by, at);
                     let change =
                         acted.map_err(|error| format!("what was done at {at} can't be done again: {error}"))?;
-                    Outcome { alerts: vec![change], ..Outcome::default() }
+                    if !change.alert.state.is_open() {
+                        self.steps.push(Step::Closed(change.alert.clone()));
+                    }
+                    return Ok(Some(self.tell(Outcome { alerts: vec![change], ..Outcome::default() })));
                 }
                 _ => self.judge(&step, at),
             },
-            Step::Message(_) => self.judge(&step, at),
+            Step::Message(_) | Step::Closed(_) => self.judge(&step, at),
         };
         self.steps.push(step);
-        self.keep(&outcome.alerts);
-        Ok(Some(outcome))
+        Ok(Some(self.tell(outcome)))
     }
 
     /// When the journal first said what the patient is judged by: what was before is not retold.
@@ -132,8 +132,8 @@ impl Retelling {
                 None
             }
             Some((_, before)) => {
-                let because =
-                    if before.without == basis.without { Because::Plan } else { Because::Readings { by, why } };
+                let looks = charts::Looks::of(&plan, &self.steps, Span { from, through: at }, &before, &basis);
+                let because = looks.as_ref().map_or(Because::Plan, |looks| looks.because(by, why));
                 let (chart, outcome) = charts::rejudge(&self.chart, rebuilt, &plan, because, at);
                 self.chart = chart;
                 self.keep(&outcome.alerts);
@@ -149,8 +149,13 @@ impl Retelling {
         let mut alerts: Vec<Alert> = self.episodes().map(|(alert, _)| alert.clone()).collect();
         let open = alerts.iter().filter(|alert| alert.state.is_open()).cloned().collect();
         alerts.sort_by_key(|alert| std::cmp::Reverse(alert.raised_at));
-        alerts.truncate(ALERTS_ASKED_MAX);
+        alerts.truncate(charts::ALERTS_ASKED_MAX as usize);
         Story { steps: Vec::new(), alerts, open }
+    }
+
+    fn tell(&mut self, outcome: Outcome) -> Outcome {
+        self.keep(&outcome.alerts);
+        outcome
     }
 
     fn keep(&mut self, changes: &[AlertChange]) {

@@ -9,7 +9,8 @@ use vitals::{Unit, Vital};
 use super::{BandFile, Judge, Nothing, Reader, Told, Verdict, Watches, doubt, read};
 use crate::{
     Programme, Reason,
-    bands::{BandView, Hysteresis, Ladder, meaning},
+    bands::{BandView, Ladder, meaning},
+    hysteresis::Hysteresis,
     look::Look,
     programme::Number,
     series::Need,
@@ -43,6 +44,12 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     read::judge(Band { vital, ladder: reader.ladder(&bands)?, hysteresis })
 }
 
+/// The newest value, and those before it that are beyond doubt, newest first.
+fn values(look: &Look<'_>, vital: Vital) -> impl Iterator<Item = vitals::Value> {
+    let newest_first = look.samples(vital).iter().rev().enumerate();
+    newest_first.filter(|(at, sample)| *at == 0 || !sample.is_doubtful()).map(|(_, sample)| sample.value())
+}
+
 impl Judge for Band {
     fn watches(&self) -> Watches {
         Watches::vital(self.vital)
@@ -55,8 +62,7 @@ impl Judge for Band {
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let newest = look.newest(self.vital)?;
         let ladder = look.ladder(&self.ladder);
-        let values = || look.samples(self.vital).iter().rev().map(|sample| sample.value());
-        let mark = self.hysteresis.judge(&ladder, values).mark;
+        let mark = self.hysteresis.judge(&ladder, || values(look, self.vital)).mark;
         Ok(Verdict { mark, at: newest.at, doubtful: newest.is_doubtful() })
     }
 
@@ -64,8 +70,7 @@ impl Judge for Band {
         let vital = self.vital;
         let newest = look.newest(vital).expect("a verdict has a value");
         let ladder = look.ladder(&self.ladder);
-        let values = || look.samples(vital).iter().rev().map(|sample| sample.value());
-        let band = self.hysteresis.judge(&ladder, values);
+        let band = self.hysteresis.judge(&ladder, || values(look, vital));
         let BandView { from, below, limit, own, .. } = band;
         let input = look.input(vital, newest);
         let (value, unit) = (newest.value(), vital.unit());
@@ -74,7 +79,8 @@ impl Judge for Band {
         let kept = self.hysteresis.words(&ladder, value, &band, unit.plain());
         let own_words = if own { " (own limit)" } else { "" };
         let why = format!("{head}{own_words}{kept}{}", doubt(newest.flags(&look.chart.names)));
-        let reason = Reason::Band { vital, value, unit, from, below, limit, own, green: ladder.green_list(&band) };
+        let green = self.hysteresis.green_list(&ladder, &band, || values(look, vital).skip(1));
+        let reason = Reason::Band { vital, value, unit, from, below, limit, own, green };
         Told { why, reason, inputs: vec![input] }
     }
 

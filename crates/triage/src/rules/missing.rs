@@ -46,7 +46,8 @@ pub(super) struct File {
     after_yellow: Option<Colour>,
     /// What it means for somebody whose last known colour is red.
     after_red: Option<Colour>,
-    /// What it means while the kit itself is silent, whatever else is said here.
+    /// What it means while the kit itself is silent, in the place of `then`: nobody knows then whether the person measured. Whoever was yellow
+    /// or red when last heard of is no less serious for it.
     kit_silent: Option<Mark>,
 }
 
@@ -291,15 +292,13 @@ impl Judge for Missing {
 impl Missing {
     /// What it means, and why it is more than blue.
     fn mark(&self, deadline: &Deadline) -> (Mark, String) {
-        if let Some(mark) = self.kit_silent.filter(|_| deadline.kit_silent_since.is_some()) {
-            return (mark, String::new());
-        }
         let after = match deadline.colour {
             Colour::Green => None,
             Colour::Yellow => self.after_yellow,
             Colour::Red => self.after_red,
         };
-        let in_a_row = self.then.filter(|_| deadline.in_a_row >= self.spec.in_a_row);
+        let kit = self.kit_silent.filter(|_| deadline.kit_silent_since.is_some());
+        let in_a_row = self.then.filter(|_| kit.is_none() && deadline.in_a_row >= self.spec.in_a_row);
         let mut because = String::new();
         if in_a_row.is_some() {
             because.push_str(&format!(", {} times in a row", deadline.in_a_row));
@@ -307,7 +306,8 @@ impl Missing {
         if after.is_some() {
             because.push_str(&format!(", {} when last heard of", deadline.colour.name()));
         }
-        (after.max(in_a_row).map_or(Mark::Blue, Mark::from), because)
+        let mark = after.max(in_a_row).map_or(Mark::Blue, Mark::from);
+        (kit.map_or(mark, |kit| kit.max(mark)), because)
     }
 
     fn graver_in_words(&self) -> String {

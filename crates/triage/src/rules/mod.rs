@@ -355,8 +355,31 @@ pub(crate) enum Nothing {
     },
     /// No reference value is set, or the one that was set is over.
     NoReference,
+    /// It is a sum of which too little is known to call it green: what is missing may be what was bad.
+    Partial {
+        /// How many parts are known.
+        found: usize,
+        /// Of how many.
+        want: usize,
+    },
     /// It does not apply: a condition that it names is not met.
     NotNow,
+}
+
+impl Nothing {
+    /// Does it end what was found before? What only was not measured this time does not.
+    pub fn ends(self) -> bool {
+        matches!(self, Self::NotNow | Self::NoReference | Self::TooLittle { .. })
+    }
+
+    /// Why what was found before has ended.
+    pub fn ended(self) -> String {
+        match self {
+            Self::NoReference => "the reference value that it compared with has ended".to_owned(),
+            Self::TooLittle { found, want } => format!("too little is left to compare with, {found} of {want}"),
+            Self::NoValue | Self::Partial { .. } | Self::NotNow => "does not apply any longer".to_owned(),
+        }
+    }
 }
 
 /// A verdict in words and data.

@@ -337,7 +337,7 @@ impl Judge for Counts {
         let mark = self.mark(&scored);
         if mark == Colour::Green && !self.is_calm(&scored) {
             let want = self.score.parameters().len();
-            return Err(Nothing::TooLittle { found: scored.parts().count(), want });
+            return Err(Nothing::Partial { found: scored.parts().count(), want });
         }
         // Points only add: where those beyond doubt give the same mark, there is no doubt about it.
         let doubtful = doubtful && self.mark(&self.inputs(look, true, |_, _| ()).scored()) < mark;

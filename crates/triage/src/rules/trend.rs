@@ -9,7 +9,8 @@ use vitals::{Unit, Value, Vital};
 use super::{BandFile, Judge, Nothing, Reader, Told, Verdict, Watches, doubt, read};
 use crate::{
     Compared, Limit, LimitKind, Mark, Programme, Reason,
-    bands::{BandView, Hysteresis, Ladder, meaning},
+    bands::{BandView, Ladder, meaning},
+    hysteresis::Hysteresis,
     look::Look,
     programme::{Number, place::steps},
     series::{Nanos, Need, Sample, time},
@@ -186,14 +187,16 @@ impl<S: Statistic> Trend<S> {
 
     /// The band of a statistic. Those before it are only worked out as far as the hysteresis asks for them.
     fn band(&self, look: &Look<'_>, ladder: &Ladder, value: Value) -> BandView {
-        let older = || {
-            let samples = look.samples(self.vital).iter().rev().skip(1).filter(|sample| sample.at < look.at);
-            samples.map_while(|sample| {
-                let then = Look { at: sample.at, rank: 0, ..*look };
-                self.measure(&then, ladder).ok().map(|(value, _)| value)
-            })
-        };
-        self.hysteresis.judge(ladder, || std::iter::once(value).chain(older()))
+        self.hysteresis.judge(ladder, || std::iter::once(value).chain(self.older(look, ladder)))
+    }
+
+    /// What the statistic was before, newest first, of values beyond doubt.
+    fn older<'l>(&'l self, look: &'l Look<'_>, ladder: &'l Ladder) -> impl Iterator<Item = Value> + 'l {
+        let samples = look.samples(self.vital).iter().rev().skip(1);
+        samples.filter(|sample| sample.at < look.at && !sample.is_doubtful()).map_while(|sample| {
+            let then = Look { at: sample.at, rank: 0, ..*look };
+            self.measure(&then, ladder).ok().map(|(value, _)| value)
+        })
     }
 
     /// `red at 2.5 or more below`.
@@ -247,7 +250,7 @@ impl<S: Statistic> Judge for Trend<S> {
             unit: self.unit.to_owned(),
             limit: band.limit,
             own: band.own,
-            green: ladder.green_list(&band),
+            green: self.hysteresis.green_list(&ladder, &band, || self.older(look, &ladder)),
             compared: measured.compared.map(|basis| basis.told(digits_of(vital))),
         };
         Told { why, reason, inputs: vec![look.input(vital, newest)] }

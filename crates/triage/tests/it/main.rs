@@ -3,15 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test that panics is a failing test")]
 
 mod alerts;
+mod anew;
 mod call;
 mod copd;
 mod documented;
 mod files;
+mod floors;
 mod habit;
 mod heart_failure;
 mod kind_files;
 mod kind_properties;
 mod kinds;
+mod late;
+mod life;
+mod otherwise;
 mod own;
 mod person;
 mod properties;

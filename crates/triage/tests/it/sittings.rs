@@ -49,6 +49,27 @@ fn what_a_device_stored_at_a_time_that_nobody_knows_is_late_and_never_the_state_
 }
 
 #[test]
+fn what_comes_with_a_reading_of_no_known_time_is_judged_as_it_is() {
+    let at = "2026-11-22T10:05:00Z";
+    let stored = Reading { clock: Clock::Kit, ..reading("84 spo2 from_storage clock_not_set", time(at)) };
+    for live_first in [true, false] {
+        let mut person = Person::new();
+        let mut all = vec![reading("87 spo2", time("2026-11-22T10:04:30Z")), reading("131 pulse", time(at))];
+        all.insert(if live_first { 2 } else { 0 }, stored.clone());
+        let outcome = person.gives(&all, &[], at);
+        let change = outcome.assessment.expect("a line");
+        assert_eq!((change.colour, change.late), (Colour::Red, false), "the pulse is of now");
+        let marks = [("spo2", Mark::Yellow), ("pulse", Mark::Red)].map(|(rule, mark)| (rule.to_owned(), mark));
+        assert_eq!(person.stands(), marks, "the stored SpO2 is not the state of now");
+        let alert = &outcome.alerts[0].alert;
+        let told = alert.findings.iter().map(|finding| (finding.rule.as_str(), finding.colour, finding.late));
+        assert!(told.clone().any(|it| it == ("pulse", Mark::Red, false)), "{:?}", told.collect::<Vec<_>>());
+        assert_eq!((alert.mark, alert.late), (Mark::Red, false));
+        assert!(change.findings.iter().any(|it| it.rule == "spo2" && it.late && it.colour == Mark::Red));
+    }
+}
+
+#[test]
 fn a_late_reading_does_not_ease() {
     let mut person = Person::new();
     person.measures("2026-11-22T10:00:00Z", &["87 spo2"]);
@@ -69,7 +90,7 @@ fn a_late_red_on_an_open_yellow_makes_it_red_and_keeps_both_findings() {
     let outcome = person.sends("2026-11-22T06:00:00Z", "2026-11-22T10:05:00Z", &["84 spo2"]);
     assert_eq!(events(&outcome), [EventKind::Worsened]);
     let alert = &outcome.alerts[0].alert;
-    assert_eq!((alert.mark, alert.now_mark, alert.late), (Mark::Red, Mark::Yellow, false));
+    assert_eq!((alert.mark, alert.now_mark, alert.late), (Mark::Red, Mark::Yellow, true), "the red is none of now");
     assert_eq!(alert.findings.iter().map(|finding| finding.late).collect::<Vec<_>>(), [true, false]);
 }
 

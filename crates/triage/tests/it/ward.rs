@@ -109,9 +109,19 @@ impl Ward {
         Self::with(rules, Own::default())
     }
 
+    /// The same, where what is doubtful is measured again.
+    pub fn repeating(rules: &str) -> Self {
+        let around = AROUND.replace("grace = \"2h\"", "grace = \"2h\"\nrepeat_within = \"15m\"");
+        Self::judged(Programme::parse(&format!("{around}{rules}"), "ward.toml"), Own::default())
+    }
+
     /// Watched since Monday 2026-11-02.
     pub fn with(rules: &str, own: Own) -> Self {
-        let programme = programme(rules).unwrap_or_else(|fault| panic!("{fault}"));
+        Self::judged(programme(rules), own)
+    }
+
+    fn judged(programme: Result<Programme, ProgrammeError>, own: Own) -> Self {
+        let programme = programme.unwrap_or_else(|fault| panic!("{fault}"));
         let (patient, zone) = ("p-1".parse().unwrap(), TimeZone::get("Europe/Copenhagen").unwrap());
         let plan = Plan::new(patient, vec![Arc::new(programme)], clinic(), own, zone, time("2026-11-02T00:00:00Z"))
             .unwrap_or_else(|fault| panic!("{fault}"));

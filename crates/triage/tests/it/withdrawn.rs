@@ -24,7 +24,10 @@ fn comes(chart: &mut Chart, plan: &Plan, seq: u64, readings: &[Reading], now: &s
 
 /// A chart of single readings, each as `2026-11-22T08:00:00Z 93 spo2 low_perfusion`, without those at one place.
 fn chart(plan: &Plan, lines: &[&str], without: Option<usize>) -> Chart {
-    let mut chart = Chart::new();
+    folded(Chart::new(), plan, lines, without)
+}
+
+fn folded(mut chart: Chart, plan: &Plan, lines: &[&str], without: Option<usize>) -> Chart {
     for (at, line) in lines.iter().enumerate() {
         let (now, text) = line.split_once(' ').unwrap();
         let mut one = reading(text, time(now));
@@ -40,7 +43,12 @@ fn chart(plan: &Plan, lines: &[&str], without: Option<usize>) -> Chart {
 /// The mark of the open alert of the family `copd` once the reading at `gone` has been declared invalid.
 fn left(name: &str, lines: &[&str], gone: usize) -> Option<Mark> {
     let plan = plan(name);
-    let because = Because::Readings { by: "anna", why: "not theirs" };
+    let whole = |without| folded(Chart::new().keeping_all(time("2026-11-01T00:00:00Z")), &plan, lines, without);
+    let (before, after) = (whole(None), whole(Some(gone)));
+    let (at, text) = lines[gone].split_once(' ').unwrap();
+    let changed = [reading(text, time(at))];
+    let (by, why) = ("anna", "not theirs");
+    let because = Because::Readings { by, why, changed: &changed, before: &before, after: &after };
     let (old, rebuilt) = (chart(&plan, lines, None), chart(&plan, lines, Some(gone)));
     let (chart, _) = rejudge(&old, rebuilt, &plan, because, time("2026-11-22T11:00:00Z"));
     chart.open_alerts().find(|alert| alert.family == "copd").map(|alert| alert.mark)
@@ -62,6 +70,11 @@ fn an_invalid_reading_takes_no_other_red_with_it() {
         "2026-11-22T09:30:00Z 70 pulse",
     ];
     assert_eq!(left("copd.toml", &gone, 3), Some(Mark::Red), "what is not kept any longer is none of it");
+    assert_eq!(left("copd.toml", &gone, 1), None, "it rested on what is not kept any longer, and that was invalid");
+    let two_reds = ["2026-11-22T07:00:00Z 95 spo2", "2026-11-22T08:00:00Z 80 spo2", "2026-11-22T08:40:00Z 81 spo2"];
+    let later = [&two_reds[..], &["2026-11-22T10:00:00Z 95 spo2"]].concat();
+    assert_eq!(left("copd.toml", &later, 2), Some(Mark::Red), "the red before it is not kept any longer, and was true");
+    assert_eq!(left("copd.toml", &stored, 1), None, "what has no place in time can be invalid too");
     let one = ["2026-11-22T08:00:00Z 80 spo2", "2026-11-22T09:00:00Z 95 spo2"];
     assert_eq!(left("copd-baseline.toml", &one, 0), None, "the only red");
 }

@@ -5,7 +5,7 @@ use store::Journal;
 use triage::{act, next_tick};
 
 use super::{Judge, Watched};
-use crate::pipeline::work::refuse;
+use crate::pipeline::{charts::Step, work::refuse};
 
 impl Judge {
     /// What a nurse asks for. Gives it back if the open batch takes nothing now.
@@ -44,6 +44,9 @@ impl Judge {
             }
             Ok(change) => {
                 self.timers.set(patient, next_tick(chart, plan));
+                if !change.alert.state.is_open() {
+                    self.meanwhile(&request.patient, || Step::Closed(change.alert.clone()));
+                }
                 let ActionRequest { patient, action, by, reply, .. } = request;
                 self.note(at, Some(by), Some(&patient), Journal::Acted { alert, seen_version, action });
                 self.work.answer(reply, change);

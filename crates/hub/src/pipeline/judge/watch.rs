@@ -19,7 +19,7 @@ use crate::{
     clock::Clock,
     directory::Directory,
     pipeline::{
-        charts::{self, Span, Step},
+        charts::{self, Looks, Span, Step},
         loading::{READ_PAUSE, until_read},
     },
 };
@@ -54,7 +54,13 @@ pub(super) enum Loaded {
     /// Of somebody who had none. The plan by which it was built may be an older one than the directory's.
     First { patient: PatientId, plan: Arc<Plan>, basis: Arc<Basis>, chart: Chart, fresh: Option<Timestamp> },
     /// Built anew.
-    Anew { patient: PatientId, basis: Arc<Basis>, through: Timestamp, from: Timestamp, chart: Option<Chart> },
+    Anew { patient: PatientId, basis: Arc<Basis>, through: Timestamp, from: Timestamp, built: Option<Box<Built>> },
+}
+
+/// A chart that was built anew, and, where readings have changed, what there is to look at.
+pub(super) struct Built {
+    chart: Chart,
+    looks: Option<Looks>,
 }
 
 /// How a patient came to be judged by something.
@@ -133,9 +139,9 @@ impl Judge {
                 self.charts.insert(patient.clone(), Watched { plan, basis, chart, rebuild: None });
                 self.want_anew(&patient);
             }
-            Loaded::Anew { patient, basis, through, from, chart } => {
+            Loaded::Anew { patient, basis, through, from, built } => {
                 self.building = self.building.saturating_sub(1);
-                self.change_over(&patient, &basis, through, from, chart);
+                self.change_over(&patient, &basis, through, from, built);
             }
         }
     }
@@ -186,8 +192,9 @@ impl Judge {
     pub(super) fn build(&mut self, loader: &mpsc::Sender<Loaded>) {
         while self.building < BUILDING_MAX {
             let Some(patient) = self.rebuilds.front() else { return };
-            let rebuild = self.charts.get(patient).and_then(|watched| watched.rebuild.as_ref());
-            let Some(Rebuild { plan, basis, through, batch, .. }) = rebuild else {
+            let watched = self.charts.get(patient);
+            let rebuild = watched.and_then(|watched| Some((&watched.basis, watched.rebuild.as_ref()?)));
+            let Some((before, Rebuild { plan, basis, through, batch, .. })) = rebuild else {
                 self.rebuilds.pop_front();
                 continue;
             };
@@ -196,7 +203,8 @@ impl Judge {
             }
             self.building += 1;
             let (store, to) = (Arc::clone(&self.store), loader.clone());
-            tokio::spawn(build_anew(store, Arc::clone(plan), Arc::clone(basis), *through, to));
+            let bases = [Arc::clone(before), Arc::clone(basis)];
+            tokio::spawn(build_anew(store, Arc::clone(plan), bases, *through, to));
             self.rebuilds.pop_front();
         }
     }
@@ -208,13 +216,13 @@ impl Judge {
         basis: &Arc<Basis>,
         through: Timestamp,
         from: Timestamp,
-        chart: Option<Chart>,
+        built: Option<Box<Built>>,
     ) {
         let rebuild = self.charts.get(patient).and_then(|watched| watched.rebuild.as_ref());
         if rebuild.is_none_or(|rebuild| rebuild.basis != *basis || rebuild.through != through) {
             return;
         }
-        let Some(chart) = chart else {
+        let Some(built) = built else {
             self.rebuilds.push_back(patient.clone());
             return;
         };
@@ -224,9 +232,8 @@ impl Judge {
         let Some(rebuild) = watched.rebuild.take() else { return };
         let readings = basis.without != watched.basis.without;
         let by = self.directory.readings_changed(patient).filter(|_| readings).cloned();
-        let because = by.as_ref().map_or(Because::Plan, |(by, why)| Because::Readings { by, why });
         let changes = basis.changes(&watched.basis);
-        let outcome = change(watched, rebuild, chart, because, at);
+        let outcome = change(watched, rebuild, *built, by.as_ref(), at);
         let next = next_tick(&watched.chart, &watched.plan);
         self.timers.set(patient, next);
         let (by, why) = by.map_or((None, changes), |(by, why)| (Some(by), why));
@@ -265,14 +272,19 @@ impl Judge {
 fn change(
     watched: &mut Watched,
     rebuild: Rebuild,
-    mut chart: Chart,
-    because: Because<'_>,
+    built: Built,
+    by: Option<&(String, String)>,
     at: Timestamp,
 ) -> triage::Outcome {
     let Rebuild { plan, basis, meanwhile, .. } = rebuild;
+    let Built { mut chart, mut looks } = built;
     for step in &meanwhile {
         charts::judge(&mut chart, &plan, step, step.at(), &basis);
+        if let Some(looks) = &mut looks {
+            looks.judge(&plan, step, &watched.basis, &basis);
+        }
     }
+    let because = looks.as_ref().zip(by).map_or(Because::Plan, |(looks, (by, why))| looks.because(by, why));
     let (chart, outcome) = charts::rejudge(&watched.chart, chart, &plan, because, at);
     *watched = Watched { plan, basis, chart, rebuild: None };
     outcome
@@ -326,16 +338,17 @@ async fn load_first(store: &dyn Store, wanted: &Wanted, now: Timestamp) -> Resul
 async fn build_anew(
     store: Arc<dyn Store>,
     plan: Arc<Plan>,
-    basis: Arc<Basis>,
+    [before, basis]: [Arc<Basis>; 2],
     through: Timestamp,
     to: mpsc::Sender<Loaded>,
 ) {
     let span = Span::of(&plan, through);
     let patient = plan.patient().clone();
-    let chart = match charts::read(&*store, &patient, span.from).await {
+    let built = match charts::read(&*store, &patient, span.from).await {
         Ok(mut story) => {
             story.steps.retain(|step| step.at() <= through);
-            Some(charts::fold(&plan, &story.steps, span, &basis))
+            let looks = Looks::of(&plan, &story.steps, span, &before, &basis);
+            Some(Box::new(Built { chart: charts::fold(&plan, &story.steps, span, &basis), looks }))
         }
         Err(error) => {
             tracing::error!(%patient, "judged as before, a chart can't be built anew yet: {error}");
@@ -343,7 +356,7 @@ async fn build_anew(
             None
         }
     };
-    let anew = Loaded::Anew { patient, basis, through, from: span.from, chart };
+    let anew = Loaded::Anew { patient, basis, through, from: span.from, built };
     if to.send(anew).await.is_err() {
         tracing::debug!("a chart was built anew, and the judge has ended");
     }

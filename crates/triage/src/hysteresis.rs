@@ -1,0 +1,97 @@
+//! Hysteresis: a limit that was crossed counts until a value lies beyond it by so much.
+
+use jiff::SignedDuration;
+use vitals::Value;
+
+use crate::{
+    Limit, Mark,
+    bands::{BandView, Cut, Ladder, Rung},
+    programme::{Number, place::steps},
+    rules::Reader,
+    series::Need,
+};
+
+/// How far a value must go back over a limit that was crossed before it counts as milder again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hysteresis(Option<Value>);
+
+/// A value that lies between a limit and its hysteresis is followed back this far to where it came from.
+const FOLLOWED_BACK: SignedDuration = SignedDuration::from_hours(24 * 14);
+
+impl Hysteresis {
+    /// As it is written in a rule.
+    pub fn read(reader: &mut Reader<'_, '_, '_>, written: Option<Number>) -> Option<Self> {
+        if let Some(Number(value)) = written.filter(|Number(value)| value.decimal() <= Value::new(0, 0).decimal()) {
+            reader.fault(steps!["hysteresis"], format!("found {value}, want more than 0"));
+            return None;
+        }
+        Some(Self(written.map(|number| number.0)))
+    }
+
+    /// How much of the past it needs.
+    pub fn need(self) -> Need {
+        if self.0.is_some() { Need::raw(FOLLOWED_BACK) } else { Need::default() }
+    }
+
+    /// The band of the newest of `values`, which come newest first and are only asked for as far as they are needed. A limit that was
+    /// crossed counts until a value lies beyond it by the hysteresis.
+    pub fn judge<V: Iterator<Item = Value>>(self, ladder: &Ladder, values: impl Fn() -> V) -> BandView {
+        let newest = values().next().expect("a value is judged");
+        let band = ladder.judge(newest);
+        let Some(back) = self.0 else { return band };
+        for rung in [Rung::RedLow, Rung::RedHigh, Rung::YellowLow, Rung::YellowHigh] {
+            if Mark::from(rung.colour()) <= band.mark {
+                continue;
+            }
+            let hovers = |value: &Value| ladder.is_beyond(rung, *value, back);
+            let crossed = values().take_while(hovers).any(|value| ladder.is_beyond(rung, value, Value::new(0, 0)));
+            if crossed {
+                return ladder.beyond(rung);
+            }
+        }
+        band
+    }
+
+    /// What lies before green, for "green if it were ...", where `older` come before the value, newest first: a limit that one of them crossed
+    /// still counts until it is left by the hysteresis. Nothing for a green band.
+    pub fn green_list<V: Iterator<Item = Value>>(
+        self,
+        ladder: &Ladder,
+        band: &BandView,
+        older: impl Fn() -> V,
+    ) -> Vec<Limit> {
+        let (Some(back), true) = (self.0, band.mark > Mark::Green) else { return ladder.green_list(band) };
+        let holds = |rung: Rung| {
+            let mut hovering = older().take_while(|value| ladder.is_beyond(rung, *value, back));
+            hovering.any(|value| ladder.is_beyond(rung, value, Value::new(0, 0)))
+        };
+        let end = |low: bool| {
+            let rungs = Rung::ALL.into_iter().filter(|rung| rung.low() == low);
+            let cuts = rungs.filter_map(|rung| {
+                let cut = ladder.cut_at(rung)?;
+                let back = if holds(rung) { back.decimal() } else { Value::new(0, 0).decimal() };
+                let value = if low { cut.value.decimal() + back } else { cut.value.decimal() - back };
+                Some(Cut { value: value.into(), ..cut })
+            });
+            if low { cuts.max() } else { cuts.min() }
+        };
+        let ends = [end(true).map(|cut| cut.limit(false)), end(false).map(|cut| cut.limit(true))];
+        ends.into_iter().flatten().collect()
+    }
+
+    /// What to say of a value that is only kept in its band: nothing for others.
+    pub fn words(self, ladder: &Ladder, value: Value, band: &BandView, unit: &str) -> String {
+        match self.0 {
+            Some(back) if ladder.judge(value).mark < band.mark => {
+                format!(", kept until it is {back} {unit} back over the limit")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// The rule of it, in words.
+    pub fn explain(self, unit: &str) -> String {
+        let words = |back| format!(" A limit that was crossed counts until a value is {back} {unit} back over it.");
+        self.0.map(words).unwrap_or_default()
+    }
+}

@@ -1,0 +1,109 @@
+//! What comes late is judged as what it was: what a rule says of it as of then, and what it makes worse of times that were judged before it
+//! came. Each is told once, and none of it is news of now.
+
+use std::sync::Arc;
+
+use crate::{
+    Chart, Finding, Mark, Outcome, Plan,
+    arrive::Arrived,
+    assess::{Judged, TOGETHER, find, is_superseded, say, worst_at},
+    look::Memo,
+    rules::Verdict,
+    series::{Nanos, length},
+};
+
+/// What a rule says of something that came late, as of then: told once, where it is above green.
+pub(crate) fn as_it_was(
+    chart: &mut Chart,
+    plan: &Plan,
+    place: usize,
+    arrived: &Arrived,
+    memo: &Memo,
+    outcome: &mut Outcome,
+) -> Option<Judged> {
+    let at = arrived.sample.at;
+    let (verdict, rank) = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
+    say(outcome, std::slice::from_ref(arrived), &plan.rule(place).watches, verdict.mark);
+    let key = arrived.key(chart, place);
+    // Of several answers of one time any may be the one that comes again.
+    let known = [key, key_of(place, verdict)];
+    if verdict.mark <= Mark::Green || known.iter().any(|key| chart.knows(*key)) {
+        return None;
+    }
+    let several = chart.at_once(&plan.rule(place).watches, at) > 1;
+    known.into_iter().take(1 + usize::from(several)).for_each(|key| chart.remember(key));
+    if verdict.mark == Mark::Red {
+        let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
+        chart.is_unstable(at, at.saturating_add(freeze));
+        memo.forget();
+    }
+    let finding = Some(Arc::new(told(find(chart, plan, place, verdict, rank))));
+    Some(Judged { place, at, mark: verdict.mark, finding, late: true, stands: false, held: false })
+}
+
+/// So many times after what came late are judged again, the newest of them: what it bears on lies mostly there.
+const BETWEEN_MAX: usize = 64;
+
+/// What a rule says otherwise of times that were judged before, since something earlier came late: the worst of it, as of then. Nobody was
+/// told of it then, and what stands now may be green.
+pub(crate) fn between(
+    chart: &mut Chart,
+    plan: &Plan,
+    place: usize,
+    late: &[&Arrived],
+    start: Nanos,
+    memo: &Memo,
+) -> Option<Judged> {
+    let watches = &plan.rule(place).watches;
+    let oldest = late.first()?.sample.at;
+    let mut times = Vec::new();
+    chart.times(watches, oldest, start.saturating_sub(1), &mut times);
+    times.retain(|at| late.iter().all(|arrived| arrived.sample.at != *at));
+    if times.is_empty() {
+        return None;
+    }
+    let mut before = chart.clone();
+    late.iter().for_each(|arrived| arrived.take_out(&mut before));
+    let worse = times.into_iter().rev().take(BETWEEN_MAX).filter_map(|at| {
+        let (verdict, rank) = as_of(chart, plan, place, at)?;
+        let was = as_of(&before, plan, place, at).map_or(Mark::Green, |(verdict, _)| verdict.mark);
+        (verdict.mark > was && !chart.knows(key_of(place, verdict))).then_some((verdict, rank))
+    });
+    let (verdict, rank) = worse.max_by_key(|(verdict, _)| (verdict.mark, verdict.at))?;
+    chart.remember(key_of(place, verdict));
+    let Verdict { mark, at, .. } = verdict;
+    if mark == Mark::Red {
+        let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
+        chart.is_unstable(at, at.saturating_add(freeze));
+        memo.forget();
+    }
+    let finding = Some(Arc::new(known_late(find(chart, plan, place, verdict, rank))));
+    Some(Judged { place, at, mark, finding, late: true, stands: false, held: false })
+}
+
+/// What a rule says of exactly this time, unless that was doubtful and was measured again.
+pub(crate) fn as_of(chart: &Chart, plan: &Plan, place: usize, at: Nanos) -> Option<(Verdict, u8)> {
+    let again = at.saturating_add(length(TOGETHER));
+    let found = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
+    (!is_superseded(chart, &plan.rule(place).watches, at, again)).then_some(found)
+}
+
+/// What is known by its rule, time and mark.
+fn key_of(place: usize, verdict: Verdict) -> u64 {
+    let place = u64::try_from(place).expect("few rules").wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    place ^ u64::from_ne_bytes(verdict.at.to_ne_bytes()).rotate_left(7) ^ verdict.mark as u64
+}
+
+/// True of then, and seen only now, since something before it came late or is no longer what it was.
+pub(crate) fn known_late(mut finding: Finding) -> Finding {
+    finding.late = true;
+    finding.why.push_str(", seen only now that something before it is known");
+    finding
+}
+
+/// It arrived late.
+pub(crate) fn told(mut finding: Finding) -> Finding {
+    finding.late = true;
+    finding.why.push_str(", arrived late");
+    finding
+}
