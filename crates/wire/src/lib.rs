@@ -7,11 +7,13 @@ mod code;
 mod message;
 mod payload;
 mod topic;
+mod trace;
 
 pub use code::{Code, CodeError};
 pub use message::{Arrived, CommandOutcome, Message, Receipt, Refused, RefusedPart, decode};
 pub use payload::{Acks, Command, DeviceStatus, Due, Judged, Rejection, Status};
 pub use topic::{Topic, TopicKind};
+pub use trace::{NoTraceParent, TRACEPARENT, TraceParent};
 
 /// The largest payload that is taken, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
