@@ -193,28 +193,6 @@ fn golden_files_only_grow() {
 }
 
 #[test]
-fn dashboards_show_only_metrics_that_exist() {
-    let sources: String = files()
-        .iter()
-        .filter(|path| {
-            path.extension().is_some_and(|extension| extension == "rs") && path.starts_with(root().join("crates"))
-        })
-        .map(|path| fs::read_to_string(path).expect("readable"))
-        .collect();
-    let dashboard = fs::read_to_string(root().join("dashboards/readings.json")).expect("the dashboard");
-    let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
-    let named: BTreeSet<&str> = dashboard
-        .split(|c| !is_word(c))
-        .filter(|word| word.starts_with("vagt_"))
-        .map(|word| word.trim_end_matches('_'))
-        .collect();
-    assert!(named.len() > 10, "{named:?}");
-    for metric in named {
-        assert!(sources.contains(&format!("{metric:?}")), "the dashboard shows {metric}, which nothing measures");
-    }
-}
-
-#[test]
 fn published_schemas_are_those_of_the_types() {
     let made = tempfile::tempdir().expect("a folder");
     let vagt = tests::program::ours("vagt").expect("built");
