@@ -46,7 +46,7 @@ async fn sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::quick();
     let failed = on_postgres(|name| cluster.database(name), Layout::Native).await;
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

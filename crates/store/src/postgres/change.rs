@@ -15,7 +15,11 @@ pub(super) async fn change(store: &Inner, change: &Change<'_>) -> Result<Vec<Tim
             write.commit().await?;
             Ok(stamps)
         }
-        Err(refused @ (StoreError::Overtaken { .. } | StoreError::VersionTaken { .. } | StoreError::UnknownPatient { .. })) => {
+        Err(
+            refused @ (StoreError::Overtaken { .. }
+            | StoreError::VersionTaken { .. }
+            | StoreError::UnknownPatient { .. }),
+        ) => {
             write.abandon().await;
             Err(refused)
         }

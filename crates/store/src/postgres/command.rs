@@ -1,7 +1,7 @@
 //! What is asked of kits, and what they say became of it. Receipts are recorded with the message that brought them.
 
 use jiff::Timestamp;
-use sqlx::{Row, PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 use vitals::{IdError, KitId};
 
 use super::{Inner, message::plain};
@@ -46,7 +46,11 @@ pub(super) async fn put(store: &Inner, command: &Command) -> Result<bool, StoreE
 /// What no kit has said anything of. Writes only when something has expired.
 pub(super) async fn open(store: &Inner, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError> {
     let late = sqlx::query("SELECT 1 FROM command WHERE state = 'waiting' AND expires_at <= $1 LIMIT 1");
-    let late = late.bind(nanos(now)).fetch_optional(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
+    let late = late
+        .bind(nanos(now))
+        .fetch_optional(&mut *store.reader().await?)
+        .await
+        .map_err(|error| store.trouble(error))?;
     if late.is_some() {
         let mut write = store.writer.begin().await?;
         let expire = "UPDATE command SET state = 'expired', changed_at = expires_at WHERE state = 'waiting' AND expires_at <= $1";

@@ -161,7 +161,10 @@ impl Placing {
         match known.last {
             Some(last) if seq <= last => {
                 // In this batch, or stored: both are in `below` or in the table, or are the last itself.
-                if seq == last || !self.below.insert((kit, seq)) || within(message::find(conn, kit, seq)).await?.is_some() {
+                if seq == last
+                    || !self.below.insert((kit, seq))
+                    || within(message::find(conn, kit, seq)).await?.is_some()
+                {
                     return Err(duplicate(key));
                 }
             }

@@ -114,7 +114,8 @@ async fn invalid_places(store: &Inner, patient: &PatientId) -> Result<Places, St
     let invalid = journal::invalidated(store, Some(patient)).await?;
     for reading in invalid {
         let kit = sqlx::query_scalar("SELECT key FROM kit_key WHERE kit = $1").bind(reading.key.kit.as_str());
-        let kit: Option<i32> = kit.fetch_optional(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
+        let kit: Option<i32> =
+            kit.fetch_optional(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
         places.extend(kit.map(|kit| (kit, reading.key.seq.cast_signed(), usize::from(reading.place))));
     }
     Ok(places)

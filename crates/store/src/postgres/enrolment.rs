@@ -1,7 +1,7 @@
 //! One-time codes that kits enrol with. Only hashes are kept: the file holds nothing that a kit could sign in with.
 
 use jiff::Timestamp;
-use sqlx::{Row, PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 use vitals::KitId;
 
 use super::Inner;

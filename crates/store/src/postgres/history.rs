@@ -80,7 +80,8 @@ fn blocks(days: &[(i64, i64, i64)], last: i64) -> Vec<(i64, Range<i64>)> {
 }
 
 fn wanted_patients(names: &HistoryNames, filter: &HistoryFilter) -> Vec<bool> {
-    let listed: Option<std::collections::HashSet<&PatientId>> = filter.patients.as_ref().map(|list| list.iter().collect());
+    let listed: Option<std::collections::HashSet<&PatientId>> =
+        filter.patients.as_ref().map(|list| list.iter().collect());
     let is_wanted = |(index, patient): (usize, &Option<PatientId>)| {
         let is_listed = listed.as_ref().is_none_or(|list| patient.as_ref().is_some_and(|one| list.contains(one)));
         is_listed && filter.part.is_none_or(|(part, of)| index % (of.max(1) as usize) == part as usize)
@@ -115,7 +116,8 @@ async fn names(conn: &mut PgConnection) -> Result<HistoryNames, StoreError> {
 
 /// Keys are given upwards, so that they are indices too.
 fn place<T>(list: &mut Vec<Option<T>>, key: i32, name: T) -> Result<(), StoreError> {
-    let index = usize::try_from(key).map_err(|_| corrupt("patient_key, kit_key or channel", key, "want a key from 0".into()))?;
+    let index = usize::try_from(key)
+        .map_err(|_| corrupt("patient_key, kit_key or channel", key, "want a key from 0".into()))?;
     if list.len() <= index {
         list.resize_with(index + 1, || None);
     }
@@ -211,7 +213,10 @@ mod tests {
         let size = 1 << BLOCK_BITS;
         let days = [(DAY_MICROS, 1, size + 4), (0, size + 5, size + 9), (9 * DAY_MICROS, size * 7, size * 7)];
         let found = blocks(&days, size * 9);
-        assert_eq!(found, [(0, DAY_MICROS..DAY_MICROS * 2), (1, 0..DAY_MICROS * 2), (7, DAY_MICROS * 9..DAY_MICROS * 10)]);
+        assert_eq!(
+            found,
+            [(0, DAY_MICROS..DAY_MICROS * 2), (1, 0..DAY_MICROS * 2), (7, DAY_MICROS * 9..DAY_MICROS * 10)]
+        );
         assert_eq!(blocks(&days, size - 1).len(), 1);
     }
 }

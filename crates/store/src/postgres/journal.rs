@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{QueryBuilder, Row, PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, QueryBuilder, Row, postgres::PgRow};
 use vitals::PatientId;
 
 use super::{Inner, keys::Keys};
@@ -63,12 +63,7 @@ pub(super) async fn record(
 }
 
 /// With this stamp, or the next nanosecond that is free: a clock that was set back can bring an old stamp again.
-async fn put(
-    conn: &mut PgConnection,
-    keys: &mut Keys,
-    entry: &JournalEntry,
-    mut at: i64,
-) -> Result<i64, sqlx::Error> {
+async fn put(conn: &mut PgConnection, keys: &mut Keys, entry: &JournalEntry, mut at: i64) -> Result<i64, sqlx::Error> {
     let patient = match &entry.patient {
         Some(patient) => {
             keys.learn_patients(conn, std::iter::once(patient)).await?;
@@ -119,10 +114,7 @@ pub(super) async fn list(store: &Inner, filter: JournalFilter<'_>) -> Result<Vec
 }
 
 /// Readings that are invalid now, by when they became so.
-pub(super) async fn invalidated(
-    store: &Inner,
-    patient: Option<&PatientId>,
-) -> Result<Vec<InvalidReading>, StoreError> {
+pub(super) async fn invalidated(store: &Inner, patient: Option<&PatientId>) -> Result<Vec<InvalidReading>, StoreError> {
     let entries = Some(["reading_invalidated", "reading_restored"].as_slice());
     let filter = JournalFilter { patient, entries, limit: u32::MAX, ..JournalFilter::default() };
     let mut invalid = BTreeMap::new();

@@ -41,7 +41,11 @@ struct Of {
 }
 
 /// All of a patient's messages recorded at or after `since`, in the order in which they were recorded.
-pub(super) async fn all(store: &Inner, patient: &PatientId, since: Timestamp) -> Result<Vec<StoredMessage>, StoreError> {
+pub(super) async fn all(
+    store: &Inner,
+    patient: &PatientId,
+    since: Timestamp,
+) -> Result<Vec<StoredMessage>, StoreError> {
     let Some(of) = find(store, patient, since).await? else { return Ok(Vec::new()) };
     let (mut messages, mut after) = (Vec::new(), i64::MIN);
     while let Some((last, found)) = page(store, of, after).await? {
@@ -149,7 +153,10 @@ async fn stored(store: &Inner, conn: &mut PgConnection, rows: &[PgRow]) -> Resul
         let readings = kept.iter().map(|kept| channels::reading(kept, &channels, id)).collect::<Result<_, _>>()?;
         let session: Option<Uuid> = row.try_get(4)?;
         Ok(StoredMessage {
-            key: KitSeq { kit: parsed("message", id, row.try_get(1)?)?, seq: row.try_get::<i64, _>(2)?.cast_unsigned() },
+            key: KitSeq {
+                kit: parsed("message", id, row.try_get(1)?)?,
+                seq: row.try_get::<i64, _>(2)?.cast_unsigned(),
+            },
             recorded_at: time(row.try_get(3)?),
             session: session.ok_or_else(|| corrupt("message", id, "no session".to_owned()))?,
             readings,

@@ -29,7 +29,8 @@ const DIVIDED: &str = "/* how it is divided: the layout says */";
 const LOCK: i64 = 0x5641_4754_0002;
 
 /// Ours, if it has this table.
-const MARK: &str = "CREATE TABLE vagt_schema (id INT PRIMARY KEY CHECK (id = 1), version INT NOT NULL, layout TEXT NOT NULL)";
+const MARK: &str =
+    "CREATE TABLE vagt_schema (id INT PRIMARY KEY CHECK (id = 1), version INT NOT NULL, layout TEXT NOT NULL)";
 
 /// How the big tables are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

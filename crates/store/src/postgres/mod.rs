@@ -39,16 +39,16 @@ use tokio::task::JoinSet;
 use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
+use self::{channels::Channels, link::Link, writer::Writer};
 pub use self::{
     link::{Server, is_url},
     migrate::Layout,
     report::{Report, report},
 };
-use self::{channels::Channels, link::Link, writer::Writer};
 use crate::{
     Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster,
-    ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
+    InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, MessagePages, ProgrammeVersion, QuarantinedEntry,
+    Roster, ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 
 /// A database on a PostgreSQL server.

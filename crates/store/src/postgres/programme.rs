@@ -1,6 +1,6 @@
 //! Versions of programmes, as they were proposed.
 
-use sqlx::{Row, PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::Inner;
 use crate::{
@@ -9,11 +9,7 @@ use crate::{
 };
 
 /// Keeps a version. The first of its text stays, with who proposed it.
-pub(super) async fn put(
-    store: &Inner,
-    conn: &mut PgConnection,
-    version: &ProgrammeVersion,
-) -> Result<(), StoreError> {
+pub(super) async fn put(store: &Inner, conn: &mut PgConnection, version: &ProgrammeVersion) -> Result<(), StoreError> {
     let known = sqlx::query("SELECT text FROM programme_version WHERE id = $1 AND version = $2")
         .bind(version.id.as_str())
         .bind(i64::from(version.version))
@@ -45,7 +41,8 @@ pub(super) async fn put(
 pub(super) async fn list(store: &Inner, id: Option<&str>) -> Result<Vec<ProgrammeVersion>, StoreError> {
     let sql = "SELECT id, version, text, sha256, proposed_by, proposed_at, note FROM programme_version
                WHERE $1::text IS NULL OR id = $1 ORDER BY id, version";
-    let rows = sqlx::query(sql).bind(id).fetch_all(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
+    let rows =
+        sqlx::query(sql).bind(id).fetch_all(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
     rows.iter().map(version).collect()
 }
 
@@ -63,5 +60,6 @@ fn version(row: &PgRow) -> Result<ProgrammeVersion, StoreError> {
 
 /// A version as it was kept.
 pub(super) fn number(version: i64) -> Result<u32, StoreError> {
-    u32::try_from(version).map_err(|_| corrupt("programme_version", version, "want a version up to 4294967295".to_owned()))
+    u32::try_from(version)
+        .map_err(|_| corrupt("programme_version", version, "want a version up to 4294967295".to_owned()))
 }

@@ -92,7 +92,11 @@ pub(super) async fn alert(store: &Inner, id: AlertId) -> Result<Option<(Alert, V
     let alert = json("alert", &id.to_string(), row.try_get(1)?)?;
     let sql = "SELECT * FROM (SELECT id, kind, at, by, mark, text FROM alert_event WHERE alert = $1
                ORDER BY id DESC LIMIT $2) newest ORDER BY id";
-    let rows = sqlx::query(sql).bind(row.try_get::<i64, _>(0)?).bind(i64::from(HISTORY_EVENTS_MAX)).fetch_all(&mut *tx).await?;
+    let rows = sqlx::query(sql)
+        .bind(row.try_get::<i64, _>(0)?)
+        .bind(i64::from(HISTORY_EVENTS_MAX))
+        .fetch_all(&mut *tx)
+        .await?;
     Ok(Some((alert, rows.iter().map(event).collect::<Result<_, _>>()?)))
 }
 

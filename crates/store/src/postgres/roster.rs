@@ -1,7 +1,7 @@
 //! Who is watched, with which kit, and what was last heard of it.
 
 use jiff::Timestamp;
-use sqlx::{Row, PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 use vitals::{KitId, PatientId};
 
 use super::Inner;
@@ -147,7 +147,9 @@ pub(super) async fn put_heard(store: &Inner, heard: &[Heard]) -> Result<(), Stor
 
 /// The last that was heard of every kit, by kit.
 pub(super) async fn last_heard(store: &Inner) -> Result<Vec<Heard>, StoreError> {
-    let rows = sqlx::query("SELECT kit, at, online, status FROM heard ORDER BY kit").fetch_all(&mut *store.reader().await?).await;
+    let rows = sqlx::query("SELECT kit, at, online, status FROM heard ORDER BY kit")
+        .fetch_all(&mut *store.reader().await?)
+        .await;
     rows.map_err(|error| store.trouble(error))?.iter().map(heard).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Accounts and web sessions. A session is found by the hash of its token, so that the file holds nothing that could be used to sign in.
 
 use jiff::Timestamp;
-use sqlx::{Row, PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::Inner;
 use crate::{
@@ -57,14 +57,16 @@ fn as_account(row: &PgRow) -> Result<Account, StoreError> {
 /// Keeps a session, replacing one of the same id.
 pub(super) async fn put_web_session(store: &Inner, session: &WebSession) -> Result<(), StoreError> {
     let mut write = store.writer.begin().await?;
-    sqlx::query("INSERT INTO web_session (id, data, expires_at) VALUES ($1, $2, $3)
-         ON CONFLICT (id) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at")
-        .bind(session.id.as_str())
-        .bind(session.data.as_str())
-        .bind(nanos(session.expires_at))
-        .execute(write.conn())
-        .await
-        .map_err(|error| store.trouble(error))?;
+    sqlx::query(
+        "INSERT INTO web_session (id, data, expires_at) VALUES ($1, $2, $3)
+         ON CONFLICT (id) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at",
+    )
+    .bind(session.id.as_str())
+    .bind(session.data.as_str())
+    .bind(nanos(session.expires_at))
+    .execute(write.conn())
+    .await
+    .map_err(|error| store.trouble(error))?;
     write.commit().await
 }
 

@@ -25,7 +25,9 @@ const SENTENCES: &[(&str, &str)] = &[
 pub(super) fn of(name: &str, error: sqlx::Error) -> StoreError {
     let what = match &error {
         sqlx::Error::Database(inner) => inner.code().and_then(|code| sentence(&code)).map(str::to_owned),
-        sqlx::Error::Io(inner) => Some(format!("the server can't be reached ({inner}): is it running, and is this its address")),
+        sqlx::Error::Io(inner) => {
+            Some(format!("the server can't be reached ({inner}): is it running, and is this its address"))
+        }
         sqlx::Error::Tls(inner) => Some(format!("no TLS with this server ({inner}): see `sslmode` and `sslrootcert`")),
         sqlx::Error::PoolTimedOut => Some("no connection became free within 30 s".to_owned()),
         sqlx::Error::PoolClosed => return StoreError::Closed,
@@ -57,7 +59,9 @@ pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(inner) => inner.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
+        sqlx::Error::Database(inner) => {
+            inner.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+        }
         _ => false,
     }
 }

@@ -59,8 +59,11 @@ const ADD_UP: &str = concat!(
             low = least(a.low, excluded.low), high = greatest(a.high, excluded.high), total = a.total + excluded.total"
 );
 
-const PUT_BY_TIME: &str =
-    concat!("INSERT INTO reading (patient, vital, measured_at, value, doubtful) ", unfolded!(), " ORDER BY measured_at");
+const PUT_BY_TIME: &str = concat!(
+    "INSERT INTO reading (patient, vital, measured_at, value, doubtful) ",
+    unfolded!(),
+    " ORDER BY measured_at"
+);
 
 /// Rounds, as long as the store is open.
 pub(super) async fn run(store: Arc<Inner>) {

@@ -47,6 +47,13 @@ struct Session {
     commits: i64,
 }
 
+impl Session {
+    /// For the next write. The only connection there is goes back to where readers find it.
+    fn kept(self) -> Option<Self> {
+        matches!(self.conn, Conn::Own(_)).then_some(self)
+    }
+}
+
 /// A batch that was sent, and of which it is not known whether it was committed.
 struct Unsure {
     /// What it was, as a number.
@@ -81,7 +88,7 @@ impl Writer {
         let mut place = self.place.lock().await;
         let (mut session, _) = self.session(&mut place).await?;
         let layout = migrate::up(&mut session.conn, &self.link).await?;
-        place.session = Some(session);
+        place.session = session.kept();
         Ok(layout)
     }
 
@@ -229,10 +236,9 @@ impl Write<'_> {
         }
     }
 
-    /// The only connection there is goes back to where readers find it.
     fn keep(self) {
         let Self { mut place, session, .. } = self;
-        place.session = matches!(session.conn, Conn::Own(_)).then_some(session);
+        place.session = session.kept();
     }
 
     /// Is this the batch whose answer was lost, and did it happen?

@@ -31,12 +31,22 @@ const TRIES: u32 = 1_200;
 pub struct Cluster {
     folder: TempDir,
     port: u16,
+    fsync: &'static str,
     server: Option<Child>,
 }
 
 impl Cluster {
     /// Makes and starts one.
     pub fn start() -> Self {
+        Self::start_with("on")
+    }
+
+    /// The same for tests that kill nothing: it does not wait for the disk.
+    pub fn quick() -> Self {
+        Self::start_with("off")
+    }
+
+    fn start_with(fsync: &'static str) -> Self {
         let initdb = Path::new(PROGRAMS).join("initdb");
         assert!(initdb.is_file(), "{} is missing: apt-get install postgresql", initdb.display());
         let folder = tempfile::Builder::new().prefix("vagt-postgres").tempdir().unwrap();
@@ -52,7 +62,7 @@ impl Cluster {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut cluster = Self { folder, port: free_port(), server: None };
+        let mut cluster = Self { folder, port: free_port(), fsync, server: None };
         cluster.go_on();
         cluster
     }
@@ -64,8 +74,24 @@ impl Cluster {
             let mut server = as_nobody(&Path::new(PROGRAMS).join("postgres"))
                 .arg("-D")
                 .arg(self.folder.path().join("data"))
-                .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
-                .args(["-c", "fsync=on", "-c", "shared_buffers=128MB", "-c", "max_connections=50", "-c", "max_wal_size=2GB"])
+                .args([
+                    "-p",
+                    &self.port.to_string(),
+                    "-c",
+                    "listen_addresses=127.0.0.1",
+                    "-c",
+                    "unix_socket_directories=",
+                ])
+                .args([
+                    "-c",
+                    &format!("fsync={}", self.fsync),
+                    "-c",
+                    "shared_buffers=128MB",
+                    "-c",
+                    "max_connections=50",
+                    "-c",
+                    "max_wal_size=2GB",
+                ])
                 .stdout(Stdio::null())
                 .stderr(log.try_clone().unwrap())
                 .spawn()
@@ -141,7 +167,8 @@ impl Cluster {
     /// `kill -9` of one connection's process: the server then ends all others too, and recovers.
     pub fn kill_9_a_backend(&self) {
         let server = self.server.as_ref().unwrap();
-        let is_backend = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("127.0.0.1"));
+        let is_backend =
+            |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("127.0.0.1"));
         if let Some(pid) = children(server.id()).into_iter().find(is_backend) {
             signal("-KILL", pid);
         }
@@ -151,6 +178,10 @@ impl Cluster {
     pub fn cpu_seconds(&self) -> f64 {
         let server = self.server.as_ref().unwrap().id();
         children(server).into_iter().chain([server]).map(cpu_of).sum()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn folder(&self) -> &Path {
@@ -265,4 +296,71 @@ fn cpu_of(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(4);
     fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Stands between a client and a server, and cuts their connection around a `COMMIT`.
+pub struct Proxy {
+    pub port: u16,
+    cut: std::sync::Arc<std::sync::atomic::AtomicU8>,
+}
+
+/// A plain question, `COMMIT`, as the protocol has it.
+const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+
+impl Proxy {
+    /// Starts one before the server of this port.
+    pub async fn start(server: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let cut = std::sync::Arc::<std::sync::atomic::AtomicU8>::default();
+        let shared = cut.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = tokio::net::TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                tokio::spawn(between(client, server, shared.clone()));
+            }
+        });
+        Self { port, cut }
+    }
+
+    /// The next commit happens, and its answer is lost.
+    pub fn cut_after_commit(&self) {
+        self.cut.store(1, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// The next commit does not reach the server.
+    pub fn cut_before_commit(&self) {
+        self.cut.store(2, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+async fn between(
+    mut client: tokio::net::TcpStream,
+    mut server: tokio::net::TcpStream,
+    cut: std::sync::Arc<std::sync::atomic::AtomicU8>,
+) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(len @ 1..) = read else { return };
+                let what = if asked[..len].ends_with(COMMIT) { cut.swap(0, std::sync::atomic::Ordering::SeqCst) } else { 0 };
+                if what == 2 || server.write_all(&asked[..len]).await.is_err() {
+                    return;
+                }
+                if what == 1 {
+                    // The server's answer comes, and goes no further.
+                    let _ = server.read(&mut answered).await;
+                    return;
+                }
+            }
+            read = server.read(&mut answered) => {
+                let Ok(len @ 1..) = read else { return };
+                if client.write_all(&answered[..len]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,367 @@
+//! What only a server can do to its client: die, forget, refuse, be taken over. Each test has a private PostgreSQL 15.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers may panic")]
+
+mod servers;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use servers::Cluster;
+use store::{
+    Batch, Entry, KitSeq, Postgres, Store, StoreError,
+    postgres::{Layout, Server, report},
+};
+use tokio::time::{Instant, sleep};
+use vitals::{Answer, Clock, Flag, Reading, Value, Vital};
+
+/// How long anything that must happen may take. Generous: a test machine is busy.
+const SOON: Duration = Duration::from_secs(60);
+
+fn server(url: &str) -> Server {
+    Server::new(url, None).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    "2026-11-22T08:00:00.120Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
+}
+
+fn reading(vital: Vital, value: Value, measured_at: Timestamp) -> Reading {
+    Reading {
+        vital,
+        value,
+        unit: vital.unit(),
+        measured_at,
+        clock: Clock::Device,
+        device: "nonin-3230:501234567".parse().unwrap(),
+        flags: Vec::new(),
+    }
+}
+
+fn message(kit: &str, seq: u64, readings: Vec<Reading>) -> Entry {
+    Entry {
+        key: KitSeq { kit: kit.parse().unwrap(), seq },
+        hash: [seq.to_le_bytes()[0]; 32],
+        patient: "p-1".parse().unwrap(),
+        session: uuid::Uuid::from_u128(u128::from(seq)),
+        sent_at: at(0),
+        recorded_at: at(seq.cast_signed()),
+        readings,
+        answers: Vec::new(),
+        receipts: Vec::new(),
+    }
+}
+
+fn one(kit: &str, seq: u64) -> Batch {
+    let second = seq.cast_signed();
+    let entries = vec![message(kit, seq, vec![reading(Vital::Spo2, Value::new(93, 0), at(second))])];
+    Batch { recorded_at: at(second), entries, ..Batch::default() }
+}
+
+async fn refusal(url: &str) -> String {
+    Postgres::open(&server(url)).await.err().expect("this can't be opened").to_string()
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_in_a_sentence() {
+    let mut cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let nowhere = url.replace("/clinic", "/elsewhere");
+    let said = refusal(&nowhere).await;
+    assert!(said.contains("/elsewhere: there is no such database: make it with `createdb"), "{said}");
+
+    let locked = cluster.locked("nurse", "correct horse", "ward");
+    let wrong = locked.replace("nurse@", "nurse:wrong@");
+    let said = refusal(&wrong).await;
+    assert!(said.contains("wrong password for this user") && !said.contains(":wrong"), "{said}");
+    let file = cluster.folder().join("password-of-nurse");
+    std::fs::write(&file, "correct horse\n").unwrap();
+    let with_file = Server::new(&locked, Some(file.clone())).unwrap();
+    Postgres::open(&with_file).await.unwrap().close().await;
+    std::fs::remove_file(&file).unwrap();
+    let said = Postgres::open(&with_file).await.err().unwrap().to_string();
+    assert!(said.contains("password-of-nurse: the database's password can't be read from here"), "{said}");
+
+    cluster.psql("postgres", "CREATE DATABASE photos");
+    cluster.psql("photos", "CREATE SCHEMA vagt; CREATE TABLE vagt.photo (id INT)");
+    let said = refusal(&cluster.url("photos")).await;
+    assert!(said.contains("/photos: its schema `vagt` holds another program's tables"), "{said}");
+
+    let said = Postgres::open_read_only(&server(&url)).await.err().unwrap().to_string();
+    assert!(said.contains("schema version 0, want 1: start vagt once to migrate it"), "{said}");
+    Postgres::open(&server(&url)).await.unwrap().close().await;
+    let reader = Postgres::open_read_only(&server(&url)).await.unwrap();
+    assert!(matches!(reader.commit(&one("kit-1", 1)).await, Err(StoreError::ReadOnly)));
+    assert!(matches!(reader.take_lead("reader", None).await, Err(StoreError::ReadOnly)));
+    reader.close().await;
+    cluster.psql("clinic", "UPDATE vagt.vagt_schema SET version = 99");
+    let said = refusal(&url).await;
+    assert!(said.contains("schema version 99 is newer than 1"), "{said}");
+
+    cluster.kill_9();
+    let said = refusal(&url).await;
+    assert!(said.contains("the server can't be reached") && said.contains("is it running"), "{said}");
+}
+
+#[tokio::test]
+async fn a_report_says_what_the_server_is() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let before = report(&server(&url)).await.unwrap();
+    assert!(before.schema.is_none() && before.can_write && before.timescale.is_none());
+    Postgres::open(&server(&url)).await.unwrap().close().await;
+    cluster.psql("clinic", "UPDATE vagt.retention SET months = 120");
+    cluster.psql("clinic", "ALTER ROLE vagt SET synchronous_commit = off");
+    let said = report(&server(&url)).await.unwrap();
+    assert_eq!((said.schema, said.months), (Some((said.known, Layout::Native)), Some(120)));
+    assert!(said.version.starts_with("15.") && !said.fsync, "{said:?}");
+    assert_eq!(said.synchronous_commit, "on", "it is put right for this program's own connections");
+}
+
+#[tokio::test]
+async fn one_service_leads_and_a_paused_one_writes_nothing_more() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let (first, second) = (Postgres::open(&server(&url)).await.unwrap(), Postgres::open(&server(&url)).await.unwrap());
+    let mut lead = first.take_lead("hub-1", None).await.unwrap();
+    assert_eq!(lead.epoch, 1);
+    first.commit(&one("kit-1", 1)).await.unwrap();
+    let refused = second.take_lead("hub-2", None).await.unwrap_err().to_string();
+    assert!(refused.contains("another service leads this database: hub-1, heard of 0 s ago"), "{refused}");
+    assert!(matches!(second.commit(&one("kit-1", 2)).await, Err(StoreError::Led { .. })));
+    let refused = second.take_lead("hub-2", Some(Duration::from_secs(3600))).await;
+    assert!(matches!(refused, Err(StoreError::Led { .. })), "it was not silent for an hour");
+    second.ping().await.unwrap();
+
+    // Taken over: what the first still sends is refused, and it hears of it.
+    let taken = second.take_lead("hub-2", Some(Duration::ZERO)).await.unwrap();
+    assert_eq!(taken.epoch, 2);
+    second.commit(&one("kit-1", 2)).await.unwrap();
+    let refused = first.commit(&one("kit-1", 3)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::LeadLost { own: 1, epoch: 2 }), "{refused}");
+    assert!(matches!(first.ping().await, Err(StoreError::LeadLost { .. })));
+    tokio::time::timeout(SOON, lead.lost()).await.unwrap();
+    assert_eq!(second.stored().await.unwrap().messages, 2);
+
+    // One that ends lets the next in.
+    second.close().await;
+    let third = Postgres::open(&server(&url)).await.unwrap();
+    let deadline = Instant::now() + SOON;
+    while let Err(error) = third.take_lead("hub-3", None).await {
+        assert!(matches!(error, StoreError::Led { .. }) && Instant::now() < deadline, "{error}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    third.commit(&one("kit-1", 3)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lead_outlasts_a_lost_connection() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let store = Postgres::open(&server(&url)).await.unwrap();
+    let other = Postgres::open(&server(&url)).await.unwrap();
+    let _lead = store.take_lead("hub-1", None).await.unwrap();
+    for seq in 1..=3 {
+        store.commit(&one("kit-1", seq)).await.unwrap();
+        cluster.psql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vagt'");
+    }
+    store.commit(&one("kit-1", 4)).await.unwrap();
+    assert!(matches!(other.take_lead("hub-2", None).await, Err(StoreError::Led { .. })), "the lock was taken again");
+    assert_eq!(store.stored().await.unwrap().messages, 4);
+}
+
+/// The session ends after the commit has happened and before its answer has come: between the two there is a proxy that cuts.
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_recognised() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    Postgres::open(&server(&url)).await.unwrap().close().await;
+    let proxy = servers::Proxy::start(cluster.port()).await;
+    let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port));
+    let store = Postgres::open(&server(&through)).await.unwrap();
+    store.commit(&one("kit-1", 1)).await.unwrap();
+
+    // With messages, and of what has none (an alert's event would be told twice).
+    let assessment = triage::AssessmentChange {
+        patient: "p-1".parse().unwrap(),
+        at: at(9),
+        was: vitals::Colour::Green,
+        colour: vitals::Colour::Yellow,
+        blue: false,
+        late: false,
+        findings: Vec::new(),
+    };
+    let judged = Batch { recorded_at: at(9), assessments: vec![assessment], ..Batch::default() };
+    for batch in [one("kit-1", 2), judged] {
+        proxy.cut_after_commit();
+        assert!(store.commit(&batch).await.is_err(), "the answer was lost");
+        store.commit(&batch).await.unwrap();
+    }
+    assert_eq!(store.stored().await.unwrap().messages, 2);
+    assert_eq!(cluster.psql("clinic", "SELECT count(*) FROM vagt.assessment"), "1");
+
+    // One that did not happen is not taken for one that did.
+    proxy.cut_before_commit();
+    assert!(store.commit(&one("kit-1", 3)).await.is_err());
+    store.commit(&one("kit-1", 3)).await.unwrap();
+    assert_eq!(store.stored().await.unwrap().messages, 3);
+}
+
+/// Commits one message after the other, as often as each takes, and counts what was acknowledged.
+async fn commits(store: Arc<Postgres>, kit: String, acknowledged: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
+    let mut seq = 1;
+    while !stop.load(Ordering::Relaxed) {
+        match store.commit(&one(&kit, seq)).await {
+            Ok(()) | Err(StoreError::Duplicate { .. }) => {
+                acknowledged.store(seq, Ordering::Relaxed);
+                seq += 1;
+            }
+            Err(StoreError::Unusable { .. } | StoreError::Database(_)) => sleep(Duration::from_millis(50)).await,
+            Err(error) => panic!("{kit}, {seq}: {error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_servers_lose_nothing_that_was_acknowledged_and_are_found_again() {
+    let mut cluster = Cluster::start();
+    let url = cluster.database("clinic");
+    let store = Arc::new(Postgres::open(&server(&url)).await.unwrap());
+    let stop = Arc::new(AtomicBool::new(false));
+    let counts: Vec<_> = (0..4).map(|_| Arc::new(AtomicU64::new(0))).collect();
+    let tasks: Vec<_> = counts
+        .iter()
+        .enumerate()
+        .map(|(n, count)| tokio::spawn(commits(store.clone(), format!("kit-{n}"), count.clone(), stop.clone())))
+        .collect();
+    for round in 0..10 {
+        let before: u64 = counts.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        let deadline = Instant::now() + SOON;
+        while counts.iter().map(|count| count.load(Ordering::Relaxed)).sum::<u64>() < before + 20 {
+            assert!(Instant::now() < deadline, "round {round}: nothing is stored any more");
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(Duration::from_millis(7 * round)).await;
+        if round % 2 == 0 {
+            cluster.kill_9();
+            cluster.go_on();
+        } else {
+            cluster.kill_9_a_backend();
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for (n, count) in counts.iter().enumerate() {
+        let acknowledged = count.load(Ordering::Relaxed);
+        let keys: Vec<_> = (1..=acknowledged + 1).map(|seq| KitSeq { kit: format!("kit-{n}").parse().unwrap(), seq }).collect();
+        let seen = store.seen(&keys).await.unwrap();
+        assert!(seen.len() as u64 >= acknowledged, "kit-{n}: {} of {acknowledged} are there", seen.len());
+    }
+    let twice = cluster.psql("clinic", "SELECT count(*) FROM (SELECT kit, seq FROM vagt.message GROUP BY 1, 2 HAVING count(*) > 1) t");
+    assert_eq!(twice, "0", "no message is there twice");
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (any::<i64>(), 0_u32..=9).prop_map(|(mantissa, scale)| Value::new(mantissa, scale)),
+        (any::<i32>(), 10_u32..=20).prop_map(|(mantissa, scale)| Value::new(i64::from(mantissa), scale)),
+        Just("-0.00".parse().unwrap()),
+        Just("12345678901234567890123".parse().unwrap()),
+    ]
+}
+
+fn any_entry(seq: u64) -> impl Strategy<Value = Entry> {
+    let vital = prop::sample::select(vitals::VITALS.iter().map(|info| info.vital).collect::<Vec<_>>());
+    let flags = prop::collection::vec(prop::sample::select(vec![Flag::SUSPECT, Flag::FROM_STORAGE]), 0..2);
+    let clock = prop::sample::select(vec![Clock::Device, Clock::Corrected, Clock::Kit]);
+    let one = (vital, any_value(), any::<i64>(), flags, clock).prop_map(|(vital, value, nanos, flags, clock)| {
+        let measured_at = Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
+        Reading { flags, clock, ..reading(vital, value, measured_at) }
+    });
+    let answer = (".{0,40}", any::<u32>()).prop_map(|(answer, version)| Answer {
+        questionnaire: "copd-daily".to_owned(),
+        version,
+        question: "breathless".to_owned(),
+        answer,
+        answered_at: at(1),
+    });
+    (prop::collection::vec(one, 0..40), prop::collection::vec(answer, 0..3), any::<[u8; 32]>(), any::<u128>()).prop_map(
+        move |(readings, answers, hash, session)| Entry {
+            answers,
+            hash,
+            session: uuid::Uuid::from_u128(session),
+            ..message("kit-1", seq, readings)
+        },
+    )
+}
+
+/// What `COPY` brought is what was given, to the last digit.
+#[test]
+fn what_was_copied_is_read_back_as_it_was() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(Postgres::open(&server(&url))).unwrap();
+    let next = std::cell::Cell::new(1);
+    let batches = prop::collection::vec(any_entry(0), 0..12);
+    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let tried = runner.run(&batches, |mut entries| {
+        for entry in &mut entries {
+            entry.key.seq = next.replace(next.get() + 1);
+        }
+        let batch = Batch { recorded_at: at(0), entries, ..Batch::default() };
+        runtime.block_on(store.commit(&batch)).unwrap();
+        for entry in &batch.entries {
+            let (patient, found) = runtime.block_on(store.message(&entry.key)).unwrap().unwrap();
+            prop_assert_eq!(&patient, &entry.patient);
+            prop_assert_eq!(&found.readings, &entry.readings);
+            prop_assert_eq!(&found.answers, &entry.answers);
+            prop_assert_eq!(found.session, entry.session);
+            let seen = runtime.block_on(store.seen(std::slice::from_ref(&entry.key))).unwrap();
+            prop_assert_eq!(&seen, &[(entry.key.clone(), entry.hash)]);
+        }
+        Ok(())
+    });
+    tried.unwrap();
+    runtime.block_on(store.close());
+}
+
+#[tokio::test]
+async fn months_are_made_ahead_filled_from_the_rest_and_let_go() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let store = Postgres::open(&server(&url)).await.unwrap();
+    store.commit(&one("kit-1", 1)).await.unwrap();
+    // A message of long ago, for which there was no month, and one of two years ago.
+    cluster.psql("clinic", "INSERT INTO vagt.message (id, kept_at, kit, seq, recorded_at, newest, hash) VALUES
+        (-2, now() - interval '10 years', 1, -2, 0, 0, ''), (-1, now() - interval '2 years', 1, -1, 0, 0, '')");
+    let rest = || cluster.psql("clinic", "SELECT count(*) FROM ONLY vagt.message_rest");
+    assert_eq!(rest(), "2");
+    let months = "SELECT vagt.make_month(date_trunc('month', now() - interval '2 years')::date),
+        vagt.make_month(date_trunc('month', now() - interval '2 years')::date)";
+    assert_eq!(cluster.psql("clinic", months), "t|f");
+    assert_eq!(rest(), "1");
+    cluster.psql("clinic", "DROP TABLE vagt.message_2027_01");
+    store.upkeep().await.unwrap();
+    let count = || cluster.psql("clinic", "SELECT count(*) FROM pg_inherits WHERE inhparent = 'vagt.message'::regclass");
+    assert_eq!(count(), "5", "three months from now on, one of two years ago, and the rest");
+    cluster.psql("clinic", "UPDATE vagt.retention SET months = 12");
+    store.upkeep().await.unwrap();
+    assert_eq!(count(), "4");
+    assert_eq!(store.stored().await.unwrap().messages, 1);
+    // What the kit sends on is stored, and what was sent before is known.
+    store.commit(&one("kit-1", 2)).await.unwrap();
+    assert!(matches!(store.commit(&one("kit-1", 1)).await, Err(StoreError::Duplicate { .. })));
+}
