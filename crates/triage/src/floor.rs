@@ -145,6 +145,12 @@ impl Plan {
             .collect()
     }
 
+    /// The floor that an own limit passes here, in words; `None` where it passes none.
+    #[must_use]
+    pub fn floor_passed_by(&self, limit: &OwnLimit) -> Option<String> {
+        passed_by_own(self.book(), limit)
+    }
+
     /// Those that hold at a time.
     #[must_use]
     pub fn overrides_at(&self, at: Timestamp) -> Vec<Override<'_>> {
@@ -280,6 +286,8 @@ mod tests {
             + "[[rule]]\nid = \"k\"\nkind = \"k_of_n\"\nfamily = \"f\"\nof = \"s\"\nat_least = \"red\"\nk = 2\nn = 2\nby = \"readings\"\nwithin = \"48h\"\nmark = \"red\"\n";
         open(&twice, &["rule[0].ingredient"]);
         open(&(twice.clone() + &band("t", "spo2", "", RED_83)), &[]);
+        let expected = "[[schedule]]\nid = \"s\"\ndays = [\"monday\"]\nat = \"08:00\"\nwindow = \"1h\"\n[[rule]]\nid = \"m\"\nkind = \"missing\"\nfamily = \"m\"\nschedule = \"s\"\nvitals = [\"pulse\"]\n";
+        open(expected, &["rule[0]: found pulse looked at, and no rule of kind band on it"]);
         let own = "[[rule]]\nid = \"o\"\nkind = \"baseline\"\nfamily = \"f\"\nvital = \"spo2\"\nas = \"difference\"\nunit = \"%\"\nbaseline = { centre = \"median\", days = 14, minimum_days = 7, max_age_days = 60, gap_days = 3 }\ndigits = 1\nbands = [{ mark = \"red\", at_most = -6 }, { mark = \"green\", above = -6 }]\n";
         open(
             own,

@@ -214,7 +214,9 @@ impl Written {
 impl Rule {
     /// Does it look at a vital, or expect it?
     pub fn looks_at(&self, vital: Vital) -> bool {
-        self.watches.vitals.contains(&vital) || self.judge.needs().iter().any(|(known, _)| *known == vital)
+        self.watches.vitals.contains(&vital)
+            || self.judge.needs().iter().any(|(known, _)| *known == vital)
+            || self.judge.missing().is_some_and(|missing| missing.vitals.contains(&vital))
     }
 
     /// How much it needs of each vital, to judge and to know whether it applies.

@@ -69,7 +69,7 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
     refused(
         "kind = \"band\"",
         "kind = \"bond\"",
-        "small.toml:14:8: rule[0].kind: found \"bond\", want one of band, answer, missing, score, personal_best, baseline, ewma, cusum, control, slope, variability, difference, k_of_n, count, all, any, path, flag, wrong_person",
+        "small.toml:14:8: rule[0].kind: found \"bond\", want one of band, answer, missing, score, personal_best, baseline, ewma, cusum, control, slope, variability, difference, k_of_n, count, all, any, path, habit, flag, wrong_person",
     );
     refused(
         "grace =",

@@ -178,3 +178,34 @@ fn another_version_of_the_programme_keeps_what_it_still_knows() {
     let eased = person.measures("2026-11-23T15:00:00Z", &["93 spo2"]);
     assert_eq!(events(&eased), [EventKind::Eased], "a rule that is gone holds no alert open");
 }
+
+#[test]
+fn a_kit_is_silent_after_what_the_strictest_programme_says_else_the_clinic() {
+    let copd = |after: &str| triage::COPD.replacen("grace = \"2h\"\n", &format!("grace = \"2h\"\n{after}\n"), 1);
+    let after = |texts: &[&str]| {
+        let read = |text: &&str| std::sync::Arc::new(triage::Programme::parse(text, "p.toml").unwrap());
+        let (programmes, zone) = (texts.iter().map(read).collect(), jiff::tz::TimeZone::UTC);
+        let since = crate::person::time("2026-11-22T00:00:00Z");
+        triage::Plan::new(
+            "p-1".parse().unwrap(),
+            programmes,
+            crate::person::clinic(),
+            triage::Own::default(),
+            zone,
+            since,
+        )
+        .unwrap()
+        .silent_kit_after()
+        .as_hours()
+    };
+    let (four, day) = (copd("silent_kit_after = \"4h\""), copd("silent_kit_after = \"24h\""));
+    assert_eq!((after(&[triage::COPD]), after(&[&four]), after(&[&day])), (12, 4, 24));
+    assert_eq!(after(&[triage::HEART_FAILURE, &four]), 4);
+    assert_eq!(
+        after(&[triage::HEART_FAILURE, &day]),
+        12,
+        "heart failure says nothing, so the clinic's default counts there"
+    );
+    let fault = triage::Programme::parse(&copd("silent_kit_after = \"1m\""), "p.toml").unwrap_err().to_string();
+    assert!(fault.contains("clinic.silent_kit_after: found 1m, want at least 15m"), "{fault}");
+}
