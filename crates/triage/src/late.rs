@@ -25,13 +25,11 @@ pub(crate) fn as_it_was(
     let (verdict, rank) = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
     say(outcome, std::slice::from_ref(arrived), &plan.rule(place).watches, verdict.mark);
     let key = arrived.key(chart, place);
-    // Of several answers of one time any may be the one that comes again.
-    let known = [key, key_of(place, verdict)];
-    if verdict.mark <= Mark::Green || known.iter().any(|key| chart.knows(*key)) {
+    // Of what makes up one time, any part may be the one that comes again.
+    if verdict.mark <= Mark::Green || chart.knows(key) || is_told(chart, place, verdict) {
         return None;
     }
-    let several = chart.at_once(&plan.rule(place).watches, at) > 1;
-    known.into_iter().take(1 + usize::from(several)).for_each(|key| chart.remember(key));
+    chart.remember(key_of(place, verdict));
     if verdict.mark == Mark::Red {
         let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
         chart.is_unstable(at, at.saturating_add(freeze));
@@ -67,7 +65,7 @@ pub(crate) fn between(
     let worse = times.into_iter().rev().take(BETWEEN_MAX).filter_map(|at| {
         let (verdict, rank) = as_of(chart, plan, place, at)?;
         let was = as_of(&before, plan, place, at).map_or(Mark::Green, |(verdict, _)| verdict.mark);
-        (verdict.mark > was && !chart.knows(key_of(place, verdict))).then_some((verdict, rank))
+        (verdict.mark > was && !is_told(chart, place, verdict)).then_some((verdict, rank))
     });
     let (verdict, rank) = worse.max_by_key(|(verdict, _)| (verdict.mark, verdict.at))?;
     chart.remember(key_of(place, verdict));
@@ -86,6 +84,12 @@ pub(crate) fn as_of(chart: &Chart, plan: &Plan, place: usize, at: Nanos) -> Opti
     let again = at.saturating_add(length(TOGETHER));
     let found = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
     (!is_superseded(chart, &plan.rule(place).watches, at, again)).then_some(found)
+}
+
+/// Was it, or worse, told of this time before?
+fn is_told(chart: &Chart, place: usize, verdict: Verdict) -> bool {
+    let worse = [Mark::Yellow, Mark::Red].into_iter().filter(|mark| *mark >= verdict.mark);
+    worse.map(|mark| Verdict { mark, ..verdict }).any(|verdict| chart.knows(key_of(place, verdict)))
 }
 
 /// What is known by its rule, time and mark.

@@ -222,6 +222,10 @@ impl Life {
     pub fn rebuilt(&self) -> Chart {
         let from = self.now.checked_sub(self.plan.book().history()).unwrap();
         let mut chart = Chart::new().with_silence_judged(from);
+        let lasting = |(at, step): &&(Timestamp, Step)| *at < from && matches!(step, Step::Kit(_));
+        if let Some((_, step)) = self.steps.iter().rfind(lasting) {
+            judge(&mut chart, &self.plan, step, from);
+        }
         for (at, step) in self.steps.iter().filter(|(at, _)| *at >= from) {
             judge(&mut chart, &self.plan, step, *at);
         }
