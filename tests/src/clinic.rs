@@ -58,7 +58,11 @@ pub struct Clinic {
     pub enrol_port: Option<u16>,
     /// What stands in its configuration besides: before the first table, and at the end.
     top: &'static str,
+    /// How often its heartbeat beats; most tests count what is stored, so it does not.
+    heartbeat_seconds: u32,
     more: String,
+    /// What the hub has in its environment besides.
+    env: Vec<(&'static str, String)>,
     client: Client,
 }
 
@@ -88,7 +92,9 @@ impl Clinic {
             mqtt_port: 0,
             enrol_port: None,
             top: "",
+            heartbeat_seconds: 0,
             more: String::new(),
+            env: Vec::new(),
             client,
         };
         clinic.write_config("127.0.0.1:0", "127.0.0.1:0")?;
@@ -103,7 +109,9 @@ impl Clinic {
     pub async fn restart(&mut self) -> Result<()> {
         let config = self.path("hub.toml");
         let args = ["serve", "--json", "--config", config.to_str().context("UTF-8")?];
-        let mut serve = Running::start(&ours("vagt")?, &args, &[("RUST_LOG", "info")], &self.path("serve.log"))?;
+        let env: Vec<(&str, &str)> = self.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let env = [&[("RUST_LOG", "info")], &env[..]].concat();
+        let mut serve = Running::start(&ours("vagt")?, &args, &env, &self.path("serve.log"))?;
         let ready = serve.line_where(|line| line["ready"] == true).await.with_context(|| self.log())?;
         self.http = ready["http"].as_str().context("http")?.to_owned();
         let mqtt = ready["mqtt"].as_str().context("mqtt")?;
@@ -120,6 +128,17 @@ impl Clinic {
     /// When it was not running.
     pub async fn kill_9(&mut self) -> Result<()> {
         self.serve.take().context("it is running")?.kill_9().await
+    }
+
+    /// The hub's process id, while it runs.
+    #[must_use]
+    pub fn hub_id(&self) -> Option<u32> {
+        self.serve.as_ref()?.id()
+    }
+
+    /// Gives the hub these variables too, from the next start on.
+    pub fn set_env(&mut self, env: &[(&'static str, String)]) {
+        self.env = env.to_vec();
     }
 
     /// Stops it gracefully and gives its exit code.
@@ -250,8 +269,8 @@ impl Clinic {
     fn write_config(&self, mqtt: &str, http: &str) -> Result<()> {
         let text = format!(
             "clinic = \"Test clinic\"\ndata = \"data\"\nroster = \"roster.toml\"\nsimulated = true\n{}\
-             [mqtt]\nlisten = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n{}",
-            self.top, self.more
+             [mqtt]\nlisten = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n[heartbeat]\nperiod_seconds = {}\n{}",
+            self.top, self.heartbeat_seconds, self.more
         );
         Ok(fs::write(self.path("hub.toml"), text)?)
     }
@@ -266,6 +285,25 @@ impl Clinic {
             fs::write(self.path("programmes").join(name), text)?;
         }
         self.top = "programmes = \"programmes\"\nzone = \"UTC\"\n";
+        self.write_config("127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    /// Lets its heart beat this often, from the next start on; `more` goes into its configuration besides.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn set_heartbeat(&mut self, period_seconds: u32, more: &str) -> Result<()> {
+        self.heartbeat_seconds = period_seconds;
+        self.more.push_str(more);
+        self.write_config("127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    /// Puts this into its configuration besides, from the next start on.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn configure(&mut self, more: &str) -> Result<()> {
+        self.more.push_str(more);
         self.write_config("127.0.0.1:0", "127.0.0.1:0")
     }
 

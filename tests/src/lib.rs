@@ -3,5 +3,6 @@
 pub mod clinic;
 pub mod home;
 pub mod load;
+pub mod mosquitto;
 pub mod program;
 pub mod programme;

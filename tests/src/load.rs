@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Packet, PublishOptions, mqttbytes::QoS};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 use vitals::{Clock, Reading, Vital};
 use wire::{Acks, Message, Topic, TopicKind};
@@ -16,7 +16,7 @@ use crate::clinic::KitLogin;
 
 /// Messages sent but not acknowledged, at most.
 const WINDOW: usize = 32;
-/// How long a connection may say nothing while something is waited for.
+/// How long nothing may be acknowledged while something is waited for: behind a broker a connection that stands proves nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How long to wait before connecting again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -63,6 +63,7 @@ pub fn message(seq: u64, at: Timestamp, readings: &[(Vital, &str, &[&str])]) -> 
     };
     Message {
         seq,
+        oldest: None,
         sent_at: at,
         session: Uuid::from_u128(u128::from(seq)),
         readings: readings.iter().map(reading).collect(),
@@ -99,9 +100,9 @@ async fn one_connection(
     let (client, mut events) = AsyncClient::builder(options).capacity(WINDOW * 2).build();
     let acks = Topic::new(&login.kit, TopicKind::Acks).to_string();
     let readings = Topic::new(&login.kit, TopicKind::Readings).to_string();
-    let mut sent = 0;
+    let (mut sent, mut progress) = (0, Instant::now());
     while !waiting.is_empty() {
-        match timeout(SILENCE_MAX, events.poll()).await.context("the core says nothing")?? {
+        match timeout_at(progress + SILENCE_MAX, events.poll()).await.context("the core acknowledges nothing")?? {
             Event::Incoming(Packet::ConnAck(_)) => client.try_subscribe(&acks, QoS::AtLeastOnce)?,
             Event::Incoming(Packet::SubAck(_)) => send_more(&client, &readings, waiting, &mut sent)?,
             Event::Incoming(Packet::Publish(publish)) => {
@@ -111,6 +112,7 @@ async fn one_connection(
                 }
                 while waiting.front().is_some_and(|message| message.seq <= covered.through) {
                     waiting.pop_front();
+                    progress = Instant::now();
                     sent = usize::saturating_sub(sent, 1);
                 }
                 waiting.extend(std::iter::from_fn(&mut *next).take(WINDOW.saturating_sub(waiting.len())));
@@ -123,8 +125,10 @@ async fn one_connection(
 }
 
 fn send_more(client: &AsyncClient, topic: &str, waiting: &VecDeque<Message>, sent: &mut usize) -> Result<()> {
+    let oldest = waiting.front().map(|first| first.seq);
     for message in waiting.iter().skip(*sent).take(WINDOW.saturating_sub(*sent)) {
-        client.try_publish(topic, serde_json::to_vec(message)?, PublishOptions::at_least_once())?;
+        let message = Message { oldest, ..message.clone() };
+        client.try_publish(topic, serde_json::to_vec(&message)?, PublishOptions::at_least_once())?;
         *sent += 1;
     }
     Ok(())

@@ -6,6 +6,8 @@ mod again;
 mod ble;
 #[path = "system/bluezoo.rs"]
 mod bluezoo;
+#[path = "system/broker.rs"]
+mod broker;
 #[path = "system/clients.rs"]
 mod clients;
 #[path = "system/commands.rs"]
@@ -16,6 +18,8 @@ mod devices;
 mod enrol;
 #[path = "system/faults.rs"]
 mod faults;
+#[path = "system/http_source.rs"]
+mod http_source;
 #[path = "system/judged.rs"]
 mod judged;
 #[path = "system/kill.rs"]

@@ -11,10 +11,12 @@ mod assets;
 mod board;
 mod clock;
 mod command;
+mod door;
 mod events;
 mod feed;
 mod health;
 mod limit;
+mod measure;
 mod openapi;
 mod pages;
 mod password;
@@ -40,10 +42,11 @@ use store::Store;
 use tokio::sync::mpsc;
 
 pub use action::{ACTION_SECONDS_MAX, ActionRefused, ActionRequest};
-pub use board::{Board, Counts, INTAKE_AGE_MAX, Intake, KitState, Liveness, Person, Standing};
+pub use board::{Board, Counts, Follower, INTAKE_AGE_MAX, Intake, KitState, Liveness, Person, Standing, Stopped};
 pub use command::{Ask, AskRefused, COMMANDS_WAITING_MAX, ask};
+pub use door::{Door, NotTakenIn, TakenIn};
 pub use events::EVENT_PAGES_MAX;
-pub use feed::FEED_CHANGES_MAX;
+pub use feed::{FEED_CHANGES_MAX, Pulse};
 pub use password::password_hash;
 pub use router::router;
 pub use tuning::{
@@ -63,6 +66,8 @@ pub struct Desk {
     pub tuning: Option<Arc<dyn Tuning>>,
     /// Charts of a time past, own settings, readings that are left out; none as above.
     pub ward: Option<Arc<dyn Ward>>,
+    /// Takes kits' messages over HTTP; none as above.
+    pub door: Option<Arc<dyn Door>>,
     /// What `/metrics` prints.
     pub metrics: PrometheusHandle,
     /// The clinic's time zone: pages speak in it.

@@ -16,7 +16,7 @@ use crate::{
     Desk,
     api::{self, programmes},
     app::App,
-    assets, events, health, openapi, pages,
+    assets, door, events, health, measure, openapi, pages,
     problem::Problem,
     security, sign_in,
 };
@@ -40,13 +40,14 @@ pub fn router(desk: Desk) -> Router {
         .layer(from_fn(in_time));
     quick
         .merge(slow)
+        .layer(from_fn(measure::measured))
         .layer(DefaultBodyLimit::max(security::BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(from_fn(security::headers))
         .with_state(app)
 }
 
-/// For everybody: nothing here is about a person.
+/// Without a session: nothing here is about a person, and what takes readings asks for a kit's own credentials.
 fn public() -> Router<Arc<App>> {
     Router::new()
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
@@ -55,6 +56,7 @@ fn public() -> Router<Arc<App>> {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(openapi::openapi))
+        .route("/api/v1/readings", post(door::post).layer(DefaultBodyLimit::max(door::MESSAGE_BYTES_MAX)))
 }
 
 /// For people who have signed in.

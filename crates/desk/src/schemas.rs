@@ -26,6 +26,9 @@ pub fn schemas() -> Map<String, Value> {
     let all = [
         ("Text", json!({ "type": "string" })),
         ("Html", json!({ "type": "string" })),
+        ("Message", object(&[("seq", "integer"), ("oldest", "integer"), ("sent_at", "time"), ("session", "string"), ("readings", "array"), ("answers", "array"),
+            ("patient", "string"), ("receipts", "array")], &["seq", "sent_at", "session"])),
+        ("TakenIn", object(&[("stored", "boolean"), ("rejected", "string")], &["stored"])),
         ("Problem", object(&[("type", "string"), ("title", "string"), ("status", "integer"), ("detail", "string")], &["type", "title", "status", "detail"])),
         ("SignIn", object(&[("user", "string"), ("password", "string"), ("csrf", "string")], &["user", "password", "csrf"])),
         ("Token", object(&[("csrf", "string")], &["csrf"])),

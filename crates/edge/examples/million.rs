@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let rows = spool.after(cursor, WINDOW).await;
         let Some(newest) = rows.last() else { break };
         cursor = newest.seq;
-        drained += rows.iter().map(|row| row.payload(now).len()).filter(|bytes| *bytes > 0).count() * each;
+        drained += rows.iter().map(|row| row.payload(now, None).len()).filter(|bytes| *bytes > 0).count() * each;
         spool.acked(cursor, cursor, now).await;
     }
     let done = began.elapsed();

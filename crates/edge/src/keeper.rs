@@ -169,7 +169,7 @@ mod tests {
 
     async fn sent(keeper: &Keeper) -> Vec<wire::Message> {
         let rows = keeper.spool.after(0, 100).await;
-        rows.iter().map(|row| wire::decode(row.payload(at(0)).as_bytes()).unwrap().message).collect()
+        rows.iter().map(|row| wire::decode(row.payload(at(0), None).as_bytes()).unwrap().message).collect()
     }
 
     #[tokio::test]

@@ -240,6 +240,11 @@ impl Spool {
         rows
     }
 
+    /// Is something newer under way while older messages on the disk can't be read? Then nobody can say which is the oldest.
+    pub async fn is_overtaken(&self) -> bool {
+        self.inner.lock().await.overtaken
+    }
+
     /// The core has everything up to `through`. Only what this connection has sent, up to where all of it was `taken`, leaves: a core that
     /// counts differently can't delete what it has never been told.
     pub async fn acked(&self, through: u64, taken: u64, now: Timestamp) -> Acked {

@@ -183,8 +183,11 @@ impl Uplink {
         if room == 0 || window.cursor() >= *self.spool.newest().borrow() {
             return;
         }
-        for row in self.spool.after(window.cursor(), room).await {
-            let Some(notice) = connection.publish(row.payload(clock::now())) else { return };
+        let rows = self.spool.after(window.cursor(), room).await;
+        let overtaken = self.spool.is_overtaken().await;
+        for row in rows {
+            let oldest = (!overtaken).then(|| window.oldest(row.seq));
+            let Some(notice) = connection.publish(row.payload(clock::now(), oldest), row.trace()) else { return };
             window.sent(row.seq, Instant::now());
             let seq = row.seq;
             notices.push(Box::pin(async move { (seq, connection::puback(notice).await) }));

@@ -8,9 +8,9 @@ use std::{
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
-use store::Place;
+use store::{Place, postgres::Server};
 
-use crate::cli::config::problem::Problem;
+use crate::{cli::config::problem::Problem, watching::traces::Traces};
 
 /// The clinic's service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -26,6 +26,15 @@ pub struct Config {
     /// The folder of the clinic's data; it holds the store, `vagt.db`. From the folder of this file on, as every path here.
     #[serde(default = "data")]
     pub data: PathBuf,
+    /// The database that is the store, on a PostgreSQL server (15 or newer): `postgres://user@host:port/database`. Without it: the file
+    /// `vagt.db` in the data folder.
+    #[serde(default, deserialize_with = "server")]
+    #[schemars(with = "Option<String>")]
+    pub store: Option<Server>,
+    /// A file that holds the database's password. Without it: the environment's `PGPASSWORD`, or a password file of PostgreSQL's own
+    /// (`PGPASSFILE`, `~/.pgpass`).
+    #[serde(default)]
+    pub store_password_file: Option<PathBuf>,
     /// Patients and kits, read at start into the store; those that are only in the store stay.
     #[serde(default)]
     pub roster: Option<PathBuf>,
@@ -38,13 +47,43 @@ pub struct Config {
     /// The front door: where kits connect.
     #[serde(default)]
     pub mqtt: Mqtt,
+    /// An MQTT broker that is there already, where kits connect beside the front door, or instead of it; none without it.
+    #[serde(default)]
+    pub broker: Option<Broker>,
+    /// How fast one kit may send, wherever it does.
+    #[serde(default)]
+    pub limits: Limits,
     /// The pages and the HTTP API.
     #[serde(default)]
     pub http: Http,
     /// Where kits exchange a one-time code for their own credentials; not at all without it.
     #[serde(default)]
     pub enrolment: Option<Enrolment>,
+    /// The service's own test readings.
+    #[serde(default)]
+    pub heartbeat: Heartbeat,
+    /// Traces for an OpenTelemetry collector; none without it.
+    #[serde(default)]
+    pub traces: Option<Traces>,
 }
+
+/// A synthetic reading goes the way of every reading, and an alarm is raised if it does not come out judged, stored and shown.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Heartbeat {
+    /// How often, in seconds; 0 switches it off, and then nobody is told when readings silently stop.
+    #[schemars(range(max = 3600))]
+    pub period_seconds: u32,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { period_seconds: HEARTBEAT_PERIOD_SECONDS }
+    }
+}
+
+/// How often a test reading goes in where the file does not say.
+const HEARTBEAT_PERIOD_SECONDS: u32 = 60;
 
 /// Where kits enrol, over TLS, with the certificate that `vagt ca` made.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -72,8 +111,79 @@ pub struct Mqtt {
     /// Certificate and key: with them the port speaks TLS, and only TLS.
     pub tls: Option<Tls>,
     /// The most connections at a time.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[schemars(range(min = 1, max = 200_000))]
     pub connections_max: usize,
+    /// The most connections that are begun in a second. After a restart the others come again, each after a random while.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub connections_per_second: u32,
+}
+
+/// An MQTT 5 broker with shared subscriptions, such as Mosquitto. It has to see to it that a kit publishes under its own topics alone: there
+/// the topic says who sent a message (config/mosquitto).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Broker {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    #[serde(default = "broker_port")]
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// The user that the service signs in as.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The file with that user's password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Speaks TLS, and trusts the authority whose certificate this is (PEM).
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Speaks TLS, and trusts the system's certificates where there is no `ca_file`.
+    #[serde(default)]
+    pub tls: bool,
+    /// The service's client id there, with `-in` and `-out` behind it for its two connections. No other program may use it.
+    #[serde(default = "broker_client")]
+    pub client_id: String,
+    /// The name of the shared subscription. Services that share the work have the same.
+    #[serde(default = "broker_client")]
+    pub group: String,
+    /// A connection that is dead is noticed within twice this time.
+    #[serde(default = "broker_keep_alive")]
+    #[schemars(range(min = 5, max = 3600))]
+    pub keep_alive_seconds: u16,
+}
+
+/// How fast one kit may send. What is over it waits, and is not lost.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Messages a second, in the long run.
+    #[schemars(range(min = 1))]
+    pub messages_per_second: u32,
+    /// Messages at once on top of that: what a kit has kept over an outage.
+    #[schemars(range(min = 1))]
+    pub messages_burst: u32,
+    /// Kibibytes a second, in the long run.
+    #[schemars(range(min = 1))]
+    pub kib_per_second: u32,
+    /// Kibibytes at once on top of that.
+    #[schemars(range(min = 1))]
+    pub kib_burst: u32,
+    /// Connections of one kit at a time, at the front door.
+    #[schemars(range(min = 1, max = 1024))]
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            messages_per_second: 1000,
+            messages_burst: 5000,
+            kib_per_second: 2048,
+            kib_burst: 32 * 1024,
+            connections: 16,
+        }
+    }
 }
 
 /// Certificate and key of the front door, in PEM files.
@@ -99,7 +209,12 @@ pub struct Http {
 
 impl Default for Mqtt {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 1883)), tls: None, connections_max: CONNECTIONS_MAX }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            tls: None,
+            connections_max: CONNECTIONS_MAX,
+            connections_per_second: CONNECTIONS_PER_SECOND,
+        }
     }
 }
 
@@ -111,6 +226,8 @@ impl Default for Http {
 
 /// The most MQTT connections where the file does not say.
 const CONNECTIONS_MAX: usize = 10_000;
+/// The most MQTT connections begun in a second where the file does not say.
+const CONNECTIONS_PER_SECOND: u32 = 2000;
 
 /// A configuration file that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +277,10 @@ impl Config {
     /// Where the store is.
     #[must_use]
     pub fn store(&self) -> Place {
-        Place::File(self.data.join("vagt.db"))
+        match &self.store {
+            Some(server) => Place::Postgres(server.clone().with_password_file(self.store_password_file.clone())),
+            None => Place::File(self.data.join("vagt.db")),
+        }
     }
 
     /// Are cookies marked Secure?
@@ -170,12 +290,27 @@ impl Config {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        let paths = [Some(&mut self.data), self.roster.as_mut(), self.programmes.as_mut()];
+        let own = [self.roster.as_mut(), self.programmes.as_mut(), self.store_password_file.as_mut()];
+        let paths = own.into_iter().chain([Some(&mut self.data)]);
         let tls = self.mqtt.tls.as_mut().map(|tls| [&mut tls.cert, &mut tls.key]);
-        for path in paths.into_iter().flatten().chain(tls.into_iter().flatten()) {
+        let broker = self.broker.as_mut().map(|broker| [broker.password_file.as_mut(), broker.ca_file.as_mut()]);
+        let broker = broker.into_iter().flatten().flatten();
+        for path in paths.flatten().chain(broker).chain(tls.into_iter().flatten()) {
             *path = folder.join(&*path);
         }
     }
+}
+
+fn broker_port() -> u16 {
+    1883
+}
+
+fn broker_client() -> String {
+    "vagt".to_owned()
+}
+
+fn broker_keep_alive() -> u16 {
+    30
 }
 
 fn clinic() -> String {
@@ -188,6 +323,12 @@ fn data() -> PathBuf {
 
 fn zone() -> TimeZone {
     TimeZone::get("Europe/Copenhagen").expect("the zone database is built in")
+}
+
+/// What is wrong is said without what was found: it may hold a password.
+fn server<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Server>, D::Error> {
+    let url = Option::<String>::deserialize(deserializer)?;
+    url.map(|url| Server::new(&url).map_err(D::Error::custom)).transpose()
 }
 
 fn zone_by_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
@@ -214,6 +355,16 @@ mod tests {
     }
 
     #[test]
+    fn a_server_is_named_and_its_password_is_not() {
+        let text = "store = \"postgres://vagt:hemmelig@db.example/clinic\"\nstore_password_file = \"password\"";
+        let config = Config::parse(text, "hub.toml").unwrap();
+        assert_eq!(config.store().to_string(), "postgres://vagt@db.example:5432/clinic");
+        assert!(!format!("{config:?}").contains("hemmelig"));
+        let wrong = Config::parse("store = \"vagt:hemmelig@db\"", "hub.toml").unwrap_err().to_string();
+        assert!(wrong.contains("1:9: store: want postgres://user@host:port/database"), "{wrong}");
+    }
+
+    #[test]
     fn the_shipped_file_is_read() {
         let text = include_str!("../../../config/hub.toml");
         let config = Config::parse(text, "config/hub.toml").unwrap();
@@ -224,7 +375,7 @@ mod tests {
     fn says_where_it_is_wrong() {
         refused(
             "clinik = \"x\"\n",
-            "hub.toml:1:1: clinik: unknown field `clinik`, expected one of `clinic`, `zone`, `data`, `roster`, `programmes`, `simulated`, `mqtt`, `http`, `enrolment`",
+            "hub.toml:1:1: clinik: unknown field `clinik`, expected one of `clinic`, `zone`, `data`, `roster`, `programmes`, `simulated`, `mqtt`, `broker`, `limits`, `http`, `enrolment`, `heartbeat`, `traces`",
         );
         refused("[mqtt]\nlisten = \"here\"\n", "hub.toml:2:10: mqtt.listen: invalid socket address syntax");
         refused(

@@ -7,9 +7,11 @@ use std::{
 };
 
 use desk::Board;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use store::{Heard, Store};
 use vitals::KitId;
+
+use crate::{clock, watching::heartbeat};
 
 /// How often what was heard is stored.
 const FLUSH_PERIOD: Duration = Duration::from_secs(1);
@@ -20,10 +22,24 @@ pub struct Presence {
     kits: Mutex<HashMap<KitId, Seen>>,
 }
 
+/// A kit on a broker counts as connected as long as something is heard of it at least this often: it repeats its status every five minutes.
+const BROKER_SILENCE_MAX: SignedDuration = SignedDuration::from_mins(15);
+/// What a kit does on a broker is noted at most this often.
+const BROKER_NOTE_PERIOD: SignedDuration = SignedDuration::from_secs(60);
+
+/// Begins the sentence about a kit that was over its limit.
+const SLOWED: &str = "sends faster than [limits] lets it";
+/// For so long it is told that a kit was over its limit.
+const SLOWED_TOLD: SignedDuration = SignedDuration::from_hours(24);
+
 struct Seen {
     heard: Heard,
     connections: usize,
     stored: bool,
+    /// When something was heard of it over a broker, while it is connected there.
+    by_broker: Option<Timestamp>,
+    /// How often it was over its limit, and when it was last.
+    slowed: Option<(u64, Timestamp)>,
 }
 
 impl Presence {
@@ -32,7 +48,10 @@ impl Presence {
     pub fn new(board: Arc<Board>, last: Vec<Heard>) -> Arc<Self> {
         let kits = last.into_iter().map(|heard| {
             let stored = !heard.online;
-            (heard.kit.clone(), Seen { heard: Heard { online: false, ..heard }, connections: 0, stored })
+            (
+                heard.kit.clone(),
+                Seen { heard: Heard { online: false, ..heard }, connections: 0, stored, by_broker: None, slowed: None },
+            )
         });
         Arc::new(Self { board, kits: Mutex::new(kits.collect()) })
     }
@@ -52,6 +71,68 @@ impl Presence {
         self.change(kit, now, |seen| seen.heard.status = status);
     }
 
+    /// A kit on a broker sent something.
+    pub fn heard_by_broker(&self, kit: &KitId, now: Timestamp) {
+        let noted = |seen: &Seen| seen.by_broker.is_some_and(|at| now.duration_since(at) < BROKER_NOTE_PERIOD);
+        if !self.lock().get(kit).is_some_and(noted) {
+            self.change(kit, now, |seen| seen.by_broker = Some(now));
+        }
+    }
+
+    /// A kit on a broker said how it is; or the broker remembers (`retained`) what it said last, which may be long ago.
+    pub fn status_by_broker(
+        &self,
+        kit: &KitId,
+        online: bool,
+        status: serde_json::Value,
+        retained: bool,
+        now: Timestamp,
+    ) {
+        let heard_before = self.last(kit).map(|(_, at)| at);
+        let at = if retained { heard_before.unwrap_or(now) } else { now };
+        self.change(kit, at, |seen| {
+            seen.heard.status = status;
+            seen.by_broker = online.then_some(now);
+        });
+    }
+
+    /// The broker can't be heard: nobody knows who is connected there.
+    pub fn broker_lost(&self, now: Timestamp) {
+        self.leave_broker(now, |_| true);
+    }
+
+    /// This kit was over its limit, and has been so often.
+    pub fn slowed(&self, kit: &KitId, times: u64, now: Timestamp) {
+        let noted = |seen: &Seen| seen.slowed.is_some_and(|(_, at)| now.duration_since(at) < BROKER_NOTE_PERIOD);
+        if !self.lock().get(kit).is_some_and(noted) {
+            self.change(kit, now, |seen| seen.slowed = Some((times, now)));
+        }
+    }
+
+    /// Those of whom the broker has told nothing for too long are not connected.
+    fn lapse(&self, now: Timestamp) {
+        self.leave_broker(now, |at| now.duration_since(at) > BROKER_SILENCE_MAX);
+    }
+
+    fn leave_broker(&self, now: Timestamp, leaves: impl Fn(Timestamp) -> bool) {
+        let left: Vec<KitId> = {
+            let kits = self.lock();
+            kits.iter().filter(|(_, seen)| seen.by_broker.is_some_and(&leaves)).map(|(kit, _)| kit.clone()).collect()
+        };
+        for kit in left {
+            let at = self.last(&kit).map_or(now, |(_, at)| at);
+            self.change(&kit, at, |seen| seen.by_broker = None);
+        }
+    }
+
+    /// A kit that keeps no connection sent something. Noted at most once a minute.
+    pub fn touched(&self, kit: &KitId, now: Timestamp) {
+        let noted = |seen: &Seen| now.duration_since(seen.heard.at) < BROKER_NOTE_PERIOD;
+        if !self.lock().get(kit).is_some_and(noted) {
+            self.change(kit, now, |_| {});
+        }
+    }
+
     /// Is a kit connected, and when was it last heard? None if it never was.
     #[must_use]
     pub fn last(&self, kit: &KitId) -> Option<(bool, Timestamp)> {
@@ -62,6 +143,7 @@ impl Presence {
     pub async fn keep(self: Arc<Self>, store: Arc<dyn Store>) {
         loop {
             tokio::time::sleep(FLUSH_PERIOD).await;
+            self.lapse(clock::now());
             self.flush(&*store).await;
         }
     }
@@ -85,16 +167,23 @@ impl Presence {
     }
 
     fn change(&self, kit: &KitId, now: Timestamp, change: impl FnOnce(&mut Seen)) {
+        // The service's own test readings are no kit's.
+        if heartbeat::is(kit) {
+            return;
+        }
         let heard = {
             let mut kits = self.lock();
             let seen = kits.entry(kit.clone()).or_insert_with(|| Seen {
                 heard: Heard { kit: kit.clone(), at: now, online: false, status: serde_json::Value::Null },
                 connections: 0,
                 stored: false,
+                by_broker: None,
+                slowed: None,
             });
             change(seen);
-            seen.heard.at = now;
-            seen.heard.online = seen.connections > 0;
+            seen.heard.at = now.max(seen.heard.at);
+            seen.heard.online = seen.connections > 0 || seen.by_broker.is_some();
+            seen.tell_slowed();
             seen.stored = false;
             seen.heard.clone()
         };
@@ -103,6 +192,26 @@ impl Presence {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<KitId, Seen>> {
         self.kits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Beside what the kit says of itself.
+    fn tell_slowed(&mut self) {
+        let Some((times, at)) = self.slowed else { return };
+        let serde_json::Value::Object(status) = &mut self.heard.status else { return };
+        let problems = status.entry("problems").or_insert_with(|| serde_json::json!([]));
+        if let Some(problems) = problems.as_array_mut() {
+            problems.retain(|problem| !problem.as_str().is_some_and(|problem| problem.starts_with(SLOWED)));
+        }
+        if self.heard.at.duration_since(at) > SLOWED_TOLD {
+            status.remove("slowed");
+            return;
+        }
+        if let Some(problems) = problems.as_array_mut() {
+            problems.push(format!("{SLOWED}: {times} messages had to wait, the last at {at}").into());
+        }
+        status.insert("slowed".to_owned(), serde_json::json!({ "times": times, "at": at }));
     }
 }
 
@@ -124,5 +233,30 @@ mod tests {
         assert!(online(&presence), "the new connection came before the old one went");
         presence.disconnected(&kit, now);
         assert!(!online(&presence));
+    }
+
+    #[test]
+    fn on_a_broker_a_kit_is_there_as_long_as_it_is_heard() {
+        let board = Board::new(Vec::new(), Roster::default(), Vec::new(), HashMap::new());
+        let presence = Presence::new(board, Vec::new());
+        let (kit, other): (KitId, KitId) = ("kit-1".parse().unwrap(), "kit-2".parse().unwrap());
+        let at = |minutes: i64| Timestamp::from_second(60 * minutes).unwrap();
+        let status = serde_json::json!({ "online": true });
+        presence.status_by_broker(&kit, true, status.clone(), false, at(0));
+        presence.status_by_broker(&other, false, status.clone(), true, at(0));
+        assert_eq!((presence.last(&kit), presence.last(&other)), (Some((true, at(0))), Some((false, at(0)))));
+        presence.heard_by_broker(&kit, at(10));
+        presence.status_by_broker(&other, false, status, true, at(60));
+        assert_eq!(presence.last(&other), Some((false, at(0))), "what the broker remembers is no news");
+        presence.lapse(at(25));
+        assert_eq!(presence.last(&kit), Some((true, at(10))));
+        presence.lapse(at(26));
+        assert_eq!(presence.last(&kit), Some((false, at(10))), "a broker that says nothing is no proof of life");
+        presence.heard_by_broker(&kit, at(30));
+        presence.slowed(&kit, 7, at(30));
+        presence.broker_lost(at(31));
+        assert_eq!(presence.last(&kit), Some((false, at(30))));
+        let status = presence.lock()[&kit].heard.status.clone();
+        assert_eq!((&status["slowed"]["times"], status["problems"].as_array().unwrap().len()), (&7.into(), 1));
     }
 }

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Context as _;
 use desk::{ActionRequest, Board, Desk};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use store::{Heard, Store};
+use store::{Heard, Lead, Store, StoreError};
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc, watch},
@@ -33,9 +33,20 @@ use crate::{
     programmes,
     remeasure::{self, REMEASURES_MAX},
     roster::{self, Decided, Keeper},
-    source::front_door::{Behind, FrontDoor},
+    source::{
+        Everywhere, ToKits,
+        broker::{self, BrokerSource},
+        front_door::{Behind, FrontDoor},
+        http::HttpSource,
+        limits::Limits,
+    },
     tuning::{service::StoredTuning, shadow::Shadows},
     ward::StoredWard,
+    watching::{
+        self, Sampled,
+        heartbeat::Heart,
+        way::{ByMqtt, Way},
+    },
 };
 
 /// How long what was taken in may take to be finished at the end.
@@ -44,8 +55,6 @@ const FINISH_MAX: Duration = Duration::from_secs(15);
 const PAGES_CLOSE_MAX: Duration = Duration::from_secs(2);
 /// How long a shadow may take to end.
 const SHADOWS_END_MAX: Duration = Duration::from_secs(5);
-/// How often the metrics tidy up behind themselves.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Where a running service can be reached.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -83,6 +92,8 @@ pub struct Service {
     store: Arc<dyn Store>,
     pipeline: Pipeline,
     front_door: FrontDoor,
+    broker: Option<BrokerSource>,
+    to_kits: Arc<dyn ToKits>,
     enrolment: Option<Enrolment>,
     presence: Arc<Presence>,
     outbox: Arc<Outbox>,
@@ -91,6 +102,7 @@ pub struct Service {
     tasks: JoinSet<()>,
     stop: CancellationToken,
     close_pages: CancellationToken,
+    lead: Lead,
     /// Let go last, when the store is closed.
     _lock: Lock,
 }
@@ -126,7 +138,7 @@ impl Service {
     /// Any part that can't be opened, in a sentence.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let metrics = metrics_recorder()?;
-        let (lock, store) = open_store(&config).await?;
+        let (lock, store, lead) = open_store(&config).await?;
         let Judged { decided, directory, board, presence } = Judged::read(&*store, &config).await?;
         let (directory, followed) = watch::channel(Arc::new(directory));
         let directories = Directories::new(followed);
@@ -156,8 +168,12 @@ impl Service {
             presence: Arc::clone(&presence),
             outbox: Arc::clone(&outbox),
             commands: Arc::clone(&commands),
+            limits: Arc::new(Limits::new(&config.limits)),
         };
-        let front_door = FrontDoor::open(&config.mqtt, behind).await?;
+        let front_door = FrontDoor::open(&config.mqtt, behind.clone()).await?;
+        let broker = config.broker.as_ref().map(|broker| BrokerSource::start(broker, behind.clone())).transpose()?;
+        let ways = [Some(front_door.to_kits()), broker.as_ref().map(BrokerSource::to_kits)];
+        let to_kits: Arc<dyn ToKits> = Arc::new(Everywhere(ways.into_iter().flatten().collect()));
         let changed = Arc::new(Notify::new());
         let enrolment = open_enrolment(&config, &store, directories.clone(), &changed, front_door.addr()).await?;
         let ready = Ready {
@@ -169,14 +185,19 @@ impl Service {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&presence).keep(Arc::clone(&store)));
-        tasks.spawn(Arc::clone(&outbox).keep(front_door.to_kits()));
-        tasks.spawn(commands.keep(Arc::clone(&store), front_door.to_kits()));
+        tasks.spawn(Arc::clone(&outbox).keep(Arc::clone(&to_kits)));
+        tasks.spawn(commands.keep(Arc::clone(&store), Arc::clone(&to_kits)));
+        tasks.spawn(Arc::clone(&behind.limits).keep());
         let keeper = Keeper::new(&config, decided, Arc::clone(&store), Arc::clone(&board), directory, changed);
         tasks.spawn(keeper.keep());
         tasks.spawn(kits::watch(directories.clone(), Arc::clone(&presence), kits, clock::wall()));
         tasks.spawn(remeasure::keep(to_remeasure, Arc::clone(&store), directories, Arc::clone(&presence)));
-        tasks.spawn(upkeep(metrics.clone()));
-        let desk = desk_of(&config, &store, board, actions, metrics, &stop);
+        tasks.spawn(watching::keep(Sampled::new(&config, Arc::clone(&board), metrics.clone())));
+        if let Some(heart) = heart(&config, &store, &board, front_door.addr())? {
+            tasks.spawn(heart.keep());
+        }
+        let mut desk = desk_of(&config, &store, board, actions, metrics, &stop);
+        desk.door = Some(Arc::new(HttpSource(behind)));
         let shadows = Shadows::new(Arc::clone(&store), config.zone.clone(), clock::wall(), stop.clone());
         let shadows = tokio::spawn(shadows.keep());
         let pages = tokio::spawn(serve_pages(pages, desk, close_pages.clone()));
@@ -185,6 +206,8 @@ impl Service {
             store,
             pipeline,
             front_door,
+            broker,
+            to_kits,
             enrolment,
             presence,
             outbox,
@@ -193,6 +216,7 @@ impl Service {
             tasks,
             stop,
             close_pages,
+            lead,
             _lock: lock,
         })
     }
@@ -216,6 +240,7 @@ impl Service {
             () = self.front_door.ended() => "the front door",
             _ = &mut self.pages => "the web server",
             Some(_) = self.tasks.join_next() => "a task of the service",
+            () = self.lead.lost() => "the lead over the store, which another service has taken: this one",
         }
     }
 
@@ -236,7 +261,10 @@ impl Service {
         if let Some(enrolment) = self.enrolment.take() {
             enrolment.close().await;
         }
-        self.outbox.flush(&*self.front_door.to_kits()).await;
+        self.outbox.flush(&*self.to_kits).await;
+        if let Some(broker) = self.broker.take() {
+            broker.close().await;
+        }
         self.front_door.close().await;
         self.presence.flush(&*self.store).await;
         self.close_pages.cancel();
@@ -287,6 +315,7 @@ fn desk_of(
         actions,
         tuning: Some(Arc::new(tuning)),
         ward: Some(Arc::new(ward)),
+        door: None,
         metrics,
         zone: config.zone.clone(),
         clinic: config.clinic.clone(),
@@ -295,10 +324,32 @@ fn desk_of(
     }
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<(Lock, Arc<dyn Store>)> {
+/// How long a service that has just ended, here or elsewhere, is waited for: its server notices within 15 s that a machine is gone.
+const LEAD_WAIT: Duration = Duration::from_secs(20);
+const LEAD_PAUSE: Duration = Duration::from_millis(250);
+
+async fn take_lead(store: &dyn Store) -> Result<Lead, StoreError> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let by = format!("vagt serve on {}, process {}", host.trim(), std::process::id());
+    let deadline = tokio::time::Instant::now() + LEAD_WAIT;
+    loop {
+        match store.take_lead(&by, None).await {
+            Err(StoreError::Led { by }) if tokio::time::Instant::now() < deadline => {
+                tracing::debug!(by, "waits for the lead over the store");
+                tokio::time::sleep(LEAD_PAUSE).await;
+            }
+            taken => return taken,
+        }
+    }
+}
+
+/// One service at a time: on this folder, and on this store.
+async fn open_store(config: &Config) -> anyhow::Result<(Lock, Arc<dyn Store>, Lead)> {
     std::fs::create_dir_all(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
     let lock = Lock::take(&config.data)?;
-    Ok((lock, store::open(&config.store()).await?))
+    let store = store::open(&config.store()).await?;
+    let lead = take_lead(&*store).await?;
+    Ok((lock, store, lead))
 }
 
 /// Kits enrol only where they then find a front door that speaks TLS: else their secret would cross the net in the clear.
@@ -343,21 +394,30 @@ pub fn metrics_recorder() -> anyhow::Result<PrometheusHandle> {
     if let Some(handle) = RECORDER.get() {
         return Ok(handle.clone());
     }
-    let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
-    let messages = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0];
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
-        .set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), &messages)?
-        .install_recorder()?;
+    let handle = watching::metrics::exporter()?.install_recorder()?;
+    watching::metrics::describe();
     Ok(RECORDER.get_or_init(|| handle).clone())
 }
 
-async fn upkeep(metrics: PrometheusHandle) {
-    metrics::gauge!("vagt_intake_queue_messages_max").set(crate::pipeline::QUEUE_MESSAGES_MAX as f64);
-    loop {
-        tokio::time::sleep(METRICS_UPKEEP).await;
-        metrics.run_upkeep();
+/// The heartbeat, unless it is switched off: its readings go in where kits send theirs.
+fn heart(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    board: &Arc<Board>,
+    door: SocketAddr,
+) -> anyhow::Result<Option<Heart>> {
+    let seconds = config.heartbeat.period_seconds;
+    if seconds == 0 {
+        tracing::warn!("the heartbeat is switched off: nobody is told when readings silently stop coming through");
+        return Ok(None);
     }
+    let front_door = ByMqtt::front_door(door, config.mqtt.tls.as_ref().map(|tls| tls.cert.as_path()))?;
+    let mut ways: Vec<Box<dyn Way>> = vec![Box::new(front_door)];
+    if let Some(broker) = &config.broker {
+        ways.push(Box::new(ByMqtt::with("broker", broker::to_publish(broker, "heartbeat")?)));
+    }
+    let period = Duration::from_secs(seconds.into());
+    Ok(Some(Heart::new(Arc::clone(store), Arc::clone(board), ways, period)))
 }
 
 /// Resolves when the process is asked to stop.

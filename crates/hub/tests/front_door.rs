@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use desk::Board;
 use hub::{
     authority::Authority,
@@ -19,8 +18,9 @@ use hub::{
     pipeline::acks::Outbox,
     presence::Presence,
     source::{
-        Arrival, NotTaken, Taker,
+        Arrival, LinedUp, NotTaken, Stored, Taker,
         front_door::{Behind, FrontDoor},
+        limits::Limits,
     },
 };
 use jiff::tz::TimeZone;
@@ -39,12 +39,13 @@ struct Doubt {
     permits: Semaphore,
 }
 
-#[async_trait]
 impl Taker for Doubt {
-    async fn take(&self, arrival: Arrival) -> Result<(), NotTaken> {
-        self.permits.acquire().await.map_err(|_| NotTaken::Stopping)?.forget();
-        self.taken.lock().await.push(arrival);
-        Ok(())
+    fn line_up(self: Arc<Self>, arrival: Arrival, _slowed: bool) -> LinedUp {
+        LinedUp::fresh(async move {
+            self.permits.acquire().await.map_err(|_| NotTaken::Stopping)?.forget();
+            self.taken.lock().await.push(arrival);
+            Ok(Stored::now())
+        })
     }
 }
 
@@ -76,6 +77,7 @@ async fn open_with(permits: usize, tls: Option<Tls>) -> House {
         presence: Presence::new(Arc::clone(&board), Vec::new()),
         outbox: Arc::new(Outbox::default()),
         commands: Arc::default(),
+        limits: Arc::new(Limits::new(&Default::default())),
     };
     let config = Mqtt { listen: "127.0.0.1:0".parse().unwrap(), tls, ..Mqtt::default() };
     House { door: FrontDoor::open(&config, behind).await.unwrap(), taker, board }

@@ -21,9 +21,9 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{
-    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter, InvalidReading,
-    JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, Progress, QuarantinedEntry, Roster,
-    ShadowAlert, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter,
+    InvalidReading, JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, Progress, QuarantinedEntry,
+    Roster, ShadowAlert, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -389,6 +389,20 @@ async fn a_commit_that_failed_and_happened_is_not_done_again() {
     clinic.close().await;
 }
 
+/// A tick holds no message: what it stored is known by its stamp.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_whose_commit_was_reported_as_failed_is_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 15).await;
+    let missing = clinic.waits(1).await;
+    clinic.store.lies.store(true, Ordering::SeqCst);
+    clinic.asks(&missing, Action::Acknowledge).await.unwrap();
+    let (stored, history) = clinic.store.alert(missing.id).await.unwrap().unwrap();
+    assert!(!clinic.store.lies.load(Ordering::SeqCst), "the commit was not the one that was reported as failed");
+    assert_eq!((stored.version, history.len()), (2, 2), "{history:?}");
+    clinic.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_is_told_once_also_across_restarts() {
     let folder = tempfile::tempdir().unwrap();
@@ -549,4 +563,57 @@ fn copd() -> Books {
     let programme = Arc::new(triage::Programme::parse(triage::COPD, "copd.toml").unwrap());
     let programmes = Programmes::from([(programme.id().to_owned(), programme)]);
     Books::new(programmes, Arc::new(triage::Clinic::shipped()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_of_the_store_what_is_fresh_is_judged_before_another_ones_backlog() {
+    let folder = tempfile::tempdir().unwrap();
+    let since = now() - SignedDuration::from_hours(48);
+    let others = format!(
+        "[[patient]]\nid = \"p-2\"\nname = \"Other Person\"\nprogramme = \"copd\"\nsince = \"{since}\"\n\
+         [[kit]]\nid = \"kit-2\"\npatient = \"p-2\"\nsecret_sha256 = \"{}\"\nsince = \"{since}\"\n",
+        hex(&[8; 32])
+    );
+    let clinic = open_beside(&folder, 2, &others).await;
+    clinic.takes(&message(1, "84", now())).await.unwrap();
+    let shown = clinic.waits(1).await;
+
+    let hangs = clinic.store.held.write().await;
+    let takes = |kit: &str, payload: String| {
+        let (taker, arrival) = (Arc::clone(&clinic.taker), Arrival { kit: kit.parse().unwrap(), ..arrival(&payload) });
+        tokio::spawn(async move { taker.take(arrival).await })
+    };
+    // One in the hands of the store that hangs, one in the open batch, until that takes nothing more.
+    let mut waiting = vec![takes("kit-1", message(2, "95", now()))];
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    waiting.push(takes("kit-1", message(3, "95", now())));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let long_ago = |seq: i64| now() - SignedDuration::from_hours(20) + SignedDuration::from_secs(seq);
+    for seq in 1..=1500_u64 {
+        waiting.push(takes("kit-2", message(seq, "95", long_ago(seq.cast_signed()))));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    waiting.push(takes("kit-1", message(4, "83", now())));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(waiting.iter().all(|one| !one.is_finished()), "acknowledged, and not stored");
+    let live = clinic.board.liveness(now());
+    assert!(!live.live && live.behind_since.is_some(), "{live:?}");
+    assert!(live.waiting > 0 && live.waiting <= hub::pipeline::QUEUE_MESSAGES_MAX, "{live:?}");
+    assert_eq!(clinic.board.queue().1[0].id, shown.id, "what was known is still shown");
+
+    drop(hangs);
+    for one in waiting {
+        timeout(Duration::from_secs(60), one).await.unwrap().unwrap().unwrap();
+    }
+    let recorded = async |patient: &str| {
+        let messages = clinic.store.messages(&patient.parse().unwrap(), Timestamp::UNIX_EPOCH).await.unwrap();
+        messages.iter().map(|message| (message.recorded_at, message.key.seq)).collect::<Vec<_>>()
+    };
+    let (mine, others) = (recorded("p-1").await, recorded("p-2").await);
+    assert_eq!((mine.len(), others.len()), (4, 1500));
+    let fresh_red = mine[3].0;
+    let before = others.iter().filter(|(at, _)| *at < fresh_red).count();
+    assert_eq!(before, 0, "a red of this minute waited for {before} of another's yesterday");
+    assert!(clinic.board.liveness(now()).live);
+    clinic.close().await;
 }

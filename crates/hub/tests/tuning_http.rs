@@ -57,7 +57,7 @@ impl House {
         let basis = serde_json::to_value(&**directory.basis(&"p-1".parse().unwrap()).unwrap()).unwrap();
         judged(&store, basis).await;
         let (stop, shared) = (CancellationToken::new(), Arc::clone(&store) as Arc<dyn Store>);
-        let tuning = StoredTuning::new(Arc::clone(&shared), file, zone.clone(), clock::wall(), stop.clone());
+        let tuning = StoredTuning::new(Arc::clone(&shared), store::Place::File(file), zone.clone(), clock::wall(), stop.clone());
         let ward =
             StoredWard { store: Arc::clone(&shared), zone: zone.clone(), setting: tokio::sync::Mutex::default() };
         let desk = Desk {
@@ -66,6 +66,7 @@ impl House {
             actions: tokio::sync::mpsc::channel(1).0,
             tuning: Some(Arc::new(tuning)),
             ward: Some(Arc::new(ward)),
+            door: None,
             metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
             zone,
             clinic: "Klinik Odden".to_owned(),

@@ -14,6 +14,11 @@ pub struct Message {
     /// With the kit it names the message for ever; it only grows.
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub seq: u64,
+    /// The oldest message that the kit still keeps: what is before it was acknowledged, or given up, and never comes again. What is not before
+    /// it may still come, so the core's `through` waits for it. Absent from kits that don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    pub oldest: Option<u64>,
     /// When the kit sent it (this time).
     #[schemars(with = "String")]
     pub sent_at: Timestamp,
@@ -98,6 +103,8 @@ pub struct Refused {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     seq: u64,
+    #[serde(default)]
+    oldest: Option<u64>,
     sent_at: Timestamp,
     session: SessionId,
     #[serde(default, borrow)]
@@ -137,8 +144,19 @@ fn arrived(envelope: &Envelope<'_>) -> Arrived {
     let answers = parts("answers", &envelope.answers, &mut refused);
     let receipts = parts("receipts", &envelope.receipts, &mut refused);
     let (patient, Envelope { seq, sent_at, session, .. }) = (envelope.patient.clone(), envelope);
+    // One that is not before this message says nothing.
+    let oldest = envelope.oldest.filter(|oldest| (1..=*seq).contains(oldest));
     Arrived {
-        message: Message { seq: *seq, sent_at: *sent_at, session: *session, readings, answers, patient, receipts },
+        message: Message {
+            seq: *seq,
+            oldest,
+            sent_at: *sent_at,
+            session: *session,
+            readings,
+            answers,
+            patient,
+            receipts,
+        },
         refused,
     }
 }

@@ -126,6 +126,7 @@ fn message(seq: u64, session: Uuid, value: Value) -> Message {
     };
     Message {
         seq,
+        oldest: None,
         sent_at: now,
         session,
         readings: vec![reading],

@@ -110,6 +110,7 @@ impl Clinic {
             actions: self.actions.clone(),
             tuning: None,
             ward: None,
+            door: None,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             zone: TimeZone::get("Europe/Copenhagen").unwrap(),
             clinic: "Klinik Odden".to_owned(),

@@ -75,6 +75,12 @@ struct Body<'a> {
     receipts: &'a [wire::Receipt],
 }
 
+/// What names the sitting in a body; the rest is passed over.
+#[derive(Deserialize)]
+struct Sitting {
+    session: SessionId,
+}
+
 impl Draft {
     /// The message with its number.
     #[must_use]
@@ -93,10 +99,18 @@ impl Row {
         self.body.len() as u64
     }
 
-    /// The payload that is published now.
+    /// The trace that the message belongs to: its sitting's.
     #[must_use]
-    pub fn payload(&self, sent_at: Timestamp) -> String {
-        format!(r#"{{"seq":{},"sent_at":"{sent_at}",{}"#, self.seq, &self.body[1..])
+    pub fn trace(&self) -> Option<wire::TraceParent> {
+        let sitting: Sitting = serde_json::from_str(&self.body).ok()?;
+        Some(wire::TraceParent::of(&sitting.session))
+    }
+
+    /// The payload that is published now, by a kit that keeps messages from `oldest` on, if it can say.
+    #[must_use]
+    pub fn payload(&self, sent_at: Timestamp, oldest: Option<u64>) -> String {
+        let oldest = oldest.map(|oldest| format!(r#""oldest":{oldest},"#)).unwrap_or_default();
+        format!(r#"{{"seq":{},{oldest}"sent_at":"{sent_at}",{}"#, self.seq, &self.body[1..])
     }
 }
 
@@ -116,9 +130,10 @@ pub(crate) mod tests {
     fn the_payload_is_a_message_of_the_wire() {
         let now = "2026-11-22T08:00:07.120Z".parse().unwrap();
         let row = draft(Priority::Routine).numbered(42, now);
-        let arrived = wire::decode(row.payload(now).as_bytes()).unwrap();
+        let arrived = wire::decode(row.payload(now, Some(40)).as_bytes()).unwrap();
         assert!(arrived.refused.is_empty());
-        assert_eq!((arrived.message.seq, arrived.message.sent_at), (42, now));
+        assert_eq!((arrived.message.seq, arrived.message.oldest, arrived.message.sent_at), (42, Some(40), now));
         assert_eq!(arrived.message.readings[0].value.to_string(), "93.0");
+        assert_eq!(row.trace(), Some(wire::TraceParent::of(&arrived.message.session)));
     }
 }

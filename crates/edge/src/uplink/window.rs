@@ -45,6 +45,13 @@ impl Window {
         self.cursor
     }
 
+    /// The oldest message that the kit still keeps, as far as this connection knows, when it sends `next`: on a connection everything is sent
+    /// in order, from the first that waits.
+    #[must_use]
+    pub fn oldest(&self, next: u64) -> u64 {
+        self.unacked.first().copied().unwrap_or(next).min(next)
+    }
+
     /// A message was handed to the client.
     pub fn sent(&mut self, seq: u64, now: Instant) {
         if self.unacked.is_empty() {
@@ -105,7 +112,9 @@ mod tests {
         assert_eq!((window.room(), window.cursor()), (0, 100));
         window.puback(7, true);
         assert_eq!(window.room(), 1);
+        assert_eq!(window.oldest(101), 1);
         assert!(window.acked(50, start));
+        assert_eq!(window.oldest(101), 51);
         assert!(!window.acked(50, start), "said before");
         assert_eq!(window.room(), 1, "an ack is no PUBACK");
     }

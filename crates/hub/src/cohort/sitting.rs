@@ -149,6 +149,7 @@ impl Sitting {
         session[8..].copy_from_slice(&self.seq.to_be_bytes());
         Message {
             seq: self.seq,
+            oldest: None,
             sent_at: self.received_at,
             session: uuid::Builder::from_custom_bytes(session).into_uuid(),
             readings: self.readings(ids),

@@ -15,8 +15,10 @@ use vitals::{
 use wire::{Arrived, CommandOutcome, Message, RefusedPart};
 
 use crate::{
+    clock,
     directory::{Directory, KnownKit},
     source::Arrival,
+    watching::traces::Way,
 };
 
 /// The most reasons that are spelt out for one message; the rest is counted.
@@ -29,15 +31,38 @@ pub struct Admitted {
     pub kit: KitId,
     /// Its seq, where that could be read.
     pub seq: Option<u64>,
+    /// The oldest message that the kit still keeps, if it says so.
+    pub oldest: Option<u64>,
     /// SHA-256 of what it says; of its bytes, if it can't be understood.
     pub hash: [u8; 32],
     /// What is to be stored as readings and answers.
     pub entry: Option<Entry>,
     /// Why it, or part of it, is to be quarantined.
     pub refused: Option<String>,
+    /// The same in a word, to be counted.
+    pub why: &'static str,
+    /// Its way, where it is traced.
+    pub way: Way,
 }
 
 impl Admitted {
+    /// When the newest of what it says was measured or answered.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        let entry = self.entry.as_ref()?;
+        let measured = entry.readings.iter().map(|reading| reading.measured_at);
+        measured.chain(entry.answers.iter().map(|answer| answer.answered_at)).max()
+    }
+
+    /// Begins its trace, where its sitting is one of those that are traced.
+    pub fn trace(&mut self, received_at: Timestamp) {
+        let Some(entry) = &self.entry else { return };
+        self.way = Way::begin(|| wire::TraceParent::of(&entry.session), received_at);
+        if self.way.is_traced() {
+            self.way.step("admit", received_at, clock::now(), 1);
+        }
+    }
+
     /// The quarantine's row for it, if it needs one.
     #[must_use]
     pub fn quarantined(&self, bytes: &[u8]) -> Option<Quarantined> {
@@ -62,27 +87,33 @@ impl Admitted {
 #[must_use]
 pub fn admit(directory: &Directory, arrival: &Arrival) -> Admitted {
     let kit = &arrival.kit;
-    let refuse = |seq, hash, reason| Admitted { kit: kit.clone(), seq, hash, entry: None, refused: Some(reason) };
+    let refuse = |why, seq, oldest, hash, reason| {
+        let (kit, refused) = (kit.clone(), Some(reason));
+        Admitted { kit, seq, oldest, hash, entry: None, refused, why, way: Way::default() }
+    };
     if let Some(reason) = &arrival.refused {
-        return refuse(None, Sha256::digest(&arrival.payload).into(), reason.clone());
+        return refuse("wrong_topic", None, None, Sha256::digest(&arrival.payload).into(), reason.clone());
     }
     let arrived = match wire::decode(&arrival.payload) {
         Ok(arrived) => arrived,
-        Err(error) => return refuse(error.seq, Sha256::digest(&arrival.payload).into(), error.reason),
+        Err(error) => {
+            return refuse("unreadable", error.seq, None, Sha256::digest(&arrival.payload).into(), error.reason);
+        }
     };
-    let (seq, hash) = (Some(arrived.message.seq), content_hash(&arrived));
+    let (seq, oldest, hash) = (Some(arrived.message.seq), arrived.message.oldest, content_hash(&arrived));
     let Some(known) = directory.kit(kit) else {
-        return refuse(seq, hash, format!("kit {kit} is not in the roster"));
+        return refuse("unknown_kit", seq, oldest, hash, format!("kit {kit} is not in the roster"));
     };
     let patient = match whose(kit, known, &arrived.message) {
         Ok(patient) => patient.clone(),
-        Err(reason) => return refuse(seq, hash, reason),
+        Err(reason) => return refuse("not_theirs", seq, oldest, hash, reason),
     };
     let Message { readings, answers, receipts, .. } = &arrived.message;
     let said = readings.len() + answers.len() + receipts.len() + arrived.refused.len();
     let (entry, refused) = check(kit, patient, arrived, hash, known.since, arrival.received_at);
     let empty = said > 0 && entry.readings.is_empty() && entry.answers.is_empty() && entry.receipts.is_empty();
-    Admitted { kit: kit.clone(), seq, hash, entry: (!empty).then_some(entry), refused: sentence(&refused) }
+    let (kit, entry, refused) = (kit.clone(), (!empty).then_some(entry), sentence(&refused));
+    Admitted { kit, seq, oldest, hash, entry, refused, why: "implausible", way: Way::default() }
 }
 
 /// Whose a message is. What measures nobody (receipts of a kit that several people share) is kept with the first of them.

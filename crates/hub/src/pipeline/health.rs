@@ -8,9 +8,9 @@ use std::{
 
 use desk::{Board, Intake};
 use jiff::Timestamp;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
-use super::Incoming;
+use super::lanes::Lanes;
 use crate::clock;
 
 /// How often the board is told.
@@ -21,7 +21,7 @@ pub(super) const SLOW: Duration = Duration::from_secs(2);
 /// Shared by the judge and the recorder.
 pub(super) struct Health {
     board: Arc<Board>,
-    queue: mpsc::WeakSender<Incoming>,
+    lanes: Arc<Lanes>,
     state: Mutex<State>,
 }
 
@@ -31,9 +31,9 @@ struct State {
 }
 
 impl Health {
-    pub fn new(board: Arc<Board>, queue: mpsc::WeakSender<Incoming>) -> Arc<Self> {
+    pub fn new(board: Arc<Board>, lanes: Arc<Lanes>) -> Arc<Self> {
         let state = State { judge_seen: Instant::now(), trouble: None };
-        Arc::new(Self { board, queue, state: Mutex::new(state) })
+        Arc::new(Self { board, lanes, state: Mutex::new(state) })
     }
 
     /// The judge goes round its loop.
@@ -63,8 +63,10 @@ impl Health {
     /// Tells the board; `in_hand` messages are in a batch.
     pub fn beat(&self, in_hand: usize) {
         let now = clock::now();
-        let queued = self.queue.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        let (fresh, late) = self.lanes.waiting();
+        let queued = fresh + late;
         metrics::gauge!("vagt_intake_queue_messages").set(queued as f64);
+        metrics::gauge!("vagt_intake_late_messages").set(late as f64);
         let (behind_since, reason) = {
             let state = self.lock();
             let stuck = state.judge_seen.elapsed();

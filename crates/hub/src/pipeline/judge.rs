@@ -30,8 +30,8 @@ use vitals::{KitId, PatientId};
 
 use self::watch::Watched;
 use super::{
-    Incoming,
     health::Health,
+    lanes::Lanes,
     poison::Poison,
     stamps::Stamps,
     timers::Timers,
@@ -50,7 +50,7 @@ const JOURNAL_MAX: usize = 4096;
 
 /// What comes to the judge and goes from it.
 pub(super) struct Channels {
-    pub arrivals: mpsc::Receiver<Incoming>,
+    pub arrivals: Arc<Lanes>,
     pub actions: mpsc::Receiver<ActionRequest>,
     pub kits: mpsc::Receiver<KitHeard>,
     /// Finished batches, one when it is wanted.
@@ -135,7 +135,7 @@ impl Judge {
     }
 
     pub async fn run(mut self, channels: Channels) {
-        let Channels { mut arrivals, mut actions, mut kits, work, mut wanted, stop } = channels;
+        let Channels { arrivals, mut actions, mut kits, work, mut wanted, stop } = channels;
         let (mut loader, mut loaded) = mpsc::channel(LOADED_MAX);
         self.watch_clock();
         self.load_missing(&loader);
@@ -191,6 +191,7 @@ impl Judge {
                 }
                 () = sleep(until_tick) => {}
             }
+            metrics::gauge!("vagt_charts").set(self.charts.len() as f64);
             self.health.judge_alive();
         }
     }

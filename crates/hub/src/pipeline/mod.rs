@@ -12,12 +12,15 @@
 //! is bounded by the commit under way and, in a crowd, a quarter of the last commit (see `work::Committed`). One that has been open for longer
 //! than `BATCH_AGE_MAX` takes nothing more: charts must not run far ahead of a slow store. While the store refuses, the batch is kept and tried again, nothing is acknowledged, and the sources
 //! hold: the queue, the open batch and the batch being tried are all that waits.
+//!
+//! The queue has two lanes (`lanes.rs`): what was measured lately is judged before what is late, with the order of each kit and patient kept.
 
 pub mod acks;
 pub mod admit;
 pub mod charts;
 pub mod health;
 mod judge;
+mod lanes;
 mod loading;
 mod poison;
 mod record;
@@ -29,12 +32,11 @@ mod work;
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_trait::async_trait;
 use desk::{ActionRequest, Board};
 use jiff::SignedDuration;
 use store::Store;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -44,16 +46,17 @@ use crate::{
     directory::Directories,
     kits::KitHeard,
     remeasure::Wanted,
-    source::{Arrival, NotTaken, Taker},
+    source::{Acked, Arrival, LinedUp, Stored, Taker},
 };
 use acks::Outbox;
 use admit::{Admitted, admit};
 use health::Health;
+use lanes::{Lanes, Place, Room};
 
 /// The most messages that wait between the sources and the judge.
-pub const QUEUE_MESSAGES_MAX: usize = 4096;
+pub const QUEUE_MESSAGES_MAX: usize = lanes::FRESH_MESSAGES_MAX + lanes::LATE_MESSAGES_MAX;
 /// The most bytes that wait, or are in a batch: beyond this the sources hold.
-pub const INTAKE_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const INTAKE_BYTES_MAX: usize = lanes::FRESH_BYTES_MAX + lanes::LATE_BYTES_MAX;
 /// The most messages of a batch.
 pub const BATCH_MESSAGES_MAX: usize = 4096;
 /// The most bytes of payload of a batch.
@@ -98,10 +101,10 @@ impl Pipeline {
     /// The store can't be read.
     pub async fn start(parts: Parts) -> Result<Self, store::StoreError> {
         let Parts { store, board, directories, actions, kits, remeasure, outbox, clock, stop } = parts;
-        let (queue, arrivals) = mpsc::channel(QUEUE_MESSAGES_MAX);
+        let lanes = Lanes::new();
         let (work, works) = mpsc::channel(1);
         let (ready, wanted) = mpsc::channel(1);
-        let health = Health::new(Arc::clone(&board), queue.downgrade());
+        let health = Health::new(Arc::clone(&board), Arc::clone(&lanes));
         let (_, quarantined) = store.quarantine(0).await?;
         board.quarantined(quarantined);
         let stored = store.last_stamp().await?;
@@ -121,10 +124,9 @@ impl Pipeline {
             clock: Arc::clone(&clock),
         };
         let judge = judge::Judge::new(store, directories.clone(), health, committed, clock, stored);
-        let channels = judge::Channels { arrivals, actions, kits, work, wanted, stop };
+        let channels = judge::Channels { arrivals: Arc::clone(&lanes), actions, kits, work, wanted, stop };
         let tasks = [tokio::spawn(judge.run(channels)), tokio::spawn(recorder.run())];
-        let bytes = Arc::new(Semaphore::new(INTAKE_BYTES_MAX));
-        Ok(Self { intake: Arc::new(Intake { queue, bytes, directories }), tasks })
+        Ok(Self { intake: Arc::new(Intake { lanes, directories }), tasks })
     }
 
     /// Where messages go in.
@@ -152,10 +154,9 @@ impl Pipeline {
     }
 }
 
-/// The way in: admits in the task of the connection, queues, waits for the commit.
+/// The way in: admits in the task of the source, queues, waits for the commit.
 struct Intake {
-    queue: mpsc::Sender<Incoming>,
-    bytes: Arc<Semaphore>,
+    lanes: Arc<Lanes>,
     directories: Directories,
 }
 
@@ -163,20 +164,28 @@ struct Intake {
 struct Incoming {
     arrival: Arrival,
     admitted: Admitted,
-    ack: Option<oneshot::Sender<()>>,
-    _room: OwnedSemaphorePermit,
+    ack: Option<oneshot::Sender<Acked>>,
+    place: Place,
+    /// Its place in the queue, given back when it is judged.
+    _permit: OwnedSemaphorePermit,
+    room: Room,
 }
 
-#[async_trait]
 impl Taker for Intake {
-    async fn take(&self, arrival: Arrival) -> Result<(), NotTaken> {
-        let room = u32::try_from(arrival.payload.len()).unwrap_or(u32::MAX).min(INTAKE_BYTES_MAX as u32);
-        let room = Arc::clone(&self.bytes).acquire_many_owned(room).await.map_err(|_| NotTaken::Stopping)?;
-        let admitted = admit(&self.directories.now(), &arrival);
-        let (ack, acked) = oneshot::channel();
-        let wants_ack = arrival.wants_ack;
-        let incoming = Incoming { arrival, admitted, ack: wants_ack.then_some(ack), _room: room };
-        self.queue.send(incoming).await.map_err(|_| NotTaken::Stopping)?;
-        if wants_ack { acked.await.map_err(|_| NotTaken::Stopping) } else { Ok(()) }
+    fn line_up(self: Arc<Self>, arrival: Arrival, slowed: bool) -> LinedUp {
+        let began = std::time::Instant::now();
+        let mut admitted = admit(&self.directories.now(), &arrival);
+        metrics::histogram!("vagt_admit_seconds").record(began.elapsed().as_secs_f64());
+        admitted.trace(arrival.received_at);
+        let place = self.lanes.place(&admitted, slowed, arrival.received_at);
+        let (lane, oldest) = (place.lane, admitted.oldest);
+        let enter = async move {
+            let lanes::Entry { place: _permit, room } = self.lanes.room(lane, arrival.payload.len()).await?;
+            let (ack, acked) = oneshot::channel();
+            let (ack, acked) = if arrival.wants_ack { (Some(ack), Stored::when(acked)) } else { (None, Stored::now()) };
+            self.lanes.enter(Incoming { arrival, admitted, ack, place, _permit, room })?;
+            Ok(acked)
+        };
+        LinedUp { lane, oldest, enter: Box::pin(enter) }
     }
 }

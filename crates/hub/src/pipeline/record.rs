@@ -8,7 +8,7 @@ use std::{
 
 use desk::Board;
 use jiff::Timestamp;
-use store::{KitSeq, Store, StoreError};
+use store::{JournalEntry, JournalFilter, KitSeq, Store, StoreError};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
@@ -22,10 +22,19 @@ use super::{
     watermark::Watermark,
     work::{Committed, Owed, Work},
 };
-use crate::{clock::Clock, remeasure::Wanted};
+use crate::{
+    clock::Clock,
+    remeasure::Wanted,
+    source::Acked,
+    watching::{heartbeat, traces::Way},
+};
 
 /// The first pause after a commit that failed; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_millis(100);
+/// A stamp of the journal that was taken already is moved on by nanoseconds, and by fewer than this.
+const MOVED_MAX: jiff::SignedDuration = jiff::SignedDuration::from_micros(1);
+/// Of what is in quarantine, so many of the newest are looked at for a batch of such alone: more than a batch holds.
+const QUARANTINE_LOOKED_MAX: u32 = 10_000;
 /// The longest pause between two tries.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -86,9 +95,16 @@ impl Recorder {
             if self.health.trouble(&error.to_string()) {
                 tracing::error!("nothing can be stored, nothing is acknowledged: {error}");
             }
-            self.pause(pause, work.owed.len()).await;
-            pause = (pause * 2).min(RETRY_MAX);
-            if self.is_stored(work).await {
+            // Nothing is tried again before it is known what the store has: what has no message in it could be stored twice.
+            let stored = loop {
+                self.pause(pause, work.owed.len()).await;
+                pause = (pause * 2).min(RETRY_MAX);
+                match self.is_stored(work).await {
+                    Ok(stored) => break stored,
+                    Err(error) => tracing::debug!("the store can't say what it has: {error}"),
+                }
+            };
+            if stored {
                 break;
             }
         }
@@ -128,34 +144,40 @@ impl Recorder {
     }
 
     /// A commit that was reported as failed may have happened, with all that is in it. Otherwise what is there already is not stored twice.
-    async fn is_stored(&self, work: &mut Work) -> bool {
+    async fn is_stored(&self, work: &mut Work) -> Result<bool, StoreError> {
         let batch = &mut work.batch;
         let whole = batch.quarantined.iter().filter(|row| row.whole);
         let marks = whole.filter_map(|row| Some(KitSeq { kit: row.kit.clone(), seq: row.seq? }));
         let keys: Vec<_> = batch.entries.iter().map(|entry| entry.key.clone()).chain(marks).collect();
-        let Ok(stored) = self.store.seen(&keys).await else { return false };
+        if keys.is_empty() {
+            return is_there(&*self.store, batch).await;
+        }
+        let stored = self.store.seen(&keys).await?;
         if stored.is_empty() {
-            return false;
+            return Ok(false);
         }
         let stored: HashMap<_, _> = stored.into_iter().collect();
         if batch.entries.iter().all(|entry| stored.get(&entry.key) == Some(&entry.hash)) && stored.len() == keys.len() {
-            return true;
+            return Ok(true);
         }
         batch.entries.retain(|entry| stored.get(&entry.key) != Some(&entry.hash));
         batch.quarantined.retain(|row| {
             let key = row.seq.map(|seq| KitSeq { kit: row.kit.clone(), seq });
             key.is_none_or(|key| stored.get(&key) != Some(&row.hash))
         });
-        false
+        Ok(false)
     }
 
     fn finish(&mut self, work: Work, started: Instant) {
         let now = (self.clock)();
-        let Work { batch, owed, replies, remeasure, .. } = work;
-        let messages = owed.len();
+        let Work { batch, mut owed, replies, remeasure, pulses, .. } = work;
+        let messages = owed.len() - pulses.len();
+        let ways = Ways::of(&mut owed, started.elapsed());
         let oldest = owed.iter().map(|owed| owed.received_at).min();
         self.acknowledge(owed, now);
         self.board.apply(&batch.alerts, &batch.assessments, batch.recorded_at);
+        pulses.into_iter().for_each(|pulse| self.board.pulse(pulse));
+        ways.over(now, (self.clock)());
         if !batch.quarantined.is_empty() {
             self.quarantined += batch.quarantined.len() as u64;
             self.board.quarantined(self.quarantined);
@@ -176,8 +198,9 @@ impl Recorder {
     /// In receive order; then each kit's watermark, once for the batch.
     fn acknowledge(&mut self, owed: Vec<Owed>, now: Timestamp) {
         let mut kits: HashMap<KitId, (Vec<Rejection>, Vec<Judged>)> = HashMap::new();
-        for Owed { kit, seq, rejected, judged, ack, .. } in owed {
-            if ack.is_some_and(|ack| ack.send(()).is_err()) {
+        for Owed { kit, seq, oldest, rejected, whole, judged, ack, .. } in owed {
+            let acked = || Acked { rejected: rejected.clone(), whole };
+            if ack.is_some_and(|ack| ack.send(acked()).is_err()) {
                 metrics::counter!("vagt_acknowledged_to_nobody_total").increment(1);
             }
             let Some(seq) = seq else { continue };
@@ -185,7 +208,7 @@ impl Recorder {
                 Some(mark) => mark,
                 None => self.marks.entry(kit.clone()).or_default(),
             };
-            let passed = mark.received(seq, now);
+            let passed = mark.received(seq, oldest, now);
             note_passed(&kit, passed);
             if mark.has_hole() {
                 self.holes.insert(kit.clone());
@@ -225,12 +248,59 @@ fn note_passed(kit: &KitId, passed: u64) {
     }
 }
 
+/// The ways of one batch's messages, as far as they are traced.
+struct Ways {
+    ways: Vec<Way>,
+    messages: usize,
+    took: Duration,
+}
+
+impl Ways {
+    fn of(owed: &mut [Owed], took: Duration) -> Self {
+        let messages = owed.len();
+        let ways = owed.iter_mut().map(|owed| std::mem::take(&mut owed.way)).filter(Way::is_traced).collect();
+        Self { ways, messages, took }
+    }
+
+    /// Stored at `stored`, after which they were acknowledged and shown.
+    fn over(self, stored: Timestamp, shown: Timestamp) {
+        for way in self.ways {
+            way.step("record", stored - self.took, stored, self.messages);
+            way.step("show", stored, shown, self.messages);
+            way.end(shown);
+        }
+    }
+}
+
+/// Is a batch without messages stored? It is known by a stamp of its journal, which the judge uses once; without one, by what happened to an
+/// alert, or by what is kept in quarantine.
+async fn is_there(store: &dyn Store, batch: &store::Batch) -> Result<bool, StoreError> {
+    if let Some(first) = batch.journal.first() {
+        let before = first.at.checked_add(MOVED_MAX).unwrap_or(Timestamp::MAX);
+        let filter = JournalFilter { since: Some(first.at), before: Some(before), ..JournalFilter::default() };
+        let same =
+            |entry: &JournalEntry| (&entry.by, &entry.patient, &entry.what) == (&first.by, &first.patient, &first.what);
+        return Ok(store.journal(filter).await?.iter().any(same));
+    }
+    if let Some(change) = batch.alerts.first() {
+        let found = store.alert(change.alert.id).await?;
+        return Ok(found.is_some_and(|(_, events)| events.contains(&change.event)));
+    }
+    let Some(first) = batch.quarantined.first() else { return Ok(false) };
+    let (newest, _) = store.quarantine(QUARANTINE_LOOKED_MAX).await?;
+    let same = |row: &store::QuarantinedEntry| {
+        (&row.kit, row.recorded_at, &row.reason) == (&first.kit, batch.recorded_at, &first.reason)
+            && row.bytes == first.bytes.len() as u64
+    };
+    Ok(newest.iter().any(same))
+}
+
 /// One step of the counters a batch.
 fn count(batch: &store::Batch, messages: usize, started: Instant, oldest: Option<Timestamp>, now: Timestamp) {
-    let readings: usize = batch.entries.iter().map(|entry| entry.readings.len()).sum();
+    let somebodys = batch.entries.iter().filter(|entry| !heartbeat::is(&entry.key.kit));
+    let readings: usize = somebodys.map(|entry| entry.readings.len()).sum();
     metrics::counter!("vagt_messages_total").increment(messages as u64);
     metrics::counter!("vagt_readings_total").increment(readings as u64);
-    metrics::counter!("vagt_quarantined_total").increment(batch.quarantined.len() as u64);
     metrics::counter!("vagt_assessment_changes_total").increment(batch.assessments.len() as u64);
     metrics::counter!("vagt_alert_changes_total").increment(batch.alerts.len() as u64);
     metrics::histogram!("vagt_batch_messages").record(messages as f64);

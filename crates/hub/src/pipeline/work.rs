@@ -5,17 +5,17 @@ use std::{
     time::Duration,
 };
 
-use desk::{ActionRefused, ActionRequest};
+use desk::{ActionRefused, ActionRequest, Pulse};
 use jiff::Timestamp;
 use store::Batch;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use triage::{AlertChange, Outcome};
 use vitals::KitId;
 use wire::Judged;
 
-use crate::remeasure::Wanted;
+use crate::{clock, remeasure::Wanted, source::Acked, watching::traces::Way};
 
-use super::{BATCH_AGE_MAX, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
+use super::{BATCH_AGE_MAX, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, lanes::Room};
 
 /// One batch.
 pub(super) struct Work {
@@ -27,6 +27,8 @@ pub(super) struct Work {
     pub owed: Vec<Owed>,
     /// What is to be measured again, once this is stored.
     pub remeasure: Vec<Wanted>,
+    /// The heartbeat's readings, to be shown once this is stored.
+    pub pulses: Vec<Pulse>,
     /// The nurses that wait, and what they are told: it is stored with this batch or before.
     pub replies: Vec<(Reply, AlertChange)>,
     bytes: usize,
@@ -73,22 +75,46 @@ pub(super) struct Owed {
     pub kit: KitId,
     /// For which message, if that could be read.
     pub seq: Option<u64>,
+    /// The oldest message that the kit keeps, if it says so.
+    pub oldest: Option<u64>,
     /// What of it could not be used.
     pub rejected: Option<String>,
+    /// Nothing of it could.
+    pub whole: bool,
     /// How its readings and answers were judged, for the kit's page.
     pub judged: Vec<Judged>,
     /// When it came.
     pub received_at: Timestamp,
     /// The one that waits.
-    pub ack: Option<oneshot::Sender<()>>,
+    pub ack: Option<oneshot::Sender<Acked>>,
+    /// Its way, where it is traced.
+    pub way: Way,
     /// Its room in the intake, given back when this is dropped.
-    pub _room: OwnedSemaphorePermit,
+    pub _room: Room,
+}
+
+impl Owed {
+    /// It was judged, which took so long.
+    pub fn assessed(&self, took: Duration) {
+        if self.way.is_traced() {
+            let now = clock::now();
+            self.way.step("assess", now - took, now, 1);
+        }
+    }
 }
 
 impl Work {
     /// An empty batch.
     pub fn new(number: u64) -> Self {
-        Self { number, batch: Batch::default(), owed: Vec::new(), replies: Vec::new(), remeasure: Vec::new(), bytes: 0 }
+        Self {
+            number,
+            batch: Batch::default(),
+            owed: Vec::new(),
+            replies: Vec::new(),
+            remeasure: Vec::new(),
+            pulses: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// Something happens: the first opens the batch. What has no stamp of its own (quarantine, assessments) is recorded at that time.

@@ -12,7 +12,8 @@ use mqtt5::{
     QoS,
     broker::{
         AuthProvider, BrokerConfig, BrokerEventHandler, BrokerShutdownHandle, ClientConnectEvent,
-        ClientDisconnectEvent, ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, StorageConfig,
+        ClientDisconnectEvent, ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, ResourceLimits,
+        StorageConfig,
         client_handler::ClientHandler,
         config::{ChangeOnlyDeliveryConfig, TlsConfig},
         router::MessageRouter,
@@ -32,6 +33,7 @@ use wire::{Status, Topic, TopicKind};
 use super::{
     Arrival, Taker, ToKits,
     gate::{Gate, own_topic, wrong_topic},
+    limits::Limits,
 };
 use crate::{
     clock,
@@ -49,6 +51,8 @@ pub const HOLD_MAX: Duration = Duration::from_secs(10);
 pub const PACKET_BYTES_MAX: usize = 4 * wire::MESSAGE_BYTES_MAX;
 /// The largest status payload, in bytes.
 pub const STATUS_BYTES_MAX: usize = 64 * 1024;
+/// Sockets that are accepted in a second; beyond it they are closed at once.
+const ACCEPTED_PER_SECOND_MAX: u32 = 10_000;
 /// How long connections may take to end when the door closes.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// The most messages to a kit that wait for it to read.
@@ -72,7 +76,8 @@ struct ByTls {
     ended: mpsc::Receiver<()>,
 }
 
-/// What the front door works with.
+/// What a source works with.
+#[derive(Clone)]
 pub struct Behind {
     /// Who may come in.
     pub directories: Directories,
@@ -84,6 +89,8 @@ pub struct Behind {
     pub outbox: Arc<Outbox>,
     /// Told when a kit begins to listen for commands.
     pub commands: Arc<Commands>,
+    /// How fast one kit may send.
+    pub limits: Arc<Limits>,
 }
 
 impl FrontDoor {
@@ -92,7 +99,7 @@ impl FrontDoor {
     /// # Errors
     /// The address can't be listened on, or the certificate can't be read.
     pub async fn open(config: &Mqtt, behind: Behind) -> anyhow::Result<Self> {
-        let gate = Gate::new(behind.directories.clone());
+        let gate = Gate::new(behind.directories.clone(), config.connections_per_second, behind.limits.connections());
         let directories = behind.directories.clone();
         let hook = Arc::new(Hook { gate: Arc::clone(&gate), behind, router: OnceCell::new() });
         let what = || format!("mqtt.listen {}", config.listen);
@@ -101,6 +108,7 @@ impl FrontDoor {
             .await
             .with_context(what)?
             .with_auth_provider(Arc::clone(&gate) as Arc<dyn AuthProvider>);
+        broker.resource_monitor().update_limits(broker_limits(config));
         let (addr, by_tls) = match &config.tls {
             None => (broker.local_addr().with_context(what)?, None),
             Some(tls) => {
@@ -216,6 +224,19 @@ async fn show_out(gate: Arc<Gate>, mut directories: Directories, router: Arc<Mes
     }
 }
 
+/// The broker's own bounds on connections. By itself it takes 10,000 from one address, and all kits may stand behind one proxy; how many begin in a
+/// second, the gate says.
+fn broker_limits(config: &Mqtt) -> ResourceLimits {
+    ResourceLimits {
+        max_connections: config.connections_max,
+        max_connections_per_ip: config.connections_max,
+        max_message_rate_per_client: 0,
+        max_bandwidth_per_client: 0,
+        max_connection_rate: ACCEPTED_PER_SECOND_MAX,
+        rate_limit_window: Duration::from_secs(1),
+    }
+}
+
 /// The broker has no bounds of its own on what is retained (0): over them it answers without asking the hook, and in MQTT 3.1.1 that answer
 /// is a PUBACK, which means "stored". It keeps nothing retained but last wills, one for each kit of the roster at most.
 fn broker_config(config: &Mqtt, hook: Arc<Hook>) -> BrokerConfig {
@@ -306,6 +327,11 @@ impl BrokerEventHandler for Hook {
 impl Hook {
     /// The PUBACK goes out when this returns `Handled`.
     async fn message(&self, kit: KitId, event: ClientPublishEvent, refused: Option<String>) -> PublishAction {
+        let held = self.slowly(&kit, event.payload.len());
+        if timeout(HOLD_MAX, held).await.is_err() {
+            tracing::warn!(client = &*event.client_id, "not acknowledged, connection closed: this kit sends too fast");
+            return self.turn_away(&event).await;
+        }
         let arrival = Arrival {
             kit,
             payload: event.payload.clone(),
@@ -326,6 +352,21 @@ impl Hook {
                     "not acknowledged, connection closed: not stored in {seconds} s"
                 );
                 self.turn_away(&event).await
+            }
+        }
+    }
+
+    /// Holds a kit back that sends too fast. Its connection waits; nobody else does.
+    async fn slowly(&self, kit: &KitId, bytes: usize) {
+        let Behind { limits, presence, .. } = &self.behind;
+        if let Err(mut wait) = limits.check(kit, bytes) {
+            presence.slowed(kit, limits.note_over(kit), clock::now());
+            loop {
+                tokio::time::sleep(wait).await;
+                match limits.check(kit, bytes) {
+                    Ok(()) => return,
+                    Err(longer) => wait = longer,
+                }
             }
         }
     }

@@ -4,10 +4,15 @@ use std::{
     collections::HashMap,
     future::{Future, ready},
     net::SocketAddr,
+    num::NonZeroU32,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
+use governor::{DefaultDirectRateLimiter, Quota};
 use mqtt5::broker::{AuthProvider, AuthResult};
 use mqtt5::{packet::connect::ConnectPacket, protocol::v5::reason_codes::ReasonCode};
 use vitals::KitId;
@@ -15,13 +20,20 @@ use wire::{Topic, TopicKind};
 
 use crate::directory::Directories;
 
-/// The most connections of one kit at a time; its own client id can always be taken over.
-pub const KIT_CONNECTIONS_MAX: usize = 16;
+/// So long may connections wait for their turn after a restart; the others are told to come again.
+const TURN_SECONDS_MAX: u32 = 8;
 
 /// The broker's questions, answered from the roster as it is now.
 pub struct Gate {
     directories: Directories,
     connections: Mutex<HashMap<String, Connection>>,
+    /// Connections that begin, so that ten thousand kits after a restart don't all begin at once.
+    turns: DefaultDirectRateLimiter,
+    /// The most that wait for their turn.
+    turns_max: usize,
+    waiting: AtomicUsize,
+    /// The most connections of one kit at a time; its own client id can always be taken over.
+    of_kit_max: usize,
 }
 
 struct Connection {
@@ -35,8 +47,31 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 impl Gate {
     /// A gate that follows the roster.
     #[must_use]
-    pub fn new(directories: Directories) -> Arc<Self> {
-        Arc::new(Self { directories, connections: Mutex::default() })
+    pub fn new(directories: Directories, per_second: u32, of_kit_max: usize) -> Arc<Self> {
+        let rate = NonZeroU32::new(per_second.max(1)).expect("at least 1");
+        Arc::new(Self {
+            directories,
+            connections: Mutex::default(),
+            turns: DefaultDirectRateLimiter::direct(Quota::per_second(rate)),
+            turns_max: rate.saturating_mul(NonZeroU32::new(TURN_SECONDS_MAX).expect("not 0")).get() as usize,
+            waiting: AtomicUsize::new(0),
+            of_kit_max,
+        })
+    }
+
+    /// Waits for the turn of a connection; `false` if too many wait.
+    async fn turn(&self) -> bool {
+        if self.turns.check().is_ok() {
+            return true;
+        }
+        let place = Place::of(&self.waiting);
+        let in_time = place.before < self.turns_max;
+        if in_time {
+            self.turns.until_ready().await;
+        } else {
+            metrics::counter!("vagt_front_door_come_again_total").increment(1);
+        }
+        in_time
     }
 
     /// A connection begins to be served.
@@ -106,8 +141,8 @@ impl Gate {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if !connections.contains_key(&connect.client_id) {
             let open = connections.values().filter(|c| c.kit == *kit && c.handlers > 0).count();
-            if open >= KIT_CONNECTIONS_MAX && connect.client_id != kit.as_str() {
-                return Err(format!("{kit} has {open} connections, at most {KIT_CONNECTIONS_MAX} are taken"));
+            if open >= self.of_kit_max && connect.client_id != kit.as_str() {
+                return Err(format!("{kit} has {open} connections, at most {} are taken", self.of_kit_max));
             }
         }
         if connections.len() >= NOTED_MAX {
@@ -117,6 +152,24 @@ impl Gate {
         let noted = Connection { kit: kit.clone(), protocol: connect.protocol_version, handlers };
         connections.insert(connect.client_id.clone(), noted);
         Ok(())
+    }
+}
+
+/// One that waits for its turn.
+struct Place<'a> {
+    waiting: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Place<'a> {
+    fn of(waiting: &'a AtomicUsize) -> Self {
+        Self { waiting, before: waiting.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -130,15 +183,19 @@ impl AuthProvider for Gate {
         connect: &'a ConnectPacket,
         from: SocketAddr,
     ) -> Answer<'a, mqtt5::error::Result<AuthResult>> {
-        let answer = match self.admit(connect) {
-            Ok(kit) => AuthResult::success_with_user(kit.as_str()),
-            Err(why) => {
-                metrics::counter!("vagt_front_door_refused_total").increment(1);
-                tracing::warn!(%from, "connection refused: {why}");
-                AuthResult::fail(ReasonCode::BadUsernameOrPassword)
+        Box::pin(async move {
+            if !self.turn().await {
+                return Ok(AuthResult::fail(ReasonCode::ConnectionRateExceeded));
             }
-        };
-        Box::pin(ready(Ok(answer)))
+            Ok(match self.admit(connect) {
+                Ok(kit) => AuthResult::success_with_user(kit.as_str()),
+                Err(why) => {
+                    metrics::counter!("vagt_front_door_refused_total").increment(1);
+                    tracing::warn!(%from, "connection refused: {why}");
+                    AuthResult::fail(ReasonCode::BadUsernameOrPassword)
+                }
+            })
+        })
     }
 
     fn authorize_publish<'a>(&'a self, client: &str, user: Option<&'a str>, topic: &'a str) -> Answer<'a, bool> {

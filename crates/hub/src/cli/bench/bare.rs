@@ -3,7 +3,6 @@
 use std::{fs::File, io::Write as _, path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use desk::Board;
 use serde_json::json;
 use store::Roster;
@@ -16,21 +15,23 @@ use crate::{
     pipeline::{BATCH_MESSAGES_MAX, QUEUE_MESSAGES_MAX, acks::Outbox},
     presence::Presence,
     source::{
-        Arrival, NotTaken, Taker,
+        Acked, Arrival, LinedUp, NotTaken, Stored, Taker,
         front_door::{Behind, FrontDoor},
+        limits::Limits,
     },
 };
 
-type Waiting = (Arrival, oneshot::Sender<()>);
+type Waiting = (Arrival, oneshot::Sender<Acked>);
 
 struct Appender(mpsc::Sender<Waiting>);
 
-#[async_trait]
 impl Taker for Appender {
-    async fn take(&self, arrival: Arrival) -> Result<(), NotTaken> {
-        let (ack, acked) = oneshot::channel();
-        self.0.send((arrival, ack)).await.map_err(|_| NotTaken::Stopping)?;
-        acked.await.map_err(|_| NotTaken::Stopping)
+    fn line_up(self: Arc<Self>, arrival: Arrival, _slowed: bool) -> LinedUp {
+        LinedUp::fresh(async move {
+            let (ack, acked) = oneshot::channel();
+            self.0.send((arrival, ack)).await.map_err(|_| NotTaken::Stopping)?;
+            Ok(Stored::when(acked))
+        })
     }
 }
 
@@ -60,6 +61,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         presence: Presence::new(board, Vec::new()),
         outbox: Arc::new(Outbox::default()),
         commands: Arc::default(),
+        limits: Arc::new(Limits::new(&Default::default())),
     };
     let door = FrontDoor::open(&config.mqtt, behind).await?;
     let mut out = out();
@@ -80,7 +82,7 @@ fn append(mut log: File, mut waiting: mpsc::Receiver<Waiting>) -> anyhow::Result
         log.sync_data()?;
         bytes.clear();
         for (_, ack) in batch.drain(..) {
-            let _ = ack.send(());
+            let _ = ack.send(Acked::default());
         }
     }
     Ok(())

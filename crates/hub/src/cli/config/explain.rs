@@ -63,7 +63,14 @@ fn in_words(kind: Kind, file: &Text) -> Result<String, Ended> {
 }
 
 fn hub(config: &Config) -> String {
-    let Config { clinic, mqtt, http, .. } = config;
+    let Config { clinic, mqtt, http, limits, .. } = config;
+    let broker = config.broker.as_ref().map_or(String::new(), |broker| {
+        let tls = if broker.tls || broker.ca_file.is_some() { "with TLS" } else { "without TLS" };
+        format!(
+            "Readings are also taken from the broker at {}:{} ({tls}), as the shared subscription {:?}.\n",
+            broker.host, broker.port, broker.group
+        )
+    });
     let tls = if mqtt.tls.is_some() { "with TLS" } else { "without TLS" };
     let cookies = if config.secure_cookies() { "over HTTPS only" } else { "over plain HTTP" };
     let path = |path: &Option<PathBuf>, none: &str| path.as_ref().map_or(none.to_owned(), |p| p.display().to_string());
@@ -73,11 +80,16 @@ fn hub(config: &Config) -> String {
     format!(
         "The clinic {clinic:?}, in the time zone {}. Its people {people}.\n\
          Kits connect to {} ({tls}), at most {} at a time.\n\
+         {broker}A kit may send {} messages and {} KiB a second, and {} messages and {} KiB at once on top of that; what is over it waits.\n\
          The pages are at http://{}/, signed in to {cookies}.\n\
          Data is kept in {}. Patients and kits: {roster}. Programmes: {programmes}.\n",
         config.zone.iana_name().unwrap_or("UTC"),
         mqtt.listen,
         mqtt.connections_max,
+        limits.messages_per_second,
+        limits.kib_per_second,
+        limits.messages_burst,
+        limits.kib_burst,
         http.listen,
         config.store(),
     )

@@ -132,6 +132,8 @@ impl Kind {
                 ("simulated", Value),
                 ("mqtt", Table),
                 ("http", Table),
+                ("broker", Table),
+                ("limits", Table),
             ],
             Self::Roster => &[("patient", List), ("kit", List)],
             Self::Questionnaire => &[
@@ -177,7 +179,10 @@ impl Kind {
             return Ok(broken);
         }
         Ok(match self {
-            Self::Programme => problems(triage::Programme::parse(text, name)),
+            Self::Programme => match triage::Programme::parse(text, name) {
+                Ok(programme) => floors(name).passed_by(&programme).iter().map(ours).collect(),
+                faulty => problems(faulty),
+            },
             Self::Score => problems(triage::Score::parse(text, name)),
             Self::Hub => {
                 toml::from_str::<Config>(text).err().map(|e| Problem::from_toml(text, &e)).into_iter().collect()
@@ -190,14 +195,20 @@ impl Kind {
 }
 
 fn problems<T>(parsed: Result<T, triage::ProgrammeError>) -> Vec<Problem> {
-    let Err(error) = parsed else { return Vec::new() };
-    let ours = |theirs: &triage::Problem| Problem {
-        line: theirs.line,
-        column: theirs.column,
-        field: theirs.field.clone(),
-        message: theirs.text.clone(),
-    };
-    error.problems().iter().map(ours).collect()
+    parsed.err().map(|error| error.problems().iter().map(ours).collect()).unwrap_or_default()
+}
+
+fn ours(theirs: &triage::Problem) -> Problem {
+    let triage::Problem { line, column, field, text, .. } = theirs;
+    Problem { line: *line, column: *column, field: field.clone(), message: text.clone() }
+}
+
+/// The safety floors that a programme's file is held against: those of the `clinic.toml` beside it, else those that come with Vagt.
+fn floors(programme: &str) -> triage::Clinic {
+    let beside = Path::new(programme).with_file_name("clinic.toml");
+    let text = std::fs::read_to_string(&beside).ok();
+    let read = text.and_then(|text| triage::Clinic::parse(&text, &beside.display().to_string()).ok());
+    read.unwrap_or_else(triage::Clinic::shipped)
 }
 
 /// The kind that knows the most of what stands at the file's top.

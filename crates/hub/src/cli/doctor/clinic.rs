@@ -1,18 +1,16 @@
 //! The clinic: store, programmes, roster, kits.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, path::PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{Heard, Place, Roster, StoreError, Stored};
 
 use super::check::Check;
 use crate::{
     cli::config::problem::Problem,
     config::Config,
-    directory::{Books, Directory},
+    directory::{Books, Directory, plan_of},
+    programmes::Library,
 };
 
 /// A kit that has not been heard for longer than this is told.
@@ -27,22 +25,26 @@ pub struct InStore {
     pub roster: Roster,
     /// What was last heard of each kit.
     pub heard: Vec<Heard>,
+    /// Who can't be judged by what is in use, and why.
+    pub unfit: Vec<String>,
 }
 
 /// Opens the store as it is, changing nothing.
-pub async fn store(place: &Place) -> (Check, InStore) {
-    let Place::File(path) = place;
-    if !path.exists() {
-        return (Check::ok("store", format!("{} will be made at the first start", path.display())), InStore::default());
+pub async fn store(place: &Place, zone: &TimeZone, now: Timestamp) -> (Check, InStore) {
+    if matches!(place, Place::File(path) if !path.exists()) {
+        return (Check::ok("store", format!("{place} will be made at the first start")), InStore::default());
     }
-    match look(place).await {
-        Ok((stored, inside)) => (told(path, &stored), inside),
+    match look(place, zone, now).await {
+        Ok((stored, inside)) => (told(place, &stored), inside),
         Err(error @ StoreError::NewerSchema { .. }) => {
             (Check::fail("store", error.to_string(), "nothing was changed in it"), InStore::default())
         }
+        Err(StoreError::Unusable { what, .. }) if what.starts_with("schema version 0,") => {
+            (Check::ok("store", format!("{place}: its tables will be made at the first start")), InStore::default())
+        }
         Err(StoreError::Unusable { what, .. }) if what.starts_with("schema version") => {
             let todo = "keep a copy of the file before you start this vagt: the upgrade can't be taken back";
-            (Check::warn("store", format!("{}: {what}", path.display()), todo), InStore::default())
+            (Check::warn("store", format!("{place}: {what}"), todo), InStore::default())
         }
         Err(error) => {
             (Check::fail("store", error.to_string(), "until then no reading is taken in"), InStore::default())
@@ -50,26 +52,42 @@ pub async fn store(place: &Place) -> (Check, InStore) {
     }
 }
 
-async fn look(place: &Place) -> Result<(Stored, InStore), StoreError> {
+async fn look(place: &Place, zone: &TimeZone, now: Timestamp) -> Result<(Stored, InStore), StoreError> {
     let store = store::open_read_only(place).await?;
     let looked = async {
-        let inside = InStore { roster: store.roster().await?, heard: store.last_heard().await? };
-        Ok((store.stored().await?, inside))
+        let (roster, heard) = (store.roster().await?, store.last_heard().await?);
+        let unfit = unfit(&Library::open(&*store, now).await?, &roster, zone);
+        Ok((store.stored().await?, InStore { roster, heard, unfit }))
     };
     let looked = looked.await;
     store.close().await;
     looked
 }
 
-fn told(path: &Path, stored: &Stored) -> Check {
+/// Who is not judged by the versions in use. A store that no service has used yet has none.
+fn unfit(library: &Library, roster: &Roster, zone: &TimeZone) -> Vec<String> {
+    let Ok(books) = library.books() else { return Vec::new() };
+    let found = |patient| Some(plan_of(patient, &books, zone).err()?.to_string());
+    if library.in_use().is_empty() { Vec::new() } else { roster.patients.iter().filter_map(found).collect() }
+}
+
+/// Who is judged as before, since what is in use does not fit them.
+pub fn plans(unfit: &[String]) -> Option<Check> {
+    let found = ids(unfit.iter().map(String::as_str))?;
+    let todo = "they stay judged by what they had; change their own settings (`vagt patient own`) or programmes so that they fit";
+    Some(Check::warn("plans", found, todo))
+}
+
+fn told(place: &Place, stored: &Stored) -> Check {
     let Stored { messages, quarantined, schema, .. } = stored;
     let open: u64 = stored.open.values().sum();
     let found = format!("schema {schema}, {messages} messages, {open} alerts open, {quarantined} in quarantine");
+    let Place::File(path) = place else { return Check::ok("store", found) };
     match std::fs::OpenOptions::new().append(true).open(path) {
         Ok(_) => Check::ok("store", found),
         Err(error) => {
             let todo = "make the file writable for the account that runs vagt";
-            Check::fail("store", format!("{} can't be written: {error}", path.display()), todo)
+            Check::fail("store", format!("{place} can't be written: {error}"), todo)
         }
     }
 }
@@ -183,6 +201,14 @@ pub fn kits(now: Timestamp, roster: &Roster, heard: &[Heard]) -> Vec<Check> {
             "kits",
             format!("silent for more than a day: {ids}"),
             "call, or see the kit's last status on the pages",
+        ));
+    }
+    let slowed = heard.iter().filter(|heard| heard.status.get("slowed").is_some());
+    if let Some(ids) = ids(slowed.map(|heard| heard.kit.as_str())) {
+        checks.push(Check::warn(
+            "kits",
+            format!("sent faster than [limits] lets them: {ids}"),
+            "look at their status; a kit that sends what it kept over an outage is slowed for a while, and that is well",
         ));
     }
     if checks.is_empty() && !active.is_empty() {

@@ -11,7 +11,11 @@ use std::{
 use jiff::Timestamp;
 
 use super::check::Check;
-use crate::{authority::Authority, clock, config::Config};
+use crate::{
+    authority::{self, Authority},
+    clock,
+    config::Config,
+};
 
 /// Under this much free space somebody should look, in bytes.
 const FREE_BYTES_WANTED: u64 = 1024 * 1024 * 1024;
@@ -121,8 +125,9 @@ pub fn certificates(config: &Config) -> Vec<Check> {
     });
     let mqtt_words =
         if config.mqtt.tls.is_some() { "certificate and key are there" } else { "none needed on loopback" };
+    let ends = config.mqtt.tls.as_ref().filter(|_| mqtt.is_none()).map(|tls| lasts(&tls.cert, clock::now()));
     let mut checks = vec![
-        mqtt.unwrap_or_else(|| Check::ok("mqtt tls", mqtt_words)),
+        mqtt.or(ends).unwrap_or_else(|| Check::ok("mqtt tls", mqtt_words)),
         http.unwrap_or_else(|| Check::ok("http tls", "none needed on loopback")),
     ];
     checks.extend(enrolment(config));
@@ -130,7 +135,25 @@ pub fn certificates(config: &Config) -> Vec<Check> {
 }
 
 /// The server's certificate is told of when it ends within so many days.
-const CERTIFICATE_DAYS_MIN: i64 = 60;
+const CERTIFICATE_DAYS_MIN: i64 = 30;
+
+/// How long the certificate that kits are shown still lasts, as it says itself.
+fn lasts(certificate: &Path, now: Timestamp) -> Check {
+    let todo = "make the next with `vagt ca issue --name HOST` (or get it from where this one is from) and restart the service";
+    let ends = match authority::ends(certificate) {
+        Ok(ends) => ends,
+        Err(error) => {
+            return Check::fail("mqtt tls", error.to_string(), "name a PEM file with the server's certificate");
+        }
+    };
+    let days = ends.duration_since(now).as_hours().div_euclid(24);
+    let shown = certificate.display();
+    match days {
+        ..0 => Check::fail("mqtt tls", format!("{shown} has ended at {ends}: no kit can come in"), todo),
+        0..CERTIFICATE_DAYS_MIN => Check::warn("mqtt tls", format!("{shown} lasts {days} more days"), todo),
+        _ => Check::ok("mqtt tls", format!("{shown} lasts {days} more days")),
+    }
+}
 
 /// Kits can enrol where there is an authority, and come in as long as its certificate for the server lasts.
 fn enrolment(config: &Config) -> Option<Check> {
@@ -145,19 +168,7 @@ fn enrolment(config: &Config) -> Option<Check> {
         }
         Err(_) => return None,
     };
-    Some(match authority.server_days_left(clock::now()) {
-        None => Check::fail(
-            "enrolment",
-            format!("{} is not there", authority.server_certificate().display()),
-            "make it with `vagt ca issue --name HOST`",
-        ),
-        Some(days) if days < CERTIFICATE_DAYS_MIN => Check::warn(
-            "enrolment",
-            format!("the server's certificate lasts {days} more days"),
-            "make the next with `vagt ca issue --name HOST` and restart the service",
-        ),
-        Some(days) => Check::ok("enrolment", format!("the server's certificate lasts {days} more days")),
-    })
+    Some(Check { check: "enrolment", ..lasts(&authority.server_certificate(), clock::now()) })
 }
 
 fn unreadable(path: &PathBuf) -> Option<Check> {
@@ -169,4 +180,29 @@ fn unreadable(path: &PathBuf) -> Option<Check> {
 fn nearest(folder: &Path) -> PathBuf {
     let there = folder.ancestors().find(|path| path.is_dir());
     there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::State;
+    use super::*;
+
+    #[test]
+    fn the_certificate_itself_says_how_long_it_lasts() {
+        let data = tempfile::tempdir().unwrap();
+        let issued: Timestamp = "2024-06-30T08:00:00Z".parse().unwrap();
+        let authority = Authority::init(data.path(), "Test", issued).unwrap();
+        authority.issue_server(&["localhost".into()], issued).unwrap();
+        let at = |now: &str| lasts(&authority.server_certificate(), now.parse().unwrap());
+        for (now, state, says) in [
+            ("2026-05-28T00:00:00Z", State::Ok, "lasts 31 more days"),
+            ("2026-05-30T00:00:00Z", State::Warn, "lasts 29 more days"),
+            ("2026-06-27T23:00:00Z", State::Warn, "lasts 0 more days"),
+            ("2026-06-28T01:00:00Z", State::Fail, "has ended at 2026-06-28T00:00:00Z: no kit can come in"),
+        ] {
+            let check = at(now);
+            assert!(check.state == state && check.found.ends_with(says), "{now}: {check:?}");
+        }
+        assert_eq!(lasts(&authority.server_key(), issued).state, State::Fail);
+    }
 }

@@ -1,8 +1,10 @@
 //! `vagt doctor`: what is wrong with this set-up, and what to do about it. It changes nothing.
 
+mod broker;
 mod check;
 mod clinic;
 mod machine;
+mod server;
 
 use std::{io::Write, path::PathBuf};
 
@@ -52,13 +54,16 @@ async fn examine(file: Option<&PathBuf>) -> Vec<Check> {
     let now = clock::now();
     let name = file.map_or_else(|| "the defaults".to_owned(), |file| file.display().to_string());
     let mut checks = vec![Check::ok("config", name), machine::folder(&config.data), machine::disk(&config.data)];
-    let (store, inside) = clinic::store(&config.store()).await;
+    let (store, inside) = clinic::store(&config.store(), &config.zone, now).await;
     let (programmes_check, programmes) = clinic::programmes(&config);
     let (roster_checks, roster) = clinic::roster(&config, inside.roster, &programmes);
     checks.extend([store, machine::clock(now, clinic::newest(&inside.heard), &config), programmes_check]);
     checks.extend(roster_checks);
+    checks.extend(server::checks(&config.store()).await);
+    checks.extend(clinic::plans(&inside.unfit));
     checks.extend(clinic::kits(now, &roster, &inside.heard));
     checks.extend(machine::ports(&config));
     checks.extend(machine::certificates(&config));
+    checks.extend(broker::checks(&config).await);
     checks
 }

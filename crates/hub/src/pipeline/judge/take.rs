@@ -1,5 +1,7 @@
 //! Messages: seen before, to be set aside, or to be judged.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use store::{KitSeq, StoredMessage};
 use triage::{Event, Remeasure, Sitting, assess, next_held, suspect_step};
@@ -10,6 +12,7 @@ use super::{Fresh, Judge, Watched};
 use crate::{
     pipeline::{Incoming, charts::Step, loading::until_read, work::Owed},
     remeasure::Wanted,
+    watching::heartbeat,
 };
 
 impl Judge {
@@ -36,6 +39,9 @@ impl Judge {
     /// Loads the chart that a message is judged by; else says why it can't be judged. It may take as long as the store can't be read.
     async fn know(&mut self, incoming: &Incoming) -> Result<(), String> {
         let Some(entry) = &incoming.admitted.entry else { return Ok(()) };
+        if heartbeat::is(&entry.key.kit) {
+            return Ok(());
+        }
         let patient = &entry.patient;
         if self.directory.plan(patient).is_none() {
             return Err(format!("patient {patient} is not in the roster"));
@@ -77,15 +83,18 @@ impl Judge {
     /// One message: again, reused, or new.
     fn one(&mut self, incoming: Incoming, stored: &Fresh, known: Result<(), String>) {
         let now = self.stamp();
-        let Incoming { arrival, admitted, ack, _room } = incoming;
+        let Incoming { arrival, mut admitted, ack, room: _room, .. } = incoming;
         let bytes = arrival.payload.len();
         let mut owed = Owed {
             kit: admitted.kit.clone(),
             seq: admitted.seq,
+            oldest: admitted.oldest,
             rejected: admitted.refused.clone(),
+            whole: admitted.entry.is_none(),
             judged: Vec::new(),
             received_at: arrival.received_at,
             ack,
+            way: std::mem::take(&mut admitted.way),
             _room,
         };
         let key = admitted.seq.map(|seq| KitSeq { kit: admitted.kit.clone(), seq });
@@ -93,19 +102,25 @@ impl Judge {
             Some(hash) if hash == admitted.hash => metrics::counter!("vagt_admit_repeated_total").increment(1),
             Some(_) => {
                 let row = admitted.reused(&arrival.payload);
-                owed.rejected = Some(row.reason.clone());
-                self.quarantine(row, now);
+                (owed.rejected, owed.whole) = (Some(row.reason.clone()), true);
+                self.quarantine(row, "seq_reused", now);
             }
             None => {
                 if let Some(key) = key {
                     self.remember(key, admitted.hash);
                 }
                 if let Some(row) = admitted.quarantined(&arrival.payload) {
-                    self.quarantine(row, now);
+                    self.quarantine(row, admitted.why, now);
                 }
                 match (admitted.entry, known) {
                     (None, _) => {}
-                    (Some(entry), Ok(())) => owed.judged = self.judge(entry, now),
+                    (Some(entry), Ok(())) => {
+                        let began = Instant::now();
+                        owed.judged = self.judge(entry, now);
+                        let took = began.elapsed();
+                        metrics::histogram!("vagt_assess_seconds").record(took.as_secs_f64());
+                        owed.assessed(took);
+                    }
                     (Some(entry), Err(reason)) => self.set_aside(entry, &arrival.payload, reason, &mut owed),
                 }
             }
@@ -130,9 +145,10 @@ impl Judge {
     }
 
     /// Keeps what can't be used, unless the same was kept a short while ago. The mark that a seq was seen is kept always.
-    fn quarantine(&mut self, row: store::Quarantined, now: Timestamp) {
+    fn quarantine(&mut self, row: store::Quarantined, why: &'static str, now: Timestamp) {
         let is_mark = row.whole && row.seq.is_some();
         if is_mark || self.poison.is_news(&row, now) {
+            metrics::counter!("vagt_quarantined_total", "reason" => why).increment(1);
             self.work.batch.quarantined.push(row);
         } else {
             metrics::counter!("vagt_quarantine_repeated_total").increment(1);
@@ -142,14 +158,21 @@ impl Judge {
     /// Nobody can judge this message: all of it is kept, and the kit is told.
     fn set_aside(&mut self, entry: store::Entry, bytes: &[u8], reason: String, owed: &mut Owed) {
         tracing::error!(patient = %entry.patient, kit = %entry.key.kit, "a message can't be judged: it is in quarantine, with the reason");
-        owed.rejected = Some(reason.clone());
+        (owed.rejected, owed.whole) = (Some(reason.clone()), true);
         let (kit, seq, hash) = (entry.key.kit, Some(entry.key.seq), entry.hash);
         let row = store::Quarantined { kit, seq, hash, bytes: bytes.to_vec(), reason, whole: true };
+        metrics::counter!("vagt_quarantined_total", "reason" => "not_judged").increment(1);
         self.work.batch.quarantined.push(row);
     }
 
     fn judge(&mut self, mut entry: store::Entry, at: Timestamp) -> Vec<Judged> {
         entry.recorded_at = at;
+        if heartbeat::is(&entry.key.kit) {
+            let (pulse, judged) = heartbeat::judge(&entry, at);
+            self.work.pulses.extend(pulse);
+            self.work.batch.entries.push(entry);
+            return judged;
+        }
         let Some(Watched { chart, plan, .. }) = self.charts.get_mut(&entry.patient) else { return Vec::new() };
         for reading in &mut entry.readings {
             if suspect_step(chart, reading).is_some() {

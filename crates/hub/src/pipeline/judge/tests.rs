@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::{
     directory::{copd, hex},
-    pipeline::admit::admit,
+    pipeline::{Incoming, admit::admit, lanes::Lanes},
     source::Arrival,
 };
 
@@ -69,7 +69,7 @@ async fn room(folder: &TempDir, hands: &Hands) -> Room {
 
 async fn judge_of(store: Arc<Sqlite>, directory: Directory, hands: &Hands) -> Room {
     let board = Board::new(Vec::new(), directory.roster().clone(), Vec::new(), directory.plans().clone());
-    let health = Health::new(board, mpsc::channel(1).0.downgrade());
+    let health = Health::new(board, Lanes::new());
     let committed = Arc::<Committed>::default();
     let directories = Directories::fixed(directory);
     let of_judge = Arc::clone(&store) as Arc<dyn Store>;
@@ -104,8 +104,9 @@ impl Room {
             wants_ack: false,
         };
         let admitted = admit(&self.judge.directory, &arrival);
-        let _room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        self.gathered.push(Incoming { arrival, admitted, ack: None, _room });
+        let one = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let place = Lanes::new().place(&admitted, false, now);
+        self.gathered.push(Incoming { arrival, admitted, ack: None, place, _permit: one(), room: one() });
     }
 
     async fn take(&mut self) {

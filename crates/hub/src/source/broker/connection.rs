@@ -1,0 +1,170 @@
+//! One connection to the broker, from CONNECT to its first error. A new one begins with a new client: an acknowledgement of the connection
+//! before can't get into it.
+//!
+//! One task polls and does nothing else; every poll has a deadline, since a peer that has vanished may never make it return.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use rumqttc::{
+    AckMode, AsyncClient, Broker as Address, BrokerSessionResumePolicy, ConnAck, ConnectionError, Event, EventLoop,
+    Incoming, MqttOptions, NetworkOptions, Publish, StateError, Transport,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{config::Broker, source::front_door::PACKET_BYTES_MAX};
+
+/// Messages that the broker may have sent without an acknowledgement: several batches, so that a commit never waits for the broker.
+pub const WINDOW: u16 = 16_384;
+/// Bytes that came and have no room in the pipeline yet. Beyond it nothing is read.
+const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// From dialling to the broker's answer.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
+/// From dialling to an open socket.
+const DIAL_DEADLINE_SECONDS: u64 = 10;
+/// How long the broker keeps what comes for the service while it is away. After that it says "nobody listens", and kits send again by themselves.
+const SESSION_EXPIRY_SECONDS: u32 = 3600;
+/// Messages that wait to be published.
+pub const OUT_MESSAGES_MAX: usize = 4096;
+
+/// How to connect, with the files read.
+#[derive(Clone)]
+pub struct Dial {
+    broker: Broker,
+    password: Option<String>,
+    ca: Option<Vec<u8>>,
+}
+
+/// A message, with its room.
+pub type Came = (Publish, OwnedSemaphorePermit);
+
+impl Dial {
+    /// Reads password and certificate.
+    ///
+    /// # Errors
+    /// A file can't be read.
+    pub fn new(broker: &Broker) -> anyhow::Result<Self> {
+        let read = |path: &std::path::Path| std::fs::read(path).with_context(|| path.display().to_string());
+        let password = broker.password_file.as_deref().map(read).transpose().context("broker.password_file")?;
+        let password = password.map(String::from_utf8).transpose().context("broker.password_file")?;
+        let password = password.map(|text| text.trim_end().to_owned());
+        let ca = broker.ca_file.as_deref().map(read).transpose().context("broker.ca_file")?;
+        Ok(Self { broker: broker.clone(), password, ca })
+    }
+
+    /// Where to.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.broker.host, self.broker.port)
+    }
+
+    /// The connection that takes messages in: with a session that the broker keeps, and acknowledgements by hand.
+    pub fn to_consume(&self) -> anyhow::Result<MqttOptions> {
+        let mut options = self.options("in")?;
+        options.set_clean_start(false);
+        options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
+        options.set_session_expiry_interval(Some(SESSION_EXPIRY_SECONDS));
+        options.set_receive_maximum(Some(WINDOW));
+        options.set_ack_mode(AckMode::Manual);
+        Ok(options)
+    }
+
+    /// A connection that leaves nothing behind.
+    pub fn to_publish(&self, suffix: &str) -> anyhow::Result<MqttOptions> {
+        let mut options = self.options(suffix)?;
+        options.set_clean_start(true);
+        Ok(options)
+    }
+
+    /// After this long without a word the connection is over.
+    pub fn silence_max(&self) -> Duration {
+        Duration::from_secs(u64::from(self.broker.keep_alive_seconds)) * 2 + Duration::from_secs(5)
+    }
+
+    fn options(&self, suffix: &str) -> anyhow::Result<MqttOptions> {
+        let Broker { host, port, user, client_id, tls, keep_alive_seconds, .. } = &self.broker;
+        let mut options = MqttOptions::new(format!("{client_id}-{suffix}"), Address::tcp(host.clone(), *port));
+        if let Some(user) = user {
+            options.set_credentials(user.clone(), self.password.clone().unwrap_or_default().into_bytes());
+        }
+        options.set_keep_alive(*keep_alive_seconds);
+        options.set_max_packet_size(Some(PACKET_BYTES_MAX as u32));
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        network.set_connection_timeout(DIAL_DEADLINE_SECONDS);
+        options.set_network_options(network);
+        let transport = match &self.ca {
+            Some(ca) => Some(Transport::tls(ca.clone(), None, None)),
+            None if *tls => Some(Transport::try_tls_with_default_config().context("broker.tls")?),
+            None => None,
+        };
+        if let Some(transport) = transport {
+            options.set_transport(transport);
+        }
+        Ok(options)
+    }
+}
+
+/// Connects.
+///
+/// # Errors
+/// A sentence that says why not.
+pub async fn connect(options: MqttOptions, capacity: usize) -> Result<(AsyncClient, EventLoop, ConnAck), String> {
+    let (client, mut eventloop) =
+        AsyncClient::builder(options).capacity(capacity).try_build().map_err(|error| error.to_string())?;
+    let connack =
+        timeout(CONNECT_DEADLINE, connected(&mut eventloop)).await.map_err(|_| "it does not answer".to_owned())??;
+    Ok((client, eventloop, connack))
+}
+
+async fn connected(eventloop: &mut EventLoop) -> Result<ConnAck, String> {
+    loop {
+        match eventloop.poll().await {
+            Ok(Event::Incoming(Incoming::ConnAck(connack))) => return Ok(connack),
+            Ok(_) => {}
+            Err(error) => return Err(sentence(&error)),
+        }
+    }
+}
+
+/// Polls until the connection is over; gives why it is. What comes goes to `came`, if there is one.
+pub fn poll(mut eventloop: EventLoop, came: Option<mpsc::Sender<Came>>, silence_max: Duration) -> JoinHandle<String> {
+    let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+    tokio::spawn(async move {
+        loop {
+            let publish = match timeout(silence_max, eventloop.poll()).await {
+                Err(_) => return format!("nothing came for {} s", silence_max.as_secs()),
+                Ok(Err(error)) => return sentence(&error),
+                Ok(Ok(Event::Incoming(Incoming::Publish(publish)))) => publish,
+                Ok(Ok(_)) => continue,
+            };
+            let Some(came) = &came else { continue };
+            let bytes = u32::try_from(publish.payload.len()).unwrap_or(u32::MAX).min(WAITING_BYTES_MAX as u32);
+            // Nothing is read meanwhile, and nothing is said: the broker holds the rest, or ends the connection and keeps what was not
+            // acknowledged.
+            let Ok(Ok(room)) = timeout(silence_max, Arc::clone(&room).acquire_many_owned(bytes)).await else {
+                return format!("{WAITING_BYTES_MAX} bytes have waited for {} s", silence_max.as_secs());
+            };
+            if came.try_send((publish, room)).is_err() {
+                return format!("more than {WINDOW} messages came without an acknowledgement");
+            }
+        }
+    })
+}
+
+fn sentence(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::ConnectionRefused(code) => format!("it refuses the service: {code:?}"),
+        ConnectionError::MqttState(StateError::ConnFail { reason }) => format!("it refuses the service: {reason:?}"),
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
+            format!("it ended the connection: {reason_code:?}")
+        }
+        ConnectionError::MqttState(StateError::AwaitPingResp) => "it stopped answering".to_owned(),
+        ConnectionError::Timeout(_) => "it does not answer".to_owned(),
+        ConnectionError::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,226 @@
+//! Kits on a Mosquitto that is there already: nothing is lost and nothing counted twice, whoever dies, and whatever the broker forgets.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use serde_json::json;
+use store::Store;
+use tests::{
+    clinic::{Clinic, KitLogin, SOON},
+    home::Home,
+    load::{message, send_all},
+    mosquitto::Mosquitto,
+    program,
+};
+use tokio::time::{Instant, sleep};
+use vitals::Vital;
+
+/// Rounds, in each of which the hub, the broker and the kit are killed once.
+const ROUNDS: usize = 6;
+/// Kits that send as fast as they are acknowledged, beside the home.
+const LOAD_KITS: usize = 4;
+/// Of so many readings one is red.
+const RED_EVERY: u64 = 40;
+/// The longest that a program lives between two kills, in milliseconds.
+const LIFE_MS_MAX: u64 = 1500;
+/// A repeatable run.
+const SEED: u64 = 20_261_122;
+
+/// A clinic that takes readings from a broker.
+async fn clinic_on(broker: &Mosquitto, logins: &[KitLogin]) -> Result<Clinic> {
+    let mut clinic = Clinic::stopped(logins).await?;
+    clinic.configure(&broker.of_hub()?)?;
+    clinic.restart().await?;
+    Ok(clinic)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_of_hub_broker_and_kit_lose_nothing_and_double_nothing() -> Result<()> {
+    let logins: Vec<KitLogin> = (1..=LOAD_KITS + 1).map(KitLogin::simulated).collect();
+    let mut broker = Mosquitto::start(&logins, &[]).await?;
+    let mut clinic = clinic_on(&broker, &logins).await?;
+    let mut home = Home::without_kit(&logins[0], "oximeter", 0).await?;
+    home.start_edge(broker.port)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let load: Vec<_> =
+        logins[1..].iter().map(|login| tokio::spawn(send(broker.port, login.clone(), stop.clone()))).collect();
+
+    let mut random = StdRng::seed_from_u64(SEED);
+    let mut measured = Vec::new();
+    for round in 0..ROUNDS {
+        let pulse = 60 + round as i64;
+        home.tell(&json!({"measure": "oximeter", "spo2": 95, "pulse": pulse})).await?;
+        measured.push(pulse.to_string());
+        sleep(Duration::from_millis(random.random_range(0..LIFE_MS_MAX))).await;
+        clinic.kill_9().await?;
+        sleep(Duration::from_millis(random.random_range(0..LIFE_MS_MAX))).await;
+        clinic.restart().await?;
+        sleep(Duration::from_millis(random.random_range(0..LIFE_MS_MAX))).await;
+        broker.kill_9().await?;
+        if round % 2 == 1 {
+            broker.forget()?;
+        }
+        broker.restart().await?;
+        sleep(Duration::from_millis(random.random_range(0..LIFE_MS_MAX))).await;
+        home.kill_9_edge().await?;
+        home.start_edge(broker.port)?;
+    }
+    stop.store(true, Ordering::Relaxed);
+
+    let store = clinic.store().await?;
+    let mut messages = 0;
+    for (sent, login) in load.into_iter().zip(&logins[1..]) {
+        let sent = sent.await?.with_context(|| format!("{}\n{}", clinic.log(), broker.log()))?;
+        messages += sent.len();
+        every_message_once(&store, login, &sent).await?;
+        let alerts = store.alerts_of(&login.patient, 100).await?;
+        let reds = sent.values().filter(|value| *value == "84").count();
+        let [alert] = &alerts[..] else { anyhow::bail!("{}: {} alerts", login.patient, alerts.len()) };
+        ensure!(reds > 0 && alert.count as usize == reds, "{}: {reds} red, fed {}", login.patient, alert.count);
+    }
+    pulses_where(&store, &logins[0], &measured).await.with_context(|| home.log())?;
+    clinic.retold().await?;
+    println!("{} kills, {messages} messages, seed {SEED}: each once", ROUNDS * 3);
+    ensure!(messages > LOAD_KITS * 100, "too little load to prove anything: {messages} messages");
+    Ok(())
+}
+
+/// Sends SpO2 readings until told to stop; gives what was sent, by seq.
+async fn send(port: u16, login: KitLogin, stop: Arc<AtomicBool>) -> Result<BTreeMap<u64, String>> {
+    let mut sent = BTreeMap::new();
+    send_all(port, &login, || {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let seq = sent.len() as u64 + 1;
+        let spo2 = if seq.is_multiple_of(RED_EVERY) { 84 } else { 90 + seq % 8 }.to_string();
+        sent.insert(seq, spo2.clone());
+        Some(message(seq, program::now(), &[(Vital::Spo2, &spo2, &[])]))
+    })
+    .await?;
+    Ok(sent)
+}
+
+async fn every_message_once(store: &impl Store, login: &KitLogin, sent: &BTreeMap<u64, String>) -> Result<()> {
+    let mut stored = BTreeMap::new();
+    for message in store.messages(&login.patient, Timestamp::UNIX_EPOCH).await? {
+        let value = message.readings[0].value.to_string();
+        ensure!(stored.insert(message.key.seq, value).is_none(), "{} {} twice", login.kit, message.key.seq);
+    }
+    ensure!(stored == *sent, "{}: {} sent, {} stored", login.kit, sent.len(), stored.len());
+    Ok(())
+}
+
+async fn pulses_where(store: &impl Store, login: &KitLogin, wanted: &[String]) -> Result<()> {
+    let until = Instant::now() + SOON;
+    loop {
+        let mut found: Vec<String> = Vec::new();
+        for message in store.messages(&login.patient, Timestamp::UNIX_EPOCH).await? {
+            let readings = message.readings.iter().filter(|reading| reading.vital == Vital::Pulse);
+            found.extend(readings.map(|reading| reading.value.to_string()));
+        }
+        found.sort();
+        if found == wanted {
+            return Ok(());
+        }
+        ensure!(found.len() <= wanted.len() && Instant::now() < until, "measured {wanted:?}, stored {found:?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_kit_sent_while_nobody_listened_comes_again_though_later_ones_came_first() -> Result<()> {
+    let login = KitLogin::simulated(1);
+    let broker = Mosquitto::start(std::slice::from_ref(&login), &[]).await?;
+    let mut home = Home::without_kit(&login, "oximeter", 0).await?;
+    home.start_edge(broker.port)?;
+    // The broker takes it, has nobody to give it to, and drops it.
+    home.tell(&json!({"measure": "oximeter", "spo2": 83, "pulse": 61})).await?;
+    let until = Instant::now() + SOON;
+    while !home.log().contains("uplink: connected") {
+        ensure!(Instant::now() < until, "{}", home.log());
+        sleep(Duration::from_millis(100)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    let clinic = clinic_on(&broker, std::slice::from_ref(&login)).await?;
+    home.tell(&json!({"measure": "oximeter", "spo2": 94, "pulse": 62})).await?;
+    let store = clinic.store().await?;
+    pulses_where(&store, &login, &["61".to_owned(), "62".to_owned()])
+        .await
+        .with_context(|| format!("{}\n{}", home.log(), clinic.log()))?;
+    clinic.sign_in().await?;
+    clinic.alert_where(|alert| alert["mark"] == "red").await?;
+    clinic.get_where("/api/v1/kits", |kits| kits[0]["online"] == true).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broker_that_is_too_small_is_told_in_a_sentence_each() -> Result<()> {
+    let login = KitLogin::simulated(1);
+    let small = ["max_inflight_messages 20", "max_packet_size 20000"];
+    let broker = Mosquitto::start(std::slice::from_ref(&login), &small).await?;
+    let clinic = clinic_on(&broker, std::slice::from_ref(&login)).await?;
+    let until = Instant::now() + SOON;
+    let wanted = ["it lets 20 messages be under way at a time, want at least 4096", "it takes packets of 20000 bytes"];
+    while !wanted.iter().all(|words| clinic.log().contains(words)) {
+        ensure!(Instant::now() < until, "{}", clinic.log());
+        sleep(Duration::from_millis(100)).await;
+    }
+    let checks = doctor(&clinic).await?;
+    for words in wanted {
+        ensure!(
+            checks.iter().any(|check| check["found"].as_str().is_some_and(|found| found.contains(words))),
+            "{checks:?}"
+        );
+    }
+
+    let fit = Mosquitto::start(std::slice::from_ref(&login), &[]).await?;
+    let clinic = clinic_on(&fit, std::slice::from_ref(&login)).await?;
+    let checks = doctor(&clinic).await?;
+    let of_broker: Vec<_> = checks.iter().filter(|check| check["check"] == "broker").collect();
+    ensure!(of_broker.len() == 1 && of_broker[0]["state"] == "ok", "the shipped configuration fits: {of_broker:?}");
+    Ok(())
+}
+
+/// What the doctor says, whether something fails or not.
+async fn doctor(clinic: &Clinic) -> Result<Vec<serde_json::Value>> {
+    let config = clinic.path("hub.toml");
+    let run = tokio::process::Command::new(program::ours("vagt")?)
+        .args(["doctor", "--json", "--config"])
+        .arg(config)
+        .output()
+        .await?;
+    Ok(String::from_utf8(run.stdout)?.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+#[tokio::test]
+async fn the_shipped_permissions_bind_a_kit_to_its_own_topics() -> Result<()> {
+    let (one, two) = (KitLogin::simulated(1), KitLogin::simulated(2));
+    let logins = [one.clone(), two.clone()];
+    let broker = Mosquitto::start(&logins, &[]).await?;
+    let mut clinic = clinic_on(&broker, &logins).await?;
+    clinic.mqtt_port = broker.port;
+    let body = clinic.path("body");
+    let written = |spo2| serde_json::to_string(&message(1, program::now(), &[(Vital::Spo2, spo2, &[])]));
+    std::fs::write(&body, written("84")?)?;
+    let foreign = format!("vagt/v1/{}/readings", two.kit);
+    clinic.publish(&one, "mqttv5", &foreign, &body)?.wait().await?;
+    clinic.publish(&one, "mqttv311", &foreign, &body)?.wait().await?;
+    std::fs::write(&body, written("95")?)?;
+    let own = format!("vagt/v1/{}/readings", one.kit);
+    ensure!(clinic.publish(&one, "mqttv5", &own, &body)?.wait().await? == 0, "{}", broker.log());
+    let stored = clinic.stored_where(|stored| stored.messages == 1).await?;
+    ensure!(stored.alerts == 0, "a kit spoke for another: {stored:?}");
+    let store = clinic.store().await?;
+    ensure!(store.messages(&two.patient, Timestamp::UNIX_EPOCH).await?.is_empty());
+    Ok(())
+}
