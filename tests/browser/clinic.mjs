@@ -17,9 +17,10 @@ export const person = (number, { expected = false } = {}) => ({
 });
 
 export class Clinic {
-  // A running clinic with these people and both accounts.
-  static async start(people) {
+  // A running clinic with these people and both accounts; `mqtt` and `more` go into its configuration, after [mqtt] and at the end.
+  static async start(people, { mqtt = '', more = '' } = {}) {
     const clinic = new Clinic(people);
+    clinic.besides = { mqtt, more };
     clinic.configure('127.0.0.1:0', '127.0.0.1:0');
     writeFileSync(clinic.path('roster.toml'), roster(people));
     await clinic.account(METTE);
@@ -97,7 +98,7 @@ export class Clinic {
 
   configure(mqtt, http) {
     writeFileSync(this.path('hub.toml'), `clinic = "Test clinic"\ndata = "data"\nroster = "roster.toml"\nsimulated = true\n`
-      + `[mqtt]\nlisten = "${mqtt}"\n[http]\nlisten = "${http}"\n`);
+      + `[mqtt]\nlisten = "${mqtt}"\n${this.besides.mqtt}[http]\nlisten = "${http}"\n${this.besides.more}`);
   }
 }
 

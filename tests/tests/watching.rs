@@ -81,8 +81,8 @@ fn is_published(name: &str, published: &BTreeMap<String, String>) -> bool {
     }
 }
 
-/// What else is called so: cookies, a schema, a savepoint.
-const NO_METRICS: &[&str] = &["vagt_session", "vagt_form", "vagt_schema", "vagt_not_as_decided"];
+/// What else is called so: cookies, a schema.
+const NO_METRICS: &[&str] = &["vagt_session", "vagt_form", "vagt_schema"];
 
 #[test]
 fn every_metric_that_is_measured_is_in_the_table_and_no_other() {
@@ -92,7 +92,11 @@ fn every_metric_that_is_measured_is_in_the_table_and_no_other() {
         let quoted = code.split('"').skip(1).step_by(2).filter(|text| text.starts_with("vagt_"));
         let names = quoted.filter(|text| text.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
         for name in names.filter(|name| !NO_METRICS.contains(name)) {
-            assert!(published.contains_key(name), "{}: {name} is not in the table of watching/metrics.rs", path.display());
+            assert!(
+                published.contains_key(name),
+                "{}: {name} is not in the table of watching/metrics.rs",
+                path.display()
+            );
             measured.insert(name.to_owned());
         }
     }
@@ -117,7 +121,10 @@ fn dashboards() -> Vec<(String, Value)> {
 #[test]
 fn dashboards_show_only_metrics_and_views_that_exist() {
     let published = published();
-    let migrations = [read("crates/store/migrations/sqlite/0001_begin.sql"), read("crates/store/migrations/postgres/0001_begin.sql")];
+    let migrations = [
+        read("crates/store/migrations/sqlite/0001_begin.sql"),
+        read("crates/store/migrations/postgres/0001_begin.sql"),
+    ];
     let dashboards = dashboards();
     let names: Vec<&str> = dashboards.iter().map(|(name, _)| name.as_str()).collect();
     for wanted in ["operations.json", "clinic.json", "kits.json", "readings.json"] {
@@ -128,7 +135,10 @@ fn dashboards_show_only_metrics_and_views_that_exist() {
         assert!(uids.insert(dashboard["uid"].as_str().expect("a uid")), "{file}: its uid is another's");
         for panel in dashboard["panels"].as_array().expect("panels") {
             let title = panel["title"].as_str().expect("a title");
-            assert!(!panel["description"].as_str().unwrap_or_default().is_empty(), "{file}: {title} does not say what it shows");
+            assert!(
+                !panel["description"].as_str().unwrap_or_default().is_empty(),
+                "{file}: {title} does not say what it shows"
+            );
             for target in panel["targets"].as_array().expect("targets") {
                 let expression = target["expr"].as_str().unwrap_or_default();
                 let sql = target["rawSql"].as_str().unwrap_or_default();
@@ -137,9 +147,13 @@ fn dashboards_show_only_metrics_and_views_that_exist() {
                     assert!(is_published(name, &published), "{file}: {title} shows {name}, which nothing measures");
                 }
                 let tables = sql.split_whitespace().skip_while(|word| *word != "FROM").skip(1).take(1);
-                for view in tables.chain(sql.split(" JOIN ").skip(1).filter_map(|rest| rest.split_whitespace().next())) {
+                for view in tables.chain(sql.split(" JOIN ").skip(1).filter_map(|rest| rest.split_whitespace().next()))
+                {
                     let made = format!("CREATE VIEW {view} AS");
-                    assert!(migrations.iter().all(|sql| sql.contains(&made)), "{file}: {title} reads {view}, which is no published view");
+                    assert!(
+                        migrations.iter().all(|sql| sql.contains(&made)),
+                        "{file}: {title} reads {view}, which is no published view"
+                    );
                 }
             }
         }
@@ -197,14 +211,19 @@ fn prometheus_takes_the_rules_and_each_is_raised_by_what_it_is_for() {
     let tests = read("dashboards/prometheus/alerts_test.yml");
     for rule in rules().keys() {
         assert!(tests.contains(&format!("- name: {rule}\n")), "{rule} has no test that raises it");
-        assert!(tests.contains(&format!("alertname: {rule}, exp_alerts: []")), "{rule} is not among those that a healthy clinic does not raise");
+        assert!(
+            tests.contains(&format!("alertname: {rule}, exp_alerts: []")),
+            "{rule} is not among those that a healthy clinic does not raise"
+        );
     }
 }
 
 #[test]
 fn prometheus_takes_its_configuration_with_the_rules_beside_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (from, to) in [("config/prometheus/prometheus.yml", "prometheus.yml"), ("dashboards/prometheus/alerts.yml", "alerts.yml")] {
+    for (from, to) in
+        [("config/prometheus/prometheus.yml", "prometheus.yml"), ("dashboards/prometheus/alerts.yml", "alerts.yml")]
+    {
         fs::copy(root().join(from), folder.path().join(to)).expect("copied");
     }
     let file = folder.path().join("prometheus.yml");
@@ -218,7 +237,8 @@ const EXPOSURE_MAX: &str = "20";
 fn systemd_takes_the_units_and_finds_them_hardened() {
     for (unit, program) in [("vagt.service", "/usr/bin/vagt"), ("vagt-edge.service", "/usr/bin/vagt-edge")] {
         // The program need not be installed here.
-        let text = read(&format!("config/systemd/{unit}")).replace(&format!("ExecStart={program} "), "ExecStart=/bin/true ");
+        let text =
+            read(&format!("config/systemd/{unit}")).replace(&format!("ExecStart={program} "), "ExecStart=/bin/true ");
         assert!(text.contains("ExecStart=/bin/true "), "{unit} starts {program}");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(unit);
@@ -227,7 +247,11 @@ fn systemd_takes_the_units_and_finds_them_hardened() {
         let verified = run("systemd-analyze", "systemd", &["verify", "--man=no", path]);
         let said = String::from_utf8_lossy(&verified.stderr).into_owned();
         assert!(verified.status.success() && !said.contains("Unknown"), "{unit}: {said}");
-        takes("systemd-analyze", "systemd", &["security", "--offline=true", &format!("--threshold={EXPOSURE_MAX}"), path]);
+        takes(
+            "systemd-analyze",
+            "systemd",
+            &["security", "--offline=true", &format!("--threshold={EXPOSURE_MAX}"), path],
+        );
     }
 }
 
@@ -238,8 +262,14 @@ fn the_compose_file_is_one_and_every_file_that_it_names_is_there() {
     for part in text.split(['"', ' ', '\n']).filter_map(|word| word.split(':').next()) {
         let is_made = part.contains("/secret/") || part.ends_with("/authority");
         let is_path = (part.starts_with("./") || part.starts_with("../")) && !is_made;
-        assert!(!is_path || root().join("config").join(part).exists(), "config/compose.yaml names {part}, which is not there");
+        assert!(
+            !is_path || root().join("config").join(part).exists(),
+            "config/compose.yaml names {part}, which is not there"
+        );
     }
     let images: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("image: ")).collect();
-    assert!(images.len() >= 5 && images.iter().all(|image| !image.ends_with(":latest") && image.contains(':')), "{images:?}");
+    assert!(
+        images.len() >= 5 && images.iter().all(|image| !image.ends_with(":latest") && image.contains(':')),
+        "{images:?}"
+    );
 }

@@ -17,7 +17,7 @@ use vitals::{Colour, KitId, PatientId};
 
 use crate::{
     clock,
-    feed::{Feed, Read},
+    feed::{Feed, News, Pulse, Read},
 };
 
 /// An [`Intake`] older than this means that the core no longer takes in readings.
@@ -34,6 +34,15 @@ pub struct Intake {
     pub reason: Option<String>,
     /// Messages that wait to be stored.
     pub waiting: usize,
+}
+
+/// What the heartbeat has to say: a synthetic reading that did not come out at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// When the last one came out; when the service started, if none did.
+    pub since: Timestamp,
+    /// At which step it is missed, in one sentence.
+    pub reason: String,
 }
 
 /// What the beat says of the core.
@@ -112,6 +121,7 @@ struct Inner {
     people: BTreeMap<PatientId, Person>,
     kits: BTreeMap<KitId, KitState>,
     intake: Option<Intake>,
+    stopped: Option<Stopped>,
     started_at: Timestamp,
     quarantined: u64,
     feed: Feed,
@@ -127,6 +137,7 @@ impl Board {
             people: BTreeMap::new(),
             kits: BTreeMap::new(),
             intake: None,
+            stopped: None,
             started_at: now,
             quarantined: 0,
             feed: Feed::new(now),
@@ -161,6 +172,27 @@ impl Board {
     /// The pipeline is alive.
     pub fn intake(&self, intake: Intake) {
         self.write().intake = Some(intake);
+    }
+
+    /// A synthetic reading came out at the end of the pipeline: pages hear it as they hear of an alert.
+    pub fn pulse(&self, pulse: Pulse) {
+        let version = {
+            let mut inner = self.write();
+            inner.feed.pulse(pulse);
+            inner.feed.version()
+        };
+        self.announce(version);
+    }
+
+    /// The heartbeat does not come through, or (`None`) does again.
+    pub fn heartbeat(&self, stopped: Option<Stopped>) {
+        self.write().stopped = stopped;
+    }
+
+    /// Follows the board as an open page does, from now on.
+    #[must_use]
+    pub fn follow(self: &Arc<Self>) -> Follower {
+        Follower { board: Arc::clone(self), version: self.watch(), cursor: self.version() }
     }
 
     /// How many payloads are in quarantine.
@@ -257,6 +289,40 @@ impl Board {
     }
 }
 
+/// Hears what a page hears.
+pub struct Follower {
+    board: Arc<Board>,
+    version: watch::Receiver<u64>,
+    cursor: u64,
+}
+
+impl Follower {
+    /// The next heartbeat that is shown.
+    pub async fn pulse(&mut self) -> Pulse {
+        loop {
+            match self.board.after(self.cursor) {
+                Read::Resync(version) => self.cursor = version,
+                Read::Lines(changes) => {
+                    let is_pulse = |news: &News| matches!(news, News::Pulse(_));
+                    let upto = changes.iter().position(|change| is_pulse(&change.news));
+                    let last = upto.map_or(changes.last(), |place| changes.get(place));
+                    self.cursor = last.map_or(self.cursor, |change| change.at_version);
+                    if let Some(News::Pulse(pulse)) = upto.and_then(|place| changes.get(place)).map(|found| &found.news)
+                    {
+                        return *pulse;
+                    }
+                    if !changes.is_empty() {
+                        continue;
+                    }
+                }
+            }
+            if self.version.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
 /// Worst first, and whoever asks to be called before the yellows; missing data last, since it is no degree of illness; then who has waited
 /// longest, among those of the same risk level: of two of the same colour, who is at the higher risk comes first.
 fn queue_key(alert: &Alert, risk: u8) -> (u8, Reverse<u8>, Timestamp, AlertId) {
@@ -332,7 +398,8 @@ impl Inner {
     fn liveness(&self, now: Timestamp) -> Liveness {
         let said_at = self.intake.as_ref().map_or(self.started_at, |intake| intake.at);
         let silent = self.intake.is_none() || now.duration_since(said_at) > INTAKE_AGE_MAX;
-        let behind_since = self.intake.as_ref().and_then(|intake| intake.behind_since);
+        let stopped = self.stopped.as_ref().map(|stopped| stopped.since);
+        let behind_since = self.intake.as_ref().and_then(|intake| intake.behind_since).or(stopped);
         Liveness {
             live: !silent && behind_since.is_none(),
             behind_since: behind_since.or(silent.then_some(said_at)),
@@ -345,7 +412,11 @@ impl Inner {
         if silent {
             return Some("the pipeline has not reported".to_owned());
         }
-        self.intake.as_ref().filter(|intake| intake.behind_since.is_some()).and_then(|intake| intake.reason.clone())
+        let behind = self.intake.as_ref().filter(|intake| intake.behind_since.is_some());
+        match behind {
+            Some(behind) => behind.reason.clone(),
+            None => self.stopped.as_ref().map(|stopped| stopped.reason.clone()),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     Board,
     app::App,
     clock,
-    feed::{Line, Read},
+    feed::{Change, News, Read},
     problem::Problem,
     session::Session,
 };
@@ -134,11 +134,12 @@ async fn drain(board: &Board, cursor: &mut u64, page: &mpsc::Sender<Event>) -> b
         if lines.is_empty() {
             return true;
         }
-        for line in lines {
-            *cursor = line.at_version;
-            if !send(page, alert_event(&line)).await {
+        for change in lines {
+            *cursor = change.at_version;
+            if !send(page, change_event(&change)).await {
                 return false;
             }
+            metrics::histogram!("vagt_desk_event_delay_seconds").record(change.since.elapsed().as_secs_f64());
         }
     }
 }
@@ -154,12 +155,15 @@ async fn send(page: &mpsc::Sender<Event>, event: Event) -> bool {
 /// Does the session still last? A store that does not answer ends nobody's session: the beat says that it does not answer.
 async fn lasts(app: &App, session: &Session) -> bool {
     let now = clock::now();
-    session.expires_at > now && !matches!(app.desk.store.web_session(&session.id, now).await, Ok(None))
+    session.lasts(&*app.desk.store, now).await.unwrap_or(session.expires_at > now)
 }
 
-fn alert_event(line: &Line) -> Event {
-    let data = serde_json::to_string(line).expect("plain fields are JSON");
-    Event::default().event("alert").id(line.at_version.to_string()).data(data)
+fn change_event(change: &Change) -> Event {
+    let (name, data) = match &change.news {
+        News::Alert(line) => ("alert", serde_json::to_string(line)),
+        News::Pulse(pulse) => ("heartbeat", serde_json::to_string(pulse)),
+    };
+    Event::default().event(name).id(change.at_version.to_string()).data(data.expect("plain fields are JSON"))
 }
 
 fn resync_event(version: u64) -> Event {

@@ -3,12 +3,12 @@
 //! Nothing is queued for a page. A page has a cursor; one that falls out of the ring is told to load again. So memory is bounded by the ring,
 //! however many pages there are and however slow.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use triage::{Alert, AlertId, Mark};
-use vitals::PatientId;
+use vitals::{Colour, PatientId};
 
 /// Changes kept for pages that come back.
 pub const FEED_CHANGES_MAX: usize = 4096;
@@ -20,9 +20,6 @@ const STEPS_PER_SECOND: u64 = 1 << 20;
 /// One change of one alert, as the event stream carries it. No names, no values.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
-    /// The board's version after it.
-    #[serde(skip)]
-    pub at_version: u64,
     /// Which alert.
     pub id: AlertId,
     /// Whose.
@@ -41,11 +38,42 @@ pub struct Line {
     pub changed_at: Timestamp,
 }
 
+/// A synthetic reading came out at the end of the way that every reading goes: taken in, judged, stored, shown. It is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Pulse {
+    /// The number of its message.
+    pub seq: u64,
+    /// How it was judged.
+    pub colour: Colour,
+    /// When it was recorded.
+    pub at: Timestamp,
+}
+
+/// What a change is of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// An alert.
+    Alert(Line),
+    /// The heartbeat.
+    Pulse(Pulse),
+}
+
+/// One change with its number.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The board's version after it.
+    pub at_version: u64,
+    /// When the board had it.
+    pub since: Instant,
+    /// What changed.
+    pub news: News,
+}
+
 /// What a cursor finds.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Read {
     /// These, oldest first; none when nothing is new.
-    Lines(Vec<Line>),
+    Lines(Vec<Change>),
     /// The cursor is of another run, or so far behind that changes are missing: load again, and go on from this version.
     Resync(u64),
 }
@@ -54,7 +82,7 @@ pub enum Read {
 #[derive(Debug)]
 pub struct Feed {
     version: u64,
-    lines: VecDeque<Line>,
+    lines: VecDeque<Change>,
 }
 
 impl Feed {
@@ -69,13 +97,22 @@ impl Feed {
         self.version
     }
 
-    /// Adds a change, one version on.
+    /// Adds a change of an alert, one version on.
     pub fn push(&mut self, alert: &Alert) {
+        self.add(News::Alert(line(alert)));
+    }
+
+    /// Adds a heartbeat, one version on.
+    pub fn pulse(&mut self, pulse: Pulse) {
+        self.add(News::Pulse(pulse));
+    }
+
+    fn add(&mut self, news: News) {
         self.version += 1;
         if self.lines.len() == FEED_CHANGES_MAX {
             self.lines.pop_front();
         }
-        self.lines.push_back(line(self.version, alert));
+        self.lines.push_back(Change { at_version: self.version, since: Instant::now(), news });
     }
 
     /// What came after `cursor`.
@@ -89,9 +126,8 @@ impl Feed {
     }
 }
 
-fn line(at_version: u64, alert: &Alert) -> Line {
+fn line(alert: &Alert) -> Line {
     Line {
-        at_version,
         id: alert.id,
         patient: alert.patient.clone(),
         family: alert.family.clone(),

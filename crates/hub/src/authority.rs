@@ -18,12 +18,16 @@ use rcgen::{
 };
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use vitals::KitId;
 use wire::Code;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// The authority lasts this long, in years: the kits of a clinic are tied to it.
 const AUTHORITY_YEARS: i16 = 20;
 /// A server's certificate lasts this long, in years; `vagt ca issue` makes the next.
 const SERVER_YEARS: i16 = 2;
+/// A kit's certificate lasts this long, in years.
+const KIT_YEARS: i16 = 5;
 /// Certificates hold from here on, so that a kit whose clock has not been told the time yet can enrol.
 const FROM_YEAR: i32 = 2000;
 
@@ -33,6 +37,36 @@ pub struct Authority {
     folder: PathBuf,
     certificate: CertificateDer<'static>,
     pem: String,
+}
+
+/// What a certificate is to say.
+struct Wanted<'a> {
+    names: &'a [String],
+    name: &'a str,
+    usage: ExtendedKeyUsagePurpose,
+    years: i16,
+}
+
+/// A kit's certificate and its key, for a broker that asks for them.
+#[derive(Clone, Debug)]
+pub struct KitCertificate {
+    /// The certificate, followed by the authority's.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// When the first certificate of a PEM file ends, as it says itself.
+///
+/// # Errors
+/// The file can't be read, or holds no certificate.
+pub fn ends(path: &Path) -> Result<Timestamp, AuthorityError> {
+    let wrong = |what: String| AuthorityError::Certificate { path: path.to_owned(), what };
+    let pem = fs::read(path).map_err(|source| AuthorityError::File { path: path.to_owned(), source })?;
+    let first = CertificateDer::from_pem_slice(&pem).map_err(|error| wrong(error.to_string()))?;
+    let (_, certificate) = X509Certificate::from_der(&first).map_err(|error| wrong(error.to_string()))?;
+    let seconds = certificate.validity().not_after.timestamp();
+    Timestamp::from_second(seconds).map_err(|error| wrong(error.to_string()))
 }
 
 /// What goes wrong with it.
@@ -146,29 +180,42 @@ impl Authority {
     /// A name is none, or the files can't be read or written.
     pub fn issue_server(&self, names: &[String], now: Timestamp) -> Result<(), AuthorityError> {
         Self::check_names(names)?;
-        let (key_path, path) = (self.folder.join("authority.key"), self.server_certificate());
-        let failed = |error: rcgen::Error| AuthorityError::Certificate { path: path.clone(), what: error.to_string() };
+        let (key, path) = (self.server_key(), self.server_certificate());
+        let name = names.first().map_or("vagt", String::as_str);
+        let usage = ExtendedKeyUsagePurpose::ServerAuth;
+        self.issue(&Wanted { names, name, usage, years: SERVER_YEARS }, (&key, &path), now)
+    }
+
+    /// Issues a certificate by which a broker knows this kit, with a key of its own: its common name is the kit's id. Into the authority's
+    /// folder, as `kit-ID.crt` and `kit-ID.key`; those that were there are replaced, and the old certificate stays good until it ends.
+    ///
+    /// # Errors
+    /// The files can't be read or written.
+    pub fn issue_kit(&self, kit: &KitId, now: Timestamp) -> Result<KitCertificate, AuthorityError> {
+        let file = |extension: &str| self.folder.join(format!("kit-{kit}.{extension}"));
+        let made = KitCertificate { certificate: file("crt"), key: file("key") };
+        let usage = ExtendedKeyUsagePurpose::ClientAuth;
+        let wanted = Wanted { names: &[], name: kit.as_str(), usage, years: KIT_YEARS };
+        self.issue(&wanted, (&made.key, &made.certificate), now)?;
+        Ok(made)
+    }
+
+    fn issue(&self, wanted: &Wanted, (own_key, path): (&Path, &Path), now: Timestamp) -> Result<(), AuthorityError> {
+        let key_path = self.folder.join("authority.key");
+        let failed = |error: rcgen::Error| AuthorityError::Certificate { path: path.into(), what: error.to_string() };
         let key =
             fs::read_to_string(&key_path).map_err(|source| AuthorityError::File { path: key_path.clone(), source })?;
         let key = KeyPair::from_pem(&key).map_err(failed)?;
         let issuer = Issuer::from_ca_cert_der(&self.certificate, key).map_err(failed)?;
-        let mut params = CertificateParams::new(names.to_vec()).map_err(failed)?;
+        let mut params = CertificateParams::new(wanted.names.to_vec()).map_err(failed)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![wanted.usage.clone()];
         params.use_authority_key_identifier_extension = true;
-        named(&mut params, names.first().map_or("vagt", String::as_str), now, SERVER_YEARS);
+        named(&mut params, wanted.name, now, wanted.years);
         let own = KeyPair::generate().map_err(failed)?;
         let certificate = params.signed_by(&own, &issuer).map_err(failed)?;
-        write_private(&self.server_key(), own.serialize_pem().as_bytes())?;
-        write_private(&path, format!("{}{}", certificate.pem(), self.pem).as_bytes())
-    }
-
-    /// How many days the server's certificate still lasts, as far as its file tells: it was issued when it was written.
-    #[must_use]
-    pub fn server_days_left(&self, now: Timestamp) -> Option<i64> {
-        let written = fs::metadata(self.server_certificate()).ok()?.modified().ok()?;
-        let written = Timestamp::try_from(written).ok()?;
-        Some(i64::from(SERVER_YEARS) * 365 - now.duration_since(written).as_hours() / 24)
+        write_private(own_key, own.serialize_pem().as_bytes())?;
+        write_private(path, format!("{}{}", certificate.pem(), self.pem).as_bytes())
     }
 
     /// What kits trust, as PEM.
@@ -250,6 +297,20 @@ mod tests {
             let refused = authority.issue_server(&[wrong.into()], now).unwrap_err().to_string();
             assert!(refused.starts_with(&format!("name {wrong:?}: want a host name")), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_certificate_says_itself_when_it_ends() {
+        let data = tempfile::tempdir().unwrap();
+        let now = "2026-02-28T08:00:00Z".parse().unwrap();
+        let authority = Authority::init(data.path(), "Test", now).unwrap();
+        authority.issue_server(&["localhost".into()], now).unwrap();
+        let ended = ends(&authority.server_certificate()).unwrap();
+        assert_eq!(ended.to_string(), "2028-02-28T00:00:00Z");
+        let kit = authority.issue_kit(&"kit-1".parse().unwrap(), now).unwrap();
+        assert_eq!(ends(&kit.certificate).unwrap().to_string(), "2031-02-28T00:00:00Z");
+        let wrong = ends(&authority.server_key()).unwrap_err().to_string();
+        assert!(wrong.contains("server.key: "), "{wrong}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use vitals::{KitId, PatientId};
 use crate::{
     basis::{Basis, ReadingPlace, VersionOf},
     programmes::{Document, Library, read, texts},
+    watching::heartbeat,
 };
 
 /// The directory as it is now, and as it will be: shared by the front door and the pipeline.
@@ -31,8 +32,13 @@ pub struct Directory {
     invalid: Invalid,
     /// Every stored version of the programmes, where there is a store behind it.
     library: Option<Library>,
+    /// Who is not judged by what was decided, and kits that can't be used.
+    unfit: Vec<RosterError>,
     roster: Roster,
 }
+
+/// How somebody is judged, and how that is stored.
+pub type Judged = (Arc<Plan>, Arc<Basis>);
 
 /// Readings that were invalidated.
 #[derive(Clone, Debug, Default)]
@@ -144,6 +150,12 @@ impl Books {
         &self.programmes
     }
 
+    /// Where those are that are not at hand.
+    #[must_use]
+    pub fn library(&self) -> Option<&Library> {
+        self.library.as_ref()
+    }
+
     /// The clinic's defaults.
     #[must_use]
     pub fn clinic(&self) -> &Arc<Clinic> {
@@ -179,7 +191,17 @@ impl Books {
     }
 }
 
+/// Whose name is taken by the service itself.
+const RESERVED: &str = "is the name of the service's own test readings: want another";
+
 impl KnownKit {
+    /// The heartbeat's, which is in no roster.
+    fn synthetic() -> Self {
+        let secret = Some(Sha256::digest(heartbeat::secret()).into());
+        let (patient, patients) = (Some(heartbeat::patient()), Vec::new());
+        Self { patient, patients, since: Timestamp::UNIX_EPOCH, secret, revoked: false }
+    }
+
     /// Whose a message is that says `patient` of itself. `Err` says why nobody's.
     ///
     /// # Errors
@@ -214,18 +236,50 @@ impl Directory {
     /// # Errors
     /// [`RosterError`], the first that was found.
     pub fn leaving_out(roster: Roster, books: &Books, zone: &TimeZone, invalid: Invalid) -> Result<Self, RosterError> {
+        let mut directory = Self::keeping(roster, books, zone, invalid, |_| None);
+        if directory.unfit.is_empty() { Ok(directory) } else { Err(directory.unfit.swap_remove(0)) }
+    }
+
+    /// The same of a service that has to go on: who can't be judged by this stays judged by what `earlier` gives; by the programmes without own
+    /// settings, where it gives nothing; and by nothing, where that can't be either. All are told by [`Directory::unfit`], and hold up nobody else.
+    pub fn keeping(
+        roster: Roster,
+        books: &Books,
+        zone: &TimeZone,
+        invalid: Invalid,
+        earlier: impl Fn(&Patient) -> Option<Judged>,
+    ) -> Self {
         let mut directory = Self::default();
         for patient in &roster.patients {
-            let plan = plan_of(patient, books, zone)?;
             let without = invalid.places.get(&patient.id).cloned().unwrap_or_default();
-            directory.bases.insert(patient.id.clone(), Arc::new(basis_of(patient, &plan, without)));
-            directory.plans.insert(patient.id.clone(), Arc::new(plan));
+            let judged = judged(patient, books, zone, &without).or_else(|error| {
+                directory.unfit.push(error);
+                let kept = earlier(patient)
+                    .map(|(plan, basis)| (plan, Arc::new(Basis { without: without.clone(), ..(*basis).clone() })));
+                let bare =
+                    || judged(&Patient { own: serde_json::Value::Null, ..patient.clone() }, books, zone, &without).ok();
+                kept.or_else(bare).ok_or(())
+            });
+            if let Ok((plan, basis)) = judged {
+                directory.bases.insert(patient.id.clone(), basis);
+                directory.plans.insert(patient.id.clone(), plan);
+            }
         }
         for kit in &roster.kits {
-            directory.kits.insert(kit.id.as_str().to_owned(), known(kit, &directory.plans)?);
+            match known(kit, &directory.plans) {
+                Ok(known) => _ = directory.kits.insert(kit.id.as_str().to_owned(), known),
+                Err(error) => directory.unfit.push(error),
+            }
         }
+        directory.kits.insert(heartbeat::NAME.to_owned(), KnownKit::synthetic());
         (directory.roster, directory.invalid) = (roster, invalid);
-        Ok(directory)
+        directory
+    }
+
+    /// Who is not judged by what was decided, and why; and kits that can't be used.
+    #[must_use]
+    pub fn unfit(&self) -> &[RosterError] {
+        &self.unfit
     }
 
     /// The kit and its patient, if the roster knows it.
@@ -349,6 +403,20 @@ pub(crate) fn copd() -> Books {
     Books::new(Programmes::from([(programme.id().to_owned(), programme)]), Arc::new(Clinic::shipped()))
 }
 
+fn judged(
+    patient: &Patient,
+    books: &Books,
+    zone: &TimeZone,
+    without: &BTreeSet<ReadingPlace>,
+) -> Result<Judged, RosterError> {
+    if patient.id.as_str() == heartbeat::NAME {
+        return Err(RosterError::Patient { patient: patient.id.clone(), what: RESERVED.to_owned() });
+    }
+    let plan = plan_of(patient, books, zone)?;
+    let basis = basis_of(patient, &plan, without.clone());
+    Ok((Arc::new(plan), Arc::new(basis)))
+}
+
 /// A patient's plan: the programmes with the patient's own settings over them.
 ///
 /// # Errors
@@ -390,6 +458,9 @@ pub fn basis_of(patient: &Patient, plan: &Plan, without: BTreeSet<ReadingPlace>)
 
 fn known(kit: &Kit, plans: &HashMap<PatientId, Arc<Plan>>) -> Result<KnownKit, RosterError> {
     let wrong = |what: String| RosterError::Kit { kit: kit.id.clone(), what };
+    if heartbeat::is(&kit.id) {
+        return Err(wrong(RESERVED.to_owned()));
+    }
     if let Some(patient) = kit.people().find(|patient| !plans.contains_key(*patient)) {
         return Err(wrong(format!("is given to patient {patient}, who is not in the roster")));
     }

@@ -22,3 +22,4 @@ pub mod source;
 mod tls;
 pub mod tuning;
 pub mod ward;
+pub mod watching;

@@ -97,10 +97,15 @@ mod tests {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(good.parse::<TraceParent>().unwrap().to_string(), good);
         assert!(format!("01{}-more", &good[2..]).parse::<TraceParent>().is_ok());
-        let (zero_trace, zero_span) = (good.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)), good.replace("00f067aa0ba902b7", &"0".repeat(16)));
+        let (zero_trace, zero_span) = (
+            good.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            good.replace("00f067aa0ba902b7", &"0".repeat(16)),
+        );
         let more = format!("{good}-more");
         let forbidden = format!("ff{}", &good[2..]);
-        for wrong in ["", "00", &zero_trace, &zero_span, &more, &forbidden, &good.to_uppercase(), &good[..54], "00-é-x-01"] {
+        for wrong in
+            ["", "00", &zero_trace, &zero_span, &more, &forbidden, &good.to_uppercase(), &good[..54], "00-é-x-01"]
+        {
             assert_eq!(wrong.parse::<TraceParent>(), Err(NoTraceParent), "{wrong}");
         }
     }

@@ -86,6 +86,7 @@
     source = new EventSource(`/events?after=${encodeURIComponent(last)}`);
     source.addEventListener('beat', (event) => { retry = 500; onBeat(event); });
     source.addEventListener('alert', (event) => { last = event.lastEventId || last; tell('alert', JSON.parse(event.data)); });
+    source.addEventListener('heartbeat', (event) => { last = event.lastEventId || last; });
     source.addEventListener('resync', (event) => { last = event.lastEventId || last; tell('resync', null); });
     source.onerror = () => { if (source.readyState === EventSource.CLOSED) again(); };
   };

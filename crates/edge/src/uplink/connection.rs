@@ -7,11 +7,11 @@ use std::time::Duration;
 use rumqttc::{
     AsyncClient, Broker as Address, ConnectionError, Event, EventLoop, Incoming, LastWill, MqttOptions, NetworkOptions,
     PublishNotice, PublishOptions, PublishResult, QoS, StateError, SubscribeFilterInput, SubscribeReasonCode,
-    Transport,
+    Transport, mqttbytes::v5::PublishProperties,
 };
 use tokio::{task::JoinHandle, time::timeout};
 use vitals::KitId;
-use wire::{Status, Topic, TopicKind};
+use wire::{Status, Topic, TopicKind, TraceParent};
 
 use super::{
     inbox::{Asked, FromCore, Inbox, inbox},
@@ -83,10 +83,13 @@ impl Connection {
         }
     }
 
-    /// Hands a message to the client. The notice tells of its PUBACK. `None`: the client takes no more now.
-    pub fn publish(&self, payload: String) -> Option<PublishNotice> {
+    /// Hands a message to the client, with the trace that it belongs to. The notice tells of its PUBACK. `None`: the client takes no more now.
+    pub fn publish(&self, payload: String, trace: Option<TraceParent>) -> Option<PublishNotice> {
         let topic = Topic::new(&self.kit, TopicKind::Readings).to_string();
-        self.client.try_publish_tracked(topic, payload, PublishOptions::at_least_once()).ok()
+        let traced = trace.map(|parent| (wire::TRACEPARENT.to_owned(), parent.to_string()));
+        let properties = PublishProperties { user_properties: traced.into_iter().collect(), ..Default::default() };
+        let options = PublishOptions::at_least_once().properties(properties);
+        self.client.try_publish_tracked(topic, payload, options).ok()
     }
 
     /// Publishes the kit's status, retained.

@@ -4,9 +4,15 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::Subcommand;
 use serde_json::json;
+use vitals::KitId;
 
-use super::{Ended, json_line, out};
-use crate::{authority::Authority, clock, config::Config, directory::hex};
+use super::{Ended, block_on, json_line, out};
+use crate::{
+    authority::{Authority, ends},
+    clock,
+    config::Config,
+    directory::hex,
+};
 
 /// The clinic's own authority: what kits trust, and what the front door and the enrolment show them.
 #[derive(clap::Args)]
@@ -21,6 +27,19 @@ enum Command {
     Init(Names),
     /// Issues the server's certificate anew: for other names, or because the old one ends. Restart the service after it.
     Issue(Names),
+    /// Issues a certificate by which a broker knows a kit (its common name is the kit's id), for a set-up where kits talk to a broker that
+    /// demands one. Prints the certificate and its key for the kit.
+    Kit {
+        /// The kit, as in the roster.
+        #[arg(value_name = "KIT")]
+        kit: String,
+        /// The service's configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows the authority: its certificate's fingerprint, and where its files are.
     Show {
         /// The service's configuration file.
@@ -61,6 +80,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
             issue(&authority, names)
         }
         Command::Issue(names) => issue(&Authority::open(&load(&names.config)?.data).map_err(failed)?, names),
+        Command::Kit { kit, config, json } => issue_kit(kit, &load(config)?, *json),
         Command::Show { config, json } => show(&Authority::open(&load(config)?.data).map_err(failed)?, *json),
     }
 }
@@ -72,6 +92,40 @@ fn load(config: &std::path::Path) -> Result<Config, Ended> {
 fn issue(authority: &Authority, names: &Names) -> Result<(), Ended> {
     authority.issue_server(&names.names, clock::now()).map_err(failed)?;
     show(authority, names.json)
+}
+
+/// For a kit of the roster that is not revoked: whoever is issued one can come in.
+fn issue_kit(kit: &str, config: &Config, json: bool) -> Result<(), Ended> {
+    let kit: KitId = kit.parse().map_err(|error| Ended::Usage(format!("{kit:?}: {error}")))?;
+    let authority = Authority::open(&config.data).map_err(failed)?;
+    let mut roster = store::Roster::default();
+    block_on(async {
+        let wrong = |error: store::StoreError| Ended::Failed(error.to_string());
+        let store = store::open_read_only(&config.store()).await.map_err(wrong)?;
+        let read = store.roster().await;
+        store.close().await;
+        roster = read.map_err(wrong)?;
+        Ok(())
+    })?;
+    match roster.kits.iter().find(|known| known.id == kit) {
+        Some(known) if known.revoked => return Err(Ended::Failed(format!("kit {kit} is revoked"))),
+        Some(_) => {}
+        None => return Err(Ended::Failed(format!("kit {kit} is not in the roster"))),
+    }
+    let made = authority.issue_kit(&kit, clock::now()).map_err(failed)?;
+    let ends = ends(&made.certificate).map_err(failed)?;
+    let (certificate, key) = (whole(made.certificate), whole(made.key));
+    let mut out = out();
+    if json {
+        json_line(&mut out, &json!({ "kit": kit, "certificate": certificate, "key": key, "ends": ends }))?;
+    } else {
+        let (certificate, key) = (certificate.display(), key.display());
+        writeln!(
+            out,
+            "Kit {kit} is known by {certificate} until {ends}.\nIts key is {key}: bring both to the kit, and remove the key here."
+        )?;
+    }
+    Ok(out.flush()?)
 }
 
 fn show(authority: &Authority, json: bool) -> Result<(), Ended> {

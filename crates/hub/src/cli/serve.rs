@@ -9,6 +9,7 @@ use super::{Ended, block_on, json_line, out};
 use crate::{
     config::Config,
     serve::{Ready, run_telling},
+    watching::traces,
 };
 
 /// The clinic's service: the front door for kits, ingestion, triage and the pages.
@@ -32,7 +33,12 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Ended> {
     let config = Config::load(&args.config).map_err(|e| Ended::Failed(e.to_string()))?;
     log_to_stderr();
-    block_on(async { Ok(run_telling(config, |ready| tell(ready, args.json)).await?) })
+    let traces = config.traces.as_ref().map(traces::start).transpose()?;
+    let ended = block_on(async { Ok(run_telling(config, |ready| tell(ready, args.json)).await?) });
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    ended
 }
 
 /// Without RUST_LOG. Of the broker's own words only those that ours do not say.

@@ -67,7 +67,7 @@ impl Stand {
         }
         std::fs::write(self.folder.join("roster.toml"), roster)?;
         let config = "roster = \"roster.toml\"\nsimulated = true\n\
-                      [mqtt]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n";
+                      [mqtt]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n[heartbeat]\nperiod_seconds = 0\n";
         Ok(std::fs::write(self.folder.join("hub.toml"), config)?)
     }
 
