@@ -198,6 +198,58 @@ async fn the_heartbeat_goes_through_tls_too() {
     service.stop().await;
 }
 
+/// Mosquitto, with the topics that config/mosquitto lets a kit and the service use.
+fn broker(folder: &Path) -> (std::process::Child, u16) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let passwords = folder.join("passwords");
+    let made = Command::new("mosquitto_passwd").args(["-c", "-b"]).arg(&passwords).args(["vagt-hub", "hub"]).status();
+    assert!(made.expect("mosquitto_passwd runs: install Debian's mosquitto").success());
+    let acl = folder.join("acl");
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/mosquitto/acl"), &acl).unwrap();
+    let (acl, passwords) = (acl.display(), passwords.display());
+    let conf = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nacl_file {acl}\nuser root\nmax_inflight_messages 0\n"
+    );
+    std::fs::write(folder.join("mosquitto.conf"), conf).unwrap();
+    let program = if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
+    let mut command = Command::new(program);
+    command
+        .arg("-c")
+        .arg(folder.join("mosquitto.conf"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let process = command.spawn().expect("mosquitto starts: install Debian's mosquitto");
+    let until = Instant::now() + SOON;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < until, "mosquitto does not start");
+        std::thread::yield_now();
+    }
+    (process, port)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_goes_by_the_broker_too_and_a_broker_that_is_gone_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut mosquitto, port) = broker(folder.path());
+    std::fs::write(folder.path().join("password"), "hub").unwrap();
+    let more = format!(
+        "[broker]\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"vagt-hub\"\npassword_file = \"password\"\n\
+         [heartbeat]\nperiod_seconds = 1\n"
+    );
+    let service = Service::start(config(folder.path(), &more)).await.unwrap();
+    let http = service.ready().http.0;
+    // By each way at least twice.
+    get_where(http, "/metrics", |_, body| value(body, "vagt_heartbeat_seconds_count") >= Some(4.0)).await;
+    get_where(http, "/readyz", |status, _| status == 200).await;
+    assert!(service.store().last_heard().await.unwrap().is_empty(), "no kit was heard of");
+    mosquitto.kill().unwrap();
+    mosquitto.wait().unwrap();
+    let why = get_where(http, "/readyz", |status, _| status == 503).await;
+    assert!(why.contains("a test reading is not taken in where kits send"), "{why}");
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_that_is_told_is_described() {
     let folder = tempfile::tempdir().unwrap();
