@@ -2,10 +2,11 @@
 #   make demo    the whole clinic on this machine, with simulated homes
 #   make test    everything that continuous integration runs
 #   make bench   the measured figures
+#   make chaos   a clinic under load and one fault after the other, ROUNDS=4 of SECONDS_EACH=120 from SEED (docs/chaos.md)
 #   make fuzz    every driver against bytes that look for trouble, SECONDS=60 each (docs/fuzzing.md)
 #   make package the kit's Debian package, for a kit like this machine
 
-.PHONY: demo test bench fuzz build assets schemas check unit system browser deny package package-arm64 package-try clean-assets install-demo install-test
+.PHONY: demo test bench chaos fuzz build assets schemas check unit system browser deny package package-arm64 package-try clean-assets install-demo install-test
 .DEFAULT_GOAL := help
 
 DIST := crates/desk/assets/dist
@@ -26,6 +27,14 @@ bench: install-demo assets
 	target/release/vagt bench ingest
 	cargo bench -p benches
 	cargo bench --profile kit -p edge --bench kit
+
+ROUNDS ?= 4
+SECONDS_EACH ?= 120
+SEED ?= 20261122
+
+chaos: install-test build
+	cargo build -p tests --bin chaos
+	target/debug/chaos --seed $(SEED) --rounds $(ROUNDS) --seconds $(SECONDS_EACH)
 
 SECONDS ?= 60
 

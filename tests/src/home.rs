@@ -24,6 +24,8 @@ pub struct Home {
     /// The same, of the devices of one kind.
     said_of: Vec<(String, String)>,
     adapters: Option<String>,
+    /// What the kit has in its environment besides.
+    env: Vec<(&'static str, String)>,
     _bus: Running,
 }
 
@@ -86,7 +88,8 @@ impl Home {
         let ready = sim.line_where(|line| line["event"] == "ready").await?;
         let devices = ready["devices"].as_array().context("devices")?.clone();
         let (said, said_of, adapters) = (String::new(), Vec::new(), None);
-        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, said, said_of, adapters, _bus: bus })
+        let env = Vec::new();
+        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, said, said_of, adapters, env, _bus: bus })
     }
 
     /// Starts the kit (again).
@@ -98,9 +101,15 @@ impl Home {
         fs::write(&config, self.edge_config(mqtt_port)?)?;
         let bus = format!("unix:path={}", self.path("bus").display());
         let args = ["run", "--config", config.to_str().context("UTF-8")?];
-        let env = [("DBUS_SYSTEM_BUS_ADDRESS", bus.as_str()), ("RUST_LOG", "info")];
+        let more: Vec<(&str, &str)> = self.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let env = [&[("DBUS_SYSTEM_BUS_ADDRESS", bus.as_str()), ("RUST_LOG", "info")], &more[..]].concat();
         self.edge = Some(Running::start(&ours("vagt-edge")?, &args, &env, &self.path("edge.log"))?);
         Ok(())
+    }
+
+    /// Gives the kit these variables too, from the next start on.
+    pub fn set_env(&mut self, env: &[(&'static str, String)]) {
+        self.env = env.to_vec();
     }
 
     /// Has the kit's configuration say this of every device too, from the next start on.

@@ -1,5 +1,6 @@
 //! What the whole-system tests share: starting, killing and asking the real programs.
 
+pub mod chaos;
 pub mod clinic;
 pub mod home;
 pub mod load;

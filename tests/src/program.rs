@@ -22,8 +22,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// When it was not built.
 pub fn ours(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("a test lies in target/PROFILE/deps")?;
+    let own = std::env::current_exe()?;
+    let beside = own.parent().context("a program lies in target/PROFILE")?;
+    let folder = if beside.ends_with("deps") { beside.parent().context("a test lies in target/PROFILE/deps")? } else { beside };
     let path = folder.join(name);
     ensure!(path.is_file(), "{} is missing: run `cargo build --bins` (make test does)", path.display());
     Ok(path)
@@ -154,6 +155,12 @@ impl Running {
         ensure!(killed.success(), "kill -TERM {id}");
         let status = timeout(READY_WITHIN, self.child.wait()).await.context("it does not stop")??;
         Ok(status.code().unwrap_or(-1))
+    }
+
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Is it still running?

@@ -8,6 +8,8 @@ mod ble;
 mod bluezoo;
 #[path = "system/broker.rs"]
 mod broker;
+#[path = "system/chaos.rs"]
+mod chaos;
 #[path = "system/clients.rs"]
 mod clients;
 #[path = "system/commands.rs"]
@@ -24,6 +26,8 @@ mod http_source;
 mod judged;
 #[path = "system/kill.rs"]
 mod kill;
+#[path = "system/postgres.rs"]
+mod postgres;
 #[path = "system/programmes.rs"]
 mod programmes;
 #[path = "system/radio.rs"]

@@ -1,0 +1,112 @@
+//! `make chaos`: a real clinic under load, and one fault after the other, chosen by a seed. See docs/chaos.md.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use tests::chaos::{
+    self, Options, Report,
+    fault::{FAULTS, Fault},
+};
+
+const HELP: &str = "\
+A real clinic under load, and one fault after the other, chosen by a seed: kill -9, a full disk, a slow disk, connections that are cut or hang,
+clocks that are wrong, poison, a flood, two hubs. After each round every acknowledged reading must be stored once, every due alert raised once.
+
+Usage: chaos [OPTIONS]
+
+  --seed N       where chance begins (20261122); a failing round says its own
+  --rounds N     clinics, one after the other (4); even ones lie on a small disk, odd ones on the machine's
+  --seconds N    how long faults are made in each round (120)
+  --faults N     faults in each round at most (100000)
+  --rate N       messages a second of each of the 8 kits (25)
+  --only NAMES   these faults alone, by name, with commas
+  --no-home      without a home, so without its agent
+  --json         print the report as one line of JSON; progress goes to standard error
+  --list         the faults, by name
+  --help         this
+
+Exit codes: 0 all was as it must be, 1 something was not, 2 bad usage. Filling and slowing disks needs root; wrong clocks need libfaketime.";
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let (options, json) = match read(std::env::args().skip(1)) {
+        Ok(Some(read)) => read,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("chaos: {why:#}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    match chaos::run(&options, |line| eprintln!("{line}")).await {
+        Ok(report) => {
+            if json {
+                println!("{}", serde_json::to_string(&report).expect("a report has text keys"));
+            } else {
+                print(&report);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("chaos: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was asked for; nothing if that was only to be told something.
+fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)>> {
+    let mut options = Options {
+        seed: 20_261_122,
+        rounds: 4,
+        seconds: 120,
+        faults_max: 100_000,
+        rate: 25,
+        only: Vec::new(),
+        home: true,
+    };
+    let mut json = false;
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().with_context(|| format!("{arg} wants a value"));
+        match arg.as_str() {
+            "--seed" => options.seed = value()?.parse().context("--seed")?,
+            "--rounds" => options.rounds = value()?.parse().context("--rounds")?,
+            "--seconds" => options.seconds = value()?.parse().context("--seconds")?,
+            "--faults" => options.faults_max = value()?.parse().context("--faults")?,
+            "--rate" => options.rate = value()?.parse::<std::num::NonZeroU32>().context("--rate")?.get(),
+            "--only" => {
+                let known = |name: &str| Fault::of(name).with_context(|| format!("--only: there is no fault {name:?}"));
+                options.only = value()?.split(',').map(known).collect::<Result<_>>()?;
+            }
+            "--no-home" => options.home = false,
+            "--json" => json = true,
+            "--list" => {
+                FAULTS.iter().for_each(|(_, name, _)| println!("{name}"));
+                return Ok(None);
+            }
+            "--help" | "-h" => {
+                println!("{HELP}");
+                return Ok(None);
+            }
+            other => anyhow::bail!("{other:?} is no option"),
+        }
+    }
+    Ok(Some((options, json)))
+}
+
+fn print(report: &Report) {
+    println!("{:<12} {:>6} {:>8} {:>8} {:>8} {:>8}", "fault", "times", "p50 ms", "p90 ms", "p99 ms", "max ms");
+    for (name, took) in &report.faults {
+        println!(
+            "{name:<12} {:>6} {:>8} {:>8} {:>8} {:>8}",
+            took.times, took.p50_ms, took.p90_ms, took.p99_ms, took.max_ms
+        );
+    }
+    let Report { counted, kills, hub_mib, left_out, .. } = report;
+    println!(
+        "{kills} times kill -9; {} messages, each once; {} alerts, each raised once and retold; the hub began {} times and held {hub_mib} MiB at most",
+        counted.messages, counted.alerts, counted.starts
+    );
+    if !left_out.is_empty() {
+        println!("not made here: {}", left_out.join(", "));
+    }
+}
