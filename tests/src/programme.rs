@@ -33,7 +33,12 @@ kind = "band"
 family = "pulse"
 vital = "pulse"
 unit = "/min"
-bands = [{{ mark = "green", below = 110 }}, {{ mark = "yellow", from = 110, below = 130 }}, {{ mark = "red", from = 130 }}]
+bands = [
+  {{ mark = "red", at_most = 40 }},
+  {{ mark = "green", above = 40, below = 110 }},
+  {{ mark = "yellow", from = 110, below = 130 }},
+  {{ mark = "red", from = 130 }},
+]
 [[example]]
 name = "the limit itself is red"
 readings = [{{ vital = "spo2", value = {red_at_most}, unit = "%" }}]

@@ -178,6 +178,7 @@ tag-late = forsinket
 tag-provisional = skal måles igen
 tag-invalid = ugyldig
 tag-overdue = skal ses på igen
+tag-floor = uden for en sikkerhedsgrænse
 tag-simulated = simuleret
 tag-now = nu { $mark }
 owner = { $by } har den, siden { $time }

@@ -172,6 +172,7 @@ tag-late = late
 tag-provisional = to be measured again
 tag-invalid = invalid
 tag-overdue = to be looked at again
+tag-floor = passes a safety floor
 tag-simulated = simulated
 tag-now = now { $mark }
 owner = { $by } has it, since { $time }

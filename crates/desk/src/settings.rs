@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
-use triage::{Clinic, Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause};
+use triage::{Clinic, Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, Plan};
 
 use crate::session::sha256_hex;
 
@@ -19,6 +19,9 @@ pub struct Setting {
     pub holds: bool,
     /// Is it over, or has it stood without an end for longer than the clinic lets one stand unlooked at? (A pause that is over is just over.)
     pub overdue: bool,
+    /// Which safety floor of the clinic it passes, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beyond_floor: Option<String>,
 }
 
 /// What names settings as somebody saw them: they are changed only if they are still so.
@@ -27,17 +30,21 @@ pub fn seen(own: &Own) -> String {
 }
 
 /// Every setting, in the order in which they are stored.
-pub fn rows(own: &Own, clinic: &Clinic, now: Timestamp) -> Vec<Setting> {
+pub fn rows(own: &Own, plan: Option<&Plan>, clinic: &Clinic, now: Timestamp) -> Vec<Setting> {
     fn of<T: Lasting + Serialize>(list: &'static str, all: &[T], clinic: &Clinic, now: Timestamp) -> Vec<Setting> {
         let row = |one: &T| Setting {
             list,
             setting: json!(one),
             holds: one.holds(now),
             overdue: list != "pauses" && clinic.is_overdue(one, now),
+            beyond_floor: None,
         };
         all.iter().map(row).collect()
     }
     let mut rows = of("limits", &own.limits, clinic, now);
+    for (row, limit) in rows.iter_mut().zip(&own.limits) {
+        row.beyond_floor = plan.and_then(|plan| plan.floor_passed_by(limit));
+    }
     rows.extend(of("references", &own.references, clinic, now));
     rows.extend(of("oxygen", &own.oxygen, clinic, now));
     rows.extend(of("pauses", &own.pauses, clinic, now));
@@ -197,7 +204,8 @@ mod tests {
     fn overdue_settings_are_marked_and_a_pause_that_is_over_is_just_over() {
         let clinic = Clinic::shipped();
         let later = now() + clinic.review_after() + jiff::SignedDuration::from_hours(24 * 200);
-        let marks = |at| rows(&before(), &clinic, at).iter().map(|row| (row.holds, row.overdue)).collect::<Vec<_>>();
+        let marks =
+            |at| rows(&before(), None, &clinic, at).iter().map(|row| (row.holds, row.overdue)).collect::<Vec<_>>();
         assert_eq!(marks("2026-06-02T00:00:00Z".parse().unwrap()), [(true, false), (false, false)]);
         assert_eq!(marks(later), [(true, true), (false, false)]);
     }

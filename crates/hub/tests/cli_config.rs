@@ -73,6 +73,23 @@ fn an_example_that_does_not_come_out_is_a_problem() {
 }
 
 #[test]
+fn a_safety_floor_that_is_left_open_is_a_problem_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("copd.toml");
+    let text = std::fs::read_to_string(file(PROGRAMME)).unwrap();
+    let moved = text.replacen("at_most = 85", "at_most = 82", 1).replacen("above = 85", "above = 82", 1);
+    std::fs::write(&path, moved.split("[[example]]").next().unwrap()).unwrap();
+    let output = vagt(&["config", "check", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = shown(&output.stdout);
+    assert!(said.contains("rule[0].bands: found red at 82 % or less, which passes the safety floor of 83 %"), "{said}");
+    // The clinic's own document, where it stands beside the programme.
+    let clinic = std::fs::read_to_string(file("config/clinic.toml")).unwrap().replacen("value = 83", "value = 80", 1);
+    std::fs::write(folder.path().join("clinic.toml"), clinic).unwrap();
+    assert!(vagt(&["config", "check", path.to_str().unwrap()]).status.success());
+}
+
+#[test]
 fn the_services_file_and_a_roster_are_known_by_what_is_in_them() {
     let folder = tempfile::tempdir().unwrap();
     for (text, code, wanted) in [

@@ -41,6 +41,7 @@ pub struct OwnView {
 #[derive(Deserialize)]
 pub struct Wanted {
     overdue: Option<bool>,
+    beyond_floor: Option<bool>,
 }
 
 /// `GET /api/v1/own`: everybody's, of everybody who has any.
@@ -48,12 +49,15 @@ pub async fn list(
     State(app): State<Arc<App>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Vec<OwnView>>, Problem> {
-    let Wanted { overdue } = query(wanted)?;
+    let Wanted { overdue, beyond_floor } = query(wanted)?;
     let now = clock::now();
     let view = |person: Person| {
         let own = person.plan.as_ref()?.own().clone();
         let mut view = view(&person, &own, now);
         view.settings.retain(|one| overdue.is_none_or(|wanted| one.overdue == wanted));
+        // What passes a floor is listed while it lasts.
+        let passes = |one: &Setting| one.holds && one.beyond_floor.is_some();
+        view.settings.retain(|one| beyond_floor.is_none_or(|wanted| passes(one) == wanted));
         (!view.settings.is_empty()).then_some(view)
     };
     Ok(Json(app.desk.board.people().into_iter().filter_map(view).collect()))
@@ -73,7 +77,7 @@ fn view(person: &Person, own: &Own, now: Timestamp) -> OwnView {
         patient: person.patient.id.clone(),
         simulated: person.patient.simulated,
         seen: seen(own),
-        settings: rows(own, clinic, now),
+        settings: rows(own, person.plan.as_deref(), clinic, now),
     }
 }
 

@@ -19,13 +19,18 @@ pub struct OwnLine {
     pub holds: bool,
     /// Should somebody look at it again?
     pub overdue: bool,
+    /// Does it pass one of the clinic's safety floors now?
+    pub beyond_floor: bool,
 }
 
-/// Every setting, those that are overdue first.
+/// Every setting: those that are overdue first, then those that pass a safety floor.
 pub fn lines(say: &Say<'_>, plan: &Plan) -> Vec<OwnLine> {
     let (own, clinic) = (plan.own(), plan.book().clinic());
     let lines = Lines { say, clinic };
-    let limits = own.limits.iter().map(|one| lines.line(limit(say, plan, one), &one.author, &one.reason, one, true));
+    let limits = own.limits.iter().map(|one| {
+        let line = lines.line(limit(say, plan, one), &one.author, &one.reason, one, true);
+        OwnLine { beyond_floor: line.holds && plan.floor_passed_by(one).is_some(), ..line }
+    });
     let references = own.references.iter().map(|one| {
         let value = format!("{}\u{a0}{}", say.value(one.value.0), one.unit.plain());
         let what = format!("{}: {}", one.rule, say.words.with("own-references", &[("value", value.into())]));
@@ -40,7 +45,7 @@ pub fn lines(say: &Say<'_>, plan: &Plan) -> Vec<OwnLine> {
     let pauses = own.pauses.iter();
     let pauses = pauses.map(|one| lines.line(pause(say, one.kind), &one.author, &one.reason, one, false));
     let mut all: Vec<OwnLine> = limits.chain(references).chain(oxygen).chain(pauses).collect();
-    all.sort_by_key(|line| (!line.overdue, !line.holds));
+    all.sort_by_key(|line| (!line.overdue, !line.beyond_floor, !line.holds));
     all
 }
 
@@ -58,6 +63,7 @@ impl Lines<'_> {
             from: say.date(setting.from()),
             holds: setting.holds(say.now),
             overdue: reviewed && self.clinic.is_overdue(setting, say.now),
+            beyond_floor: false,
         }
     }
 }

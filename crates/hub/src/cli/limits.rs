@@ -2,17 +2,21 @@
 
 use std::io::Write;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use store::Patient;
-use triage::{Clinic, Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause};
+use triage::{Clinic, Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, Plan};
 use vitals::PatientId;
 
 use super::{
     Ended, block_on, json_line, out,
     roster::{Where, failed},
 };
-use crate::{clock, directory::own_of, programmes::Library};
+use crate::{
+    clock,
+    directory::{Books, own_of, plan_of},
+    programmes::Library,
+};
 
 /// Own limits, references, oxygen and pauses of patients: by whom, why, from when until when.
 ///
@@ -25,6 +29,9 @@ pub struct Args {
     /// What somebody has to look at alone.
     #[arg(long)]
     overdue: bool,
+    /// What passes one of the clinic's safety floors now, alone.
+    #[arg(long)]
+    beyond_floor: bool,
     /// Print JSON, one line each.
     #[arg(long)]
     json: bool,
@@ -47,6 +54,9 @@ struct Line {
     until: Option<Timestamp>,
     state: &'static str,
     overdue: bool,
+    /// Which safety floor it passes, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beyond_floor: Option<String>,
 }
 
 /// Runs `vagt limits`.
@@ -59,13 +69,13 @@ pub fn run(args: &Args) -> Result<(), Ended> {
         let roster = store.roster().await.map_err(failed)?;
         let library = Library::open(&*store, clock::now()).await.map_err(failed)?;
         store.close().await;
-        let clinic = library.clinic().map_err(Ended::Failed)?;
-        let lines = lines(&roster.patients, args, &clinic, clock::now())?;
+        let books = library.books().map_err(Ended::Failed)?;
+        let lines = lines(&roster.patients, args, &books, clock::now())?;
         print(&lines, args.json)
     })
 }
 
-fn lines(patients: &[Patient], args: &Args, clinic: &Clinic, now: Timestamp) -> Result<Vec<Line>, Ended> {
+fn lines(patients: &[Patient], args: &Args, books: &Books, now: Timestamp) -> Result<Vec<Line>, Ended> {
     let wanted = |patient: &&Patient| args.patient.as_ref().is_none_or(|id| *id == patient.id);
     if let Some(id) = args.patient.as_ref().filter(|id| patients.iter().all(|patient| patient.id != **id)) {
         return Err(Ended::Failed(format!("patient {id} is not in the roster")));
@@ -73,13 +83,16 @@ fn lines(patients: &[Patient], args: &Args, clinic: &Clinic, now: Timestamp) -> 
     let mut lines = Vec::new();
     for patient in patients.iter().filter(wanted) {
         let own = own_of(patient).map_err(|what| Ended::Failed(format!("patient {}: {what}", patient.id)))?;
-        lines.extend(of(&patient.id, &own, clinic, now));
+        // Somebody whose settings don't fit is told of where they are judged.
+        let plan = plan_of(patient, books, &TimeZone::UTC).ok();
+        lines.extend(of(&patient.id, &own, plan.as_ref(), books.clinic(), now));
     }
     lines.retain(|line| line.overdue || !args.overdue);
+    lines.retain(|line| (line.state == "holds" && line.beyond_floor.is_some()) || !args.beyond_floor);
     Ok(lines)
 }
 
-fn of(patient: &PatientId, own: &Own, clinic: &Clinic, now: Timestamp) -> Vec<Line> {
+fn of(patient: &PatientId, own: &Own, plan: Option<&Plan>, clinic: &Clinic, now: Timestamp) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut add = |kind, said: String, (author, reason): (&String, &String), version, it: &dyn Setting, overdue| {
         let (from, until) = (it.from(), it.until());
@@ -89,7 +102,8 @@ fn of(patient: &PatientId, own: &Own, clinic: &Clinic, now: Timestamp) -> Vec<Li
             _ => "holds",
         };
         let (patient, author, reason) = (patient.clone(), author.clone(), reason.clone());
-        lines.push(Line { patient, kind, said, author, reason, version, from, until, state, overdue });
+        let beyond_floor = None;
+        lines.push(Line { patient, kind, said, author, reason, version, from, until, state, overdue, beyond_floor });
     };
     for it in &own.limits {
         let OwnLimit { programme, rule, limit, value, unit, author, reason, version, .. } = it;
@@ -116,6 +130,10 @@ fn of(patient: &PatientId, own: &Own, clinic: &Clinic, now: Timestamp) -> Vec<Li
         let kind = named(kind).replace('_', " ");
         // A pause that is over needs nobody: what is expected is expected again.
         add("pause", kind, (author, reason), None, it, false);
+    }
+    // Limits stand first.
+    for (line, limit) in lines.iter_mut().zip(&own.limits) {
+        line.beyond_floor = plan.and_then(|plan| plan.floor_passed_by(limit));
     }
     lines
 }
@@ -152,13 +170,14 @@ fn print(lines: &[Line], json: bool) -> Result<(), Ended> {
             json_line(&mut out, line)?;
             continue;
         }
-        let Line { patient, kind, said, author, reason, version, from, until, state, overdue } = line;
+        let Line { patient, kind, said, author, reason, version, from, until, state, overdue, beyond_floor } = line;
         let until = until.map_or("until further notice".to_owned(), |until| format!("until {until}"));
         let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
         let overdue = if *overdue { ", OVERDUE" } else { "" };
         writeln!(
             out,
-            "{patient}: {kind}: {said} ({state}{overdue}; from {from} {until}{version}; {author}: {reason})"
+            "{patient}: {kind}: {said} ({state}{overdue}; from {from} {until}{version}; {author}: {reason}){}",
+            beyond_floor.as_ref().map(|floor| format!(": {floor}")).unwrap_or_default(),
         )?;
     }
     if lines.is_empty() && !json {
@@ -187,7 +206,13 @@ mod tests {
         ))
         .unwrap();
         let now = "2026-11-22T00:00:00Z".parse().unwrap();
-        let lines = of(&"p-1".parse().unwrap(), &own, &Clinic::shipped(), now);
+        let books = crate::directory::programmes(None).unwrap();
+        let patient: Patient = toml::from_str("id = \"p-1\"\nname = \"Test\"\nprogramme = \"copd\"").unwrap();
+        let patient = Patient { own: serde_json::to_value(&own).unwrap(), ..patient };
+        let plan = plan_of(&patient, &books, &TimeZone::UTC).unwrap();
+        let lines = of(&patient.id, &own, Some(&plan), &Clinic::shipped(), now);
+        let floors: Vec<_> = lines.iter().map(|line| line.beyond_floor.is_some()).collect();
+        assert_eq!(floors, [false, false, true, false], "82 passes the floor of 83");
         let found: Vec<_> = lines.iter().map(|line| (line.said.as_str(), line.state, line.overdue)).collect();
         assert_eq!(
             found,

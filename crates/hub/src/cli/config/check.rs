@@ -16,7 +16,8 @@ use crate::cli::{Ended, json_line, out};
 
 /// Check files: each problem as FILE:LINE:COL: field: what was found, what was wanted; `ok` where there is none.
 ///
-/// A programme's worked examples are run too: one that does not come out is a problem.
+/// A programme's worked examples are run too: one that does not come out is a problem. So is a safety floor that it leaves open: of the clinic.toml
+/// beside it, else of the one that comes with Vagt.
 #[derive(clap::Args)]
 #[command(after_help = "Exit codes: 0 every file is good, 1 at least one problem, 2 the kind of a file can't be told.")]
 pub struct Args {
