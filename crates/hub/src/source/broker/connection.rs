@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use rumqttc::{
     AckMode, AsyncClient, Broker as Address, BrokerSessionResumePolicy, ConnAck, ConnectionError, Event, EventLoop,
-    Incoming, MqttOptions, NetworkOptions, Publish, StateError, Transport,
+    Incoming, MqttOptions, NetworkOptions, Publish, QoS, StateError, SubscribeReasonCode, Transport,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -24,6 +24,8 @@ pub const WINDOW: u16 = 16_384;
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// From dialling to the broker's answer.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
+/// For the answer to a subscription.
+const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 /// From dialling to an open socket.
 const DIAL_DEADLINE_SECONDS: u64 = 10;
 /// How long the broker keeps what comes for the service while it is away. After that it says "nobody listens", and kits send again by themselves.
@@ -153,6 +155,21 @@ pub fn poll(mut eventloop: EventLoop, came: Option<mpsc::Sender<Came>>, silence_
             }
         }
     })
+}
+
+/// Subscribes with QoS 1.
+///
+/// # Errors
+/// A sentence that says why not.
+pub async fn subscribe(client: &AsyncClient, filter: String) -> Result<(), String> {
+    let notice = client.subscribe_tracked(filter.clone(), QoS::AtLeastOnce).await.map_err(|error| error.to_string())?;
+    let answer = timeout(SUBSCRIBE_DEADLINE, notice.wait_async()).await;
+    let answer =
+        answer.map_err(|_| "it does not answer the subscription".to_owned())?.map_err(|error| error.to_string())?;
+    match answer.return_codes.first() {
+        Some(SubscribeReasonCode::Success(QoS::AtLeastOnce)) => Ok(()),
+        code => Err(format!("it answers the subscription to {filter} with {code:?}, want QoS 1")),
+    }
 }
 
 fn sentence(error: &ConnectionError) -> String {

@@ -19,29 +19,23 @@ mod out;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use rumqttc::{AsyncClient, ManualAck, Publish, QoS, SubscribeFilterInput, SubscribeReasonCode};
+use rumqttc::{AsyncClient, ManualAck, Publish, QoS};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use vitals::KitId;
-use wire::{Status, Topic, TopicKind};
+use wire::{Topic, TopicKind};
 
 use self::{
-    connection::{Came, Dial, WINDOW, connect, poll},
+    connection::{Came, Dial, WINDOW, connect, poll, subscribe},
     fit::{Unfit, examine},
     out::Out,
 };
-use super::{
-    Arrival, Lane, LinedUp, NotTaken, Stored, ToKits,
-    backoff::Backoff,
-    front_door::{Behind, STATUS_BYTES_MAX},
-};
+use super::{Arrival, Lane, LinedUp, NotTaken, Stored, ToKits, backoff::Backoff, front_door::Behind};
 use crate::{clock, config::Broker};
 
-/// For the answer to the subscriptions.
-const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 /// When so many wait in the late lane, what a kit sends too fast is turned away: it keeps it, and sends it again.
 const LATE_WAITING_MAX: usize = WINDOW as usize / 2;
 /// How long the last acknowledgements may take to go out, and how often it is looked whether they have.
@@ -74,8 +68,7 @@ impl BrokerSource {
         dial.to_consume()?;
         let (out, waiting) = Out::new();
         let mut tasks = JoinSet::new();
-        let (outbox, commands) = (Arc::clone(&behind.outbox), Arc::clone(&behind.commands));
-        tasks.spawn(Arc::clone(&out).keep(waiting, dial.clone(), outbox, commands));
+        tasks.spawn(Arc::clone(&out).keep(waiting, dial.clone(), behind.clone()));
         let consumer = Consumer { dial, group: config.group.clone(), behind: Arc::new(behind), out: Arc::clone(&out) };
         tasks.spawn(consumer.keep());
         Ok(Self { out, tasks })
@@ -167,10 +160,10 @@ impl Consumer {
         for Unfit { why, .. } in examine(&connack) {
             tracing::warn!("broker {}: {why}", self.dial.address());
         }
-        // Room for what the broker may send, and as many statuses again.
+        // Room for what the broker may send.
         let (came, coming) = mpsc::channel(usize::from(WINDOW) + 16);
         let mut polling = poll(eventloop, Some(came), self.dial.silence_max());
-        let work = self.work(&client, coming, backoff);
+        let work = self.work(&client, coming, connack.session_present, backoff);
         let why = tokio::select! {
             why = &mut polling => why.unwrap_or_else(|error| error.to_string()),
             why = work => why,
@@ -179,7 +172,13 @@ impl Consumer {
         why
     }
 
-    async fn work(&self, client: &AsyncClient, coming: mpsc::Receiver<Came>, backoff: &mut Backoff) -> String {
+    async fn work(
+        &self,
+        client: &AsyncClient,
+        coming: mpsc::Receiver<Came>,
+        resumed: bool,
+        backoff: &mut Backoff,
+    ) -> String {
         let (fresh, to_fresh) = mpsc::channel(usize::from(WINDOW));
         let (late, to_late) = mpsc::channel(usize::from(WINDOW));
         let (owed, owing) = mpsc::channel(usize::from(WINDOW) + 16);
@@ -197,7 +196,9 @@ impl Consumer {
         tasks.spawn(enter(to_fresh));
         tasks.spawn(enter(to_late));
         tasks.spawn(acknowledge(client.clone(), owing));
-        if let Err(why) = self.subscribe(client).await {
+        // A session that the broker kept has its subscription, and takes no other of a client that does not remember it.
+        let readings = format!("$share/{}/vagt/v1/+/readings", self.group);
+        if !resumed && let Err(why) = subscribe(client, readings).await {
             return why;
         }
         backoff.reset();
@@ -207,22 +208,6 @@ impl Consumer {
             Some(Ok(why)) => why.to_owned(),
             Some(Err(error)) => error.to_string(),
             None => "nothing is left to do".to_owned(),
-        }
-    }
-
-    /// Subscribes, also to a session that the broker kept: that costs nothing, and brings every kit's retained status.
-    async fn subscribe(&self, client: &AsyncClient) -> Result<(), String> {
-        let readings = format!("$share/{}/vagt/v1/+/readings", self.group);
-        let filters = [readings, "vagt/v1/+/status".to_owned()];
-        let filters = filters.map(|filter| SubscribeFilterInput::new(filter, QoS::AtLeastOnce));
-        let notice = client.subscribe_many_tracked(filters).await.map_err(|error| error.to_string())?;
-        let answer = timeout(SUBSCRIBE_DEADLINE, notice.wait_async()).await;
-        let answer = answer
-            .map_err(|_| "it does not answer the subscriptions".to_owned())?
-            .map_err(|error| error.to_string())?;
-        match answer.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(QoS::AtLeastOnce))) {
-            Some(code) => Err(format!("it answers the subscriptions with {code:?}, want both with QoS 1")),
-            None => Ok(()),
         }
     }
 }
@@ -257,10 +242,6 @@ impl Sorter {
                 None
             }
             Some(Topic { kit, kind: TopicKind::Readings }) => self.readings(kit, publish, room).await?,
-            Some(Topic { kit, kind: TopicKind::Status }) => {
-                self.status(&kit, &publish);
-                None
-            }
             Some(_) => None,
         };
         self.owed.send(Owed { ack, entered }).await.ok()
@@ -296,33 +277,6 @@ impl Sorter {
         let (entered, stored) = oneshot::channel();
         lane.send(Entering { lined_up, room, entered }).await.ok()?;
         Some(Some(stored))
-    }
-
-    fn status(&self, kit: &KitId, publish: &Publish) {
-        let bytes = publish.payload.len();
-        let read = match bytes {
-            // A retained status that was taken away.
-            0 => return,
-            1..=STATUS_BYTES_MAX => {
-                serde_json::from_slice::<Status>(&publish.payload).map_err(|error| format!("status: {error}"))
-            }
-            _ => Err(format!("status has {bytes} bytes, at most {STATUS_BYTES_MAX} are taken")),
-        };
-        match read.and_then(|read| Ok((read.online, serde_json::to_value(read).map_err(|e| e.to_string())?))) {
-            Ok((online, status)) => {
-                self.heard(kit);
-                self.behind.presence.status_by_broker(kit, online, status, publish.retain, clock::now());
-                if online && !publish.retain {
-                    // It may have just begun to listen.
-                    self.behind.outbox.again(kit);
-                    self.behind.commands.again(kit);
-                }
-            }
-            Err(why) => {
-                metrics::counter!("vagt_broker_status_refused_total").increment(1);
-                tracing::warn!(%kit, "{why}");
-            }
-        }
     }
 
     fn heard(&self, kit: &KitId) {

@@ -1,4 +1,5 @@
-//! The connection that publishes: acknowledgements and commands, to the kits that were heard over the broker.
+//! The connection that publishes: acknowledgements and commands, to the kits that were heard over the broker. It hears the kits' statuses too,
+//! since it begins anew every time, and so is told what the broker retains.
 //!
 //! What can't be sent is not kept. `through` is cumulative, and whenever this connection is opened every kit is told it again, with the
 //! commands that wait for it.
@@ -9,17 +10,23 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rumqttc::{AsyncClient, PublishOptions};
+use rumqttc::{AsyncClient, Publish, PublishOptions};
 use tokio::{sync::mpsc, time::sleep};
 use vitals::KitId;
-use wire::Topic;
+use wire::{Status, Topic, TopicKind};
 
-use super::connection::{Dial, OUT_MESSAGES_MAX, connect, poll};
+use super::connection::{Dial, OUT_MESSAGES_MAX, connect, poll, subscribe};
 use crate::{
-    commands::Commands,
-    pipeline::acks::Outbox,
-    source::{ToKits, backoff::Backoff},
+    clock,
+    source::{
+        ToKits,
+        backoff::Backoff,
+        front_door::{Behind, STATUS_BYTES_MAX},
+    },
 };
+
+/// Statuses that wait to be looked at: at first one of every kit, which the broker retains.
+const STATUSES_MAX: usize = 65_536;
 
 /// The way out.
 pub struct Out {
@@ -50,10 +57,10 @@ impl Out {
     }
 
     /// Sends for ever.
-    pub async fn keep(self: Arc<Self>, mut waiting: Waiting, dial: Dial, outbox: Arc<Outbox>, commands: Arc<Commands>) {
+    pub async fn keep(self: Arc<Self>, mut waiting: Waiting, dial: Dial, behind: Behind) {
         let mut backoff = Backoff::default();
         loop {
-            match self.connection(&mut waiting, &dial, &outbox, &commands, &mut backoff).await {
+            match self.connection(&mut waiting, &dial, &behind, &mut backoff).await {
                 Ok(()) => return,
                 Err(why) => tracing::warn!("broker {}: nothing can be told to kits there: {why}", dial.address()),
             }
@@ -67,26 +74,69 @@ impl Out {
         &self,
         waiting: &mut Waiting,
         dial: &Dial,
-        outbox: &Outbox,
-        commands: &Commands,
+        behind: &Behind,
         backoff: &mut Backoff,
     ) -> Result<(), String> {
         let options = dial.to_publish("out").map_err(|error| error.to_string())?;
         let (client, eventloop, _) = connect(options, OUT_MESSAGES_MAX).await?;
         backoff.reset();
-        let mut polling = poll(eventloop, None, dial.silence_max());
         // Of the connection before; it comes again.
         while waiting.try_recv().is_ok() {}
+        let (came, mut coming) = mpsc::channel(STATUSES_MAX);
+        let mut polling = poll(eventloop, Some(came), dial.silence_max());
+        let statuses = async {
+            while let Some((publish, _room)) = coming.recv().await {
+                self.status(behind, &publish);
+            }
+            std::future::pending::<()>().await;
+        };
+        let subscribed = async {
+            subscribe(&client, "vagt/v1/+/status".to_owned()).await?;
+            send(&client, waiting).await
+        };
         for kit in self.lock().iter() {
-            outbox.again(kit);
-            commands.again(kit);
+            behind.outbox.again(kit);
+            behind.commands.again(kit);
         }
         let ended = tokio::select! {
             why = &mut polling => Err(why.unwrap_or_else(|error| error.to_string())),
-            sent = send(&client, waiting) => sent,
+            sent = subscribed => sent,
+            () = statuses => Ok(()),
         };
         polling.abort();
         ended
+    }
+
+    /// A kit says how it is, or the broker remembers what it said.
+    fn status(&self, behind: &Behind, publish: &Publish) {
+        let topic = std::str::from_utf8(&publish.topic).ok().and_then(Topic::parse);
+        let known =
+            |topic: &Topic| topic.kind == TopicKind::Status && behind.directories.now().may_connect(topic.kit.as_str());
+        let Some(Topic { kit, .. }) = topic.filter(known) else { return };
+        let bytes = publish.payload.len();
+        let read = match bytes {
+            // A retained status that was taken away.
+            0 => return,
+            1..=STATUS_BYTES_MAX => {
+                serde_json::from_slice::<Status>(&publish.payload).map_err(|error| format!("status: {error}"))
+            }
+            _ => Err(format!("status has {bytes} bytes, at most {STATUS_BYTES_MAX} are taken")),
+        };
+        match read.and_then(|read| Ok((read.online, serde_json::to_value(read).map_err(|e| e.to_string())?))) {
+            Ok((online, status)) => {
+                self.heard(&kit);
+                behind.presence.status_by_broker(&kit, online, status, publish.retain, clock::now());
+                if online && !publish.retain {
+                    // It may have just begun to listen.
+                    behind.outbox.again(&kit);
+                    behind.commands.again(&kit);
+                }
+            }
+            Err(why) => {
+                metrics::counter!("vagt_broker_status_refused_total").increment(1);
+                tracing::warn!(%kit, "{why}");
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<KitId>> {
