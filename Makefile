@@ -71,7 +71,7 @@ check: assets
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 
-unit: build
+unit: build crates/store/tests/timescale/node_modules/.installed
 	cargo nextest run --workspace
 
 browser: build tests/browser/node_modules/.installed
@@ -79,6 +79,11 @@ browser: build tests/browser/node_modules/.installed
 
 tests/browser/node_modules/.installed: tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+# The real TimescaleDB, for the store's tests.
+crates/store/tests/timescale/node_modules/.installed: crates/store/tests/timescale/package.json crates/store/tests/timescale/package-lock.json
+	cd crates/store/tests/timescale && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
 # The kit's Debian package, and the same with the program of the tests, installed, hung, upgraded and removed in a fresh Debian.

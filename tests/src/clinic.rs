@@ -4,6 +4,7 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Client;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use store::{Sqlite, Store};
+use store::{Place, Sqlite, Store, postgres::Server};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use vitals::{KitId, PatientId};
@@ -61,6 +62,8 @@ pub struct Clinic {
     /// How often its heartbeat beats; most tests count what is stored, so it does not.
     heartbeat_seconds: u32,
     more: String,
+    /// The URL of its database, where it is not a file.
+    database: Option<String>,
     /// What the hub has in its environment besides.
     env: Vec<(&'static str, String)>,
     client: Client,
@@ -77,11 +80,25 @@ impl Clinic {
         Ok(clinic)
     }
 
+    /// The same, with its store on a PostgreSQL server.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn on_postgres(kits: &[KitLogin], database: &str) -> Result<Self> {
+        let mut clinic = Self::stopped_with(kits, Some(database.to_owned())).await?;
+        clinic.restart().await?;
+        Ok(clinic)
+    }
+
     /// A clinic with its folder, store and account, but not running.
     ///
     /// # Errors
     /// When it can't be made.
     pub async fn stopped(kits: &[KitLogin]) -> Result<Self> {
+        Self::stopped_with(kits, None).await
+    }
+
+    async fn stopped_with(kits: &[KitLogin], database: Option<String>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("roster.toml"), roster(kits))?;
         let client = Client::builder().cookie_store(true).build()?;
@@ -94,6 +111,7 @@ impl Clinic {
             top: "",
             heartbeat_seconds: 0,
             more: String::new(),
+            database,
             env: Vec::new(),
             client,
         };
@@ -249,12 +267,24 @@ impl Clinic {
         Ok(Sqlite::open_read_only(&self.path("data/vagt.db")).await?)
     }
 
+    /// The same, wherever it is.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub async fn any_store(&self) -> Result<Arc<dyn Store>> {
+        let place = match &self.database {
+            Some(url) => Place::Postgres(Server::new(url).map_err(anyhow::Error::msg)?),
+            None => Place::File(self.path("data/vagt.db")),
+        };
+        Ok(store::open_read_only(&place).await?)
+    }
+
     /// Waits until the store satisfies `wanted`.
     ///
     /// # Errors
     /// When it does not in time.
     pub async fn stored_where(&self, wanted: impl Fn(&store::Stored) -> bool) -> Result<store::Stored> {
-        let store = self.store().await?;
+        let store = self.any_store().await?;
         let until = Instant::now() + SOON;
         loop {
             let stored = store.stored().await?;
@@ -268,9 +298,12 @@ impl Clinic {
 
     fn write_config(&self, mqtt: &str, http: &str) -> Result<()> {
         let text = format!(
-            "clinic = \"Test clinic\"\ndata = \"data\"\nroster = \"roster.toml\"\nsimulated = true\n{}\
+            "clinic = \"Test clinic\"\ndata = \"data\"\nroster = \"roster.toml\"\nsimulated = true\n{}{}\
              [mqtt]\nlisten = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n[heartbeat]\nperiod_seconds = {}\n{}",
-            self.top, self.heartbeat_seconds, self.more
+            self.database.as_ref().map_or(String::new(), |url| format!("store = \"{url}\"\n")),
+            self.top,
+            self.heartbeat_seconds,
+            self.more
         );
         Ok(fs::write(self.path("hub.toml"), text)?)
     }

@@ -1,11 +1,22 @@
-//! How fast can the built-in store commit? Prints one JSON line for each size of batch.
+//! How fast can a store commit? Prints one JSON line for each size of batch.
 //!
-//! `cargo run --release -p store --example commit_rate -- [kits] [messages] [batch ...]`
+//! `cargo run --release -p store --example commit_rate -- [sqlite|postgres] [kits] [messages] [batch ...]`
+//!
+//! PostgreSQL (15, a private one) is measured beside what it could do at best: the same rows, in transactions of the same size, by a bare `COPY`
+//! into the same table with its indexes, of another database on the same server; and, after that, what adding them up by hour and day costs.
+
+#![allow(dead_code, reason = "the servers are shared with the tests")]
+
+#[path = "../tests/servers/mod.rs"]
+mod servers;
 
 use std::{fs, time::Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use store::{Batch, Entry, KitSeq, Sqlite, Store};
+use futures::TryStreamExt as _;
+use servers::Cluster;
+use sqlx::{ConnectOptions as _, Executor as _, PgConnection, postgres::PgConnectOptions};
+use store::{Batch, Entry, KitSeq, Postgres, Sqlite, Store, postgres::Server};
 use uuid::Uuid;
 use vitals::{Clock, Reading, Value, Vital};
 
@@ -50,66 +61,132 @@ fn cpu_seconds() -> f64 {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>());
+    let mut arguments: Vec<_> = std::env::args().skip(1).collect();
+    let on_postgres = arguments.first().is_some_and(|first| first == "postgres");
+    if arguments.first().is_some_and(|first| first.parse::<usize>().is_err()) {
+        arguments.remove(0);
+    }
+    let mut numbers = arguments.iter().map(|text| text.parse::<usize>());
     let kits = numbers.next().transpose()?.unwrap_or(200);
     let messages = numbers.next().transpose()?.unwrap_or(400_000);
     let mut sizes = numbers.collect::<Result<Vec<_>, _>>()?;
     if sizes.is_empty() {
-        sizes = vec![500, 1_000, 2_000];
+        sizes = vec![200, 500, 1_000, 2_000];
     }
     for size in sizes {
-        run(kits, messages, size).await?;
+        if on_postgres { postgres(kits, messages, size).await? } else { sqlite(kits, messages, size).await? }
     }
     Ok(())
 }
 
-async fn run(kits: usize, messages: usize, size: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("vagt.db");
-    let megabytes = |path: &std::path::Path| fs::metadata(path).map_or(0, |data| data.len() / 1_000_000);
-    let store = Sqlite::open(&path).await?;
+/// What commits cost.
+struct Spent {
+    seconds: f64,
+    cpu: f64,
+    worst: f64,
+    seen: f64,
+    repeat: f64,
+}
+
+/// Commits all, and asks before each batch whether it was seen, as the service does. `cpu` is that of the store, wherever it works.
+async fn commits(
+    store: &dyn Store,
+    (kits, messages, size): (usize, usize, usize),
+    cpu: impl Fn() -> f64,
+) -> Result<Spent, Box<dyn std::error::Error>> {
     let start: Timestamp = "2026-11-22T08:00:00.120Z".parse()?;
-    let (mut spent, mut cpu, mut seen_spent, mut seen_cpu) = (0.0, 0.0, 0.0, 0.0);
-    let (mut worst, mut wal) = (0.0_f64, 0);
+    let mut spent = Spent { seconds: 0.0, cpu: 0.0, worst: 0.0, seen: 0.0, repeat: 0.0 };
     let all: Vec<usize> = (0..messages).collect();
     for chunk in all.chunks(size) {
         let at = start + SignedDuration::from_millis(i64::try_from(chunk[0])?);
         let entries: Vec<_> = chunk.iter().map(|n| message(n % kits, (n / kits) as u64 + 1, at)).collect();
         let keys: Vec<_> = entries.iter().map(|entry| entry.key.clone()).collect();
         let batch = Batch { recorded_at: at, entries, ..Batch::default() };
-        let (clock, used) = (Instant::now(), cpu_seconds());
+        let clock = Instant::now();
         let seen = store.seen(&keys).await?;
-        seen_spent += clock.elapsed().as_secs_f64();
-        seen_cpu += cpu_seconds() - used;
+        spent.seen += clock.elapsed().as_secs_f64();
         assert!(seen.is_empty(), "a message was there before it was sent");
-        let (clock, used) = (Instant::now(), cpu_seconds());
+        let (clock, used) = (Instant::now(), cpu());
         store.commit(&batch).await?;
-        spent += clock.elapsed().as_secs_f64();
-        worst = worst.max(clock.elapsed().as_secs_f64());
-        cpu += cpu_seconds() - used;
-        wal = wal.max(megabytes(&folder.path().join("vagt.db-wal")));
+        let took = clock.elapsed().as_secs_f64();
+        spent.seconds += took;
+        spent.worst = spent.worst.max(took);
+        spent.cpu += cpu() - used;
     }
-    let repeats: Vec<_> = all
-        .iter()
-        .step_by(messages / REPEATS + 1)
-        .map(|n| message(n % kits, (n / kits) as u64 + 1, start).key)
-        .collect();
+    let repeats = all.iter().step_by(messages / REPEATS + 1);
+    let repeats: Vec<_> = repeats.map(|n| message(n % kits, (n / kits) as u64 + 1, start).key).collect();
     let clock = Instant::now();
     assert_eq!(store.seen(&repeats).await?.len(), repeats.len(), "a message that was stored was not seen");
-    let repeat_spent = clock.elapsed().as_secs_f64();
+    spent.repeat = clock.elapsed().as_secs_f64() / repeats.len() as f64;
+    Ok(spent)
+}
+
+async fn sqlite(kits: usize, messages: usize, size: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("vagt.db");
+    let store = Sqlite::open(&path).await?;
+    let spent = commits(&store, (kits, messages, size), cpu_seconds).await?;
+    let megabytes = fs::metadata(&path).map_or(0, |data| data.len() / 1_000_000);
+    println!("{{{},\"file_mb\":{megabytes}}}", told("sqlite", (kits, messages, size), &spent));
+    store.close().await;
+    Ok(())
+}
+
+fn told(store: &str, (kits, messages, size): (usize, usize, usize), spent: &Spent) -> String {
+    format!(
+        "\"store\":\"{store}\",\"batch\":{size},\"kits\":{kits},\"messages\":{messages},\"messages_per_s\":{:.0},\
+         \"cpu_us_per_reading\":{:.2},\"worst_commit_ms\":{:.0},\"seen_us_per_message\":{:.2},\"repeat_us_per_message\":{:.2}",
+        messages as f64 / spent.seconds,
+        spent.cpu * 1e6 / (messages * READINGS.len()) as f64,
+        spent.worst * 1e3,
+        spent.seen * 1e6 / messages as f64,
+        spent.repeat * 1e6,
+    )
+}
+
+async fn postgres(kits: usize, messages: usize, size: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let cluster = Cluster::start();
+    let (ours, bare) = (cluster.database("ours"), cluster.database("bare"));
+    let store = Postgres::open(&Server::new(&ours)?).await?;
+    Postgres::open(&Server::new(&bare)?).await?.close().await;
+    let all_cpu = || cpu_seconds() + cluster.cpu_seconds();
+    let spent = commits(&store, (kits, messages, size), all_cpu).await?;
+    let floor = bare_copy(&ours, &bare, messages, size).await?;
+    let (clock, used) = (Instant::now(), all_cpu());
+    store.upkeep().await?;
     let readings = (messages * READINGS.len()) as f64;
     println!(
-        "{{\"batch\":{size},\"kits\":{kits},\"messages\":{messages},\"messages_per_s\":{:.0},\"cpu_us_per_reading\":{:.2},\
-         \"worst_commit_ms\":{:.0},\"seen_us_per_message\":{:.2},\"seen_cpu_us_per_message\":{:.2},\"repeat_us_per_message\":{:.2},\"file_mb\":{},\"wal_mb\":{}}}",
-        messages as f64 / spent,
-        cpu * 1e6 / readings,
-        worst * 1e3,
-        seen_spent * 1e6 / messages as f64,
-        seen_cpu * 1e6 / messages as f64,
-        repeat_spent * 1e6 / repeats.len() as f64,
-        megabytes(&path),
-        wal,
+        "{{{},\"bare_copy_messages_per_s\":{:.0},\"ratio\":{:.2},\"adding_up_us_per_reading\":{:.2},\"adding_up_cpu_us_per_reading\":{:.2},\
+         \"database_mb\":{}}}",
+        told("postgres", (kits, messages, size), &spent),
+        messages as f64 / floor,
+        floor / spent.seconds,
+        clock.elapsed().as_secs_f64() * 1e6 / readings,
+        (all_cpu() - used) * 1e6 / readings,
+        cluster.psql("ours", "SELECT pg_database_size('ours') / 1000000"),
     );
     store.close().await;
     Ok(())
+}
+
+/// Seconds that the same rows take, in transactions of the same size, without anything around them.
+async fn bare_copy(ours: &str, bare: &str, messages: usize, size: usize) -> Result<f64, Box<dyn std::error::Error>> {
+    let connect = async |url: &str| -> Result<PgConnection, sqlx::Error> {
+        let mut conn = url.parse::<PgConnectOptions>()?.disable_statement_logging().connect().await?;
+        conn.execute("SET search_path = vagt").await?;
+        Ok(conn)
+    };
+    let (mut from, mut to) = (connect(ours).await?, connect(bare).await?);
+    let mut spent = 0.0;
+    for first in (1..=messages).step_by(size) {
+        let rows = format!("COPY (SELECT * FROM message WHERE id >= {first} AND id < {} ORDER BY id) TO STDOUT (FORMAT binary)", first + size);
+        let parts: Vec<_> = from.copy_out_raw(&rows).await?.try_collect().await?;
+        let bytes: Vec<u8> = parts.concat();
+        let clock = Instant::now();
+        let mut copying = to.copy_in_raw("COPY message FROM STDIN (FORMAT binary)").await?;
+        copying.send(bytes).await?;
+        copying.finish().await?;
+        spent += clock.elapsed().as_secs_f64();
+    }
+    Ok(spent)
 }

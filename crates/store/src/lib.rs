@@ -28,11 +28,11 @@ use vitals::{KitId, PatientId, Vital};
 pub use change::{AccountChange, AsOf, Change};
 pub use history::{History, HistoryChannel, HistoryChunk, HistoryFilter, HistoryMessage, HistoryNames, HistoryReading};
 pub use journal::{InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, UnknownEntry};
+pub use lead::Lead;
 pub use model::{
     Account, Batch, Command, CommandState, Curve, CurvePoint, Enrolled, Enrolment, Entry, Heard, Kit, KitSeq, Patient,
     Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage, WebSession,
 };
-pub use lead::Lead;
 pub use pages::MessagePages;
 pub use place::{Place, open, open_read_only};
 pub use postgres::Postgres;

@@ -29,7 +29,7 @@ use vitals::{Answer, Clock, Flag, Reading, Value, Vital};
 const SOON: Duration = Duration::from_secs(60);
 
 fn server(url: &str) -> Server {
-    Server::new(url, None).unwrap()
+    Server::new(url).unwrap()
 }
 
 fn at(second: i64) -> Timestamp {
@@ -86,7 +86,7 @@ async fn what_is_wrong_is_said_in_a_sentence() {
     assert!(said.contains("wrong password for this user") && !said.contains(":wrong"), "{said}");
     let file = cluster.folder().join("password-of-nurse");
     std::fs::write(&file, "correct horse\n").unwrap();
-    let with_file = Server::new(&locked, Some(file.clone())).unwrap();
+    let with_file = server(&locked).with_password_file(Some(file.clone()));
     Postgres::open(&with_file).await.unwrap().close().await;
     std::fs::remove_file(&file).unwrap();
     let said = Postgres::open(&with_file).await.err().unwrap().to_string();

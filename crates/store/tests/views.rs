@@ -1,10 +1,13 @@
-//! The published views: what dashboards read, with the names and units that they rely on, found by index.
+//! The published views: what dashboards read, with the names and units that they rely on, found by index; the same on every backend.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers may panic")]
 
+mod servers;
+
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
-use store::{Batch, Entry, Heard, Kit, KitSeq, Patient, Roster, Sqlite, Store};
+use servers::{Cluster, Timescale};
+use store::{Batch, Entry, Heard, Kit, KitSeq, Patient, Postgres, Roster, Sqlite, Store, postgres::Server};
 use vitals::{Clock, Flag, Reading, Vital};
 
 const RECORDED: &str = "2026-11-22T08:00:07.5Z";
@@ -23,6 +26,11 @@ fn reading(vital: Vital, value: &str, measured_at: Timestamp) -> Reading {
 
 async fn filled(path: &std::path::Path) {
     let store = Sqlite::open(path).await.unwrap();
+    fill(&store).await;
+    store.close().await;
+}
+
+async fn fill(store: &dyn Store) {
     let recorded_at: Timestamp = RECORDED.parse().unwrap();
     let values = ["36.70", "-0.5", "93", "12.00000000000000000000"];
     let measured_at = recorded_at - SignedDuration::from_secs(2);
@@ -45,7 +53,6 @@ async fn filled(path: &std::path::Path) {
     store.put_roster(&roster, recorded_at).await.unwrap();
     let status = serde_json::json!({});
     store.heard(&[Heard { kit: "kit-1".parse().unwrap(), at: recorded_at, online: true, status }]).await.unwrap();
-    store.close().await;
 }
 
 async fn plan(conn: &mut SqliteConnection, sql: &'static str) -> String {
@@ -101,4 +108,90 @@ async fn a_patients_readings_are_searched_and_never_scanned() {
         scanned.iter().all(|step| ["SCAN chain", "SCAN link", "SCAN CONSTANT"].iter().any(|own| step.starts_with(own))),
         "{plan}"
     );
+}
+
+/// What both layouts show, as text. `ask` asks the database.
+fn shows_the_same(ask: &dyn Fn(&str) -> String) {
+    let readings = "SELECT kit, seq, vital, unit, value, clock, device, flags, recorded_at - measured_at, latest - recorded_at
+                    FROM vagt.v_readings WHERE patient = 'p-1'";
+    let line = |value: &str| format!("kit-1|42|temperature|Cel|{value}|kit|a-d-ua-651:7|suspect from_storage|2|0");
+    assert_eq!(ask(readings), ["36.7", "-0.5", "93", "12"].map(line).join("\n"));
+    let recorded = RECORDED.parse::<Timestamp>().unwrap().as_millisecond() as f64 / 1e3;
+    assert_eq!(ask("SELECT DISTINCT recorded_at FROM vagt.v_readings"), recorded.to_string());
+    let kits = "SELECT kit, patient, online, last_seq FROM vagt.v_kits ORDER BY kit";
+    assert_eq!(ask(kits), "kit-1|p-1|t|42\nkit-2|p-1||");
+    assert_eq!(ask("SELECT count(*) FROM vagt.v_alerts"), "0");
+    let columns = ask(
+        "SELECT string_agg(column_name, ' ') FROM information_schema.columns WHERE table_schema = 'vagt' AND table_name LIKE 'v\\_%'",
+    );
+    assert!(columns.contains("waiting_since") && columns.contains("last_seq") && columns.contains("mean"));
+    for secret in ["name", "secret_sha256", "password_hash", "born", "bytes"] {
+        assert!(!columns.split(' ').any(|column| column == secret), "{secret} is published");
+    }
+    let long = "SELECT patient, vital, readings, doubtful, low, high, round(mean::numeric, 3) FROM vagt.v_reading_";
+    for view in ["hour", "day"] {
+        assert_eq!(ask(&format!("{long}{view}")), "p-1|temperature|4|4|-0.5|93|35.300", "{view}");
+    }
+    let hour = RECORDED.parse::<Timestamp>().unwrap().as_second() / 3_600 * 3_600;
+    assert_eq!(ask("SELECT at FROM vagt.v_reading_hour"), hour.to_string());
+}
+
+#[tokio::test]
+async fn postgres_shows_the_same_and_adds_up_once() {
+    let cluster = Cluster::quick();
+    let store = Postgres::open(&Server::new(&cluster.database("clinic")).unwrap()).await.unwrap();
+    fill(&store).await;
+    for _ in 0..2 {
+        store.upkeep().await.unwrap();
+        shows_the_same(&|sql| cluster.psql("clinic", sql));
+    }
+    let plan = cluster.psql(
+        "clinic",
+        "SET enable_seqscan = off; SET search_path = vagt; EXPLAIN SELECT value FROM v_readings WHERE patient = 'p-1'",
+    );
+    assert!(plan.contains("message_") && plan.contains("_patient_id_idx") && !plan.contains("Seq Scan on message"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn timescale_shows_the_same_compressed_too() {
+    let server = Timescale::start();
+    let store = Postgres::open(&Server::new(&server.url()).unwrap()).await.unwrap();
+    fill(&store).await;
+    for _ in 0..2 {
+        store.upkeep().await.unwrap();
+        shows_the_same(&|sql| server.psql(sql));
+    }
+    let policies = "SELECT string_agg(proc_name, ' ' ORDER BY proc_name) FROM timescaledb_information.jobs WHERE hypertable_schema IS NOT NULL";
+    assert_eq!(
+        server.psql(policies),
+        "policy_compression policy_compression policy_refresh_continuous_aggregate policy_refresh_continuous_aggregate"
+    );
+    // Compressed by patient and materialised, it is the same; and what comes late into it is taken.
+    for table in ["message", "reading"] {
+        let compress = format!("SELECT count(compress_chunk(c)) FROM show_chunks('vagt.{table}') c");
+        assert_eq!(server.psql(&compress), "1", "{table}");
+    }
+    server.psql("CALL refresh_continuous_aggregate('vagt.reading_hour', NULL, NULL)");
+    shows_the_same(&|sql| server.psql(sql));
+    let patient = "p-1".parse().unwrap();
+    assert_eq!(store.messages(&patient, Timestamp::UNIX_EPOCH).await.unwrap()[0].readings.len(), 4);
+    let key = KitSeq { kit: "kit-1".parse().unwrap(), seq: 42 };
+    assert_eq!(store.seen(&[key]).await.unwrap().len(), 1);
+    let late = Entry {
+        key: KitSeq { kit: "kit-1".parse().unwrap(), seq: 43 },
+        hash: [2; 32],
+        patient: patient.clone(),
+        session: uuid::Uuid::nil(),
+        sent_at: Timestamp::UNIX_EPOCH,
+        recorded_at: RECORDED.parse().unwrap(),
+        readings: vec![reading(Vital::Temperature, "40", RECORDED.parse().unwrap())],
+        answers: Vec::new(),
+        receipts: Vec::new(),
+    };
+    store.commit(&Batch { entries: vec![late], ..Batch::default() }).await.unwrap();
+    store.upkeep().await.unwrap();
+    assert_eq!(store.stored().await.unwrap().readings, 5);
+    assert_eq!(server.psql("SELECT sum(readings) FROM vagt.v_reading_day"), "5");
+    server.psql("UPDATE vagt.retention SET months = 12");
+    store.upkeep().await.unwrap();
 }

@@ -20,8 +20,8 @@ use crate::{
     convert::{name_of, nanos, to_json},
 };
 
-/// Rows of one statement of arrays.
-pub(super) const ARRAY_ROWS: usize = 256;
+/// Rows of one statement of arrays, small enough for every server.
+pub(super) const ARRAY_ROWS: usize = 64;
 
 const ALERT: &str = "\
 INSERT INTO alert (id, patient, family, open, state, mark, raised_at, waiting_since, changed_at, body)
@@ -49,6 +49,9 @@ INSERT INTO message_day VALUES ((to_timestamp($1::bigint / 1e6) AT TIME ZONE 'UT
 ON CONFLICT (day) DO UPDATE SET first_id = least(message_day.first_id, excluded.first_id),
     last_id = greatest(message_day.last_id, excluded.last_id), first = least(message_day.first, excluded.first),
     last = greatest(message_day.last, excluded.last), newest = greatest(message_day.newest, excluded.newest)";
+
+/// Kits whose ends are written in one statement.
+const ENDS_AT_ONCE: usize = 2_048;
 
 /// Commits a batch, whole or not at all.
 pub(super) async fn commit(store: &Inner, batch: &Batch) -> Result<(), StoreError> {
@@ -179,7 +182,7 @@ impl Placing {
 
     async fn write(self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
         let (kits, seqs): (Vec<_>, Vec<_>) = self.ends.into_iter().unzip();
-        for (kits, seqs) in kits.chunks(ARRAY_ROWS * 16).zip(seqs.chunks(ARRAY_ROWS * 16)) {
+        for (kits, seqs) in kits.chunks(ENDS_AT_ONCE).zip(seqs.chunks(ENDS_AT_ONCE)) {
             sqlx::query(KIT_ENDS).bind(kits).bind(seqs).execute(&mut *conn).await?;
         }
         Ok(())

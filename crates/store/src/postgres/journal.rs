@@ -21,7 +21,8 @@ const MICROSECOND: i64 = 1_000;
 const NEWEST: &str = "\
 SELECT max(at) FROM (
     SELECT max(at) AS at FROM journal WHERE at <= $1
-    UNION ALL SELECT recorded_at FROM message WHERE id = (SELECT max(id) FROM message)
+    UNION ALL SELECT m.recorded_at FROM book b JOIN message m ON m.id = b.last_id AND m.kept_at >=
+        (SELECT min(day)::timestamp AT TIME ZONE 'UTC' FROM message_day d WHERE d.last_id >= (SELECT last_id FROM book))
     UNION ALL SELECT recorded_at FROM assessment WHERE id = (SELECT max(id) FROM assessment)
     UNION ALL SELECT at FROM alert_event WHERE id = (SELECT max(id) FROM alert_event)
 ) newest WHERE at <= $1";

@@ -47,12 +47,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// The database of a URL, `postgres://user@host:port/database`. The password may be in a file of its own, in `PGPASSWORD`, in a password
-    /// file (`PGPASSFILE`, `~/.pgpass`), or in the URL.
+    /// The database of a URL, `postgres://user@host:port/database`. The password may be in a file of its own
+    /// ([`with_password_file`](Self::with_password_file)), in `PGPASSWORD`, in PostgreSQL's own password file (`PGPASSFILE`, `~/.pgpass`), or in
+    /// the URL.
     ///
     /// # Errors
     /// What is wrong with the URL, in a sentence that does not repeat it.
-    pub fn new(url: &str, password_file: Option<PathBuf>) -> Result<Self, String> {
+    pub fn new(url: &str) -> Result<Self, String> {
         if !is_url(url) {
             return Err("want postgres://user@host:port/database".to_owned());
         }
@@ -61,7 +62,13 @@ impl Server {
         if options.get_database().is_none() {
             return Err("names no database: want postgres://user@host:port/database".to_owned());
         }
-        Ok(Self { url: url.to_owned(), password_file })
+        Ok(Self { url: url.to_owned(), password_file: None })
+    }
+
+    /// The same, with its password in a file.
+    #[must_use]
+    pub fn with_password_file(self, password_file: Option<PathBuf>) -> Self {
+        Self { password_file, ..self }
     }
 
     fn options(&self) -> Result<PgConnectOptions, StoreError> {
@@ -222,12 +229,12 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        let server = Server::new("postgres://vagt:hemmelig@db.example:6432/clinic", None).unwrap();
+        let server = Server::new("postgres://vagt:hemmelig@db.example:6432/clinic").unwrap();
         assert_eq!(server.to_string(), "postgres://vagt@db.example:6432/clinic");
         assert!(!format!("{server:?}").contains("hemmelig"));
-        let wrong = Server::new("postgres://vagt:hemmelig@db.example:99999/clinic", None).unwrap_err();
+        let wrong = Server::new("postgres://vagt:hemmelig@db.example:99999/clinic").unwrap_err();
         assert!(!wrong.contains("hemmelig"), "{wrong}");
-        assert!(Server::new("postgres://vagt@db.example", None).unwrap_err().contains("names no database"));
-        assert!(Server::new("mysql://vagt@db.example/clinic", None).is_err());
+        assert!(Server::new("postgres://vagt@db.example").unwrap_err().contains("names no database"));
+        assert!(Server::new("mysql://vagt@db.example/clinic").is_err());
     }
 }

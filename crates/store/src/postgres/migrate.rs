@@ -111,7 +111,7 @@ async fn has_timescale(conn: &mut PgConnection) -> Result<Layout, sqlx::Error> {
     match sqlx::query(sql).fetch_optional(&mut *conn).await?.map(|row| row.try_get(0)).transpose()? {
         None => Ok(Layout::Native),
         Some(true) => Ok(Layout::Timescale),
-        Some(false) => match conn.execute("CREATE EXTENSION IF NOT EXISTS timescaledb").await {
+        Some(false) => match conn.execute("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public").await {
             Ok(_) => Ok(Layout::Timescale),
             Err(error) if !trouble::is_lost(&error) => {
                 tracing::warn!(%error, "TimescaleDB is on this server and can't be used; partitions instead");

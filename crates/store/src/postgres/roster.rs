@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use vitals::{KitId, PatientId};
 
-use super::Inner;
+use super::{Inner, commit::ARRAY_ROWS};
 use crate::{
     Heard, Kit, Patient, Roster, StoreError,
     convert::{corrupt, json, nanos, time, to_json},
@@ -129,15 +129,19 @@ pub(super) async fn put_heard(store: &Inner, heard: &[Heard]) -> Result<(), Stor
     if heard.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO heard (kit, at, online, status) VALUES ($1, $2, $3, $4) ON CONFLICT (kit) DO UPDATE
-               SET at = excluded.at, online = excluded.online, status = excluded.status WHERE excluded.at >= heard.at";
+    // Of two of one kit the newer, the later one where both are of the same time.
+    let sql = "INSERT INTO heard (kit, at, online, status)
+               SELECT DISTINCT ON (kit) kit, at, online, status FROM UNNEST($1::text[], $2::bigint[], $3::boolean[], $4::text[])
+               WITH ORDINALITY n (kit, at, online, status, place) ORDER BY kit, at DESC, place DESC
+               ON CONFLICT (kit) DO UPDATE SET at = excluded.at, online = excluded.online, status = excluded.status
+               WHERE excluded.at >= heard.at";
     let mut write = store.writer.begin().await?;
-    for one in heard {
+    for part in heard.chunks(ARRAY_ROWS) {
         sqlx::query(sql)
-            .bind(one.kit.as_str())
-            .bind(nanos(one.at))
-            .bind(one.online)
-            .bind(to_json(&one.status))
+            .bind(part.iter().map(|one| one.kit.as_str()).collect::<Vec<_>>())
+            .bind(part.iter().map(|one| nanos(one.at)).collect::<Vec<_>>())
+            .bind(part.iter().map(|one| one.online).collect::<Vec<_>>())
+            .bind(part.iter().map(|one| to_json(&one.status)).collect::<Vec<_>>())
             .execute(write.conn())
             .await
             .map_err(|error| store.trouble(error))?;

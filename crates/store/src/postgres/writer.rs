@@ -117,7 +117,10 @@ impl Writer {
         let (epoch, is_free): (i64, bool) = (row.try_get(3)?, row.try_get(4)?);
         match write.place.epoch {
             Some(own) if own != epoch => return Err(StoreError::LeadLost { own, epoch }),
-            None if !is_free => return Err(StoreError::Led { by: row.try_get(6)? }),
+            None if !is_free => {
+                write.abandon().await;
+                return Err(StoreError::Led { by: row.try_get(6)? });
+            }
             _ => {}
         }
         if write.was_committed(&what).await? {

@@ -23,7 +23,8 @@ pub async fn checks(place: &Place) -> Vec<Check> {
 }
 
 fn version(report: &Report) -> Check {
-    let timescale = report.timescale.as_ref().map_or("no TimescaleDB".to_owned(), |found| format!("TimescaleDB {found}"));
+    let timescale =
+        report.timescale.as_ref().map_or("no TimescaleDB".to_owned(), |found| format!("TimescaleDB {found}"));
     let schema = match report.schema {
         None => "no tables yet".to_owned(),
         Some((version, Layout::Native)) => format!("schema {version}, partitions by month"),
@@ -105,7 +106,10 @@ mod tests {
     #[test]
     fn layout_and_clock_are_told() {
         let found = version(&good());
-        assert_eq!(found.found, "PostgreSQL 15.14, no TimescaleDB, schema 1, partitions by month, messages are kept for ever");
+        assert_eq!(
+            found.found,
+            "PostgreSQL 15.14, no TimescaleDB, schema 1, partitions by month, messages are kept for ever"
+        );
         assert_eq!(version(&Report { timescale: Some("2.23.0".to_owned()), ..good() }).state, State::Warn);
         let later = |seconds| clocks(&good(), Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)).state;
         assert_eq!((later(1), later(-3), later(3)), (State::Ok, State::Warn, State::Warn));
