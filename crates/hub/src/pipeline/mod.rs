@@ -25,6 +25,8 @@ mod loading;
 mod poison;
 mod record;
 pub mod retell;
+#[cfg(test)]
+mod sim;
 pub mod stamps;
 mod timers;
 pub mod watermark;
