@@ -1,8 +1,7 @@
 //! The store of a story: what is on the disk, in memory. It outlives every hub of the story. It can fail, hang, lose the answer after a commit,
 //! and be away; what it does is drawn from the story's seed for each question by itself, so that one question more changes no other's answer.
 //!
-//! It says no more than the service asks of it while it takes messages in and judges them; that it says what a real store says, the
-//! suite of the store shows (`conformance`).
+//! It says no more than the service asks of it while it takes messages in and judges them.
 
 use std::{
     collections::{BTreeMap, HashMap},
