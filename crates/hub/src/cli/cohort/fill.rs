@@ -217,7 +217,7 @@ mod tests {
         let store = store::Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
         let cohort = Cohort { seed: 5, days: 120, start: date(2025, 1, 1), zone: TimeZone::UTC };
         let programmes = Programmes { copd: "copd".to_owned(), heart_failure: "heart-failure".to_owned() };
-        let filled = fill(&*store, &cohort, 12, &programmes, &ProgressBar::hidden()).await.unwrap();
+        let filled = fill(&store, &cohort, 12, &programmes, &ProgressBar::hidden()).await.unwrap();
         let roster = store.roster().await.unwrap();
         assert!(roster.patients.len() == 12 && roster.patients.iter().all(|patient| patient.simulated));
         let people = || (1..=12).map(|number| cohort.person(number));

@@ -22,6 +22,18 @@ fn patient() -> PatientId {
     PATIENT.parse().unwrap()
 }
 
+/// What lasts, and is not news again for three days once somebody has closed it.
+const LASTING: &str = r#"
+[[rule]]
+id = "lasting"
+kind = "band"
+family = "lasting"
+again_after = "72h"
+vital = "spo2"
+unit = "%"
+bands = [{ mark = "yellow", at_most = 92 }, { mark = "green", above = 92 }]
+"#;
+
 /// A clinic whose judge is turned by hand, with the keeper's eyes.
 struct House {
     folder: TempDir,
@@ -35,7 +47,8 @@ impl House {
         let mut house = Self { folder, room };
         let programmes = house.folder.path().join("programmes");
         std::fs::create_dir(&programmes).unwrap();
-        std::fs::write(programmes.join("copd.toml"), triage::COPD).unwrap();
+        let (rules, _) = triage::COPD.split_once("[[example]]").unwrap();
+        std::fs::write(programmes.join("copd.toml"), format!("{rules}{LASTING}")).unwrap();
         programmes::bring_in(&*house.room.store, Some(&programmes), hands.now()).await.unwrap();
         house.look().await;
         house
@@ -181,6 +194,26 @@ async fn what_rested_on_an_invalid_reading_is_withdrawn_and_comes_back_with_it()
 }
 
 #[tokio::test]
+async fn what_a_nurse_closed_has_been_handled_after_a_restart_too() {
+    for restarts in [false, true] {
+        let mut house = House::open(&Hands::at("2026-03-02T08:00:00Z")).await;
+        house.measures(1, 90, "").await;
+        house.room.hands.turn(SignedDuration::from_hours(1));
+        house.acts(Action::Close { reason: CloseReason::Advice, note: "called".to_owned() }).await;
+        house.room.hands.turn(SignedDuration::from_hours(1));
+        house.measures(2, 91, "").await;
+        if restarts {
+            house.restart().await;
+        }
+        house.room.hands.turn(SignedDuration::from_hours(1));
+        house.measures(3, 90, "").await;
+        let yellow = house.alerts().await.into_iter().filter(|(mark, ..)| *mark == Mark::Yellow).collect::<Vec<_>>();
+        assert_eq!(yellow, [(Mark::Yellow, false, 1)], "restarts: {restarts}");
+        house.is_retold().await;
+    }
+}
+
+#[tokio::test]
 async fn a_patient_is_judged_as_before_until_the_new_chart_is_there_and_nothing_that_came_meanwhile_is_lost() {
     let mut house = House::open(&Hands::at("2026-03-02T08:00:00Z")).await;
     house.measures(1, 87, "").await;
@@ -212,7 +245,7 @@ async fn an_idle_service_changes_over_without_waiting_for_anything_to_come() {
     let before = house.room.store.roster().await.unwrap();
     let mut after = before.clone();
     after.patients[0].stratum = Some("high".to_owned());
-    roster::put(&*house.room.store, &after, &before, "roster", house.room.hands.now()).await.unwrap();
+    roster::put(&*house.room.store, &after, &before, ("roster", None), house.room.hands.now()).await.unwrap();
     let decided = Decided::read(&*house.room.store, house.room.hands.now()).await.unwrap();
     house.room.judge.adopt(Arc::new(decided.directory(after, &TimeZone::UTC).unwrap()));
     let (loader, _loaded) = mpsc::channel(8);
@@ -305,10 +338,10 @@ async fn the_roster_says_in_the_journal_who_is_judged_otherwise() {
     let house = House::open(&Hands::at("2026-03-02T08:00:00Z")).await;
     let store = &*house.room.store;
     let before = store.roster().await.unwrap();
-    roster::put(store, &before, &before, "roster", house.room.hands.now()).await.unwrap();
+    roster::put(store, &before, &before, ("roster", None), house.room.hands.now()).await.unwrap();
     assert!(house.entries("plan_changed").await.is_empty(), "nothing has changed");
     let mut after = before.clone();
     after.patients[0].stratum = Some("high".to_owned());
-    roster::put(store, &after, &before, "roster", house.room.hands.now()).await.unwrap();
+    roster::put(store, &after, &before, ("roster", None), house.room.hands.now()).await.unwrap();
     assert_eq!(house.entries("plan_changed").await.len(), 1);
 }
