@@ -36,6 +36,9 @@ pub struct Args {
     /// Messages a second of all kits together; as fast as they are acknowledged, if left out.
     #[arg(long)]
     rate: Option<f64>,
+    /// Each kit's numbers (`seq`) begin after this one.
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    after: u64,
     /// Where to write up to which seq each kit was acknowledged: a JSON object. Written too if the server dies meanwhile.
     #[arg(long, value_name = "FILE")]
     acknowledged: Option<PathBuf>,
@@ -47,7 +50,7 @@ pub struct Args {
 /// The server refuses a kit or goes away; what was acknowledged until then is written all the same.
 pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
     let kits = kits(args)?;
-    let mut load = Load::connect(args.to, &kits, args.inflight, args.readings).await?;
+    let mut load = Load::connect(args.to, &kits, args.after, args.inflight, args.readings).await?;
     let pace = args.rate.map_or(Pace::Saturate, Pace::Rate);
     let ran = async {
         load.run(Duration::from_secs(args.warm_up), pace).await?;

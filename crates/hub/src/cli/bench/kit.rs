@@ -40,13 +40,13 @@ const KEEP_ALIVE_SECONDS: u16 = 3600;
 const READ_BYTES: usize = 16 * 1024;
 
 impl Kit {
-    pub fn new(id: &KitId, number: usize, readings: u16, window: u16) -> Rc<Self> {
+    pub fn new(id: &KitId, number: usize, after: u64, readings: u16, window: u16) -> Rc<Self> {
         Rc::new(Self {
             id: id.clone(),
             due: RefCell::default(),
             wake: Notify::new(),
-            seq: Cell::new(0),
-            acknowledged: Cell::new(0),
+            seq: Cell::new(after),
+            acknowledged: Cell::new(after),
             window: usize::from(window),
             writer: Writer::new(id, number, readings),
         })

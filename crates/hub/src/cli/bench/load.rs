@@ -84,9 +84,11 @@ pub(super) struct Ran {
 }
 
 impl Load {
+    /// Connects them; their numbers go on after `after`.
     pub async fn connect(
         to: SocketAddr,
         kits: &[(KitId, String)],
+        after: u64,
         inflight: u16,
         readings: u16,
     ) -> anyhow::Result<Self> {
@@ -99,7 +101,7 @@ impl Load {
         });
         let mut load = Self { kits: Vec::new(), shared, tasks: JoinSet::new() };
         for (number, (id, secret)) in kits.iter().enumerate() {
-            let kit = Kit::new(id, number, readings, inflight);
+            let kit = Kit::new(id, number, after, readings, inflight);
             let stream = kit.connect(to, secret).await?;
             load.tasks.spawn_local(Rc::clone(&kit).run(stream, Rc::clone(&load.shared)));
             load.kits.push(kit);

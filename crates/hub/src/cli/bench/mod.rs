@@ -140,7 +140,7 @@ async fn bare_phase(args: &Ingest, stand: &Stand, measured: Duration) -> anyhow:
 }
 
 async fn connect(args: &Ingest, stand: &Stand, server: &Child) -> anyhow::Result<Load> {
-    Load::connect(server.mqtt(), stand.kits(), args.inflight, args.readings).await
+    Load::connect(server.mqtt(), stand.kits(), 0, args.inflight, args.readings).await
 }
 
 async fn phase(

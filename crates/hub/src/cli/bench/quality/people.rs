@@ -163,8 +163,7 @@ fn watched(cohort: &Cohort, one: &Ours, simulated: &Simulated, judged: &Judged) 
 fn handle(side: &mut Side, now: Timestamp) {
     let due = |episode: &Episode| episode.red_at.unwrap_or(episode.raised_at) + HANDLED_AFTER;
     let open = side.episodes().iter().rev().take(OPEN_MAX);
-    let ready =
-        open.filter(|episode| episode.ended.is_none() && is_illness(episode) && due(episode) <= now);
+    let ready = open.filter(|episode| episode.ended.is_none() && is_illness(episode) && due(episode) <= now);
     let mut ready: Vec<(Timestamp, Arc<str>)> =
         ready.map(|episode| (due(episode), Arc::clone(&episode.family))).collect();
     ready.sort();
