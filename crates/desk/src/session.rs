@@ -36,6 +36,9 @@ pub struct Session {
     pub language: String,
     /// The synchroniser token of every form.
     pub csrf: String,
+    /// SHA-256 of the password's hash: another password ends the session.
+    #[serde(default)]
+    pub password: String,
 }
 
 impl Session {
@@ -50,16 +53,35 @@ impl Session {
             role: account.role.clone(),
             language: account.language.clone(),
             csrf: self::token(),
+            password: sha256_hex(&[&account.password_hash]),
         };
         (session, token)
     }
 
-    /// The session of a request's cookie, if it has one that still lasts.
+    /// The session of a request's cookie, if it has one that still lasts. What the person may do is the account's word of now: an account that was
+    /// taken away, or got another password, has no session any more; one that was given another role has it at once.
     pub async fn find(store: &dyn Store, headers: &HeaderMap, now: Timestamp) -> Result<Option<Self>, StoreError> {
         let Some(token) = cookie(headers, SESSION_COOKIE) else { return Ok(None) };
         let id = sha256_hex(&[token]);
         let stored = store.web_session(&id, now).await?;
-        Ok(stored.filter(|stored| stored.expires_at > now).and_then(Self::read))
+        match stored.filter(|stored| stored.expires_at > now).and_then(Self::read) {
+            Some(session) => session.of_account(store).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Does it last still, and its account too?
+    pub async fn lasts(&self, store: &dyn Store, now: Timestamp) -> Result<bool, StoreError> {
+        if self.expires_at <= now || store.web_session(&self.id, now).await?.is_none() {
+            return Ok(false);
+        }
+        Ok(self.clone().of_account(store).await?.is_some_and(|session| session.role == self.role))
+    }
+
+    async fn of_account(self, store: &dyn Store) -> Result<Option<Self>, StoreError> {
+        let account = store.account(&self.user).await?;
+        let account = account.filter(|account| same(&sha256_hex(&[&account.password_hash]), &self.password));
+        Ok(account.map(|account| Self { name: account.name, role: account.role, ..self }))
     }
 
     fn read(stored: WebSession) -> Option<Self> {

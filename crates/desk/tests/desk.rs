@@ -70,6 +70,28 @@ async fn signing_in_gives_a_new_locked_down_session_and_signing_out_ends_it() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_demoted_removed_or_gets_another_password_is_so_at_once() {
+    use store::Store as _;
+    let clinic = three().await;
+    let karen = clinic.store.account("karen").await.unwrap().unwrap();
+    let put = async |account: &store::Account| clinic.store.put_account(account).await.unwrap();
+    put(&store::Account { role: "operator".to_owned(), ..karen.clone() }).await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let role = async || browser.get("/api/v1/session").await.json()["role"].as_str().unwrap().to_owned();
+    assert_eq!(role().await, "operator");
+    put(&karen).await;
+    assert_eq!(role().await, "nurse", "a session has no rights of its own");
+    put(&store::Account { password_hash: "$argon2id$another".to_owned(), ..karen.clone() }).await;
+    browser.get("/api/v1/alerts").await.is_problem(StatusCode::UNAUTHORIZED);
+    put(&karen).await;
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    let removed = store::Change { account: Some(store::AccountChange::Remove("karen")), ..store::Change::default() };
+    clinic.store.change(&removed).await.unwrap();
+    browser.get("/api/v1/alerts").await.is_problem(StatusCode::UNAUTHORIZED);
+    assert_eq!(browser.get("/").await.head("location"), "/sign-in");
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_with_a_sign_in_the_answer_is_the_same_and_tries_are_limited() {
     let clinic = three().await;
     let mut browser = Browser::new(&clinic);

@@ -5,7 +5,7 @@
 //! changes alerts, with a stamp of its own (`pipeline/judge/watch.rs`).
 
 use jiff::Timestamp;
-use store::{Journal, JournalEntry, JournalFilter, KitSeq, Store, StoreError};
+use store::{Journal, JournalEntry, KitSeq, Store, StoreError};
 use vitals::{PatientId, Reading};
 
 use crate::{
@@ -103,20 +103,11 @@ pub async fn change(
 }
 
 async fn check_now(store: &dyn Store, what: Change, of: &ReadingPlace, patient: &PatientId) -> Result<(), Refused> {
-    let filter = JournalFilter {
-        patient: Some(patient),
-        entries: Some(&ENTRIES),
-        limit: u32::try_from(INVALID_MAX).unwrap_or(u32::MAX).saturating_mul(4),
-        ..JournalFilter::default()
-    };
-    let invalid = left_out(&store.journal(filter).await?).places.remove(patient).unwrap_or_default();
+    let invalid = store.invalidated(Some(patient)).await?;
+    let is_so = invalid.iter().any(|one| one.key.kit == of.kit && one.key.seq == of.seq && one.place == of.place);
     match what {
-        Change::Invalidate if invalid.contains(of) => {
-            Err(Refused::Conflict("that reading is invalidated already".to_owned()))
-        }
-        Change::Restore if !invalid.contains(of) => {
-            Err(Refused::Conflict("that reading is not invalidated".to_owned()))
-        }
+        Change::Invalidate if is_so => Err(Refused::Conflict("that reading is invalidated already".to_owned())),
+        Change::Restore if !is_so => Err(Refused::Conflict("that reading is not invalidated".to_owned())),
         Change::Invalidate if invalid.len() >= INVALID_MAX => {
             let found = invalid.len();
             Err(Refused::Unfit(format!("{found} readings of {patient} are invalidated, at most {INVALID_MAX} may be")))

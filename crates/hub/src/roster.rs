@@ -1,21 +1,24 @@
 //! The keeper: who is judged, and by what, on its way in. The files at start; while the service runs, changes of the roster's file and of the
 //! store: people, their own settings, versions of programmes whose time has come, readings that were invalidated.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use desk::Board;
 use jiff::{Timestamp, tz::TimeZone};
-use store::{Journal, JournalEntry, JournalFilter, Patient, Roster, Store};
+use store::{Change, Journal, JournalEntry, JournalFilter, Patient, Roster, Store};
 use tokio::sync::{Notify, watch};
+use vitals::PatientId;
 
 use crate::{
+    basis::Basis,
     cli::config::problem::Problem,
     clock,
     config::Config,
-    directory::{Books, Directory, Invalid, plan_of},
+    directory::{Books, Directory, Invalid, RosterError, plan_of},
     programmes::Library,
     readings,
+    ward::{fits_planned, last_basis},
 };
 
 /// How often a running service looks for changes.
@@ -31,6 +34,8 @@ pub struct Decided {
     library: Library,
     books: Books,
     invalid: Invalid,
+    /// What those were judged by last who don't fit.
+    earlier: HashMap<PatientId, Basis>,
     newest: Option<Timestamp>,
 }
 
@@ -43,31 +48,23 @@ impl Decided {
         let newest = newest(store).await?;
         let library = Library::open(store, now).await?;
         let books = library.books().map_err(anyhow::Error::msg)?;
-        Ok(Self { library, books, invalid: readings::invalid(store).await?, newest })
+        Ok(Self { library, books, invalid: readings::invalid(store).await?, earlier: HashMap::new(), newest })
     }
 
-    /// The same at start. Where somebody can't be judged by it (a version's time came, and own settings don't fit it), everybody is judged by
-    /// what was in use before, rather than nobody by anything; a running service takes over what was decided once everybody fits.
+    /// The same at start, with what those were judged by last who don't fit it (a version's time came, and own settings don't fit it): they keep that.
     ///
     /// # Errors
     /// As [`Decided::read`].
     pub async fn read_fitting(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> anyhow::Result<Self> {
-        let decided = Self::read(store, now).await?;
-        let roster = store.roster().await?;
-        let Err(problem) = decided.directory(roster.clone(), zone) else { return Ok(decided) };
-        let names = ["programmes_in_use"];
-        let filter = JournalFilter { entries: Some(&names), newest_first: true, limit: 1, ..JournalFilter::default() };
-        let last = store.journal(filter).await?.pop().map(|entry| entry.what);
-        let Some(Journal::ProgrammesInUse { versions }) = last else { return Ok(decided) };
-        let library = decided.library.clone().judging_by(&versions);
-        let Ok(books) = library.books() else { return Ok(decided) };
-        // With no newest entry known, the keeper looks again every second.
-        let before = Self { library, books, invalid: decided.invalid.clone(), newest: None };
-        if before.directory(roster, zone).is_err() {
-            return Ok(decided);
+        let mut decided = Self::read(store, now).await?;
+        for patient in store.roster().await?.patients {
+            if plan_of(&patient, &decided.books, zone).is_err()
+                && let Some(basis) = last_basis(store, &patient.id, Timestamp::MAX).await?
+            {
+                decided.earlier.insert(patient.id, basis);
+            }
         }
-        tracing::error!("what was in use before stays so: {problem:#}");
-        Ok(before)
+        Ok(decided)
     }
 
     /// The programmes in use, with the clinic's defaults.
@@ -76,13 +73,48 @@ impl Decided {
         &self.books
     }
 
-    /// Everybody of a roster, with how each is judged.
+    /// Everybody of a roster, with how each is judged. Who can't be judged by what was decided stays judged as before, and is told.
     ///
     /// # Errors
-    /// Somebody can't be judged, or a kit can't be used.
+    /// There are people, and nobody can be judged.
     pub fn directory(&self, roster: Roster, zone: &TimeZone) -> anyhow::Result<Directory> {
-        let directory = Directory::leaving_out(roster, &self.books, zone, self.invalid.clone())?;
+        self.directory_after(roster, zone, &Directory::default())
+    }
+
+    /// The same, after this one.
+    ///
+    /// # Errors
+    /// As [`Decided::directory`].
+    pub fn directory_after(&self, roster: Roster, zone: &TimeZone, before: &Directory) -> anyhow::Result<Directory> {
+        let earlier = |patient: &Patient| {
+            let now = before.plan(&patient.id).cloned().zip(before.basis(&patient.id).cloned());
+            now.or_else(|| {
+                let basis = self.earlier.get(&patient.id)?;
+                let plan = self.library.plan_by(&patient.id, basis).ok()?;
+                Some((Arc::new(plan), Arc::new(basis.clone())))
+            })
+        };
+        let directory = Directory::keeping(roster, &self.books, zone, self.invalid.clone(), earlier);
+        if directory.plans().is_empty()
+            && let Some(first) = directory.unfit().first()
+        {
+            anyhow::bail!("nobody can be judged: {first}");
+        }
+        tell_unfit(&directory);
         Ok(directory.with_library(self.library.clone()))
+    }
+}
+
+/// Each is said, and how many they are is a metric: somebody has to look.
+fn tell_unfit(directory: &Directory) {
+    metrics::gauge!("vagt_not_as_decided").set(directory.unfit().len() as f64);
+    for unfit in directory.unfit() {
+        match unfit {
+            RosterError::Patient { patient, .. } if directory.plan(patient).is_some() => {
+                tracing::error!("not judged by what was decided, but as before: {unfit}");
+            }
+            _ => tracing::error!("left out: {unfit}"),
+        }
     }
 }
 
@@ -110,8 +142,16 @@ async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZ
     let stored = store.roster().await?;
     for patient in &mut roster.patients {
         keep_own(patient, &stored);
-        let plan = plan_of(patient, books, zone).with_context(|| file.clone())?;
         let before = stored.patients.iter().find(|before| before.id == patient.id);
+        // Who is judged by the same as before holds up nobody: whether that fits what is in use is seen to when it is taken over.
+        if before.is_some_and(|before| judged_alike(before, patient)) {
+            continue;
+        }
+        let plan = plan_of(patient, books, zone).with_context(|| file.clone())?;
+        if let Some(library) = books.library() {
+            fits_planned(library, patient, zone)
+                .map_err(|what| anyhow::anyhow!("{file}: patient {}: {what}", patient.id))?;
+        }
         if before.is_none_or(|before| before.own != patient.own) {
             let beyond = plan.unbounded_overrides(clock::now());
             anyhow::ensure!(beyond.is_empty(), "{file}: patient {}: {}", patient.id, beyond.join("; "));
@@ -124,7 +164,7 @@ async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZ
         }
         kit.revoked |= stored.kits.iter().any(|stored| stored.id == kit.id && stored.revoked);
     }
-    Ok(put(store, &roster, &stored, ROSTER, clock::now()).await?)
+    Ok(put(store, &roster, &stored, (ROSTER, Some(&file)), clock::now()).await?)
 }
 
 /// Where the file says nothing of own settings or of the risk level, those that were set by command stay.
@@ -138,7 +178,7 @@ fn keep_own(patient: &mut Patient, stored: &Roster) {
     }
 }
 
-/// Puts people and kits into the store, and into the journal who is judged otherwise than before, by whose doing.
+/// Puts people and kits into the store, and with it into the journal who is judged otherwise than before, by whose doing and why.
 ///
 /// # Errors
 /// The store fails.
@@ -146,27 +186,24 @@ pub async fn put(
     store: &dyn Store,
     roster: &Roster,
     before: &Roster,
-    by: &str,
+    (by, reason): (&str, Option<&str>),
     now: Timestamp,
 ) -> Result<(), store::StoreError> {
     let same = |patient: &Patient| {
-        let before = before.patients.iter().find(|before| before.id == patient.id);
-        before.is_some_and(|before| {
-            (&before.programmes, &before.own, &before.stratum) == (&patient.programmes, &patient.own, &patient.stratum)
-        })
+        before.patients.iter().any(|before| before.id == patient.id && judged_alike(before, patient))
     };
-    let changed: Vec<JournalEntry> =
-        roster.patients.iter().filter(|patient| !same(patient)).map(|patient| plan_changed(patient, by, now)).collect();
-    store.put_roster(roster, now).await?;
-    if !changed.is_empty() {
-        store.append(&changed).await?;
-    }
-    Ok(())
+    let changed = roster.patients.iter().filter(|patient| !same(patient));
+    let journal: Vec<JournalEntry> = changed.map(|patient| plan_changed(patient, (by, reason), now)).collect();
+    store.change(&Change { roster: Some((roster, now)), journal: &journal, ..Change::default() }).await.map(drop)
 }
 
-fn plan_changed(patient: &Patient, by: &str, at: Timestamp) -> JournalEntry {
+fn judged_alike(one: &Patient, other: &Patient) -> bool {
+    (&one.programmes, &one.own, &one.stratum) == (&other.programmes, &other.own, &other.stratum)
+}
+
+fn plan_changed(patient: &Patient, (by, reason): (&str, Option<&str>), at: Timestamp) -> JournalEntry {
     let (programmes, own, stratum) = (patient.programmes.clone(), patient.own.clone(), patient.stratum.clone());
-    let what = Journal::PlanChanged { programmes, own, stratum, reason: None };
+    let what = Journal::PlanChanged { programmes, own, stratum, reason: reason.map(str::to_owned) };
     JournalEntry { at, by: Some(by.to_owned()), patient: Some(patient.id.clone()), what }
 }
 
@@ -221,18 +258,31 @@ impl Keeper {
         }
     }
 
+    /// A file that can't be used holds up nothing that was decided elsewhere.
     async fn look(&mut self) -> anyhow::Result<()> {
+        let file = self.look_at_file().await;
+        self.take_over().await?;
+        file
+    }
+
+    async fn look_at_file(&mut self) -> anyhow::Result<()> {
         let file_changed = changed(self.file.as_ref());
         if let Some(file) = self.file.as_ref().filter(|_| file_changed != self.file_changed) {
             put_file(&*self.store, file, &self.decided.books, &self.zone).await?;
             self.file_changed = file_changed;
         }
+        Ok(())
+    }
+
+    async fn take_over(&mut self) -> anyhow::Result<()> {
         let decided = self.decide().await?;
         let roster = self.store.roster().await?;
         if decided.is_none() && roster == *self.directory.borrow().roster() {
             return Ok(());
         }
-        let directory = decided.as_ref().unwrap_or(&self.decided).directory(roster.clone(), &self.zone)?;
+        let before = Arc::clone(&self.directory.borrow());
+        let now = decided.as_ref().unwrap_or(&self.decided);
+        let directory = now.directory_after(roster.clone(), &self.zone, &before)?;
         self.tell(decided.as_ref());
         if let Some(decided) = decided {
             self.decided = decided;

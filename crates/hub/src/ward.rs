@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use desk::{Change, Place, Refusal, Refused, Ward};
 use jiff::{Timestamp, tz::TimeZone};
-use store::{Journal, JournalFilter, Patient, Roster, Store};
+use store::{Journal, JournalFilter, Patient, Roster, Store, StoreError};
 use triage::{Chart, Own, Plan};
 use vitals::{PatientId, Reading};
 
@@ -76,6 +76,14 @@ impl Ward for StoredWard {
 
 /// What a patient was judged by at a time: what the journal last said until then.
 async fn basis_at(store: &dyn Store, patient: &PatientId, at: Timestamp) -> Result<Option<Basis>, Refused> {
+    Ok(last_basis(store, patient, at).await?)
+}
+
+/// The same, for whoever starts.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn last_basis(store: &dyn Store, patient: &PatientId, at: Timestamp) -> Result<Option<Basis>, StoreError> {
     let names = ["judged_by"];
     let before = at.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX);
     let filter = JournalFilter {
@@ -129,11 +137,15 @@ pub async fn set_own(
         return Err(unfit(beyond.join("; ")));
     }
     let changed = Roster { patients: vec![known], kits: Vec::new() };
-    Ok(roster::put(store, &changed, &before, by, now).await?)
+    let reason = reasons(own, &was);
+    Ok(roster::put(store, &changed, &before, (by, reason.as_deref()), now).await?)
 }
 
 /// Does it fit the versions too that are to come? Else nobody could be judged by them when their time has come.
-fn fits_planned(library: &Library, patient: &Patient, zone: &TimeZone) -> Result<(), String> {
+///
+/// # Errors
+/// The first that it does not fit, and why.
+pub fn fits_planned(library: &Library, patient: &Patient, zone: &TimeZone) -> Result<(), String> {
     for (id, standing) in library.standings().iter().filter(|(id, _)| library.concerns(id, patient)) {
         let Some(version) = standing.planned.as_ref().map(|planned| planned.version) else { continue };
         let books = library.with(id, version)?.books()?;
@@ -152,6 +164,17 @@ fn unbounded(plan: &Plan, was: &Own, now: Timestamp) -> Vec<String> {
             .any(|(at, _)| said.starts_with(&format!("limits[{at}].")))
     };
     plan.unbounded_overrides(now).into_iter().filter(new).collect()
+}
+
+/// Why: the reasons of what is new. None where something is only taken away.
+fn reasons(own: &Own, was: &Own) -> Option<String> {
+    let limits = own.limits.iter().filter(|one| !was.limits.contains(one)).map(|one| &one.reason);
+    let references = own.references.iter().filter(|one| !was.references.contains(one)).map(|one| &one.reason);
+    let oxygen = own.oxygen.iter().filter(|one| !was.oxygen.contains(one)).map(|one| &one.reason);
+    let pauses = own.pauses.iter().filter(|one| !was.pauses.contains(one)).map(|one| &one.reason);
+    let mut said: Vec<&str> = limits.chain(references).chain(oxygen).chain(pauses).map(String::as_str).collect();
+    said.dedup();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 fn refused(error: readings::Refused) -> Refused {

@@ -101,8 +101,7 @@ fn what_fails_an_example_or_passes_a_floor_is_not_taken_into_use() {
     let cut = triage::COPD.find("[[example]]").unwrap();
     let without = triage::COPD[..cut].replacen("version = 1", "version = 4", 1).replace("85", "80");
     clinic.file("4.toml", &without);
-    clinic.says(&["programme", "propose", "4.toml", "--by", "anna", "--reason", "lower"]);
-    let output = clinic.vagt(&["programme", "activate", "copd", "4", "--by", "bo", "--reason", "now"]);
+    let output = clinic.vagt(&["programme", "propose", "4.toml", "--by", "anna", "--reason", "lower"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("floor of 83 %"), "{said}");
@@ -134,6 +133,9 @@ fn questions_to_an_empty_clinic_have_clear_answers() {
     assert!(clinic.says(&["shadow", "show", "copd"]).contains("pages nobody"));
     clinic.says(&["shadow", "stop", "copd", "--by", "anna"]);
     assert_eq!(clinic.says(&["shadow", "list"]), "");
+    assert!(clinic.says(&["shadow", "show", "copd"]).contains("pages nobody"), "what a stopped one raised stays");
+    let unknown = clinic.refuses(&["report", "rules", "--programme", "copdd"]);
+    assert!(unknown.contains("found programme \"copdd\", want one of "), "{unknown}");
     for (args, wanted) in [
         (["backtest", "--programme", "2.toml", "--since", "soon"].as_slice(), "want a length as 90d"),
         (&["budget", "--at-most", "0", "--programme", "copd", "--dry-run"], "want a number above 0"),

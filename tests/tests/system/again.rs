@@ -20,7 +20,7 @@ async fn a_reading_and_a_limit_are_changed_while_the_service_runs_and_all_of_it_
     clinic.stored_where(|stored| red(stored) == 1).await?;
 
     let change =
-        |what: &'static str| ["reading", what, "kit-1", "2", "0", "--reason", "not his finger", "--by", "Mette"];
+        |what: &'static str| ["reading", what, "kit-1", "2", "0", "--reason", "not his finger"];
     clinic.vagt(&change("invalidate")).await?;
     clinic.stored_where(|stored| red(stored) == 0).await?;
     let twice = clinic.vagt(&change("invalidate")).await.unwrap_err().to_string();
@@ -33,7 +33,7 @@ async fn a_reading_and_a_limit_are_changed_while_the_service_runs_and_all_of_it_
                  reason = \"his normal state\"\nfrom = \"2025-01-01T00:00:00Z\"\n";
     std::fs::write(&own, limit)?;
     let own = own.to_str().context("UTF-8")?;
-    clinic.vagt(&["patient", "own", "p-1", "--file", own, "--by", "Dr Test"]).await?;
+    clinic.vagt(&["patient", "own", "p-1", "--file", own]).await?;
     let overdue = clinic.vagt(&["limits", "--overdue", "--json"]).await?;
     ensure!(overdue.len() == 1 && overdue[0]["author"] == "Dr Test" && overdue[0]["overdue"] == true, "{overdue:?}");
 

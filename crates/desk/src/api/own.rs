@@ -105,8 +105,8 @@ pub async fn put(
         return Err(Problem::new(StatusCode::CONFLICT, "the settings have changed since you looked: look again"));
     }
     let now = clock::now();
-    let own = asked_for(&before, &set.own, &session.name, now).map_err(super::unfit)?;
-    app.ward()?.set_own(&person.patient.id, &before, &own, &session.name).await?;
+    let own = asked_for(&before, &set.own, &session.user, now).map_err(super::unfit)?;
+    app.ward()?.set_own(&person.patient.id, &before, &own, &session.user).await?;
     Ok(Json(view(&person, &own, now)))
 }
 
@@ -140,8 +140,8 @@ pub async fn add_pause(app: &App, session: &Session, patient: &PatientId, asked:
     let NewPause { kind, from, until, reason } = asked;
     let from = from.unwrap_or_else(clock::now);
     let before = app.ward()?.own(patient).await?;
-    let own = with_pause(&before, Pause { kind, author: session.name.clone(), reason, from, until });
-    app.ward()?.set_own(patient, &before, &own, &session.name).await?;
+    let own = with_pause(&before, Pause { kind, author: session.user.clone(), reason, from, until });
+    app.ward()?.set_own(patient, &before, &own, &session.user).await?;
     Ok(own)
 }
 
@@ -161,6 +161,6 @@ pub async fn end_pause(app: &App, session: &Session, patient: &PatientId) -> Res
     let before = app.ward()?.own(patient).await?;
     let own = without_pause(&before, clock::now());
     let own = own.ok_or_else(|| Problem::new(StatusCode::CONFLICT, "no pause holds now"))?;
-    app.ward()?.set_own(patient, &before, &own, &session.name).await?;
+    app.ward()?.set_own(patient, &before, &own, &session.user).await?;
     Ok(own)
 }

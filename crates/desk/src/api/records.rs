@@ -72,7 +72,7 @@ pub async fn record_outcome(
     }
     let what =
         Journal::OutcomeRecorded { outcome: new.outcome, at, note: new.note.trim().to_owned(), alert: new.alert };
-    let mut entry = JournalEntry { at: now, by: Some(session.name.clone()), patient: Some(patient.clone()), what };
+    let mut entry = JournalEntry { at: now, by: Some(session.user.clone()), patient: Some(patient.clone()), what };
     if let Some(stamp) = app.desk.store.append(std::slice::from_ref(&entry)).await?.first() {
         entry.at = *stamp;
     }
@@ -215,7 +215,7 @@ async fn change_reading(
     change: Change,
 ) -> Result<Json<Reading>, Problem> {
     let person = person(app, id)?;
-    let changed = app.ward()?.change_reading(&person.patient.id, &place, change, &reason, &session.name).await?;
+    let changed = app.ward()?.change_reading(&person.patient.id, &place, change, &reason, &session.user).await?;
     Ok(Json(changed))
 }
 

@@ -115,7 +115,7 @@ pub async fn reading(
     let change = if change == "restore" { Change::Restore } else { Change::Invalidate };
     let place = Place { kit, seq, place };
     let ward = app.ward().map_err(Problem::from).map_err(&refused)?;
-    let changed = ward.change_reading(&patient, &place, change, &reason, &session.name).await;
+    let changed = ward.change_reading(&patient, &place, change, &reason, &session.user).await;
     changed.map_err(Problem::from).map_err(&refused)?;
     Ok(Redirect::to(&format!("/patients/{patient}/readings")).into_response())
 }

@@ -4,13 +4,15 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
-use store::Account;
+use store::{Account, AccountChange, Change, Journal, JournalEntry, Store};
 
 use super::{
     Ended, block_on, json_line, out,
     roster::{Where, failed},
     secret,
+    who::{EVERYBODY, who},
 };
+use crate::clock;
 
 /// Accounts: the staff who sign in on the pages.
 #[derive(clap::Args)]
@@ -35,6 +37,24 @@ enum Command {
         #[arg(long, value_enum, default_value = "da")]
         language: Language,
         /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Removes an account: its sessions end at once. What it did stays in the journal under its name.
+    Remove {
+        /// The name that was signed in with.
+        user: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Every account, with what the person may do.
+    List {
+        /// Print JSON lines.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -66,9 +86,13 @@ const USER_BYTES_MAX: usize = 64;
 /// Runs `vagt account`.
 ///
 /// # Errors
-/// When the store can't be written, or the password is too short.
+/// When the store can't be written, the password is too short, or there is no such account.
 pub fn run(args: &Args) -> Result<(), Ended> {
-    let Command::Add { user, name, role, language, json, place } = &args.command;
+    let (user, name, role, language, json, place) = match &args.command {
+        Command::Add { user, name, role, language, json, place } => (user, name, role, language, json, place),
+        Command::Remove { user, json, place } => return block_on(remove(user, *json, place)),
+        Command::List { json, place } => return block_on(list(*json, place)),
+    };
     if user.is_empty() || user.len() > USER_BYTES_MAX || user.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(Ended::Usage(format!("found user {user:?}, want 1 to {USER_BYTES_MAX} characters without spaces")));
     }
@@ -120,7 +144,53 @@ fn given_password() -> Result<Option<String>, Ended> {
 
 async fn add(account: &Account, place: &Where) -> Result<(), Ended> {
     let (_, store) = place.write().await?;
-    let put = store.put_account(account).await;
+    let what = Journal::AccountPut { user: account.user.clone(), role: account.role.clone() };
+    let put = changed(&*store, AccountChange::Put(account), what).await;
     store.close().await;
-    put.map_err(failed)
+    put
+}
+
+/// With its word in the journal.
+async fn changed(store: &dyn Store, account: AccountChange<'_>, what: Journal) -> Result<(), Ended> {
+    let by = Some(who(store, None, EVERYBODY).await?);
+    let journal = [JournalEntry { at: clock::now(), by, patient: None, what }];
+    let change = Change { account: Some(account), journal: &journal, ..Change::default() };
+    store.change(&change).await.map(drop).map_err(failed)
+}
+
+async fn remove(user: &str, json: bool, place: &Where) -> Result<(), Ended> {
+    let (_, store) = place.write().await?;
+    let removed = async {
+        if store.account(user).await.map_err(failed)?.is_none() {
+            let known: Vec<String> = store.accounts().await.map_err(failed)?.into_iter().map(|one| one.user).collect();
+            return Err(Ended::Failed(format!("found no account {user:?}, want one of {}", known.join(", "))));
+        }
+        let what = Journal::AccountRemoved { user: user.to_owned() };
+        changed(&*store, AccountChange::Remove(user), what).await
+    };
+    let removed = removed.await;
+    store.close().await;
+    removed?;
+    let mut out = out();
+    if json {
+        json_line(&mut out, &json!({ "removed": user }))?;
+    } else {
+        writeln!(out, "{user} can no longer sign in, and is signed out.")?;
+    }
+    Ok(out.flush()?)
+}
+
+async fn list(json: bool, place: &Where) -> Result<(), Ended> {
+    let (_, store) = place.read().await?;
+    let accounts = store.accounts().await;
+    store.close().await;
+    let mut out = out();
+    for Account { user, name, role, language, .. } in accounts.map_err(failed)? {
+        if json {
+            json_line(&mut out, &json!({ "user": user, "name": name, "role": role, "language": language }))?;
+        } else {
+            writeln!(out, "{user}  {role}  {language}  {name}")?;
+        }
+    }
+    Ok(out.flush()?)
 }

@@ -29,6 +29,7 @@ pub mod serve;
 pub mod shadow;
 mod sibling;
 mod since;
+mod who;
 
 use std::{
     future::Future,

@@ -6,7 +6,11 @@ use clap::Subcommand;
 use serde_json::json;
 use vitals::KitId;
 
-use super::{Ended, block_on, json_line, out, roster::Where};
+use super::{
+    Ended, block_on, json_line, out,
+    roster::Where,
+    who::{EVERYBODY, who},
+};
 use crate::{
     basis::ReadingPlace,
     clock,
@@ -42,9 +46,9 @@ struct One {
     /// Why.
     #[arg(long)]
     reason: String,
-    /// Who decides it, as colleagues know them.
-    #[arg(long, value_name = "NAME")]
-    by: String,
+    /// Who decides it: the user name of an account; the machine's own user, as `command:NAME`, if left out.
+    #[arg(long, value_name = "USER")]
+    by: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -67,7 +71,8 @@ async fn run_one(one: &One, what: Change, done: &str) -> Result<(), Ended> {
     let (_, store) = one.place_of_store.write().await?;
     let One { kit, seq, place, reason, by, .. } = one;
     let of = ReadingPlace { kit: kit.clone(), seq: *seq, place: *place };
-    let changed = change(&*store, what, &of, None, (by, reason), clock::now()).await;
+    let by = who(&*store, by.as_deref(), EVERYBODY).await?;
+    let changed = change(&*store, what, &of, None, (&by, reason), clock::now()).await;
     store.close().await;
     let reading = changed.map_err(|error: Refused| Ended::Failed(error.to_string()))?;
     let mut out = out();

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock,
     config::Config,
+    programmes::Library,
     tuning::{
         agreement::Window,
         compare::Span,
@@ -69,6 +70,12 @@ async fn tell(args: &Rules) -> Result<(), Ended> {
     let config = Config::load(&args.config).map_err(failed)?;
     let store = store::open_read_only(&config.store()).await.map_err(failed)?;
     let now = clock::now();
+    if let Some(id) = &args.programme {
+        let known = Library::open(&*store, now).await.map_err(failed)?.ids();
+        if !known.contains(id) {
+            return Err(Ended::Failed(format!("found programme {id:?}, want one of {}", known.join(", "))));
+        }
+    }
     let span = Span {
         since: args.since.time(now, &config.zone),
         until: args.until.map_or(now, |until| until.time(now, &config.zone)),

@@ -8,10 +8,14 @@ use std::{
 use clap::Subcommand;
 use jiff::tz::TimeZone;
 use store::{Patient, Roster, Store};
-use triage::Own;
+use triage::{Own, Plan};
 use vitals::PatientId;
 
-use super::{Ended, block_on, config::problem::Problem};
+use super::{
+    Ended, block_on,
+    config::problem::Problem,
+    who::{EVERYBODY, LIMITS, who},
+};
 use crate::{
     clock,
     config::Config,
@@ -54,8 +58,8 @@ enum PatientCommand {
         #[arg(long)]
         stratum: Option<String>,
         /// Who does it, for the journal.
-        #[arg(long, value_name = "NAME", default_value = COMMAND)]
-        by: String,
+        #[arg(long, value_name = "USER", long_help = BY)]
+        by: Option<String>,
         #[command(flatten)]
         place: Where,
     },
@@ -67,15 +71,15 @@ enum PatientCommand {
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
         /// Who does it, for the journal.
-        #[arg(long, value_name = "NAME")]
-        by: String,
+        #[arg(long, value_name = "USER", long_help = BY)]
+        by: Option<String>,
         #[command(flatten)]
         place: Where,
     },
 }
 
-/// Who does what is done by a command that does not say.
-const COMMAND: &str = "command";
+/// What is said of `--by`.
+const BY: &str = "Who does it, for the journal: the user name of an account that may; the machine's own user, as `command:NAME`, if left out";
 
 impl Where {
     /// What the file says, and the store, to write.
@@ -115,17 +119,19 @@ pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
                 simulated: false,
                 since: None,
             };
-            block_on(add_patient(patient, by, place))
+            block_on(add_patient(patient, by.as_deref(), place))
         }
         PatientCommand::Own { patient, file, by, place } => {
             let own = read_own(file)?;
-            block_on(set_own(patient, &own, by, place))
+            block_on(set_own(patient, &own, by.as_deref(), place))
         }
     }
 }
 
-async fn add_patient(mut patient: Patient, by: &str, place: &Where) -> Result<(), Ended> {
+async fn add_patient(mut patient: Patient, by: Option<&str>, place: &Where) -> Result<(), Ended> {
     let (config, store) = place.write().await?;
+    let by = who(&*store, by, EVERYBODY).await?;
+    patient.simulated = config.simulated;
     let books = books(&*store, &config).await?;
     let roster = store.roster().await.map_err(failed)?;
     if let Some(before) = roster.patients.iter().find(|known| known.id == patient.id) {
@@ -134,9 +140,10 @@ async fn add_patient(mut patient: Patient, by: &str, place: &Where) -> Result<()
         patient.simulated = before.simulated;
         patient.stratum = patient.stratum.or_else(|| before.stratum.clone());
     }
-    plan_of(&patient, &books, &config.zone).map_err(|e| Ended::Failed(e.to_string()))?;
+    let plan = plan_of(&patient, &books, &config.zone).map_err(|e| Ended::Failed(e.to_string()))?;
+    check_stratum(&patient, &plan)?;
     let changed = Roster { patients: vec![patient], kits: Vec::new() };
-    let put = roster::put(&*store, &changed, &roster, by, clock::now()).await;
+    let put = roster::put(&*store, &changed, &roster, (&by, None), clock::now()).await;
     store.close().await;
     put.map_err(failed)
 }
@@ -151,8 +158,26 @@ async fn books(store: &dyn Store, config: &Config) -> Result<Books, Ended> {
     library.books().map_err(Ended::Failed)
 }
 
-async fn set_own(patient: &PatientId, own: &Own, by: &str, place: &Where) -> Result<(), Ended> {
+/// A risk level is one of those of the patient's programmes.
+fn check_stratum(patient: &Patient, plan: &Plan) -> Result<(), Ended> {
+    let known: Vec<&str> =
+        plan.programmes().iter().flat_map(|programme| programme.strata()).map(|stratum| stratum.id.as_str()).collect();
+    match patient.stratum.as_deref() {
+        Some(stratum) if !known.contains(&stratum) => {
+            let wanted = if known.is_empty() {
+                "none: its programmes have no strata".to_owned()
+            } else {
+                format!("one of {}", known.join(", "))
+            };
+            Err(Ended::Failed(format!("patient {}: found stratum {stratum:?}, want {wanted}", patient.id)))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn set_own(patient: &PatientId, own: &Own, by: Option<&str>, place: &Where) -> Result<(), Ended> {
     let (config, store) = place.write().await?;
+    let by = &who(&*store, by, LIMITS).await?;
     let zone: &TimeZone = &config.zone;
     let set = ward::set_own(&*store, zone, patient, own, by, clock::now()).await;
     store.close().await;

@@ -10,7 +10,7 @@ use super::{Ended, backtest::failed, block_on, json_line, out, place::Place, sin
 use crate::{
     clock,
     tuning::{
-        shadow::{Running, running, start, stop},
+        shadow::{Running, ever, running, start, stop},
         shadow_report::report,
     },
 };
@@ -53,11 +53,11 @@ enum Command {
         #[command(flatten)]
         to: Place,
     },
-    /// What it would have raised beside what was raised, day by day.
+    /// What it would have raised beside what was raised, day by day; of one that was stopped, too.
     Show {
         /// The programme's id.
         programme: String,
-        /// Which version; if left out, the only one that runs.
+        /// Which version; if left out, the only one that runs, or ran.
         #[arg(id = "number", value_name = "VERSION")]
         version: Option<u32>,
         /// From then on: 14d, a date or a time; since it was started, if left out.
@@ -115,20 +115,34 @@ fn said(to: &Place, programme: &str, version: u32, what: &str) -> Result<(), End
 async fn the_one(store: &dyn Store, programme: &str, version: Option<u32>) -> Result<Running, Ended> {
     let mut of: Vec<Running> = running(store).await.map_err(failed)?;
     of.retain(|one| one.programme == programme && version.is_none_or(|version| one.version == version));
+    which(of, programme, version)
+}
+
+/// The one that runs; else the one that ran, and was stopped.
+async fn the_one_ever(store: &dyn Store, programme: &str, version: Option<u32>) -> Result<Running, Ended> {
+    let running = the_one(store, programme, version).await;
+    let mut of: Vec<Running> = ever(store).await.map_err(failed)?;
+    of.retain(|one| one.programme == programme && version.is_none_or(|version| one.version == version));
+    if running.is_ok() || of.is_empty() { running } else { which(of, programme, version) }
+}
+
+fn which(mut of: Vec<Running>, programme: &str, version: Option<u32>) -> Result<Running, Ended> {
     match (of.len(), of.pop()) {
         (1, Some(one)) => Ok(one),
         (0, _) => {
             let version = version.map(|version| format!(" version {version}")).unwrap_or_default();
             Err(Ended::Failed(format!("{programme}{version} does not run as a shadow")))
         }
-        (found, _) => Err(Ended::Failed(format!("{found} versions of {programme} run as shadows: want a version"))),
+        (found, _) => {
+            Err(Ended::Failed(format!("{found} versions of {programme} run or ran as shadows: want a version")))
+        }
     }
 }
 
 async fn show(programme: &str, version: Option<u32>, since: Option<Since>, to: &Place) -> Result<(), Ended> {
     let (store, zone) = to.read().await?;
     let now = clock::now();
-    let running = the_one(&*store, programme, version).await?;
+    let running = the_one_ever(&*store, programme, version).await?;
     let since = since.map(|since| since.time(now, &zone));
     let told = report(&*store, &running, since, now, &zone).await.map_err(failed)?;
     store.close().await;

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 use jiff::{Timestamp, tz::TimeZone};
-use store::{Journal, JournalEntry, JournalFilter, Patient, ProgrammeVersion, Store, StoreError};
+use store::{AsOf, Journal, JournalEntry, JournalFilter, Patient, ProgrammeVersion, Store, StoreError};
 use triage::{CLINIC, CLINIC_ID, Clinic, Plan, Programme, SHIPPED};
 use vitals::PatientId;
 
@@ -50,6 +50,8 @@ pub struct Library {
     /// Each is read, with its examples, when it is first asked for; none where this program can't read it.
     read: Arc<HashMap<(String, u32), Read>>,
     standing: Arc<BTreeMap<String, Standing>>,
+    /// Decisions that were read.
+    decisions: u64,
     in_use: BTreeMap<String, u32>,
 }
 
@@ -92,9 +94,17 @@ impl Library {
         let versions = store.programme_versions(None).await?;
         let read = versions.iter().map(|one| ((one.id.clone(), one.version), OnceLock::new())).collect();
         let stored = versions.into_iter().map(|one| ((one.id.clone(), one.version), one)).collect();
-        let standing = standing::standing(&all_entries(store, &standing::ENTRIES).await?, now);
+        let decided = all_entries(store, &standing::ENTRIES).await?;
+        let standing = standing::standing(&decided, now);
         let in_use = standing::in_use(&standing);
-        Ok(Self { stored: Arc::new(stored), read: Arc::new(read), standing: Arc::new(standing), in_use })
+        let (stored, read, standing) = (Arc::new(stored), Arc::new(read), Arc::new(standing));
+        Ok(Self { stored, read, standing, decisions: decided.len() as u64, in_use })
+    }
+
+    /// What was known of the decisions: for whoever decides by it.
+    #[must_use]
+    pub fn as_of(&self) -> AsOf<'static> {
+        AsOf { entries: &standing::ENTRIES, patient: None, count: self.decisions }
     }
 
     /// When the next version that is planned comes into force.
@@ -121,13 +131,6 @@ impl Library {
         let mut other = self.clone();
         other.in_use.insert(id.to_owned(), version);
         Ok(other)
-    }
-
-    /// The same with these versions in use instead of what was decided, as far as they say.
-    #[must_use]
-    pub fn judging_by(mut self, versions: &BTreeMap<String, u32>) -> Self {
-        self.in_use.extend(versions.iter().map(|(id, version)| (id.clone(), *version)));
-        self
     }
 
     /// A stored version.

@@ -4,7 +4,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 use sha2::{Digest, Sha256};
-use store::{Account, Journal, JournalEntry, ProgrammeVersion, Store, StoreError};
+use store::{Account, AsOf, Change, Journal, JournalEntry, ProgrammeVersion, Store, StoreError};
 use vitals::PatientId;
 
 use super::{
@@ -17,6 +17,8 @@ use crate::directory::{RosterError, hex, plan_of};
 pub const REASON_CHARS_MAX: usize = 1_000;
 /// A plan for later may lie at most so far ahead, in days.
 pub const AHEAD_DAYS_MAX: i64 = 366;
+/// How often it is decided anew where somebody else has just decided something.
+const TRIES_MAX: usize = 5;
 /// Patients that are named in one sentence.
 const PATIENTS_NAMED_MAX: usize = 5;
 
@@ -132,10 +134,30 @@ pub(super) async fn keep(
     let sha256 = hex(&Sha256::digest(text));
     let (id, text, proposed_by, note) = (id.to_owned(), text.to_owned(), by.to_owned(), note.to_owned());
     let kept = ProgrammeVersion { id, version, text, sha256, proposed_by, proposed_at: now, note };
-    store.put_programme(&kept).await?;
-    let what = Journal::ProgrammeProposed { programme: kept.id.clone(), version, note: kept.note.clone() };
-    store.append(&[JournalEntry { at: now, by: Some(kept.proposed_by.clone()), patient: None, what }]).await?;
+    propose_kept(store, &kept).await?;
     Ok(kept)
+}
+
+/// Keeps a proposed version, and says so in the journal, in one transaction.
+///
+/// # Errors
+/// The number is taken by another text, or the store fails.
+pub async fn propose_kept(store: &dyn Store, kept: &ProgrammeVersion) -> Result<(), StoreError> {
+    let (programme, version, note) = (kept.id.clone(), kept.version, kept.note.clone());
+    let what = Journal::ProgrammeProposed { programme, version, note };
+    let journal = [JournalEntry { at: kept.proposed_at, by: Some(kept.proposed_by.clone()), patient: None, what }];
+    store.change(&Change { programme: Some(kept), journal: &journal, ..Change::default() }).await.map(drop)
+}
+
+/// Decides; and anew, by what there is then, where somebody else was faster.
+async fn until_first<T, F: Future<Output = Result<T, Refused>>>(decide: impl Fn() -> F) -> Result<T, Refused> {
+    for _ in 1..TRIES_MAX {
+        match decide().await {
+            Err(Refused::Store(StoreError::Overtaken { .. })) => {}
+            decided => return decided,
+        }
+    }
+    decide().await
 }
 
 /// Activates a version that somebody else proposed, at once or from a time to come on.
@@ -143,6 +165,16 @@ pub(super) async fn keep(
 /// # Errors
 /// [`Refused`].
 pub async fn activate(
+    store: &dyn Store,
+    zone: &TimeZone,
+    (id, version): (&str, u32),
+    from: Option<Timestamp>,
+    who: Decider<'_>,
+) -> Result<Use, Refused> {
+    until_first(|| try_activate(store, zone, (id, version), from, who)).await
+}
+
+async fn try_activate(
     store: &dyn Store,
     zone: &TimeZone,
     (id, version): (&str, u32),
@@ -165,7 +197,7 @@ pub async fn activate(
         rollback: false,
         decided_at: who.now,
     };
-    Ok(decide(store, id, use_).await?)
+    Ok(decide(store, library.as_of(), id, use_).await?)
 }
 
 /// Goes back to the version that was in use before: one person, at once.
@@ -173,6 +205,10 @@ pub async fn activate(
 /// # Errors
 /// [`Refused`].
 pub async fn rollback(store: &dyn Store, zone: &TimeZone, id: &str, who: Decider<'_>) -> Result<Use, Refused> {
+    until_first(|| try_rollback(store, zone, id, who)).await
+}
+
+async fn try_rollback(store: &dyn Store, zone: &TimeZone, id: &str, who: Decider<'_>) -> Result<Use, Refused> {
     let account = operator(store, who.by).await?;
     check_words(who.reason)?;
     let library = Library::open(store, who.now).await?;
@@ -188,7 +224,7 @@ pub async fn rollback(store: &dyn Store, zone: &TimeZone, id: &str, who: Decider
         decided_at: who.now,
         ..before
     };
-    Ok(decide(store, id, use_).await?)
+    Ok(decide(store, library.as_of(), id, use_).await?)
 }
 
 /// Turns a proposed version down; one that was to come into use later does not.
@@ -196,6 +232,10 @@ pub async fn rollback(store: &dyn Store, zone: &TimeZone, id: &str, who: Decider
 /// # Errors
 /// [`Refused`]: not an operator, no such version, it is in use.
 pub async fn reject(store: &dyn Store, (id, version): (&str, u32), who: Decider<'_>) -> Result<(), Refused> {
+    until_first(|| try_reject(store, (id, version), who)).await
+}
+
+async fn try_reject(store: &dyn Store, (id, version): (&str, u32), who: Decider<'_>) -> Result<(), Refused> {
     let account = operator(store, who.by).await?;
     check_words(who.reason)?;
     let library = Library::open(store, who.now).await?;
@@ -209,7 +249,8 @@ pub async fn reject(store: &dyn Store, (id, version): (&str, u32), who: Decider<
     }
     let (programme, reason) = (id.to_owned(), who.reason.to_owned());
     let what = Journal::ProgrammeRejected { programme, version, reason };
-    store.append(&[JournalEntry { at: who.now, by: Some(account.user), patient: None, what }]).await?;
+    let journal = [JournalEntry { at: who.now, by: Some(account.user), patient: None, what }];
+    store.change(&Change { as_of: Some(library.as_of()), journal: &journal, ..Change::default() }).await?;
     Ok(())
 }
 
@@ -287,7 +328,7 @@ async fn fits(
     if unfit.is_empty() { Ok(()) } else { Err(Refused::Patients(unfit)) }
 }
 
-async fn decide(store: &dyn Store, id: &str, mut decided: Use) -> Result<Use, StoreError> {
+async fn decide(store: &dyn Store, as_of: AsOf<'_>, id: &str, mut decided: Use) -> Result<Use, StoreError> {
     let what = Journal::ProgrammeActivated {
         programme: id.to_owned(),
         version: decided.version,
@@ -296,8 +337,9 @@ async fn decide(store: &dyn Store, id: &str, mut decided: Use) -> Result<Use, St
         reason: decided.reason.clone(),
         rollback: decided.rollback,
     };
-    let entry = JournalEntry { at: decided.decided_at, by: decided.by.clone(), patient: None, what };
-    if let Some(at) = store.append(&[entry]).await?.first() {
+    let journal = [JournalEntry { at: decided.decided_at, by: decided.by.clone(), patient: None, what }];
+    let change = Change { as_of: Some(as_of), journal: &journal, ..Change::default() };
+    if let Some(at) = store.change(&change).await?.first() {
         decided.decided_at = *at;
     }
     Ok(decided)

@@ -208,12 +208,29 @@ async fn nobody_is_called_what_files_are_called_and_so_goes_round_four_eyes() {
 }
 
 #[tokio::test]
-async fn a_start_with_somebody_who_does_not_fit_goes_on_with_what_was_in_use() {
+async fn who_does_not_fit_keeps_the_plan_they_have_and_everybody_else_goes_over() {
     let mut office = Office::open().await;
+    let before = office.store.roster().await.unwrap();
+    let other: Roster = toml::from_str("[[patient]]\nid = \"p-2\"\nname = \"Other\"\nprogramme = \"copd\"\n").unwrap();
+    crate::roster::put(&office.store, &other, &before, ("ane", Some("she asked for it")), office.now).await.unwrap();
+    let said = office.store.journal(JournalFilter { entries: Some(&["plan_changed"]), ..JournalFilter::default() });
+    assert!(
+        matches!(&said.await.unwrap()[..], [JournalEntry { by: Some(by), what: Journal::PlanChanged { reason: Some(reason), .. }, .. }]
+            if by == "ane" && reason == "she asked for it")
+    );
+
+    let judged = |directory: &crate::directory::Directory, patient: &str| {
+        directory.plan(&patient.parse().unwrap()).unwrap().programmes()[0].version()
+    };
+    let roster = office.store.roster().await.unwrap();
+    let decided = crate::roster::Decided::read_fitting(&office.store, &TimeZone::UTC, office.now).await.unwrap();
+    let running = decided.directory(roster.clone(), &TimeZone::UTC).unwrap();
+    assert!(running.unfit().is_empty());
+    let basis = serde_json::to_value(&**running.basis(&"p-1".parse().unwrap()).unwrap()).unwrap();
+
     let text = copd(shipped() + 1, "id = \"spo2\"", "id = \"oxygen\"").replace("rule = \"spo2\"", "rule = \"oxygen\"");
     let text = text.replace("spo2 = \"", "oxygen = \"");
     let next = office.propose(&text, "ane").await.unwrap();
-    let versions = Library::open(&office.store, office.now).await.unwrap().in_use().clone();
     let activated = Journal::ProgrammeActivated {
         programme: "copd".to_owned(),
         version: next,
@@ -222,13 +239,47 @@ async fn a_start_with_somebody_who_does_not_fit_goes_on_with_what_was_in_use() {
         reason: "its time has come".to_owned(),
         rollback: false,
     };
-    for what in [Journal::ProgrammesInUse { versions }, activated] {
-        let entry = JournalEntry { at: office.now, by: Some("bo".to_owned()), patient: None, what };
-        office.store.append(&[entry]).await.unwrap();
-    }
+    let entry = JournalEntry { at: office.now, by: Some("bo".to_owned()), patient: None, what: activated };
+    office.store.append(&[entry]).await.unwrap();
     office.now += SignedDuration::from_secs(1);
-    assert_eq!(office.in_use(office.now).await, Some(next));
     let decided = crate::roster::Decided::read_fitting(&office.store, &TimeZone::UTC, office.now).await.unwrap();
-    let directory = decided.directory(office.store.roster().await.unwrap(), &TimeZone::UTC).unwrap();
-    assert_eq!(directory.library().unwrap().in_use().get("copd"), Some(&shipped()));
+    let taken = decided.directory_after(roster.clone(), &TimeZone::UTC, &running).unwrap();
+    assert_eq!((judged(&taken, "p-1"), judged(&taken, "p-2")), (shipped(), next));
+    assert!(taken.unfit()[0].to_string().starts_with("patient p-1: "), "{}", taken.unfit()[0]);
+
+    // A start has no plan at hand: what the journal says that they were judged by last stays; where it says nothing, the programme alone.
+    let bare = decided.directory(roster.clone(), &TimeZone::UTC).unwrap();
+    assert_eq!((judged(&bare, "p-1"), bare.unfit().len()), (next, 1));
+    let what = Journal::JudgedBy { basis, from: office.now, fresh: true, why: String::new() };
+    let entry = JournalEntry { at: office.now, by: None, patient: Some("p-1".parse().unwrap()), what };
+    office.store.append(&[entry]).await.unwrap();
+    let decided = crate::roster::Decided::read_fitting(&office.store, &TimeZone::UTC, office.now).await.unwrap();
+    let started = decided.directory(roster, &TimeZone::UTC).unwrap();
+    assert_eq!((judged(&started, "p-1"), judged(&started, "p-2"), started.unfit().len()), (shipped(), next, 1));
+}
+
+#[tokio::test]
+async fn of_two_who_decide_at_once_the_slower_decides_by_what_the_faster_did() {
+    for round in 0..8_u32 {
+        let mut office = Office::open().await;
+        let next = shipped() + 1;
+        office.propose(&copd(next, "[clinic]", "[clinic] # tried"), "ane").await.unwrap();
+        let tell = |result: Result<(), Refused>| result.map_err(|error| error.to_string());
+        let activated = async { activate(&office.store, &TimeZone::UTC, ("copd", next), None, office.by("bo")).await };
+        let rejected = async { reject(&office.store, ("copd", next), office.by("ane")).await };
+        let (activated, rejected) = if round % 2 == 0 {
+            tokio::join!(activated, rejected)
+        } else {
+            let (rejected, activated) = tokio::join!(rejected, activated);
+            (activated, rejected)
+        };
+        let (activated, rejected) = (tell(activated.map(drop)), tell(rejected));
+        match (&activated, &rejected) {
+            (Ok(()), Err(refused)) => assert!(refused.contains("is in use"), "{refused}"),
+            (Err(refused), Ok(())) => assert!(refused.contains("was turned down"), "{refused}"),
+            both => panic!("one of two is refused by what the other did: {both:?}"),
+        }
+        let used = office.in_use(office.now + SignedDuration::from_secs(1)).await;
+        assert_eq!(used, Some(if activated.is_ok() { next } else { shipped() }));
+    }
 }

@@ -4,12 +4,15 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use store::{Journal, JournalEntry, ProgrammeVersion, Store};
+use store::{ProgrammeVersion, Store};
 
 use super::budget::Proposal;
 use crate::{
     directory::hex,
-    programmes::{Refused, office::REASON_CHARS_MAX},
+    programmes::{
+        Refused,
+        office::{REASON_CHARS_MAX, propose_kept},
+    },
 };
 
 /// May this person propose? An operator or an admin may.
@@ -41,9 +44,6 @@ pub async fn keep(store: &dyn Store, found: &Proposal, by: &str, now: Timestamp)
         proposed_at: now,
         note,
     };
-    store.put_programme(&kept).await?;
-    let what =
-        Journal::ProgrammeProposed { programme: kept.id.clone(), version: kept.version, note: kept.note.clone() };
-    store.append(&[JournalEntry { at: now, by: Some(by.to_owned()), patient: None, what }]).await?;
+    propose_kept(store, &kept).await?;
     Ok(kept)
 }

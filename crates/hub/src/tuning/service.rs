@@ -252,11 +252,10 @@ impl Tuning for StoredTuning {
     }
 
     async fn shadow(&self, id: &str, version: u32, since: Option<Timestamp>) -> Result<Value, Refused> {
-        let running = shadow::running(&*self.store).await?;
-        let running = running.into_iter().find(|one| one.programme == id && one.version == version);
-        let running = running.ok_or_else(|| {
-            Refused::new(Refusal::Unknown, format!("{id} version {version} does not run as a shadow"))
-        })?;
+        let ever = shadow::ever(&*self.store).await?;
+        let running = ever.into_iter().find(|one| one.programme == id && one.version == version);
+        let running = running
+            .ok_or_else(|| Refused::new(Refusal::Unknown, format!("{id} version {version} never ran as a shadow")))?;
         let told = shadow_report::report(&*self.store, &running, since, self.now(), &self.zone).await?;
         Ok(json!(told))
     }

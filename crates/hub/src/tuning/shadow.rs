@@ -12,7 +12,9 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use store::{HistoryFilter, Journal, JournalEntry, JournalFilter, Patient, ShadowAlert, Store, StoreError};
+use store::{
+    AsOf, Change, HistoryFilter, Journal, JournalEntry, JournalFilter, Patient, ShadowAlert, Store, StoreError,
+};
 use tokio_util::sync::CancellationToken;
 use triage::{Action, Alert, Rulebook, Sitting, State};
 use vitals::PatientId;
@@ -50,24 +52,52 @@ pub struct Running {
     pub since: Timestamp,
 }
 
+/// Names of the entries that say which versions run as shadows.
+const ENTRIES: [&str; 2] = ["shadow_started", "shadow_stopped"];
+
 /// Which versions run as shadows, by the journal.
 ///
 /// # Errors
 /// The store can't be read.
 pub async fn running(store: &dyn Store) -> Result<Vec<Running>, StoreError> {
-    let mut running: BTreeMap<(String, u32), Timestamp> = BTreeMap::new();
-    for entry in all_entries(store, &["shadow_started", "shadow_stopped"]).await? {
+    Ok(all(store).await?.0.into_iter().filter_map(|(running, runs)| runs.then_some(running)).collect())
+}
+
+/// Which versions run or ever ran as shadows, and since when: what one would have raised until it was stopped stays to be looked at.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn ever(store: &dyn Store) -> Result<Vec<Running>, StoreError> {
+    Ok(all(store).await?.0.into_iter().map(|(running, _)| running).collect())
+}
+
+/// Every version that was ever started, with its last start and whether it runs; and how many entries say so.
+async fn all(store: &dyn Store) -> Result<(Vec<(Running, bool)>, u64), StoreError> {
+    let entries = all_entries(store, &ENTRIES).await?;
+    let (mut known, count): (BTreeMap<(String, u32), (Timestamp, bool)>, _) = (BTreeMap::new(), entries.len() as u64);
+    for entry in entries {
         match entry.what {
             Journal::ShadowStarted { programme, version } => {
-                running.entry((programme, version)).or_insert(entry.at);
+                let one = known.entry((programme, version)).or_insert((entry.at, true));
+                if !one.1 {
+                    *one = (entry.at, true);
+                }
             }
             Journal::ShadowStopped { programme, version } => {
-                running.remove(&(programme, version));
+                known.entry((programme, version)).and_modify(|one| one.1 = false);
             }
             _ => {}
         }
     }
-    Ok(running.into_iter().map(|((programme, version), since)| Running { programme, version, since }).collect())
+    let one = |((programme, version), (since, runs))| (Running { programme, version, since }, runs);
+    Ok((known.into_iter().map(one).collect(), count))
+}
+
+/// Says it in the journal, if nobody has started or stopped another meanwhile.
+async fn say(store: &dyn Store, what: Journal, by: &str, count: u64, now: Timestamp) -> Result<(), StoreError> {
+    let journal = [JournalEntry { at: now, by: Some(by.to_owned()), patient: None, what }];
+    let as_of = Some(AsOf { entries: &ENTRIES, patient: None, count });
+    store.change(&Change { as_of, journal: &journal, ..Change::default() }).await.map(drop)
 }
 
 /// Starts a version as a shadow: a running service begins with it within seconds.
@@ -83,16 +113,15 @@ pub async fn start(store: &dyn Store, (id, version): (&str, u32), by: &str, now:
             if known.is_empty() { "none is known".to_owned() } else { format!("want one of {}", known.join(", ")) };
         return Err(Refused::Unknown { programme: id.to_owned(), version, known });
     }
-    let running = running(store).await?;
+    let (known, count) = all(store).await?;
+    let running: Vec<Running> = known.into_iter().filter_map(|(running, runs)| runs.then_some(running)).collect();
     if running.iter().any(|one| one.programme == id && one.version == version) {
         return Err(Refused::Unfit(format!("{id} version {version} runs as a shadow already")));
     }
     if running.len() >= SHADOWS_MAX {
         return Err(Refused::Unfit(format!("found {} shadows running, at most {SHADOWS_MAX} may", running.len())));
     }
-    let what = Journal::ShadowStarted { programme: id.to_owned(), version };
-    store.append(&[JournalEntry { at: now, by: Some(by.to_owned()), patient: None, what }]).await?;
-    Ok(())
+    Ok(say(store, Journal::ShadowStarted { programme: id.to_owned(), version }, by, count, now).await?)
 }
 
 /// Stops it; what it would have raised stays.
@@ -101,12 +130,11 @@ pub async fn start(store: &dyn Store, (id, version): (&str, u32), by: &str, now:
 /// [`Refused`]: the person may not, or it does not run.
 pub async fn stop(store: &dyn Store, (id, version): (&str, u32), by: &str, now: Timestamp) -> Result<(), Refused> {
     super::proposals::may_propose(store, by).await?;
-    if !running(store).await?.iter().any(|one| one.programme == id && one.version == version) {
+    let (known, count) = all(store).await?;
+    if !known.iter().any(|(one, runs)| *runs && one.programme == id && one.version == version) {
         return Err(Refused::Unfit(format!("{id} version {version} does not run as a shadow")));
     }
-    let what = Journal::ShadowStopped { programme: id.to_owned(), version };
-    store.append(&[JournalEntry { at: now, by: Some(by.to_owned()), patient: None, what }]).await?;
-    Ok(())
+    Ok(say(store, Journal::ShadowStopped { programme: id.to_owned(), version }, by, count, now).await?)
 }
 
 /// Everything that judges as a shadow in a running service.
@@ -194,8 +222,10 @@ impl Shadows {
     async fn look_around(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let library = Library::open(&*self.store, now).await?;
         let invalid = all_entries(&*self.store, &["reading_invalidated", "reading_restored"]).await?.len();
-        let around =
-            Around { patients: self.store.roster().await?.patients, in_use: library.in_use().clone(), invalid };
+        // Another name judges nobody otherwise.
+        let judged_by = |patient: Patient| Patient { name: String::new(), born: None, ..patient };
+        let patients = self.store.roster().await?.patients.into_iter().map(judged_by).collect();
+        let around = Around { patients, in_use: library.in_use().clone(), invalid };
         if self.around.as_ref() != Some(&around) {
             self.watchers.clear();
             self.around = Some(around);

@@ -119,7 +119,7 @@ impl<'a> Past<'a> {
             kits: lives.iter().map(|life| kit(&life.ids, cohort)).collect(),
         };
         let nobody = Roster { patients: Vec::new(), kits: Vec::new() };
-        roster::put(&**store, &roster, &nobody, OPERATOR, clock.now()).await?;
+        roster::put(&**store, &roster, &nobody, (OPERATOR, None), clock.now()).await?;
         clock.set(clock.now() + SignedDuration::from_secs(1));
         let decided = Decided::read(&**store, clock.now()).await?;
         let directory = decided.directory(roster.clone(), &cohort.zone)?;
