@@ -5,8 +5,8 @@
 mod servers;
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use servers::{Cluster, Timescale};
+use sqlx::{ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use store::{Batch, Entry, Heard, Kit, KitSeq, Patient, Postgres, Roster, Sqlite, Store, postgres::Server};
 use vitals::{Clock, Flag, Reading, Vital};
 
@@ -112,7 +112,8 @@ async fn a_patients_readings_are_searched_and_never_scanned() {
 
 /// What both layouts show, as text. `ask` asks the database.
 fn shows_the_same(ask: &dyn Fn(&str) -> String) {
-    let readings = "SELECT kit, seq, vital, unit, value, clock, device, flags, recorded_at - measured_at, latest - recorded_at
+    let readings =
+        "SELECT kit, seq, vital, unit, value, clock, device, flags, recorded_at - measured_at, latest - recorded_at
                     FROM vagt.v_readings WHERE patient = 'p-1'";
     let line = |value: &str| format!("kit-1|42|temperature|Cel|{value}|kit|a-d-ua-651:7|suspect from_storage|2|0");
     assert_eq!(ask(readings), ["36.7", "-0.5", "93", "12"].map(line).join("\n"));
@@ -149,7 +150,10 @@ async fn postgres_shows_the_same_and_adds_up_once() {
         "clinic",
         "SET enable_seqscan = off; SET search_path = vagt; EXPLAIN SELECT value FROM v_readings WHERE patient = 'p-1'",
     );
-    assert!(plan.contains("message_") && plan.contains("_patient_id_idx") && !plan.contains("Seq Scan on message"), "{plan}");
+    assert!(
+        plan.contains("message_") && plan.contains("_patient_id_idx") && !plan.contains("Seq Scan on message"),
+        "{plan}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,12 +12,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use servers::Cluster;
 use tests::{
-    clinic::{Clinic, KitLogin},
+    clinic::{Clinic, KitLogin, SOON},
     home::Home,
     load::{message, send_all},
     program::now,
 };
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 use vitals::Vital;
 
 /// Kits that send as fast as they are acknowledged.
@@ -42,8 +42,10 @@ async fn a_clinic_on_a_server_outlives_its_hub_and_its_server() -> Result<()> {
     let port = clinic.mqtt_port;
     let load: Vec<_> = logins[1..].iter().map(|login| tokio::spawn(send(port, login.clone(), stop.clone()))).collect();
     for round in 0..KILLS {
-        let before = clinic.any_store().await?.stored().await?.messages;
-        clinic.stored_where(|stored| stored.messages > before + 20).await?;
+        let before = messages(&clinic).await?;
+        while messages(&clinic).await? < before + 20 {
+            sleep(Duration::from_millis(100)).await;
+        }
         sleep(Duration::from_millis(37 * round)).await;
         match round % 3 {
             0 => {
@@ -60,6 +62,7 @@ async fn a_clinic_on_a_server_outlives_its_hub_and_its_server() -> Result<()> {
         sleep(Duration::from_millis(500)).await;
     }
     stop.store(true, Ordering::Relaxed);
+    messages(&clinic).await?;
     let store = clinic.any_store().await?;
     for (sent, login) in load.into_iter().zip(&logins[1..]) {
         let sent = sent.await?.with_context(|| clinic.log())?;
@@ -76,6 +79,19 @@ async fn a_clinic_on_a_server_outlives_its_hub_and_its_server() -> Result<()> {
     ensure!(of("server")["found"].as_str().is_some_and(|found| found.contains("partitions by month")), "{doctor:?}");
     ensure!(of("server's disk")["state"] == "ok" && of("server takes data")["state"] == "ok", "{doctor:?}");
     Ok(())
+}
+
+/// How many are stored, as soon as the server says so.
+async fn messages(clinic: &Clinic) -> Result<u64> {
+    let until = Instant::now() + SOON;
+    loop {
+        let asked = async { Ok::<_, anyhow::Error>(clinic.any_store().await?.stored().await?.messages) };
+        match asked.await {
+            Ok(messages) => return Ok(messages),
+            Err(error) => ensure!(Instant::now() < until, "{error:#}\n{}", clinic.log()),
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Another service on the same database does not start, and says who is there.

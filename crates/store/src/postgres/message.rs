@@ -1,8 +1,13 @@
-//! A message's row: written by `COPY`, or in small statements where the server has none; and read again.
+//! A message's row: many are written by `COPY`, a few by statements that take one journey each, and long ones in parts where the server takes
+//! small statements alone; and read again.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{
+    PgConnection, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use uuid::Uuid;
 use vitals::{Answer, Decimal, Value};
 
@@ -23,13 +28,33 @@ const SMALL_NUMBERS: usize = 768;
 /// Bytes that a row needs beside its readings.
 const ROW_BYTES: usize = 200;
 
+const NAMES: &str =
+    "id, kept_at, kit, patient, seq, recorded_at, newest, sent_at, session, hash, readings, odd, answers";
 const COPY: &str = "COPY message (id, kept_at, kit, patient, seq, recorded_at, newest, sent_at, session, hash, readings, odd, answers) \
                     FROM STDIN (FORMAT binary)";
 const COLUMNS: i16 = 13;
 
-const INSERT: &str = "\
-INSERT INTO message (id, kept_at, kit, patient, seq, recorded_at, newest, sent_at, session, hash, readings, odd, answers)
-VALUES ($1, to_timestamp($2::bigint / 1e6), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+/// From so many rows on, `COPY`. It is two journeys, and over TCP its end waits for the server's delayed acknowledgement of the rows, up to 40 ms,
+/// since the driver leaves Nagle's algorithm on: a few rows are there sooner without it.
+const COPY_MIN: usize = 512;
+/// Rows of one statement, largest first; each is a quarter of the one before, so the rest costs at most three of each.
+const SIZES: [usize; 4] = [64, 16, 4, 1];
+
+static INSERTS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(insert_of));
+
+/// An `INSERT` of so many rows.
+fn insert_of(rows: usize) -> String {
+    let columns = COLUMNS.unsigned_abs() as usize;
+    let row = |row: usize| {
+        let places = (1..=columns).map(|column| match (row * columns + column, column) {
+            (place, 2) => format!("to_timestamp(${place}::bigint / 1e6)"),
+            (place, _) => format!("${place}"),
+        });
+        format!("({})", places.collect::<Vec<_>>().join(","))
+    };
+    let rows: Vec<_> = (0..rows).map(row).collect();
+    format!("INSERT INTO message ({NAMES}) VALUES {}", rows.join(","))
+}
 
 /// What `COPY` would bring at once, in parts.
 const APPEND: &str = "UPDATE message SET readings = readings || $2, odd = odd || $3 WHERE id = $1";
@@ -148,6 +173,9 @@ pub(super) async fn write(
         }
         return Ok(());
     }
+    if messages.len() < COPY_MIN {
+        return insert_some(conn, kept_at, messages).await;
+    }
     let numbers: usize = messages.iter().filter_map(|message| message.readings.as_ref()).map(Vec::len).sum();
     let mut rows = Rows::new(COLUMNS, messages.len() * ROW_BYTES + numbers * 12);
     messages.iter().for_each(|message| message.put(&mut rows, kept_at));
@@ -156,12 +184,34 @@ pub(super) async fn write(
     copying.finish().await.map(|_| ())
 }
 
-/// One row by itself, a long one in parts.
-async fn insert(conn: &mut PgConnection, kept_at: i64, message: &MessageRow<'_>) -> Result<(), sqlx::Error> {
-    let readings = message.readings.as_deref();
-    let first = readings.map(|numbers| &numbers[..numbers.len().min(SMALL_NUMBERS)]);
-    let first_odd = &message.odd[..message.odd.len().min(SMALL_NUMBERS)];
-    sqlx::query(INSERT)
+/// A few rows, in as few statements as are prepared once.
+async fn insert_some(
+    conn: &mut PgConnection,
+    kept_at: i64,
+    mut messages: &[MessageRow<'_>],
+) -> Result<(), sqlx::Error> {
+    for (size, sql) in SIZES.into_iter().zip(INSERTS.iter()) {
+        while messages.len() >= size {
+            let (now, later) = messages.split_at(size);
+            let bound = now.iter().fold(sqlx::query(sql.as_str()), |query, message| {
+                bind(query, kept_at, message, message.readings.as_deref(), &message.odd)
+            });
+            bound.execute(&mut *conn).await?;
+            messages = later;
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a row, with these of its readings.
+fn bind<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    kept_at: i64,
+    message: &'q MessageRow<'_>,
+    readings: Option<&'q [i64]>,
+    odd: &'q [String],
+) -> Query<'q, Postgres, PgArguments> {
+    query
         .bind(message.id)
         .bind(kept_at)
         .bind(message.kit)
@@ -172,9 +222,17 @@ async fn insert(conn: &mut PgConnection, kept_at: i64, message: &MessageRow<'_>)
         .bind(message.sent_at)
         .bind(message.session)
         .bind(message.hash.as_slice())
-        .bind(first)
-        .bind((!first_odd.is_empty()).then_some(first_odd))
+        .bind(readings)
+        .bind((!odd.is_empty()).then_some(odd))
         .bind(message.answers.as_deref())
+}
+
+/// One row by itself, a long one in parts.
+async fn insert(conn: &mut PgConnection, kept_at: i64, message: &MessageRow<'_>) -> Result<(), sqlx::Error> {
+    let readings = message.readings.as_deref();
+    let first = readings.map(|numbers| &numbers[..numbers.len().min(SMALL_NUMBERS)]);
+    let first_odd = &message.odd[..message.odd.len().min(SMALL_NUMBERS)];
+    bind(sqlx::query(INSERTS[SIZES.len() - 1].as_str()), kept_at, message, first, first_odd)
         .execute(&mut *conn)
         .await?;
     let mut rest = readings.map_or(&[][..], |numbers| &numbers[numbers.len().min(SMALL_NUMBERS)..]);

@@ -80,7 +80,7 @@ impl Cluster {
                     "-c",
                     "listen_addresses=127.0.0.1",
                     "-c",
-                    "unix_socket_directories=",
+                    &format!("unix_socket_directories={}", self.folder.path().display()),
                 ])
                 .args([
                     "-c",
@@ -142,6 +142,12 @@ impl Cluster {
         self.psql("postgres", &format!("CREATE ROLE {user} LOGIN PASSWORD '{password}'"));
         self.psql("postgres", &format!("CREATE DATABASE {database} OWNER {user}"));
         format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The same over a Unix socket.
+    pub fn socket_url(&self, name: &str) -> String {
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgres://{USER}@{folder}:{}/{name}", self.port)
     }
 
     /// What a statement answers, as text.
