@@ -147,3 +147,29 @@ fn questions_to_an_empty_clinic_have_clear_answers() {
         assert!(said.contains(wanted), "{said}");
     }
 }
+
+#[test]
+fn people_and_accounts_are_changed_by_somebody_who_may_and_with_sense() {
+    let clinic = Clinic::new();
+    let add = |more: &[&'static str]| {
+        [&["patient", "add", "p-1", "--name", "Test", "--config", "hub.toml"][..], more].concat()
+    };
+    let nonsense = clinic.refuses(&add(&["--stratum", "nonsense"]));
+    assert!(nonsense.contains("found stratum \"nonsense\", want "), "{nonsense}");
+    let nobody = clinic.refuses(&add(&["--by", "Anna A."]));
+    assert!(nobody.contains("found no account \"Anna A.\", want the user name"), "{nobody}");
+    clinic.says(&add(&["--by", "nina"]));
+    clinic.file("own.toml", "");
+    let own = ["patient", "own", "p-1", "--file", "own.toml", "--config", "hub.toml", "--by", "nina"];
+    let nurse = clinic.refuses(&own);
+    assert!(nurse.contains("nina is a nurse, want doctor or operator or admin"), "{nurse}");
+    clinic.says(&own[..own.len() - 2]);
+
+    let of = |clinic: &Clinic| clinic.says(&["account", "list", "--json", "--config", "hub.toml"]);
+    assert_eq!(of(&clinic).lines().count(), 3);
+    clinic.says(&["account", "remove", "nina", "--config", "hub.toml"]);
+    assert!(!of(&clinic).contains("nina"));
+    let gone = clinic.refuses(&["account", "remove", "nina", "--config", "hub.toml"]);
+    assert!(gone.contains("found no account \"nina\", want one of anna, bo"), "{gone}");
+    clinic.refuses(&add(&["--by", "nina"]));
+}
