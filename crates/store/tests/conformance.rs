@@ -24,7 +24,7 @@ async fn on_sqlite(folder: &Path) -> Vec<String> {
 /// `fresh` gives an empty database for each case.
 async fn on_postgres(fresh: impl Fn(&str) -> String, layout: Layout) -> Vec<String> {
     conformance::run(|case| {
-        let server = Server::new(&fresh(case.name)).unwrap();
+        let server = Server::new(&fresh(case.name)).expect("the URL of a test's own server");
         Box::new(move || {
             let server = server.clone();
             Box::pin(async move {

@@ -29,7 +29,7 @@ pub(super) async fn take(
     over_silent: Option<Duration>,
 ) -> Result<(Lead, watch::Sender<bool>), StoreError> {
     if let Some(held) = look(store).await? {
-        if !over_silent.is_some_and(|bound| held.silent >= bound) {
+        if over_silent.is_none_or(|bound| held.silent < bound) {
             return Err(held.refusal());
         }
         end(store, &held).await?;

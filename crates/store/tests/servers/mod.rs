@@ -1,6 +1,7 @@
 //! Real database servers for tests: each starts its own, on a free port, with its data in a temporary folder, and stops it.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "a test's helpers may panic, and no test uses all of them")]
+#![allow(clippy::disallowed_methods, reason = "a server that starts or stops is waited for in a destructor too")]
 
 use std::{
     fs,
