@@ -1,5 +1,5 @@
-"""A careful ingestion service in Python, as a good engineer would write it in a day: MQTT 5 with manual acknowledgements, batches, COPY, and the
-acknowledgement after the commit. It loses nothing; it does no triage. `make bench` measures Vagt beside it."""
+# A careful ingestion service in Python, as a good engineer would write it in a day: MQTT 5 with manual acknowledgements, batches, COPY, and the
+# acknowledgement after the commit. It loses nothing; it does no triage. `make bench` measures Vagt beside it.
 
 import json
 import queue

@@ -1,13 +1,13 @@
-"""Vagt beside its floors and beside what one would pick instead, under the same load in one run: `make bench`, or
-
-    target/venv-compare/bin/python benches/compare/compare.py --vagt target/release/vagt [--only NAME ...] [--seconds 20] [--json FILE]
-
-Rates swing from run to run on any machine; ratios within one run, and CPU microseconds a reading (of every server process, the broker's and the
-database's too), are what is claimed. Everything listens on loopback, lives in one temporary folder and is stopped at the end.
-
-Through a broker, the publisher's acknowledgement promises nothing, so what counts there is what is stored: first a probe says about how fast a
-service is, then it is offered a fifth more than that, and what it stored in the time is its rate. After that it is offered far more than it can take,
-killed with SIGKILL, started again, and what the broker had acknowledged is looked for in the store."""
+# Vagt beside its floors and beside what one would pick instead, under the same load in one run: `make bench`, or
+#
+#     target/venv-compare/bin/python benches/compare/compare.py --vagt target/release/vagt [--only NAME ...] [--seconds 20] [--json FILE]
+#
+# Rates swing from run to run on any machine; ratios within one run, and CPU microseconds a reading (of every server process, the broker's and the
+# database's too), are what is claimed. Everything listens on loopback, lives in one temporary folder and is stopped at the end.
+#
+# Through a broker, the publisher's acknowledgement promises nothing, so what counts there is what is stored: first a probe says about how fast a
+# service is, then it is offered a fifth more than that, and what it stored in the time is its rate. After that it is offered far more than it can take,
+# killed with SIGKILL, started again, and what the broker had acknowledged is looked for in the store.
 
 import argparse
 import contextlib
@@ -407,7 +407,7 @@ def table(found):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="Vagt beside its floors and beside what one would pick instead, under the same load.")
     parser.add_argument("--vagt", type=pathlib.Path, default=pathlib.Path("target/release/vagt"), help="the program that is measured")
     parser.add_argument("--only", nargs="+", choices=WHO, default=list(WHO), help="these alone")
     parser.add_argument("--seconds", type=int, default=20, help="how long each is measured")

@@ -24,7 +24,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 pub fn ours(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let beside = own.parent().context("a program lies in target/PROFILE")?;
-    let folder = if beside.ends_with("deps") { beside.parent().context("a test lies in target/PROFILE/deps")? } else { beside };
+    let folder =
+        if beside.ends_with("deps") { beside.parent().context("a test lies in target/PROFILE/deps")? } else { beside };
     let path = folder.join(name);
     ensure!(path.is_file(), "{} is missing: run `cargo build --bins` (make test does)", path.display());
     Ok(path)

@@ -41,6 +41,7 @@ const GOLDEN: &[(&str, &str)] = &[
     ("v1-acks.json", "5adc6aea7a81e30c"),
     ("v1-commands-message.json", "b117763cdbe5cb7d"),
     ("v1-commands.json", "6a06e9cb4bfff1c0"),
+    ("v1-readings-oldest.json", "8e1693744e00eda8"),
     ("v1-readings-precision.json", "9a9b3049a0a7b768"),
     ("v1-readings-receipts.json", "88b7fe588c3004dc"),
     ("v1-readings.json", "e3b396e0c4b90a54"),

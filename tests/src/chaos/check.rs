@@ -33,10 +33,11 @@ pub async fn all(clinic: &Clinic, kits: &[std::sync::Arc<Kit>]) -> Result<Counte
     let store = clinic.store().await?;
     let mut messages = 0;
     for kit in kits {
-        let state = kit.state();
-        ensure!(state.rejected.is_empty(), "good messages of {} were rejected: {:?}", kit.login.kit, state.rejected);
-        let sent = state.sent.clone();
-        drop(state);
+        let (sent, rejected) = {
+            let state = kit.state();
+            (state.sent.clone(), state.rejected.clone())
+        };
+        ensure!(rejected.is_empty(), "good messages of {} were rejected: {rejected:?}", kit.login.kit);
         messages += sent.len();
         every_message_once(&store, &kit.login, &sent).await?;
         every_due_alert_once(&store, &kit.login, &sent).await?;

@@ -19,8 +19,7 @@ async fn a_reading_and_a_limit_are_changed_while_the_service_runs_and_all_of_it_
     let red = |stored: &store::Stored| stored.open.get(&Colour::Red).copied().unwrap_or_default();
     clinic.stored_where(|stored| red(stored) == 1).await?;
 
-    let change =
-        |what: &'static str| ["reading", what, "kit-1", "2", "0", "--reason", "not his finger"];
+    let change = |what: &'static str| ["reading", what, "kit-1", "2", "0", "--reason", "not his finger"];
     clinic.vagt(&change("invalidate")).await?;
     clinic.stored_where(|stored| red(stored) == 0).await?;
     let twice = clinic.vagt(&change("invalidate")).await.unwrap_err().to_string();

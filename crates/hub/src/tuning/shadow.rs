@@ -74,7 +74,8 @@ pub async fn ever(store: &dyn Store) -> Result<Vec<Running>, StoreError> {
 /// Every version that was ever started, with its last start and whether it runs; and how many entries say so.
 async fn all(store: &dyn Store) -> Result<(Vec<(Running, bool)>, u64), StoreError> {
     let entries = all_entries(store, &ENTRIES).await?;
-    let (mut known, count): (BTreeMap<(String, u32), (Timestamp, bool)>, _) = (BTreeMap::new(), entries.len() as u64);
+    let count = entries.len() as u64;
+    let mut known: BTreeMap<(String, u32), (Timestamp, bool)> = BTreeMap::new();
     for entry in entries {
         match entry.what {
             Journal::ShadowStarted { programme, version } => {

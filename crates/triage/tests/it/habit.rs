@@ -310,7 +310,12 @@ fn mistakes_are_told_with_their_line_and_field() {
             "bands",
             ".bands: found a limit under green, want limits above it alone: fewer points are better",
         ),
-        ("at_most = 3", "at_most = 3\nfever = 1", "fever", ".vitals[0].fever: found unknown field `fever`, want one of"),
+        (
+            "at_most = 3",
+            "at_most = 3\nfever = 1",
+            "fever",
+            ".vitals[0].fever: found unknown field `fever`, want one of",
+        ),
     ];
     for (from, to, at, fault) in cases {
         assert!(HABIT.contains(from), "{from:?} is not in the rule");

@@ -128,9 +128,8 @@ mark = "yellow"
 
 static WARD: LazyLock<Ward> = LazyLock::new(|| Ward::of(&RULES));
 
-const RULE_IDS: [&str; 13] = [
-    "pulse", "weight", "gain", "often", "days", "count", "rises", "path", "both", "either", "habit", "flag", "whose",
-];
+const RULE_IDS: [&str; 13] =
+    ["pulse", "weight", "gain", "often", "days", "count", "rises", "path", "both", "either", "habit", "flag", "whose"];
 
 /// A message: minute of the session, and what is in it.
 fn message() -> impl Strategy<Value = (i64, String)> {

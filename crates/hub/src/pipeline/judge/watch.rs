@@ -52,7 +52,7 @@ struct Rebuild {
 /// A chart from the store.
 pub(super) enum Loaded {
     /// Of somebody who had none. The plan by which it was built may be an older one than the directory's.
-    First { patient: PatientId, plan: Arc<Plan>, basis: Arc<Basis>, chart: Chart, fresh: Option<Timestamp> },
+    First { patient: PatientId, plan: Arc<Plan>, basis: Arc<Basis>, chart: Box<Chart>, fresh: Option<Timestamp> },
     /// Built anew.
     Anew { patient: PatientId, basis: Arc<Basis>, through: Timestamp, from: Timestamp, built: Option<Box<Built>> },
 }
@@ -136,7 +136,7 @@ impl Judge {
                     self.known.insert(patient.clone());
                 }
                 self.timers.set(&patient, next_tick(&chart, &plan));
-                self.charts.insert(patient.clone(), Watched { plan, basis, chart, rebuild: None });
+                self.charts.insert(patient.clone(), Watched { plan, basis, chart: *chart, rebuild: None });
                 self.want_anew(&patient);
             }
             Loaded::Anew { patient, basis, through, from, built } => {
@@ -329,7 +329,7 @@ async fn load_first(store: &dyn Store, wanted: &Wanted, now: Timestamp) -> Resul
     let goes_on = before.is_some();
     let (plan, basis) = before.unwrap_or_else(|| (Arc::clone(&wanted.plan), Arc::clone(&wanted.basis)));
     let through = wanted.started.filter(|_| goes_on).unwrap_or(now);
-    let chart = charts::load(store, &plan, &basis, through).await?;
+    let chart = Box::new(charts::load(store, &plan, &basis, through).await?);
     let fresh = (!goes_on).then(|| Span::of(&plan, through).from);
     Ok(Loaded::First { patient, plan, basis, chart, fresh })
 }
