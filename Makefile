@@ -22,15 +22,25 @@ demo: install-demo assets
 test: install-test assets check build unit browser package-try deny
 	@echo "make test: all of it passed"
 
-bench: install-demo assets
+bench: install-test assets $(VENV)-compare/.installed benches/compare/nodered/node_modules/.installed
 	cargo build --release --bins
 	target/release/vagt bench ingest
+	$(VENV)-compare/bin/python benches/compare/compare.py --vagt target/release/vagt
 	cargo bench -p benches
 	cargo bench --profile kit -p edge --bench kit
 
 ROUNDS ?= 4
 SECONDS_EACH ?= 120
 SEED ?= 20261122
+
+$(VENV)-compare/.installed: benches/compare/requirements.txt
+	python3 -m venv $(VENV)-compare
+	$(VENV)-compare/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+benches/compare/nodered/node_modules/.installed: $(addprefix benches/compare/nodered/,package.json package-lock.json)
+	cd benches/compare/nodered && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
 
 chaos: install-test build
 	cargo build -p tests --bin chaos
