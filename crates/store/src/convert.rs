@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::de::{IntoDeserializer, value};
+use triage::State;
 use vitals::{Clock, Flag, Unit};
 
 use crate::StoreError;
@@ -84,6 +85,19 @@ pub(crate) fn corrupt(table: &'static str, row: impl ToString, what: String) -> 
     StoreError::Corrupt { table, row: row.to_string(), what }
 }
 
+/// The states of a command in their order, each between two spaces.
+pub(crate) const PROGRESS_IN_ORDER: &str = " waiting taken expired failed done read ";
+
+/// The name of an alert's state in its column.
+pub(crate) fn state_name(state: &State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Acknowledged { .. } => "acknowledged",
+        State::Eased { .. } => "eased",
+        State::Closed { .. } => "closed",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +111,12 @@ mod tests {
         for nanos in [i64::MIN, -1, 0, 1, i64::MAX] {
             assert_eq!(time(nanos).as_nanosecond(), i128::from(nanos));
         }
+    }
+
+    #[test]
+    fn the_order_in_sql_is_that_of_the_type() {
+        let names: Vec<_> = PROGRESS_IN_ORDER.split_whitespace().collect();
+        assert_eq!(names, crate::Progress::ALL.map(crate::Progress::name));
     }
 
     #[test]

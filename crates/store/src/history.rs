@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use vitals::{Answer, Clock, DeviceId, Flag, KitId, PatientId, Reading, Unit, Value, Vital};
 
-use crate::StoreError;
+use crate::{StoreError, convert::corrupt};
 
 /// What of the history is wanted.
 #[derive(Clone, Debug)]
@@ -102,6 +102,18 @@ pub struct HistoryChunk {
     pub answers: Vec<Answer>,
     /// How far this is, of [`History::total`].
     pub done: u64,
+}
+
+/// Puts a name in its place: keys are given upwards, so that they are indices too.
+pub(crate) fn place<T>(list: &mut Vec<Option<T>>, key: i64, name: T) -> Result<(), StoreError> {
+    let index = u32::try_from(key)
+        .map_err(|_| corrupt("patient_key, kit_key or channel", key, "want a key up to 4294967295".into()))?;
+    let index = index as usize;
+    if list.len() <= index {
+        list.resize_with(index + 1, || None);
+    }
+    list[index] = Some(name);
+    Ok(())
 }
 
 impl HistoryNames {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use triage::{Action, AlertId};
 use vitals::{KitId, PatientId};
 
-use crate::KitSeq;
+use crate::{
+    KitSeq, StoreError,
+    convert::{corrupt, nanos, time},
+};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -278,6 +281,56 @@ pub struct InvalidReading {
     pub place: u16,
     /// Who invalidated it, when and why.
     pub entry: JournalEntry,
+}
+
+/// A clock that was set back by no more than this is waited for, by every stamp; what is stored beyond it says only that a clock was wrong.
+const STEP_BACK_MAX: SignedDuration = SignedDuration::from_mins(1);
+/// From one appended stamp to the next.
+const MICROSECOND: i64 = 1_000;
+
+/// How far what is stored is looked at for the stamp of something that happened at `wanted`.
+pub(crate) fn stamp_bound(wanted: i64) -> i64 {
+    wanted.saturating_add(i64::try_from(STEP_BACK_MAX.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// The stamp for something that happened at `wanted`, after the `newest` that is stored. One nanosecond beyond a whole microsecond, where the
+/// judge, whose stamps are whole ones, never is.
+pub(crate) fn stamp_after(newest: Option<i64>, wanted: i64) -> i64 {
+    let at = newest.map_or(wanted, |newest| wanted.max(newest.saturating_add(MICROSECOND)));
+    (at - at.rem_euclid(MICROSECOND)).saturating_add(1)
+}
+
+/// A stamp up to a whole microsecond.
+pub(crate) fn stamp_whole(at: i64) -> Timestamp {
+    time(at.saturating_add((-at).rem_euclid(MICROSECOND)))
+}
+
+/// The entries that [`still_invalid`] wants.
+pub(crate) const INVALIDATING: [&str; 2] = ["reading_invalidated", "reading_restored"];
+
+/// What is invalid after all of these, by when it became so.
+pub(crate) fn still_invalid(entries: Vec<JournalEntry>) -> Result<Vec<InvalidReading>, StoreError> {
+    let mut invalid = BTreeMap::new();
+    for entry in entries {
+        let (kit, seq, place, is_valid) = match &entry.what {
+            Journal::ReadingInvalidated { kit, seq, place, .. } => (kit, seq, place, false),
+            Journal::ReadingRestored { kit, seq, place, .. } => (kit, seq, place, true),
+            other => {
+                let what = format!("{} in a form that is not known", other.name());
+                return Err(corrupt("journal", nanos(entry.at), what));
+            }
+        };
+        let (key, place) = (KitSeq { kit: kit.clone(), seq: *seq }, *place);
+        if is_valid {
+            invalid.remove(&(key, place));
+        } else {
+            invalid.entry((key, place)).or_insert(entry);
+        }
+    }
+    let mut invalid: Vec<_> =
+        invalid.into_iter().map(|((key, place), entry)| InvalidReading { key, place, entry }).collect();
+    invalid.sort_by_key(|reading| reading.entry.at);
+    Ok(invalid)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod pages;
 mod place;
 pub mod postgres;
 mod programme;
+mod rows;
 mod sqlite;
 
 use std::time::Duration;

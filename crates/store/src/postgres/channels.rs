@@ -5,19 +5,20 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row};
 use vitals::Reading;
 
 use super::message::Kept;
 use crate::{
     HistoryChannel, StoreError,
-    convert::{corrupt, flags, named, parsed, time, unit},
+    convert::{corrupt, time},
+    rows,
 };
 
 /// Channels remembered; a memory that is full is emptied.
 const CHANNELS_REMEMBERED_MAX: usize = 200_000;
 
-/// Columns that [`channel`] reads.
+/// Columns that [`rows::channel`] reads.
 pub(super) const COLUMNS: &str = "key, vital, unit, clock, device, flags";
 
 /// Those that were asked for.
@@ -39,7 +40,8 @@ impl Channels {
         }
         let sql = "SELECT key, vital, unit, clock, device, flags FROM channel WHERE key = ANY($1)";
         for row in sqlx::query(sql).bind(missing).fetch_all(conn).await? {
-            found.insert(row.try_get(0)?, Arc::new(channel(&row)?));
+            let key: i32 = row.try_get(0)?;
+            found.insert(key, Arc::new(rows::channel(&row, key.into())?));
         }
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= CHANNELS_REMEMBERED_MAX {
@@ -53,19 +55,6 @@ impl Channels {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         wanted.iter().filter_map(|key| Some((*key, Arc::clone(all.get(key)?)))).collect()
     }
-}
-
-/// A row of `channel`.
-pub(super) fn channel(row: &PgRow) -> Result<HistoryChannel, StoreError> {
-    let key: i32 = row.try_get(0)?;
-    let bad = |what| corrupt("channel", key, what);
-    Ok(HistoryChannel {
-        vital: named(row.try_get(1)?).map_err(bad)?,
-        unit: unit(row.try_get(2)?).map_err(bad)?,
-        clock: named(row.try_get(3)?).map_err(bad)?,
-        device: parsed("channel", key, row.try_get(4)?)?,
-        flags: flags(row.try_get(5)?).map_err(bad)?,
-    })
 }
 
 /// A reading as it was admitted.

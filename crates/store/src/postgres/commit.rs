@@ -6,7 +6,7 @@ use std::{
 };
 
 use sqlx::{PgConnection, Row};
-use triage::{Alert, AlertChange, State};
+use triage::{Alert, AlertChange};
 
 use super::{
     Inner, command, journal,
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Batch, KitSeq, Quarantined, StoreError,
+    convert::state_name,
     convert::{name_of, nanos, to_json},
 };
 
@@ -284,15 +285,6 @@ async fn put_alert(conn: &mut PgConnection, patient: i32, alert: &Alert) -> Resu
             Err(Failure::Known(StoreError::AlertAlreadyOpen { patient, family }))
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-fn state_name(state: &State) -> &'static str {
-    match state {
-        State::Open => "open",
-        State::Acknowledged { .. } => "acknowledged",
-        State::Eased { .. } => "eased",
-        State::Closed { .. } => "closed",
     }
 }
 

@@ -10,8 +10,10 @@ use vitals::PatientId;
 use super::{Inner, channels, message};
 use crate::{
     History, HistoryFilter, StoreError,
-    convert::{corrupt, nanos, parsed, time},
+    convert::{nanos, parsed, time},
+    history::place,
     history::{HistoryChunk, HistoryMessage, HistoryNames, HistoryReading, Step},
+    rows,
 };
 
 /// Messages of a block, as a power of two.
@@ -100,29 +102,19 @@ fn named(patients: &[bool], filter: &HistoryFilter) -> Option<Vec<i32>> {
 async fn names(conn: &mut PgConnection) -> Result<HistoryNames, StoreError> {
     let mut names = HistoryNames::default();
     for row in sqlx::query("SELECT key, patient FROM patient_key").fetch_all(&mut *conn).await? {
-        let key = row.try_get(0)?;
-        place(&mut names.patients, key, parsed("patient_key", key, row.try_get(1)?)?)?;
+        let key: i32 = row.try_get(0)?;
+        place(&mut names.patients, key.into(), parsed("patient_key", key, row.try_get(1)?)?)?;
     }
     for row in sqlx::query("SELECT key, kit FROM kit_key").fetch_all(&mut *conn).await? {
-        let key = row.try_get(0)?;
-        place(&mut names.kits, key, parsed("kit_key", key, row.try_get(1)?)?)?;
+        let key: i32 = row.try_get(0)?;
+        place(&mut names.kits, key.into(), parsed("kit_key", key, row.try_get(1)?)?)?;
     }
     let sql = format!("SELECT {} FROM channel", channels::COLUMNS);
     for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *conn).await? {
-        place(&mut names.channels, row.try_get(0)?, channels::channel(&row)?)?;
+        let key: i32 = row.try_get(0)?;
+        place(&mut names.channels, key.into(), rows::channel(&row, key.into())?)?;
     }
     Ok(names)
-}
-
-/// Keys are given upwards, so that they are indices too.
-fn place<T>(list: &mut Vec<Option<T>>, key: i32, name: T) -> Result<(), StoreError> {
-    let index = usize::try_from(key)
-        .map_err(|_| corrupt("patient_key, kit_key or channel", key, "want a key from 0".into()))?;
-    if list.len() <= index {
-        list.resize_with(index + 1, || None);
-    }
-    list[index] = Some(name);
-    Ok(())
 }
 
 /// A reader of every `count`-th block.

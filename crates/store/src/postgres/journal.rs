@@ -1,21 +1,16 @@
 //! The journal: in a batch's transaction with the judge's stamps, or by itself with a stamp that the store gives.
 
-use std::collections::BTreeMap;
-
-use jiff::{SignedDuration, Timestamp};
-use sqlx::{PgConnection, QueryBuilder, Row, postgres::PgRow};
+use jiff::Timestamp;
+use sqlx::{PgConnection, QueryBuilder, Row};
 use vitals::PatientId;
 
 use super::{Inner, keys::Keys};
 use crate::{
-    InvalidReading, Journal, JournalEntry, JournalFilter, KitSeq, StoreError,
-    convert::{corrupt, json, nanos, time, to_json},
+    InvalidReading, JournalEntry, JournalFilter, StoreError,
+    convert::{nanos, time, to_json},
+    journal::{INVALIDATING, stamp_after, stamp_bound, stamp_whole, still_invalid},
+    rows,
 };
-
-/// A clock that was set back by no more than this is waited for, by every stamp; what is stored beyond it says only that a clock was wrong.
-const STEP_BACK_MAX: SignedDuration = SignedDuration::from_mins(1);
-/// From one appended stamp to the next.
-const MICROSECOND: i64 = 1_000;
 
 /// The newest stamp of each kind, up to `$1`.
 const NEWEST: &str = "\
@@ -42,13 +37,10 @@ pub(super) async fn append(
     Ok(stamps)
 }
 
-/// The stamp for something that happened at `wanted`: after everything that is stored. One nanosecond beyond a whole microsecond, where the judge,
-/// whose stamps are whole ones, never is.
+/// The stamp for something that happened at `wanted`: after everything that is stored.
 async fn next(conn: &mut PgConnection, wanted: i64) -> Result<i64, sqlx::Error> {
-    let bound = wanted.saturating_add(i64::try_from(STEP_BACK_MAX.as_nanos()).unwrap_or(i64::MAX));
-    let newest: Option<i64> = sqlx::query(NEWEST).bind(bound).fetch_one(conn).await?.try_get(0)?;
-    let at = newest.map_or(wanted, |newest| wanted.max(newest.saturating_add(MICROSECOND)));
-    Ok((at - at.rem_euclid(MICROSECOND)).saturating_add(1))
+    let newest = sqlx::query(NEWEST).bind(stamp_bound(wanted)).fetch_one(conn).await?.try_get(0)?;
+    Ok(stamp_after(newest, wanted))
 }
 
 /// Keeps a batch's entries with its stamps. What is there already in every part (a batch that is committed again) stays as it is.
@@ -111,56 +103,18 @@ pub(super) async fn list(store: &Inner, filter: JournalFilter<'_>) -> Result<Vec
     sql.push(if filter.newest_first { " ORDER BY j.at DESC" } else { " ORDER BY j.at" });
     sql.push(" LIMIT ").push_bind(i64::from(filter.limit));
     let rows = sql.build().fetch_all(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
-    rows.iter().map(entry).collect()
+    rows.iter().map(rows::entry).collect()
 }
 
 /// Readings that are invalid now, by when they became so.
 pub(super) async fn invalidated(store: &Inner, patient: Option<&PatientId>) -> Result<Vec<InvalidReading>, StoreError> {
-    let entries = Some(["reading_invalidated", "reading_restored"].as_slice());
-    let filter = JournalFilter { patient, entries, limit: u32::MAX, ..JournalFilter::default() };
-    let mut invalid = BTreeMap::new();
-    for entry in list(store, filter).await? {
-        let (kit, seq, place, is_valid) = match &entry.what {
-            Journal::ReadingInvalidated { kit, seq, place, .. } => (kit, seq, place, false),
-            Journal::ReadingRestored { kit, seq, place, .. } => (kit, seq, place, true),
-            other => {
-                return Err(corrupt(
-                    "journal",
-                    nanos(entry.at),
-                    format!("{} in a form that is not known", other.name()),
-                ));
-            }
-        };
-        let (key, place) = (KitSeq { kit: kit.clone(), seq: *seq }, *place);
-        if is_valid {
-            invalid.remove(&(key, place));
-        } else {
-            invalid.entry((key, place)).or_insert(entry);
-        }
-    }
-    let mut invalid: Vec<_> =
-        invalid.into_iter().map(|((key, place), entry)| InvalidReading { key, place, entry }).collect();
-    invalid.sort_by_key(|reading| reading.entry.at);
-    Ok(invalid)
+    let filter = JournalFilter { patient, entries: Some(&INVALIDATING), limit: u32::MAX, ..JournalFilter::default() };
+    still_invalid(list(store, filter).await?)
 }
 
 /// The newest stamp of all, of whatever kind, up to a whole microsecond.
 pub(super) async fn last_stamp(store: &Inner) -> Result<Option<Timestamp>, StoreError> {
     let row = sqlx::query(NEWEST).bind(i64::MAX).fetch_one(&mut *store.reader().await?).await;
     let newest: Option<i64> = row.map_err(|error| store.trouble(error))?.try_get(0)?;
-    Ok(newest.map(|at| time(at.saturating_add((-at).rem_euclid(MICROSECOND)))))
-}
-
-pub(super) fn entry(row: &PgRow) -> Result<JournalEntry, StoreError> {
-    let at: i64 = row.try_get(0)?;
-    let patient: Option<&str> = row.try_get(2)?;
-    let patient: Option<PatientId> = patient
-        .map(|id| id.parse().map_err(|error: vitals::IdError| corrupt("journal", at, error.to_string())))
-        .transpose()?;
-    Ok(JournalEntry {
-        at: time(at),
-        by: row.try_get(1)?,
-        patient,
-        what: json("journal", &at.to_string(), row.try_get(3)?)?,
-    })
+    Ok(newest.map(stamp_whole))
 }

@@ -1,12 +1,9 @@
 //! Versions of programmes, as they were proposed.
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row};
 
 use super::Inner;
-use crate::{
-    ProgrammeVersion, StoreError,
-    convert::{corrupt, nanos, time},
-};
+use crate::{ProgrammeVersion, StoreError, convert::nanos, rows};
 
 /// Keeps a version. The first of its text stays, with who proposed it.
 pub(super) async fn put(store: &Inner, conn: &mut PgConnection, version: &ProgrammeVersion) -> Result<(), StoreError> {
@@ -43,23 +40,5 @@ pub(super) async fn list(store: &Inner, id: Option<&str>) -> Result<Vec<Programm
                WHERE $1::text IS NULL OR id = $1 ORDER BY id, version";
     let rows =
         sqlx::query(sql).bind(id).fetch_all(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
-    rows.iter().map(version).collect()
-}
-
-fn version(row: &PgRow) -> Result<ProgrammeVersion, StoreError> {
-    Ok(ProgrammeVersion {
-        id: row.try_get(0)?,
-        version: number(row.try_get(1)?)?,
-        text: row.try_get(2)?,
-        sha256: row.try_get(3)?,
-        proposed_by: row.try_get(4)?,
-        proposed_at: time(row.try_get(5)?),
-        note: row.try_get(6)?,
-    })
-}
-
-/// A version as it was kept.
-pub(super) fn number(version: i64) -> Result<u32, StoreError> {
-    u32::try_from(version)
-        .map_err(|_| corrupt("programme_version", version, "want a version up to 4294967295".to_owned()))
+    rows.iter().map(rows::version).collect()
 }

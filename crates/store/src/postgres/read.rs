@@ -1,19 +1,18 @@
 //! The queries. They run on the readers, beside each other and beside a commit.
 
-use sqlx::{Row, postgres::PgRow};
-use triage::{Alert, AlertEvent, AlertId, Mark};
+use sqlx::Row;
+use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId};
 
 use super::{Inner, migrate};
 use crate::{
     KitSeq, QuarantinedEntry, StoreError, Stored,
-    convert::{corrupt, json, named, parsed, time},
+    convert::{corrupt, json, parsed},
+    rows::{self, HISTORY_EVENTS_MAX},
 };
 
 /// Messages of one question.
 const ASKED_AT_ONCE: usize = 512;
-/// Events of one alert's history that are read: the newest.
-const HISTORY_EVENTS_MAX: u32 = 1_000;
 
 /// Which of these are stored, with their hashes. One that is beyond its kit's last is not, and that is nearly every one that is asked for.
 pub(super) async fn seen(store: &Inner, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> {
@@ -30,16 +29,11 @@ pub(super) async fn seen(store: &Inner, messages: &[KitSeq]) -> Result<Vec<(KitS
         for row in rows.map_err(|error| store.trouble(error))? {
             let key = usize::try_from(row.try_get::<i64, _>(0)? - 1).ok().and_then(|index| part.get(index));
             let key = key.ok_or_else(|| corrupt("message", "?", "an index beyond the question".into()))?.clone();
-            let hash = hash(&row, 1).map_err(|what| corrupt("message", key.seq, what))?;
+            let hash = rows::hash(&row, 1).map_err(|what| corrupt("message", key.seq, what))?;
             seen.push((key, hash));
         }
     }
     Ok(seen)
-}
-
-fn hash(row: &PgRow, at: usize) -> Result<[u8; 32], String> {
-    let bytes: &[u8] = row.try_get(at).map_err(|error| error.to_string())?;
-    bytes.try_into().map_err(|_| format!("hash has {} bytes, want 32", bytes.len()))
 }
 
 /// The largest seq of each of these kits that was ever heard of.
@@ -97,18 +91,7 @@ pub(super) async fn alert(store: &Inner, id: AlertId) -> Result<Option<(Alert, V
         .bind(i64::from(HISTORY_EVENTS_MAX))
         .fetch_all(&mut *tx)
         .await?;
-    Ok(Some((alert, rows.iter().map(event).collect::<Result<_, _>>()?)))
-}
-
-fn event(row: &PgRow) -> Result<AlertEvent, StoreError> {
-    let bad = |what| corrupt("alert_event", row.get::<i64, _>(0), what);
-    Ok(AlertEvent {
-        kind: named(row.try_get(1)?).map_err(bad)?,
-        at: time(row.try_get(2)?),
-        by: row.try_get(3)?,
-        mark: named(row.try_get(4)?).map_err(bad)?,
-        text: row.try_get(5)?,
-    })
+    Ok(Some((alert, rows.iter().map(rows::event).collect::<Result<_, _>>()?)))
 }
 
 /// What is in quarantine, newest first, and how many in all.
@@ -118,19 +101,7 @@ pub(super) async fn quarantine(store: &Inner, limit: u32) -> Result<(Vec<Quarant
     let sql = "SELECT q.id, k.kit, q.seq, q.recorded_at, q.reason, length(q.bytes)::bigint
                FROM quarantine q JOIN kit_key k ON k.key = q.kit ORDER BY q.id DESC LIMIT $1";
     let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
-    Ok((rows.iter().map(quarantined).collect::<Result<_, _>>()?, all.cast_unsigned()))
-}
-
-fn quarantined(row: &PgRow) -> Result<QuarantinedEntry, StoreError> {
-    let id = row.try_get(0)?;
-    Ok(QuarantinedEntry {
-        id,
-        kit: parsed("quarantine", id, row.try_get(1)?)?,
-        seq: row.try_get::<Option<i64>, _>(2)?.map(i64::cast_unsigned),
-        recorded_at: time(row.try_get(3)?),
-        reason: row.try_get(4)?,
-        bytes: row.try_get::<i64, _>(5)?.cast_unsigned(),
-    })
+    Ok((rows.iter().map(rows::quarantined).collect::<Result<_, _>>()?, all.cast_unsigned()))
 }
 
 /// Writes, commits durably and reads back.
@@ -165,12 +136,7 @@ pub(super) async fn stored(store: &Inner) -> Result<Stored, StoreError> {
         ..Stored::default()
     };
     for row in sqlx::query("SELECT mark, count(*) FROM alert WHERE open GROUP BY mark").fetch_all(&mut *tx).await? {
-        let mark: Mark = named(row.try_get(0)?).map_err(|what| corrupt("alert", "?", what))?;
-        let count = row.try_get::<i64, _>(1)?.cast_unsigned();
-        match mark.colour() {
-            Some(colour) => _ = stored.open.insert(colour, count),
-            None => stored.open_blue = count,
-        }
+        rows::open(&row, &mut stored)?;
     }
     Ok(stored)
 }

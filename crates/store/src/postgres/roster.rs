@@ -1,13 +1,14 @@
 //! Who is watched, with which kit, and what was last heard of it.
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row, postgres::PgRow};
-use vitals::{KitId, PatientId};
+use sqlx::PgConnection;
+use vitals::PatientId;
 
 use super::{Inner, commit::ARRAY_ROWS};
 use crate::{
     Heard, Kit, Patient, Roster, StoreError,
-    convert::{corrupt, json, nanos, time, to_json},
+    convert::{nanos, to_json},
+    rows,
 };
 
 /// Adds or replaces patients and kits, all or none.
@@ -90,37 +91,8 @@ pub(super) async fn get(store: &Inner) -> Result<Roster, StoreError> {
     let patients = sqlx::query(patients).fetch_all(&mut *tx).await?;
     let kits = sqlx::query(kits).fetch_all(&mut *tx).await?;
     Ok(Roster {
-        patients: patients.iter().map(patient).collect::<Result<_, _>>()?,
-        kits: kits.iter().map(kit).collect::<Result<_, _>>()?,
-    })
-}
-
-fn patient(row: &PgRow) -> Result<Patient, StoreError> {
-    let id: &str = row.try_get(0)?;
-    Ok(Patient {
-        id: id.parse().map_err(|error: vitals::IdError| corrupt("patient", id, error.to_string()))?,
-        name: row.try_get(1)?,
-        born: row.try_get(2)?,
-        programmes: json("patient", id, row.try_get(3)?)?,
-        stratum: row.try_get(7)?,
-        own: json("patient", id, row.try_get(4)?)?,
-        simulated: row.try_get(5)?,
-        since: Some(time(row.try_get(6)?)),
-    })
-}
-
-fn kit(row: &PgRow) -> Result<Kit, StoreError> {
-    let id: &str = row.try_get(0)?;
-    let patient: Option<&str> = row.try_get(1)?;
-    let bad = |error: vitals::IdError| corrupt("kit", id, error.to_string());
-    Ok(Kit {
-        id: id.parse().map_err(bad)?,
-        patient: patient.map(str::parse).transpose().map_err(bad)?,
-        patients: json("kit", id, row.try_get(6)?)?,
-        secret_sha256: row.try_get(2)?,
-        since: Some(time(row.try_get(3)?)),
-        devices: json("kit", id, row.try_get(4)?)?,
-        revoked: row.try_get(5)?,
+        patients: patients.iter().map(rows::patient).collect::<Result<_, _>>()?,
+        kits: kits.iter().map(rows::kit).collect::<Result<_, _>>()?,
     })
 }
 
@@ -154,11 +126,5 @@ pub(super) async fn last_heard(store: &Inner) -> Result<Vec<Heard>, StoreError> 
     let rows = sqlx::query("SELECT kit, at, online, status FROM heard ORDER BY kit")
         .fetch_all(&mut *store.reader().await?)
         .await;
-    rows.map_err(|error| store.trouble(error))?.iter().map(heard).collect()
-}
-
-fn heard(row: &PgRow) -> Result<Heard, StoreError> {
-    let id: &str = row.try_get(0)?;
-    let kit: KitId = id.parse().map_err(|error: vitals::IdError| corrupt("heard", id, error.to_string()))?;
-    Ok(Heard { kit, at: time(row.try_get(1)?), online: row.try_get(2)?, status: json("heard", id, row.try_get(3)?)? })
+    rows.map_err(|error| store.trouble(error))?.iter().map(rows::heard).collect()
 }

@@ -1,12 +1,12 @@
 //! What versions that page nobody would have raised. Derived: cleared and judged again from the messages, it is the same.
 
 use jiff::Timestamp;
-use sqlx::{Row, postgres::PgRow};
 
 use super::Inner;
 use crate::{
     ShadowAlert, StoreError,
-    convert::{corrupt, json, nanos, time, to_json},
+    convert::{nanos, to_json},
+    rows,
 };
 
 /// Keeps the latest state of each, all or none.
@@ -45,20 +45,7 @@ pub(super) async fn list(
                WHERE programme = $1 AND version = $2 AND raised_at >= $3 AND raised_at < $4 ORDER BY raised_at, key";
     let asked = sqlx::query(sql).bind(programme).bind(i64::from(version)).bind(nanos(since)).bind(nanos(until));
     let rows = asked.fetch_all(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
-    rows.iter().map(shadow).collect()
-}
-
-fn shadow(row: &PgRow) -> Result<ShadowAlert, StoreError> {
-    let patient: &str = row.try_get(2)?;
-    Ok(ShadowAlert {
-        programme: row.try_get(0)?,
-        version: super::programme::number(row.try_get(1)?)?,
-        patient: patient
-            .parse()
-            .map_err(|error: vitals::IdError| corrupt("shadow_alert", patient, error.to_string()))?,
-        raised_at: time(row.try_get(3)?),
-        alert: json("shadow_alert", patient, row.try_get(4)?)?,
-    })
+    rows.iter().map(rows::shadow).collect()
 }
 
 /// Forgets all of one version.

@@ -1,13 +1,10 @@
 //! Accounts and web sessions. A session is found by the hash of its token, so that the file holds nothing that could be used to sign in.
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::PgConnection;
 
 use super::Inner;
-use crate::{
-    Account, StoreError, WebSession,
-    convert::{nanos, time},
-};
+use crate::{Account, StoreError, WebSession, convert::nanos, rows};
 
 /// Adds or replaces an account.
 pub(super) async fn put_account(conn: &mut PgConnection, account: &Account) -> Result<(), sqlx::Error> {
@@ -34,24 +31,14 @@ pub(super) async fn remove_account(conn: &mut PgConnection, user: &str) -> Resul
 pub(super) async fn accounts(store: &Inner) -> Result<Vec<Account>, StoreError> {
     let sql = "SELECT \"user\", name, password_hash, role, language FROM account ORDER BY \"user\"";
     let rows = sqlx::query(sql).fetch_all(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
-    rows.iter().map(as_account).collect()
+    rows.iter().map(rows::account).collect()
 }
 
 /// An account by its user name.
 pub(super) async fn account(store: &Inner, user: &str) -> Result<Option<Account>, StoreError> {
     let sql = "SELECT \"user\", name, password_hash, role, language FROM account WHERE \"user\" = $1";
     let row = sqlx::query(sql).bind(user).fetch_optional(&mut *store.reader().await?).await;
-    row.map_err(|error| store.trouble(error))?.as_ref().map(as_account).transpose()
-}
-
-fn as_account(row: &PgRow) -> Result<Account, StoreError> {
-    Ok(Account {
-        user: row.try_get(0)?,
-        name: row.try_get(1)?,
-        password_hash: row.try_get(2)?,
-        role: row.try_get(3)?,
-        language: row.try_get(4)?,
-    })
+    row.map_err(|error| store.trouble(error))?.as_ref().map(rows::account).transpose()
 }
 
 /// Keeps a session, replacing one of the same id.
@@ -74,11 +61,7 @@ pub(super) async fn put_web_session(store: &Inner, session: &WebSession) -> Resu
 pub(super) async fn web_session(store: &Inner, id: &str, now: Timestamp) -> Result<Option<WebSession>, StoreError> {
     let sql = "SELECT id, data, expires_at FROM web_session WHERE id = $1 AND expires_at > $2";
     let row = sqlx::query(sql).bind(id).bind(nanos(now)).fetch_optional(&mut *store.reader().await?).await;
-    row.map_err(|error| store.trouble(error))?.as_ref().map(as_web_session).transpose()
-}
-
-fn as_web_session(row: &PgRow) -> Result<WebSession, StoreError> {
-    Ok(WebSession { id: row.try_get(0)?, data: row.try_get(1)?, expires_at: time(row.try_get(2)?) })
+    row.map_err(|error| store.trouble(error))?.as_ref().map(rows::web_session).transpose()
 }
 
 /// Ends a session, and every expired one.

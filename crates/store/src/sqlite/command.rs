@@ -1,14 +1,14 @@
 //! What is asked of kits, and what they say became of it. Receipts are recorded with the message that brought them.
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-use vitals::{IdError, KitId};
+use sqlx::{Row, SqliteConnection};
+use vitals::KitId;
 
 use super::{
     Sqlite,
-    convert::{corrupt, json, nanos, time, to_json},
+    convert::{nanos, to_json},
 };
-use crate::{Batch, Command, CommandState, Progress, Receipt, StoreError};
+use crate::{Batch, Command, CommandState, Receipt, StoreError, convert::PROGRESS_IN_ORDER, rows};
 
 const RECEIPT: &str = "\
 INSERT INTO receipt (kit, command, outcome, at, recorded_at, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -18,9 +18,6 @@ ON CONFLICT DO NOTHING";
 const ONWARD: &str = "\
 UPDATE command SET state = ?3, changed_at = ?4, detail = coalesce(?5, detail)
 WHERE id = ?1 AND kit = ?2 AND instr(?6, ' ' || state || ' ') < instr(?6, ' ' || ?3 || ' ')";
-
-/// The states in their order, each between two spaces.
-const IN_ORDER: &str = " waiting taken expired failed done read ";
 
 /// Keeps a command, once; says whether it did.
 pub(super) async fn put(store: &Sqlite, command: &Command) -> Result<bool, StoreError> {
@@ -56,7 +53,7 @@ pub(super) async fn open(store: &Sqlite, now: Timestamp, limit: u32) -> Result<V
     let sql = "SELECT id, kit, patient, command, by, issued_at, expires_at, body FROM command
                WHERE state = 'waiting' AND expires_at > ?1 ORDER BY command = 'seen', issued_at, id LIMIT ?2";
     let rows = sqlx::query(sql).bind(nanos(now)).bind(limit).fetch_all(&store.readers).await;
-    rows.map_err(|error| store.trouble(error))?.iter().map(command).collect()
+    rows.map_err(|error| store.trouble(error))?.iter().map(rows::command).collect()
 }
 
 /// A kit's commands, newest first.
@@ -68,19 +65,12 @@ pub(super) async fn of_kit(store: &Sqlite, kit: &KitId, limit: u32) -> Result<Ve
     let rows = sqlx::query(sql).bind(kit.as_str()).bind(limit).fetch_all(&mut *tx).await?;
     let mut states = Vec::with_capacity(rows.len());
     for row in &rows {
-        let command = command(row)?;
+        let command: &str = row.try_get(0)?;
         let said =
             "SELECT command, outcome, at, detail FROM receipt WHERE kit = ?1 AND command = ?2 ORDER BY at, recorded_at";
-        let said = sqlx::query(said).bind(kit.as_str()).bind(command.id.as_str()).fetch_all(&mut *tx).await?;
-        let receipts = said.iter().map(receipt).collect::<Result<_, _>>()?;
-        let state = progress("command", &command.id, row.try_get(8)?)?;
-        states.push(CommandState {
-            state,
-            changed_at: time(row.try_get(9)?),
-            detail: row.try_get(10)?,
-            receipts,
-            command,
-        });
+        let said = sqlx::query(said).bind(kit.as_str()).bind(command).fetch_all(&mut *tx).await?;
+        let receipts = said.iter().map(rows::receipt).collect::<Result<_, _>>()?;
+        states.push(rows::command_state(row, receipts)?);
     }
     Ok(states)
 }
@@ -105,47 +95,10 @@ pub(super) async fn record_receipts(conn: &mut SqliteConnection, batch: &Batch) 
                 .bind(outcome.name())
                 .bind(nanos(*at))
                 .bind(detail.as_deref())
-                .bind(IN_ORDER)
+                .bind(PROGRESS_IN_ORDER)
                 .execute(&mut *conn)
                 .await?;
         }
     }
     Ok(())
-}
-
-fn command(row: &SqliteRow) -> Result<Command, StoreError> {
-    let id: &str = row.try_get(0)?;
-    let bad = |error: IdError| corrupt("command", id, error.to_string());
-    let patient: Option<&str> = row.try_get(2)?;
-    Ok(Command {
-        id: id.to_owned(),
-        kit: row.try_get::<&str, _>(1)?.parse().map_err(bad)?,
-        patient: patient.map(str::parse).transpose().map_err(bad)?,
-        command: row.try_get(3)?,
-        by: row.try_get(4)?,
-        issued_at: time(row.try_get(5)?),
-        expires_at: time(row.try_get(6)?),
-        body: json("command", id, row.try_get(7)?)?,
-    })
-}
-
-fn receipt(row: &SqliteRow) -> Result<Receipt, StoreError> {
-    let command: &str = row.try_get(0)?;
-    let outcome = progress("receipt", command, row.try_get(1)?)?;
-    Ok(Receipt { command: command.to_owned(), outcome, at: time(row.try_get(2)?), detail: row.try_get(3)? })
-}
-
-fn progress(table: &'static str, row: &str, name: &str) -> Result<Progress, StoreError> {
-    Progress::of(name).ok_or_else(|| corrupt(table, row, format!("state {name:?}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_order_in_sql_is_that_of_the_type() {
-        let names: Vec<_> = IN_ORDER.split_whitespace().collect();
-        assert_eq!(names, Progress::ALL.map(Progress::name));
-    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
-use triage::{Alert, AlertChange, State};
+use triage::{Alert, AlertChange};
 
 use super::{
     Sqlite,
@@ -21,7 +21,7 @@ use super::{
     trouble,
     writer::Write,
 };
-use crate::{Batch, Entry, KitSeq, Quarantined, StoreError};
+use crate::{Batch, Entry, KitSeq, Quarantined, StoreError, convert::state_name};
 
 static READINGS: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("INSERT INTO reading (channel, mantissa, scale, measured_at) VALUES", 4));
@@ -330,14 +330,5 @@ async fn put_alert(conn: &mut SqliteConnection, patient: i64, alert: &Alert) -> 
             Err(Failure::Known(StoreError::AlertAlreadyOpen { patient, family }))
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-fn state_name(state: &State) -> &'static str {
-    match state {
-        State::Open => "open",
-        State::Acknowledged { .. } => "acknowledged",
-        State::Eased { .. } => "eased",
-        State::Closed { .. } => "closed",
     }
 }

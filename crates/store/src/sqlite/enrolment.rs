@@ -1,14 +1,11 @@
 //! One-time codes that kits enrol with. Only hashes are kept: the file holds nothing that a kit could sign in with.
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 use vitals::KitId;
 
-use super::{
-    Sqlite,
-    convert::{corrupt, nanos, time},
-};
-use crate::{Enrolled, Enrolment, StoreError};
+use super::{Sqlite, convert::nanos};
+use crate::{Enrolled, Enrolment, StoreError, rows};
 
 /// Keeps a code, in place of the kit's one before.
 pub(super) async fn put(store: &Sqlite, enrolment: &Enrolment) -> Result<(), StoreError> {
@@ -29,7 +26,7 @@ pub(super) async fn put(store: &Sqlite, enrolment: &Enrolment) -> Result<(), Sto
 pub(super) async fn all(store: &Sqlite) -> Result<Vec<Enrolment>, StoreError> {
     let sql = "SELECT kit, code_sha256, expires_at, secret_sha256 FROM enrolment ORDER BY kit";
     let rows = sqlx::query(sql).fetch_all(&store.readers).await;
-    rows.map_err(|error| store.trouble(error))?.iter().map(enrolment).collect()
+    rows.map_err(|error| store.trouble(error))?.iter().map(rows::enrolment).collect()
 }
 
 /// Exchanges a code. The second time is harmless.
@@ -37,7 +34,7 @@ pub(super) async fn enrol(store: &Sqlite, code: &str, secret: &str, now: Timesta
     let sql = "SELECT kit, code_sha256, expires_at, secret_sha256 FROM enrolment WHERE code_sha256 = ?1";
     let mut write = store.writer.begin().await?;
     let found = sqlx::query(sql).bind(code).fetch_optional(write.conn()).await;
-    let found = found.map_err(|error| store.trouble(error))?.as_ref().map(enrolment).transpose()?;
+    let found = found.map_err(|error| store.trouble(error))?.as_ref().map(rows::enrolment).transpose()?;
     let Some(found) = found.filter(|found| found.expires_at > now) else { return Ok(Enrolled::No) };
     match &found.secret_sha256 {
         Some(used) if used == secret => return Ok(Enrolled::Yes(found.kit)),
@@ -57,14 +54,4 @@ async fn give(conn: &mut SqliteConnection, kit: &KitId, secret: &str) -> Result<
         sqlx::query(sql).bind(kit.as_str()).bind(secret).execute(&mut *conn).await?;
     }
     Ok(())
-}
-
-fn enrolment(row: &SqliteRow) -> Result<Enrolment, StoreError> {
-    let kit: &str = row.try_get(0)?;
-    Ok(Enrolment {
-        kit: kit.parse().map_err(|error: vitals::IdError| corrupt("enrolment", kit, error.to_string()))?,
-        code_sha256: row.try_get(1)?,
-        expires_at: time(row.try_get(2)?),
-        secret_sha256: row.try_get(3)?,
-    })
 }

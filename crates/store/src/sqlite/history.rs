@@ -12,12 +12,14 @@ use vitals::{Answer, Decimal, PatientId, Value};
 
 use super::{
     Sqlite,
-    convert::{SCALE_MAX, corrupt, flags, named, nanos, time, unit},
+    convert::{SCALE_MAX, corrupt, nanos, time},
     trouble,
 };
 use crate::{
     History, HistoryFilter, StoreError,
-    history::{HistoryChannel, HistoryChunk, HistoryMessage, HistoryNames, HistoryReading, Step},
+    history::place,
+    history::{HistoryChunk, HistoryMessage, HistoryNames, HistoryReading, Step},
+    rows,
 };
 
 /// Messages of a block, as a power of two; the migration and [`super::commit`] know it.
@@ -90,30 +92,9 @@ async fn names(conn: &mut sqlx::SqliteConnection) -> Result<HistoryNames, StoreE
     }
     for row in sqlx::query("SELECT key, vital, unit, clock, device, flags FROM channel").fetch_all(&mut *conn).await? {
         let key: i64 = row.try_get(0)?;
-        let bad = |what| corrupt("channel", key, what);
-        let device: &str = row.try_get(4)?;
-        let channel = HistoryChannel {
-            vital: named(row.try_get(1)?).map_err(bad)?,
-            unit: unit(row.try_get(2)?).map_err(bad)?,
-            clock: named(row.try_get(3)?).map_err(bad)?,
-            device: device.parse().map_err(|error: vitals::IdError| bad(error.to_string()))?,
-            flags: flags(row.try_get(5)?).map_err(bad)?,
-        };
-        place(&mut names.channels, key, channel)?;
+        place(&mut names.channels, key, rows::channel(&row, key)?)?;
     }
     Ok(names)
-}
-
-/// Keys are given one after the other, so that they are indices too.
-fn place<T>(list: &mut Vec<Option<T>>, key: i64, name: T) -> Result<(), StoreError> {
-    let index = u32::try_from(key)
-        .map_err(|_| corrupt("patient_key, kit_key or channel", key, "want a key up to 4294967295".into()))?;
-    let index = index as usize;
-    if list.len() <= index {
-        list.resize_with(index + 1, || None);
-    }
-    list[index] = Some(name);
-    Ok(())
 }
 
 /// A reader of every `count`-th block.

@@ -1,12 +1,9 @@
 //! Versions of programmes, as they were proposed.
 
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection};
 
-use super::{
-    Sqlite,
-    convert::{nanos, time},
-};
-use crate::{ProgrammeVersion, StoreError};
+use super::{Sqlite, convert::nanos};
+use crate::{ProgrammeVersion, StoreError, rows};
 
 /// Keeps a version. The first of its text stays, with who proposed it.
 pub(super) async fn put(
@@ -46,17 +43,5 @@ pub(super) async fn list(store: &Sqlite, id: Option<&str>) -> Result<Vec<Program
     let sql = "SELECT id, version, text, sha256, proposed_by, proposed_at, note FROM programme_version
                WHERE ?1 IS NULL OR id = ?1 ORDER BY id, version";
     let rows = sqlx::query(sql).bind(id).fetch_all(&store.readers).await.map_err(|error| store.trouble(error))?;
-    rows.iter().map(version).collect()
-}
-
-fn version(row: &SqliteRow) -> Result<ProgrammeVersion, StoreError> {
-    Ok(ProgrammeVersion {
-        id: row.try_get(0)?,
-        version: row.try_get(1)?,
-        text: row.try_get(2)?,
-        sha256: row.try_get(3)?,
-        proposed_by: row.try_get(4)?,
-        proposed_at: time(row.try_get(5)?),
-        note: row.try_get(6)?,
-    })
+    rows.iter().map(rows::version).collect()
 }

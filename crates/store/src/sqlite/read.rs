@@ -1,18 +1,18 @@
 //! The queries. They run on the readers, beside each other and beside a commit.
 
-use sqlx::{Row, sqlite::SqliteRow};
-use triage::{Alert, AlertEvent, AlertId, Mark};
+use sqlx::Row;
+use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId};
 
 use super::{
     Sqlite, chain,
-    convert::{corrupt, json, named, parsed, time, to_json},
+    convert::{corrupt, json, parsed, to_json},
     migrate,
 };
-use crate::{KitSeq, QuarantinedEntry, StoreError, Stored};
-
-/// Events of one alert's history that are read: the newest.
-const HISTORY_EVENTS_MAX: u32 = 1_000;
+use crate::{
+    KitSeq, QuarantinedEntry, StoreError, Stored,
+    rows::{self, HISTORY_EVENTS_MAX},
+};
 
 /// Which of these are stored, with their hashes. One that is beyond its kit's last is not, and that is nearly every one that is asked for.
 pub(super) async fn seen(store: &Sqlite, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> {
@@ -28,16 +28,11 @@ pub(super) async fn seen(store: &Sqlite, messages: &[KitSeq]) -> Result<Vec<(Kit
         let key = key.ok_or_else(|| corrupt("message", "?", "an index beyond the question".into()))?.clone();
         let found = chain::find(&mut tx, row.try_get(1)?, key.seq).await;
         if let Some(row) = found.map_err(|error| store.trouble(error))? {
-            let hash = hash(&row, 1).map_err(|what| corrupt("message", key.seq, what))?;
+            let hash = rows::hash(&row, 1).map_err(|what| corrupt("message", key.seq, what))?;
             seen.push((key, hash));
         }
     }
     Ok(seen)
-}
-
-fn hash(row: &SqliteRow, at: usize) -> Result<[u8; 32], String> {
-    let bytes: &[u8] = row.try_get(at).map_err(|error| error.to_string())?;
-    bytes.try_into().map_err(|_| format!("hash has {} bytes, want 32", bytes.len()))
 }
 
 /// The largest seq of each of these kits that was ever heard of.
@@ -90,18 +85,7 @@ pub(super) async fn alert(store: &Sqlite, id: AlertId) -> Result<Option<(Alert, 
     let sql = "SELECT * FROM (SELECT id, kind, at, by, mark, text FROM alert_event WHERE alert = ?1
                ORDER BY id DESC LIMIT ?2) ORDER BY id";
     let rows = sqlx::query(sql).bind(row.try_get::<i64, _>(0)?).bind(HISTORY_EVENTS_MAX).fetch_all(&mut *tx).await?;
-    Ok(Some((alert, rows.iter().map(event).collect::<Result<_, _>>()?)))
-}
-
-fn event(row: &SqliteRow) -> Result<AlertEvent, StoreError> {
-    let bad = |what| corrupt("alert_event", row.get::<i64, _>(0), what);
-    Ok(AlertEvent {
-        kind: named(row.try_get(1)?).map_err(bad)?,
-        at: time(row.try_get(2)?),
-        by: row.try_get(3)?,
-        mark: named(row.try_get(4)?).map_err(bad)?,
-        text: row.try_get(5)?,
-    })
+    Ok(Some((alert, rows.iter().map(rows::event).collect::<Result<_, _>>()?)))
 }
 
 /// What is in quarantine, newest first, and how many in all.
@@ -111,19 +95,7 @@ pub(super) async fn quarantine(store: &Sqlite, limit: u32) -> Result<(Vec<Quaran
     let sql = "SELECT q.id, k.kit, q.seq, q.recorded_at, q.reason, length(q.bytes)
                FROM quarantine q JOIN kit_key k ON k.key = q.kit ORDER BY q.id DESC LIMIT ?1";
     let rows = sqlx::query(sql).bind(limit).fetch_all(&mut *tx).await?;
-    Ok((rows.iter().map(quarantined).collect::<Result<_, _>>()?, all.cast_unsigned()))
-}
-
-fn quarantined(row: &SqliteRow) -> Result<QuarantinedEntry, StoreError> {
-    let id = row.try_get(0)?;
-    Ok(QuarantinedEntry {
-        id,
-        kit: parsed("quarantine", id, row.try_get(1)?)?,
-        seq: row.try_get::<Option<i64>, _>(2)?.map(i64::cast_unsigned),
-        recorded_at: time(row.try_get(3)?),
-        reason: row.try_get(4)?,
-        bytes: row.try_get::<i64, _>(5)?.cast_unsigned(),
-    })
+    Ok((rows.iter().map(rows::quarantined).collect::<Result<_, _>>()?, all.cast_unsigned()))
 }
 
 /// Writes, commits durably and reads back.
@@ -158,12 +130,7 @@ pub(super) async fn stored(store: &Sqlite) -> Result<Stored, StoreError> {
         ..Stored::default()
     };
     for row in sqlx::query("SELECT mark, count(*) FROM alert WHERE open = 1 GROUP BY mark").fetch_all(&mut *tx).await? {
-        let mark: Mark = named(row.try_get(0)?).map_err(|what| corrupt("alert", "?", what))?;
-        let count = row.try_get::<i64, _>(1)?.cast_unsigned();
-        match mark.colour() {
-            Some(colour) => _ = stored.open.insert(colour, count),
-            None => stored.open_blue = count,
-        }
+        rows::open(&row, &mut stored)?;
     }
     Ok(stored)
 }

@@ -1,13 +1,12 @@
 //! What versions that page nobody would have raised. Derived: cleared and judged again from the messages, it is the same.
 
 use jiff::Timestamp;
-use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Sqlite,
-    convert::{corrupt, json, nanos, time, to_json},
+    convert::{nanos, to_json},
 };
-use crate::{ShadowAlert, StoreError};
+use crate::{ShadowAlert, StoreError, rows};
 
 /// Keeps the latest state of each, all or none.
 pub(super) async fn put(store: &Sqlite, alerts: &[ShadowAlert]) -> Result<(), StoreError> {
@@ -45,20 +44,7 @@ pub(super) async fn list(
                WHERE programme = ?1 AND version = ?2 AND raised_at >= ?3 AND raised_at < ?4 ORDER BY raised_at, key";
     let asked = sqlx::query(sql).bind(programme).bind(version).bind(nanos(since)).bind(nanos(until));
     let rows = asked.fetch_all(&store.readers).await.map_err(|error| store.trouble(error))?;
-    rows.iter().map(shadow).collect()
-}
-
-fn shadow(row: &SqliteRow) -> Result<ShadowAlert, StoreError> {
-    let patient: &str = row.try_get(2)?;
-    Ok(ShadowAlert {
-        programme: row.try_get(0)?,
-        version: row.try_get(1)?,
-        patient: patient
-            .parse()
-            .map_err(|error: vitals::IdError| corrupt("shadow_alert", patient, error.to_string()))?,
-        raised_at: time(row.try_get(3)?),
-        alert: json("shadow_alert", patient, row.try_get(4)?)?,
-    })
+    rows.iter().map(rows::shadow).collect()
 }
 
 /// Forgets all of one version.
