@@ -98,7 +98,7 @@ async fn what_is_wrong_is_said_in_a_sentence() {
     assert!(said.contains("/photos: its schema `vagt` holds another program's tables"), "{said}");
 
     let said = Postgres::open_read_only(&server(&url)).await.err().unwrap().to_string();
-    assert!(said.contains("schema version 0, want 1: start vagt once to migrate it"), "{said}");
+    assert!(said.contains("schema version 0, want 2: start vagt once to migrate it"), "{said}");
     Postgres::open(&server(&url)).await.unwrap().close().await;
     let reader = Postgres::open_read_only(&server(&url)).await.unwrap();
     assert!(matches!(reader.commit(&one("kit-1", 1)).await, Err(StoreError::ReadOnly)));
@@ -216,6 +216,36 @@ async fn a_commit_whose_answer_was_lost_is_recognised() {
     assert!(store.commit(&one("kit-1", 3)).await.is_err());
     store.commit(&one("kit-1", 3)).await.unwrap();
     assert_eq!(store.stored().await.unwrap().messages, 3);
+}
+
+/// A server that is killed forgets a transaction of which nothing was written, and gives its number to another, which is committed: the batch is
+/// not taken for that one.
+#[tokio::test]
+async fn a_batch_whose_number_went_to_another_is_not_taken_for_stored() {
+    let mut cluster = Cluster::start();
+    let url = cluster.database("clinic");
+    Postgres::open(&server(&url)).await.unwrap().close().await;
+    let proxy = servers::Proxy::start(cluster.port()).await;
+    let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port));
+    let store = Postgres::open(&server(&through)).await.unwrap();
+    store.commit(&one("kit-1", 1)).await.unwrap();
+
+    let next = |cluster: &Cluster| -> u64 {
+        cluster.psql("clinic", "SELECT pg_snapshot_xmax(pg_current_snapshot())").trim().parse().unwrap()
+    };
+    let number = next(&cluster);
+    proxy.cut_before_commit();
+    assert!(store.commit(&one("kit-1", 2)).await.is_err(), "it did not reach the server");
+    assert!(next(&cluster) > number, "it had a number");
+    cluster.kill_9();
+    cluster.go_on();
+    assert!(next(&cluster) <= number, "the number is free again");
+    while next(&cluster) <= number {
+        cluster.psql("clinic", "CREATE TABLE IF NOT EXISTS another (id INT); INSERT INTO another VALUES (1)");
+    }
+
+    store.commit(&one("kit-1", 2)).await.unwrap();
+    assert_eq!(store.stored().await.unwrap().messages, 2);
 }
 
 /// Commits one message after the other, as often as each takes, and counts what was acknowledged.

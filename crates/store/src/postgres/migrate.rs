@@ -15,12 +15,15 @@ struct Step {
 }
 
 /// Every migration, in order. Published ones are never edited.
-const MIGRATIONS: &[Step] = &[Step {
-    begin: include_str!("../../migrations/postgres/0001_begin.sql"),
-    native: include_str!("../../migrations/postgres/0001_native.sql"),
-    timescale: include_str!("../../migrations/postgres/0001_timescale.sql"),
-    end: include_str!("../../migrations/postgres/0001_end.sql"),
-}];
+const MIGRATIONS: &[Step] = &[
+    Step {
+        begin: include_str!("../../migrations/postgres/0001_begin.sql"),
+        native: include_str!("../../migrations/postgres/0001_native.sql"),
+        timescale: include_str!("../../migrations/postgres/0001_timescale.sql"),
+        end: include_str!("../../migrations/postgres/0001_end.sql"),
+    },
+    Step { begin: include_str!("../../migrations/postgres/0002.sql"), native: "", timescale: "", end: "" },
+];
 
 /// What stands in the first migration where a table of partitions says so, and a hypertable does not.
 const DIVIDED: &str = "/* how it is divided: the layout says */";

@@ -4,7 +4,9 @@
 //! while another took over is refused. A transaction takes the connection and its keys out of their place and brings them back when it has
 //! committed; after an error or a caller that gave up, the connection is dropped, and the next write opens another.
 //!
-//! A commit whose answer was lost may have happened: the server is asked by the transaction's number before the same batch is tried again.
+//! A commit whose answer was lost may have happened. Every batch leaves a mark of its own in `book`, and finds there the mark of the one before it:
+//! by that the same batch is recognised when it is tried again. The transaction's number would not do: a server that was killed before it wrote
+//! anything of a transaction gives its number to another one.
 
 use std::sync::Arc;
 
@@ -58,8 +60,8 @@ impl Session {
 struct Unsure {
     /// What it was, as a number.
     what: u64,
-    /// The transaction's number.
-    xid: String,
+    /// Its mark in the book, if it was committed.
+    mark: String,
 }
 
 /// A transaction under way: rolled back unless [`commit`](Self::commit) is called.
@@ -109,9 +111,9 @@ impl Writer {
         what: impl Fn() -> u64,
     ) -> Result<Option<(Write<'_>, Begun)>, StoreError> {
         let sql = format!(
-            "UPDATE book SET commits = commits + 1, last_id = last_id + {messages} WHERE id = 1
+            "UPDATE book SET commits = commits + 1, last_id = last_id + {messages}, mark_before = mark, mark = gen_random_uuid() WHERE id = 1
              RETURNING commits, last_id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, epoch,
-             pg_try_advisory_xact_lock_shared({LEAD_LOCK}), pg_current_xact_id()::text, leader"
+             pg_try_advisory_xact_lock_shared({LEAD_LOCK}), mark::text, leader, mark_before::text"
         );
         let (mut write, row) = self.begun(sql).await?;
         let (epoch, is_free): (i64, bool) = (row.try_get(3)?, row.try_get(4)?);
@@ -123,7 +125,7 @@ impl Writer {
             }
             _ => {}
         }
-        if write.was_committed(&what).await? {
+        if write.was_committed(row.try_get(7)?, &what) {
             write.abandon().await;
             return Ok(None);
         }
@@ -133,7 +135,7 @@ impl Writer {
         }
         write.session.commits = commits;
         write.session.keys.make_room();
-        write.batch = Some(Unsure { what: 0, xid: row.try_get(5)? });
+        write.batch = Some(Unsure { what: 0, mark: row.try_get(5)? });
         let last_id: i64 = row.try_get(1)?;
         let begun = Begun { first_id: last_id - messages.cast_signed() as i64 + 1, kept_at: row.try_get(2)? };
         Ok(Some((write, begun)))
@@ -244,16 +246,10 @@ impl Write<'_> {
         place.session = session.kept();
     }
 
-    /// Is this the batch whose answer was lost, and did it happen?
-    async fn was_committed(&mut self, what: &impl Fn() -> u64) -> Result<bool, StoreError> {
-        let Some(unsure) = &self.place.unsure else { return Ok(false) };
-        let mut was_committed = false;
-        if unsure.what == what() {
-            let sql = "SELECT coalesce(pg_xact_status($1::text::xid8) = 'committed', false)";
-            let row = sqlx::query(sql).bind(unsure.xid.as_str()).fetch_one(&mut *self.session.conn).await;
-            was_committed = row.and_then(|row| row.try_get(0)).map_err(|error| self.link.trouble(error))?;
-        }
-        self.place.unsure = None;
-        Ok(was_committed)
+    /// Is this the batch whose answer was lost, and did it happen? Asked of the next batch only: nobody else writes one between the two, and if
+    /// somebody does, who does not lead either, the messages' own keys say it.
+    fn was_committed(&mut self, mark_before: Option<&str>, what: &impl Fn() -> u64) -> bool {
+        let unsure = self.place.unsure.take();
+        unsure.is_some_and(|unsure| mark_before == Some(unsure.mark.as_str()) && unsure.what == what())
     }
 }

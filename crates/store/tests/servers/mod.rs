@@ -92,6 +92,9 @@ impl Cluster {
                     "max_connections=50",
                     "-c",
                     "max_wal_size=2GB",
+                    // Who is killed loses all that nobody waited for.
+                    "-c",
+                    "wal_writer_delay=10s",
                 ])
                 .stdout(Stdio::null())
                 .stderr(log.try_clone().unwrap())
