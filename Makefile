@@ -2,7 +2,7 @@
 #   make demo    the whole clinic on this machine, with simulated homes
 #   make test    everything that continuous integration runs
 #   make bench   the measured figures
-#   make chaos   a clinic under load and one fault after the other, ROUNDS=4 of SECONDS_EACH=120 from SEED (docs/chaos.md)
+#   make chaos   a clinic under load and one fault after the other, ROUNDS=4 of SECONDS_EACH=120 from SEED, or KILLS=1000 (docs/chaos.md)
 #   make fuzz    every driver against bytes that look for trouble, SECONDS=60 each (docs/fuzzing.md)
 #   make package the kit's Debian package, for a kit like this machine
 
@@ -32,6 +32,7 @@ bench: install-test assets $(VENV)-compare/.installed benches/compare/nodered/no
 ROUNDS ?= 4
 SECONDS_EACH ?= 120
 SEED ?= 20261122
+KILLS ?= 0
 
 $(VENV)-compare/.installed: benches/compare/requirements.txt
 	python3 -m venv $(VENV)-compare
@@ -44,7 +45,7 @@ benches/compare/nodered/node_modules/.installed: $(addprefix benches/compare/nod
 
 chaos: install-test build
 	cargo build -p tests --bin chaos
-	target/debug/chaos --seed $(SEED) --rounds $(ROUNDS) --seconds $(SECONDS_EACH)
+	target/debug/chaos --seed $(SEED) --rounds $(ROUNDS) --seconds $(SECONDS_EACH) --kills $(KILLS)
 
 SECONDS ?= 60
 

@@ -66,6 +66,9 @@ pub struct Clinic {
     database: Option<String>,
     /// What the hub has in its environment besides.
     env: Vec<(&'static str, String)>,
+    /// Where it listens, and the command that starts it there.
+    host: String,
+    inside: Vec<String>,
     client: Client,
 }
 
@@ -85,9 +88,17 @@ impl Clinic {
     /// # Errors
     /// When it does not start.
     pub async fn on_postgres(kits: &[KitLogin], database: &str) -> Result<Self> {
-        let mut clinic = Self::stopped_with(kits, Some(database.to_owned())).await?;
+        let mut clinic = Self::stopped_on_postgres(kits, database).await?;
         clinic.restart().await?;
         Ok(clinic)
+    }
+
+    /// The same, not running.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub async fn stopped_on_postgres(kits: &[KitLogin], database: &str) -> Result<Self> {
+        Self::stopped_with(kits, Some(database.to_owned())).await
     }
 
     /// A clinic with its folder, store and account, but not running.
@@ -113,9 +124,11 @@ impl Clinic {
             more: String::new(),
             database,
             env: Vec::new(),
+            host: "127.0.0.1".to_owned(),
+            inside: Vec::new(),
             client,
         };
-        clinic.write_config("127.0.0.1:0", "127.0.0.1:0")?;
+        clinic.write_fresh_config()?;
         clinic.add_account(NURSE.0, "nurse").await?;
         Ok(clinic)
     }
@@ -125,11 +138,7 @@ impl Clinic {
     /// # Errors
     /// When it does not say that it is ready.
     pub async fn restart(&mut self) -> Result<()> {
-        let config = self.path("hub.toml");
-        let args = ["serve", "--json", "--config", config.to_str().context("UTF-8")?];
-        let env: Vec<(&str, &str)> = self.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let env = [&[("RUST_LOG", "info")], &env[..]].concat();
-        let mut serve = Running::start(&ours("vagt")?, &args, &env, &self.path("serve.log"))?;
+        let mut serve = self.launch()?;
         let ready = serve.line_where(|line| line["ready"] == true).await.with_context(|| self.log())?;
         self.http = ready["http"].as_str().context("http")?.to_owned();
         let mqtt = ready["mqtt"].as_str().context("mqtt")?;
@@ -138,6 +147,39 @@ impl Clinic {
         self.enrol_port = ready["enrolment"].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok());
         self.serve = Some(serve);
         Ok(())
+    }
+
+    /// Starts `vagt serve`, and does not wait until it is ready.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn launch(&self) -> Result<Running> {
+        let config = self.path("hub.toml");
+        let args = ["serve", "--json", "--config", config.to_str().context("UTF-8")?];
+        let env: Vec<(&str, &str)> = self.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let env = [&[("RUST_LOG", "info")], &env[..]].concat();
+        let program = ours("vagt")?;
+        let Some((outer, before)) = self.inside.split_first() else {
+            return Running::start(&program, &args, &env, &self.path("serve.log"));
+        };
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        let args = [&before[..], &[program.to_str().context("UTF-8")?], &args[..]].concat();
+        Running::start(&debian(outer, outer)?, &args, &env, &self.path("serve.log"))
+    }
+
+    /// Has it live elsewhere from the next start on: behind this command, listening at this address.
+    ///
+    /// # Errors
+    /// When its configuration can't be written.
+    pub fn live_at(&mut self, host: &str, inside: Vec<String>) -> Result<()> {
+        (self.host, self.inside) = (host.to_owned(), inside);
+        self.write_fresh_config()
+    }
+
+    /// The address at which it listens.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// `kill -9` of the hub.
@@ -296,6 +338,12 @@ impl Clinic {
         }
     }
 
+    /// On free ports.
+    fn write_fresh_config(&self) -> Result<()> {
+        let free = format!("{}:0", self.host);
+        self.write_config(&free, &free)
+    }
+
     fn write_config(&self, mqtt: &str, http: &str) -> Result<()> {
         let text = format!(
             "clinic = \"Test clinic\"\ndata = \"data\"\nroster = \"roster.toml\"\nsimulated = true\n{}{}\
@@ -318,7 +366,7 @@ impl Clinic {
             fs::write(self.path("programmes").join(name), text)?;
         }
         self.top = "programmes = \"programmes\"\nzone = \"UTC\"\n";
-        self.write_config("127.0.0.1:0", "127.0.0.1:0")
+        self.write_fresh_config()
     }
 
     /// Lets its heart beat this often, from the next start on; `more` goes into its configuration besides.
@@ -328,7 +376,7 @@ impl Clinic {
     pub fn set_heartbeat(&mut self, period_seconds: u32, more: &str) -> Result<()> {
         self.heartbeat_seconds = period_seconds;
         self.more.push_str(more);
-        self.write_config("127.0.0.1:0", "127.0.0.1:0")
+        self.write_fresh_config()
     }
 
     /// Puts this into its configuration besides, from the next start on.
@@ -337,7 +385,16 @@ impl Clinic {
     /// When it can't be written.
     pub fn configure(&mut self, more: &str) -> Result<()> {
         self.more.push_str(more);
-        self.write_config("127.0.0.1:0", "127.0.0.1:0")
+        self.write_fresh_config()
+    }
+
+    /// Puts this into its configuration in the place of what was put there, from the next start on.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn set_more(&mut self, more: &str) -> Result<()> {
+        self.more.clear();
+        self.configure(more)
     }
 
     /// Gives it an authority of its own: the front door speaks TLS from the next start on, and kits enrol.
@@ -349,7 +406,7 @@ impl Clinic {
         self.more = "[mqtt.tls]\ncert = \"data/authority/server.crt\"\nkey = \"data/authority/server.key\"\n\
                      [enrolment]\nlisten = \"127.0.0.1:0\"\n"
             .to_owned();
-        self.write_config("127.0.0.1:0", "127.0.0.1:0")
+        self.write_fresh_config()
     }
 
     /// Runs `vagt ...` with this clinic's configuration; the lines of JSON that it prints.
@@ -357,11 +414,21 @@ impl Clinic {
     /// # Errors
     /// When it fails.
     pub async fn vagt(&self, args: &[&str]) -> Result<Vec<Value>> {
+        let (run, lines) = self.vagt_says(args).await?;
+        ensure!(run.status.success(), "vagt {args:?}: {}", String::from_utf8_lossy(&run.stderr));
+        Ok(lines)
+    }
+
+    /// The same, whether it fails or not: how it ended, and its lines of JSON.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub async fn vagt_says(&self, args: &[&str]) -> Result<(std::process::Output, Vec<Value>)> {
         let config = self.path("hub.toml");
         let run = tokio::process::Command::new(ours("vagt")?).args(args).arg("--config").arg(config).output().await?;
-        ensure!(run.status.success(), "vagt {args:?}: {}", String::from_utf8_lossy(&run.stderr));
-        let lines = String::from_utf8(run.stdout)?;
-        Ok(lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        let lines = String::from_utf8_lossy(&run.stdout);
+        let lines = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        Ok((run, lines))
     }
 
     /// The same where it must be refused: exit code 1, and one sentence, which is given.

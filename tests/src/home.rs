@@ -24,6 +24,8 @@ pub struct Home {
     /// The same, of the devices of one kind.
     said_of: Vec<(String, String)>,
     adapters: Option<String>,
+    /// What the kit's configuration says of the broker besides.
+    said_of_broker: String,
     /// What the kit has in its environment besides.
     env: Vec<(&'static str, String)>,
     _bus: Running,
@@ -88,8 +90,9 @@ impl Home {
         let ready = sim.line_where(|line| line["event"] == "ready").await?;
         let devices = ready["devices"].as_array().context("devices")?.clone();
         let (said, said_of, adapters) = (String::new(), Vec::new(), None);
-        let env = Vec::new();
-        Ok(Self { folder, login: login.clone(), sim, edge: None, devices, said, said_of, adapters, env, _bus: bus })
+        let (said_of_broker, env) = (String::new(), Vec::new());
+        let (login, edge, _bus) = (login.clone(), None, bus);
+        Ok(Self { folder, login, sim, edge, devices, said, said_of, adapters, said_of_broker, env, _bus })
     }
 
     /// Starts the kit (again).
@@ -120,6 +123,11 @@ impl Home {
     /// Has it say this of the devices of one kind.
     pub fn say_of(&mut self, kind: &str, lines: &str) {
         self.said_of.push((kind.to_owned(), lines.to_owned()));
+    }
+
+    /// Has it say this of the broker.
+    pub fn say_of_broker(&mut self, lines: &str) {
+        self.said_of_broker = lines.to_owned();
     }
 
     /// Has the kit use these adapters (TOML), from the next start on.
@@ -248,7 +256,8 @@ impl Home {
         let adapters = self.adapters.as_ref().map_or_else(String::new, |adapters| format!("adapters = {adapters}"));
         let mut text = format!(
             "# The kit of a simulated home.\nkit = \"{kit}\"\nzone = \"Europe/Copenhagen\"\ndata_dir = \"edge-data\"\n\
-             {adapters}\n[broker]\nhost = \"127.0.0.1\"\nport = {mqtt_port}\nsecret = \"{secret}\"\nkeep_alive_seconds = 5\n"
+             {adapters}\n[broker]\nhost = \"127.0.0.1\"\nport = {mqtt_port}\nsecret = \"{secret}\"\nkeep_alive_seconds = 5\n{}",
+            self.said_of_broker
         );
         for device in &self.devices {
             let kind = device["device"].as_str().context("device")?;

@@ -7,3 +7,7 @@ pub mod load;
 pub mod mosquitto;
 pub mod program;
 pub mod programme;
+pub mod proofs;
+#[path = "../../crates/store/tests/servers/mod.rs"]
+#[allow(missing_docs, reason = "written for the store's own tests")]
+pub mod servers;

@@ -31,10 +31,18 @@ impl Mosquitto {
     /// # Errors
     /// When it does not start.
     pub async fn start(kits: &[KitLogin], settings: &[&str]) -> Result<Self> {
+        Self::start_with(kits, settings, "").await
+    }
+
+    /// The same, with `more` at the end of its configuration.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_with(kits: &[KitLogin], settings: &[&str], more: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut broker = Self { folder, running: None, port };
-        fs::write(broker.path("mosquitto.conf"), broker.config(settings)?)?;
+        fs::write(broker.path("mosquitto.conf"), format!("{}{more}", broker.config(settings)?))?;
         fs::copy(shipped("acl"), broker.path("acl"))?;
         fs::write(broker.path("passwords"), "")?;
         for (user, secret) in kits.iter().map(|login| (login.kit.as_str(), login.secret.as_str())).chain([HUB]) {
@@ -68,6 +76,12 @@ impl Mosquitto {
         self.running.take().context("it is running")?.kill_9().await
     }
 
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.running.as_ref()?.id()
+    }
+
     /// Takes away all that it has kept: sessions, queues, what is retained.
     ///
     /// # Errors
@@ -82,11 +96,18 @@ impl Mosquitto {
     /// # Errors
     /// When the password can't be written.
     pub fn of_hub(&self) -> Result<String> {
+        self.of_hub_at(self.port)
+    }
+
+    /// The same where something stands between, at this port.
+    ///
+    /// # Errors
+    /// When the password can't be written.
+    pub fn of_hub_at(&self, port: u16) -> Result<String> {
         let secret = self.path("hub.secret");
         fs::write(&secret, HUB.1)?;
         Ok(format!(
-            "[broker]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\npassword_file = \"{}\"\n",
-            self.port,
+            "[broker]\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"{}\"\npassword_file = \"{}\"\n",
             HUB.0,
             secret.display()
         ))

@@ -6,26 +6,31 @@ use anyhow::{Context as _, Result};
 use tests::chaos::{
     self, Options, Report,
     fault::{FAULTS, Fault},
+    world::{GROUNDS, Ground},
 };
 
 const HELP: &str = "\
-A real clinic under load, and one fault after the other, chosen by a seed: kill -9, a full disk, a slow disk, connections that are cut or hang,
-clocks that are wrong, poison, a flood, two hubs. After each round every acknowledged reading must be stored once, every due alert raised once.
+A real clinic under load, and one fault after the other, chosen by a seed: kill -9 of hub, agents, broker and PostgreSQL, a full disk, a slow disk,
+connections that are cut or hang, clocks that are wrong, poison, a flood, two hubs. After each round every acknowledged reading must be stored
+once, every due alert raised once.
 
 Usage: chaos [OPTIONS]
 
   --seed N       where chance begins (20261122); a failing round says its own
-  --rounds N     clinics, one after the other (4); even ones lie on a small disk, odd ones on the machine's
+  --rounds N     clinics, one after the other (4), each on the next ground
+  --on NAMES     these grounds alone, with commas: small (front door, SQLite on a small disk), disk (front door, SQLite on the machine's disk),
+                 broker (Mosquitto, SQLite), database (front door, PostgreSQL), packets (front door in a net of its own, SQLite)
   --seconds N    how long faults are made in each round (120)
+  --kills N      rounds until so many programs were killed, whatever --rounds says; what kills comes four times as often, and sooner
   --faults N     faults in each round at most (100000)
   --rate N       messages a second of each of the 8 kits (25)
+  --homes N      homes with a real agent each (2)
   --only NAMES   these faults alone, by name, with commas
-  --no-home      without a home, so without its agent
   --json         print the report as one line of JSON; progress goes to standard error
   --list         the faults, by name
   --help         this
 
-Exit codes: 0 all was as it must be, 1 something was not, 2 bad usage. Filling and slowing disks needs root; wrong clocks need libfaketime.";
+Exit codes: 0 all was as it must be, 1 something was not, 2 bad usage. Filling and slowing disks and astray packets need root; wrong clocks need libfaketime.";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -60,9 +65,11 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)
         rounds: 4,
         seconds: 120,
         faults_max: 100_000,
+        kills: 0,
         rate: 25,
         only: Vec::new(),
-        home: true,
+        grounds: Vec::new(),
+        homes: 2,
     };
     let mut json = false;
     while let Some(arg) = args.next() {
@@ -77,10 +84,16 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)
                 let known = |name: &str| Fault::of(name).with_context(|| format!("--only: there is no fault {name:?}"));
                 options.only = value()?.split(',').map(known).collect::<Result<_>>()?;
             }
-            "--no-home" => options.home = false,
+            "--on" => {
+                let known = |name: &str| Ground::of(name).with_context(|| format!("--on: there is no ground {name:?}"));
+                options.grounds = value()?.split(',').map(known).collect::<Result<_>>()?;
+            }
+            "--kills" => options.kills = value()?.parse().context("--kills")?,
+            "--homes" => options.homes = value()?.parse().context("--homes")?,
             "--json" => json = true,
             "--list" => {
                 FAULTS.iter().for_each(|(_, name, _)| println!("{name}"));
+                GROUNDS.iter().for_each(|(_, name)| println!("--on {name}"));
                 return Ok(None);
             }
             "--help" | "-h" => {
@@ -94,19 +107,22 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)
 }
 
 fn print(report: &Report) {
-    println!("{:<12} {:>6} {:>8} {:>8} {:>8} {:>8}", "fault", "times", "p50 ms", "p90 ms", "p99 ms", "max ms");
-    for (name, took) in &report.faults {
+    let Report { faults, killed, counted, kills, hub_mib, left_out } = report;
+    println!(
+        "{:<17} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "fault", "times", "p50 ms", "p90 ms", "p99 ms", "max ms", "hub MiB"
+    );
+    for (name, took) in faults.iter().map(|(name, took)| (*name, took)).chain([("what kills", killed)]) {
         println!(
-            "{name:<12} {:>6} {:>8} {:>8} {:>8} {:>8}",
-            took.times, took.p50_ms, took.p90_ms, took.p99_ms, took.max_ms
+            "{name:<17} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            took.times, took.p50_ms, took.p90_ms, took.p99_ms, took.max_ms, took.hub_mib
         );
     }
-    let Report { counted, kills, hub_mib, left_out, .. } = report;
     println!(
         "{kills} times kill -9; {} messages, each once; {} alerts, each raised once and retold; the hub began {} times and held {hub_mib} MiB at most",
         counted.messages, counted.alerts, counted.starts
     );
     if !left_out.is_empty() {
-        println!("not made here: {}", left_out.join(", "));
+        println!("not made: {}", left_out.join(", "));
     }
 }

@@ -3,8 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use async_trait::async_trait;
-use rand::{RngExt as _, rngs::StdRng};
+use rand::{RngExt as _, rngs::StdRng, seq::SliceRandom as _};
 use rumqttc::{AsyncClient, MqttOptions, PublishOptions};
 use serde_json::json;
 use tokio::{
@@ -13,12 +12,12 @@ use tokio::{
 };
 
 use super::{
-    place::Place,
+    packets::Packets,
     proxy::{Going, Proxy},
+    world::{Ground, Program, World},
 };
 use crate::{
-    clinic::{Clinic, KitLogin},
-    home::Home,
+    clinic::Clinic,
     program::{Running, ours},
 };
 
@@ -27,27 +26,55 @@ use crate::{
 pub enum Fault {
     /// `kill -9` of the hub, and a new start.
     KillHub,
-    /// `kill -9` of the kit's agent, and a new start.
-    KillEdge,
-    /// The hub stands still (SIGSTOP) for up to four seconds, sometimes for twelve, and goes on.
+    /// `kill -9` of the hub, and up to three times more while it starts.
+    KillAgain,
+    /// `kill -9` of every kit's agent at once, and a new start.
+    KillEdges,
+    /// `kill -9` of the broker, and a new start: it has what it wrote last, up to a minute ago.
+    KillBroker,
+    /// The same, and the file in which it keeps sessions, queues and what is retained is gone.
+    BrokerForgets,
+    /// `kill -9` of PostgreSQL, all of it, and a new start.
+    KillDatabase,
+    /// `kill -9` of the process of one connection to PostgreSQL: it ends all others itself, and recovers.
+    KillBackend,
+    /// `kill -9` of several programs at once, in any order.
+    KillSeveral,
+    /// PostgreSQL is away, for some seconds, now and then for twenty.
+    NoDatabase,
+    /// The hub stands still (SIGSTOP) for up to three seconds, sometimes for twelve, and goes on.
     PauseHub,
-    /// The hub's disk is full for some seconds.
+    /// The broker does.
+    PauseBroker,
+    /// PostgreSQL does, every process of it.
+    PauseDatabase,
+    /// The data's disk is full for some seconds.
     DiskFull,
-    /// The hub's disk takes 64 KiB a second, for some seconds.
+    /// The data's disk takes 64 KiB a second, for some seconds.
     SlowDisk,
-    /// Every connection is reset.
+    /// Every connection of a kit is reset.
     Cut,
-    /// Every connection hangs half open.
+    /// Every connection of a kit hangs half open.
     HalfOpen,
-    /// Connections are cut, and what was on its way arrives later, out of order and a second time.
+    /// Connections of kits are cut, and what was on its way arrives later, out of order and a second time.
     Late,
+    /// The hub's connections to the broker or to the server are reset.
+    CutBehind,
+    /// They hang half open.
+    HalfOpenBehind,
+    /// They are cut, and what the hub had sent arrives later.
+    LateBehind,
     /// Everything takes up to 400 ms longer each way, for some seconds.
     SlowNet,
     /// Nobody can connect, for some seconds.
     NoNet,
+    /// IP packets are lost, doubled and reordered, for some seconds.
+    Packets,
+    /// No IP packet comes through, either way, for some seconds: nobody is told.
+    NoPackets,
     /// The hub's clock is up to a minute off, for some seconds.
     HubClock,
-    /// The kit's clock is an hour off, for some seconds.
+    /// The kits' clocks are an hour off, for some seconds.
     EdgeClock,
     /// Bytes that are no message come with a kit's own credentials.
     Poison,
@@ -59,55 +86,36 @@ pub enum Fault {
 
 /// Every fault, its name and how often it is chosen beside the others.
 pub const FAULTS: &[(Fault, &str, u32)] = &[
-    (Fault::KillHub, "kill-hub", 12),
-    (Fault::KillEdge, "kill-edge", 8),
+    (Fault::KillHub, "kill-hub", 8),
+    (Fault::KillAgain, "kill-again", 4),
+    (Fault::KillEdges, "kill-edges", 6),
+    (Fault::KillBroker, "kill-broker", 6),
+    (Fault::BrokerForgets, "broker-forgets", 3),
+    (Fault::KillDatabase, "kill-database", 6),
+    (Fault::KillBackend, "kill-backend", 3),
+    (Fault::KillSeveral, "kill-several", 6),
+    (Fault::NoDatabase, "no-database", 3),
     (Fault::PauseHub, "pause-hub", 3),
+    (Fault::PauseBroker, "pause-broker", 2),
+    (Fault::PauseDatabase, "pause-database", 2),
     (Fault::DiskFull, "disk-full", 2),
     (Fault::SlowDisk, "slow-disk", 2),
     (Fault::Cut, "cut", 4),
     (Fault::HalfOpen, "half-open", 3),
     (Fault::Late, "late", 4),
+    (Fault::CutBehind, "cut-behind", 3),
+    (Fault::HalfOpenBehind, "half-open-behind", 2),
+    (Fault::LateBehind, "late-behind", 2),
     (Fault::SlowNet, "slow-net", 2),
     (Fault::NoNet, "no-net", 2),
+    (Fault::Packets, "packets", 10),
+    (Fault::NoPackets, "no-packets", 4),
     (Fault::HubClock, "hub-clock", 2),
     (Fault::EdgeClock, "edge-clock", 1),
     (Fault::Poison, "poison", 3),
     (Fault::Flood, "flood", 2),
     (Fault::TwoHubs, "two-hubs", 2),
 ];
-
-/// What dies by `kill -9` and comes back: one line for each more.
-#[async_trait(?Send)]
-pub trait Mortal {
-    /// Kills it and starts it again.
-    async fn die_and_rise(&mut self, at: &Stage<'_>) -> Result<()>;
-}
-
-/// Where a fault is done.
-pub struct Stage<'a> {
-    /// Between kits and hub.
-    pub proxy: &'a Proxy,
-    /// Where the data lies.
-    pub place: &'a Place,
-    /// A kit of the roster that no load uses.
-    pub stranger: &'a KitLogin,
-}
-
-#[async_trait(?Send)]
-impl Mortal for Clinic {
-    async fn die_and_rise(&mut self, _: &Stage<'_>) -> Result<()> {
-        self.kill_9().await?;
-        self.restart().await
-    }
-}
-
-#[async_trait(?Send)]
-impl Mortal for Home {
-    async fn die_and_rise(&mut self, at: &Stage<'_>) -> Result<()> {
-        self.kill_9_edge().await?;
-        self.start_edge(at.proxy.port)
-    }
-}
 
 impl Fault {
     /// Its name.
@@ -122,15 +130,31 @@ impl Fault {
         FAULTS.iter().find(|(_, known, _)| *known == name).map(|(fault, ..)| *fault)
     }
 
+    /// Does it kill?
+    #[must_use]
+    pub fn kills(self) -> bool {
+        use Fault::{KillAgain, KillBackend, KillBroker, KillDatabase, KillEdges, KillHub, KillSeveral};
+        matches!(self, KillHub | KillAgain | KillEdges | KillBroker | KillDatabase | KillBackend | KillSeveral)
+            || self == Self::BrokerForgets
+    }
+
     /// Can it be done here?
     #[must_use]
-    pub fn fits(self, place: &Place, has_home: bool) -> bool {
+    pub fn fits(self, world: &World) -> bool {
+        let there = |program| world.programs().contains(&program);
         match self {
-            Self::DiskFull => place.can_fill(),
-            Self::SlowDisk => place.can_slow(),
-            Self::HubClock => place.can_set_clocks(),
-            Self::EdgeClock => has_home && place.can_set_clocks(),
-            Self::KillEdge => has_home,
+            Self::KillEdges => there(Program::Edges),
+            Self::KillBroker | Self::BrokerForgets | Self::PauseBroker => there(Program::Broker),
+            Self::KillDatabase | Self::KillBackend | Self::NoDatabase | Self::PauseDatabase => there(Program::Database),
+            Self::KillSeveral => world.programs().len() > 1,
+            Self::CutBehind | Self::HalfOpenBehind | Self::LateBehind => world.back.is_some(),
+            Self::Packets | Self::NoPackets => world.packets.is_some(),
+            Self::DiskFull => world.place.can_fill(),
+            Self::SlowDisk => world.place.can_slow(),
+            Self::HubClock => world.place.can_set_clocks(),
+            Self::EdgeClock => there(Program::Edges) && world.place.can_set_clocks(),
+            // On a server the second waits for the first to die: tests of the standby.
+            Self::TwoHubs => world.ground != Ground::Database,
             _ => true,
         }
     }
@@ -139,52 +163,126 @@ impl Fault {
     ///
     /// # Errors
     /// When it can't be done, or a program does not do what it should.
-    pub async fn happen(
-        self,
-        clinic: &mut Clinic,
-        home: Option<&mut Home>,
-        at: &Stage<'_>,
-        random: &mut StdRng,
-    ) -> Result<()> {
+    pub async fn happen(self, world: &mut World, random: &mut StdRng) -> Result<()> {
         let moment = Duration::from_millis(random.random_range(200..3_000));
+        let now_and_then = random.random_range(0..6) == 0;
         match self {
-            Self::KillHub => clinic.die_and_rise(at).await?,
-            Self::KillEdge => home.context("a home")?.die_and_rise(at).await?,
-            Self::PauseHub => {
-                let pid = clinic.hub_id().context("it runs")?;
-                signal("STOP", pid).await?;
-                sleep(if random.random_range(0..6) == 0 { Duration::from_secs(12) } else { moment }).await;
-                signal("CONT", pid).await?;
+            Self::KillHub => kill(world, &[Program::Hub], Duration::ZERO).await?,
+            Self::KillEdges => kill(world, &[Program::Edges], Duration::ZERO).await?,
+            Self::KillBroker => kill(world, &[Program::Broker], Duration::ZERO).await?,
+            Self::KillDatabase => kill(world, &[Program::Database], Duration::ZERO).await?,
+            Self::KillAgain => kill_again(world, random).await?,
+            Self::KillSeveral => kill(world, &several(world, random), Duration::ZERO).await?,
+            Self::KillBackend => {
+                world.database.as_ref().context("a server")?.kill_9_a_backend();
+                world.kills += 1;
             }
-            Self::DiskFull => at.place.full_for(moment).await?,
-            Self::SlowDisk => at.place.slow_for(clinic.hub_id().context("it runs")?, moment).await?,
-            Self::Cut => at.proxy.all(Going::Cut),
-            Self::HalfOpen => at.proxy.all(Going::HalfOpen),
-            Self::Late => at.proxy.all(Going::CutLate(random.random_range(100..1_500))),
+            Self::BrokerForgets => {
+                world.kill(Program::Broker).await?;
+                world.broker.as_ref().context("a broker")?.forget()?;
+                world.raise(Program::Broker).await?;
+            }
+            Self::NoDatabase => {
+                let away = if now_and_then { Duration::from_secs(20) } else { moment };
+                kill(world, &[Program::Database], away).await?;
+            }
+            Self::PauseHub => {
+                let longer = if now_and_then { Duration::from_secs(12) } else { moment };
+                pause(&[world.clinic.hub_id().context("it runs")?], longer).await?;
+            }
+            Self::PauseBroker => {
+                let broker = world.broker.as_ref().context("a broker")?;
+                pause(&[broker.id().context("it runs")?], moment).await?;
+            }
+            Self::PauseDatabase => {
+                pause(&world.database.as_ref().context("a server")?.processes(), moment).await?;
+            }
+            Self::DiskFull => world.place.full_for(moment).await?,
+            Self::SlowDisk => world.place.slow_for(&world.writers(), moment).await?,
+            Self::Cut => world.front.all(Going::Cut),
+            Self::HalfOpen => world.front.all(Going::HalfOpen),
+            Self::Late => world.front.all(Going::CutLate(random.random_range(100..1_500))),
+            Self::CutBehind => behind(world)?.all(Going::Cut),
+            Self::HalfOpenBehind => behind(world)?.all(Going::HalfOpen),
+            Self::LateBehind => behind(world)?.all(Going::CutLate(random.random_range(100..1_500))),
             Self::SlowNet => {
-                at.proxy.delay(Duration::from_millis(random.random_range(20..400)));
+                world.front.delay(Duration::from_millis(random.random_range(20..400)));
                 sleep(moment).await;
-                at.proxy.delay(Duration::ZERO);
+                world.front.delay(Duration::ZERO);
             }
             Self::NoNet => {
-                at.proxy.refuse(true);
-                at.proxy.all(Going::Cut);
+                world.front.refuse(true);
+                world.front.all(Going::Cut);
                 sleep(moment).await;
-                at.proxy.refuse(false);
+                world.front.refuse(false);
             }
-            Self::HubClock => off(&at.place.clock_of("hub"), random.random_range(-50..50), moment).await?,
-            Self::EdgeClock => off(&at.place.clock_of("edge"), 3_600, moment).await?,
-            Self::Poison => poison(at, random).await?,
-            Self::Flood => flood(at).await?,
-            Self::TwoHubs => second_hub(clinic).await?,
+            Self::Packets => astray(world, &Packets::rough(), moment * 3).await?,
+            Self::NoPackets => astray(world, &json!({"lost": 1.0}), moment).await?,
+            Self::HubClock => off(&world.place.clock_of("hub"), random.random_range(-50..50), moment).await?,
+            Self::EdgeClock => off(&world.place.clock_of("edge"), 3_600, moment).await?,
+            Self::Poison => poison(world, random).await?,
+            Self::Flood => flood(world).await?,
+            Self::TwoHubs => second_hub(&world.clinic).await?,
         }
         Ok(())
     }
 }
 
-async fn signal(name: &str, pid: u32) -> Result<()> {
-    let sent = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().await?;
-    ensure!(sent.success(), "kill -{name} {pid}");
+/// All of them at once; after a while they come again.
+async fn kill(world: &mut World, programs: &[Program], away: Duration) -> Result<()> {
+    for program in programs {
+        world.kill(*program).await?;
+    }
+    sleep(away).await;
+    let mut rising = programs.to_vec();
+    rising.sort();
+    for program in rising {
+        world.raise(program).await?;
+    }
+    Ok(())
+}
+
+/// Two programs or more.
+fn several(world: &World, random: &mut StdRng) -> Vec<Program> {
+    let mut programs = world.programs();
+    programs.shuffle(random);
+    programs.truncate(random.random_range(2..=programs.len().max(2)));
+    programs
+}
+
+async fn kill_again(world: &mut World, random: &mut StdRng) -> Result<()> {
+    world.kill(Program::Hub).await?;
+    for _ in 0..random.random_range(1..4) {
+        world.kill_starting(Duration::from_millis(random.random_range(0..1_500))).await?;
+    }
+    world.raise(Program::Hub).await
+}
+
+fn behind(world: &World) -> Result<&Proxy> {
+    world.back.as_ref().context("something behind the hub")
+}
+
+async fn astray(world: &mut World, rules: &serde_json::Value, moment: Duration) -> Result<()> {
+    let packets = world.packets.as_mut().context("a net of its own")?;
+    packets.rules(rules).await?;
+    sleep(moment).await;
+    packets.rules(&json!({})).await
+}
+
+async fn pause(processes: &[u32], moment: Duration) -> Result<()> {
+    signal("STOP", processes).await?;
+    sleep(moment).await;
+    signal("CONT", processes).await
+}
+
+/// The last of them must take it; helpers of a server come and go.
+async fn signal(name: &str, processes: &[u32]) -> Result<()> {
+    let (last, helpers) = processes.split_last().context("a process")?;
+    for id in helpers {
+        _ = Command::new("kill").args([format!("-{name}"), id.to_string()]).output().await?;
+    }
+    let sent = Command::new("kill").args([format!("-{name}"), last.to_string()]).status().await?;
+    ensure!(sent.success(), "kill -{name} {last}");
     Ok(())
 }
 
@@ -196,10 +294,10 @@ async fn off(clock: &Path, seconds: i64, moment: Duration) -> Result<()> {
 }
 
 /// A client that publishes what it is given, and ends.
-async fn publish(at: &Stage<'_>, payloads: Vec<Vec<u8>>, quality: PublishOptions) -> Result<()> {
-    let id = at.stranger.kit.as_str();
-    let mut options = MqttOptions::new(id, ("127.0.0.1", at.proxy.port));
-    options.set_clean_start(true).set_keep_alive(2).set_credentials(id, at.stranger.secret.clone());
+async fn publish(world: &World, payloads: Vec<Vec<u8>>, quality: PublishOptions) -> Result<()> {
+    let id = world.stranger.kit.as_str();
+    let mut options = MqttOptions::new(id, ("127.0.0.1", world.front.port));
+    options.set_clean_start(true).set_keep_alive(2).set_credentials(id, world.stranger.secret.clone());
     let (client, mut events) = AsyncClient::builder(options).capacity(payloads.len() + 1).build();
     for payload in payloads {
         client.try_publish(format!("vagt/v1/{id}/readings"), payload, quality.clone())?;
@@ -210,7 +308,7 @@ async fn publish(at: &Stage<'_>, payloads: Vec<Vec<u8>>, quality: PublishOptions
     Ok(())
 }
 
-async fn poison(at: &Stage<'_>, random: &mut StdRng) -> Result<()> {
+async fn poison(world: &World, random: &mut StdRng) -> Result<()> {
     let now = crate::program::now();
     let number: u64 = random.random_range(0..1_000_000);
     let impossible = json!({"seq": number + 1, "sent_at": now.to_string(), "session": uuid::Uuid::from_u128(number.into()),
@@ -223,13 +321,13 @@ async fn poison(at: &Stage<'_>, random: &mut StdRng) -> Result<()> {
         impossible.to_string().into_bytes(),
         vec![b' '; 300 * 1024],
     ];
-    publish(at, payloads, PublishOptions::at_least_once()).await
+    publish(world, payloads, PublishOptions::at_least_once()).await
 }
 
 /// Ten thousand messages of the size of a sitting, as fast as the connection takes them, QoS 0: nobody waits for an acknowledgement.
-async fn flood(at: &Stage<'_>) -> Result<()> {
+async fn flood(world: &World) -> Result<()> {
     let junk = |number: u32| format!("flood {number} {}", "x".repeat(500)).into_bytes();
-    publish(at, (0..10_000).map(junk).collect(), PublishOptions::at_most_once()).await
+    publish(world, (0..10_000).map(junk).collect(), PublishOptions::at_most_once()).await
 }
 
 /// It must refuse, with one sentence, and leave the first alone.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Packet, PublishOptions, mqttbytes::QoS};
 use tokio::{
@@ -26,6 +26,8 @@ use crate::{clinic::KitLogin, load::message, program::now};
 const WINDOW: usize = 32;
 /// How long a connection may say nothing while something is waited for.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// How long nothing may be acknowledged while something waits: behind a broker a connection that stands proves nothing.
+const UNACKED_MAX: Duration = Duration::from_secs(5);
 /// How long to wait before connecting again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Of so many readings one is red.
@@ -46,6 +48,8 @@ pub struct Load {
 pub struct Kit {
     /// Who it is.
     pub login: KitLogin,
+    /// It says with each message which is the oldest that it keeps.
+    says_oldest: bool,
     state: Mutex<State>,
 }
 
@@ -64,13 +68,16 @@ pub struct State {
 }
 
 impl Load {
-    /// Starts these kits; each measures so often a second.
+    /// Starts these kits; each measures so often a second. Behind a broker all say what they keep, else every other.
     #[must_use]
-    pub fn start(port: u16, logins: &[KitLogin], a_second: u32, seed: u64) -> Self {
+    pub fn start(port: u16, logins: &[KitLogin], a_second: u32, seed: u64, at_broker: bool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
-        let kits: Vec<_> =
-            logins.iter().map(|login| Arc::new(Kit { login: login.clone(), state: Mutex::default() })).collect();
+        let kit = |(login, number): (&KitLogin, u64)| {
+            let says_oldest = at_broker || number.is_multiple_of(2);
+            Arc::new(Kit { login: login.clone(), says_oldest, state: Mutex::default() })
+        };
+        let kits: Vec<_> = logins.iter().zip(0..).map(kit).collect();
         for (kit, number) in kits.iter().zip(0..) {
             tasks.spawn(measure(Arc::clone(kit), a_second, seed + number, Arc::clone(&stop)));
             tasks.spawn(send(Arc::clone(kit), port, Arc::clone(&stop)));
@@ -118,11 +125,20 @@ impl Kit {
         let topic = Topic::new(&self.login.kit, TopicKind::Readings).to_string();
         let mut state = self.state();
         let State { waiting, under_way, client: Some(client), .. } = &mut *state else { return Ok(()) };
+        let oldest = waiting.front().map(|first| first.seq).filter(|_| self.says_oldest);
         for message in waiting.iter().skip(*under_way).take(WINDOW.saturating_sub(*under_way)) {
-            client.try_publish(&topic, serde_json::to_vec(message)?, PublishOptions::at_least_once())?;
+            let message = Message { oldest, ..message.clone() };
+            client.try_publish(&topic, serde_json::to_vec(&message)?, PublishOptions::at_least_once())?;
             *under_way += 1;
         }
         Ok(())
+    }
+
+    /// Has something waited for too long, on a connection of this age?
+    fn is_unheard(&self, connected: Instant) -> bool {
+        let state = self.state();
+        let since = state.heard.map_or(connected, |heard| heard.max(connected));
+        state.under_way > 0 && since.elapsed() > UNACKED_MAX
     }
 
     fn acked(&self, acks: Acks) {
@@ -174,7 +190,9 @@ async fn converse(kit: &Kit, port: u16, stop: &AtomicBool) -> Result<()> {
     options.set_network_options(network);
     let (client, mut events) = AsyncClient::builder(options).capacity(WINDOW * 2).build();
     let acks = Topic::new(&kit.login.kit, TopicKind::Acks).to_string();
+    let connected = Instant::now();
     while !stop.load(Ordering::Relaxed) || !kit.state().waiting.is_empty() {
+        ensure!(!kit.is_unheard(connected), "the core acknowledges nothing");
         match timeout(SILENCE_MAX, events.poll()).await.context("the core says nothing")?? {
             Event::Incoming(Packet::ConnAck(_)) => client.try_subscribe(&acks, QoS::AtLeastOnce)?,
             Event::Incoming(Packet::SubAck(_)) => {

@@ -4,24 +4,25 @@
 pub mod check;
 pub mod fault;
 pub mod load;
+pub mod packets;
 pub mod place;
 pub mod proxy;
+pub mod report;
+pub mod world;
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use hdrhistogram::Histogram;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+pub use self::report::{Recovery, Report};
 use self::{
-    check::Counted,
-    fault::{FAULTS, Fault, Stage},
+    fault::{FAULTS, Fault},
     load::Load,
-    place::Place,
-    proxy::Proxy,
+    report::Tally,
+    world::{GROUNDS, Ground, World},
 };
 use crate::{
     clinic::{Clinic, KitLogin},
@@ -36,8 +37,14 @@ const RECOVER_WITHIN: Duration = Duration::from_secs(60);
 const FINISH_WITHIN: Duration = Duration::from_secs(120);
 /// What the hub may hold in memory at most: what it takes in (64 MiB), SQLite's cache (64 MiB), and the program.
 const HUB_MEMORY_MIB_MAX: u64 = 400;
-/// Every so many faults the person in the home blows into the spirometer.
+/// Every so many faults the person in each home blows into the spirometer.
 const BLOW_EVERY: usize = 4;
+/// Blows of a round at most: two decimals tell them apart.
+const BLOWS_MAX: usize = 80;
+/// Where so many kills are asked for, what kills is chosen so many times as often.
+const KILLS_WEIGHT: u32 = 4;
+/// The longest pause before a fault, in milliseconds; and where kills are asked for.
+const PAUSE_MS_MAX: (u64, u64) = (800, 150);
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -50,48 +57,22 @@ pub struct Options {
     pub seconds: u64,
     /// Faults in each at most.
     pub faults_max: usize,
+    /// Rounds go on until so many programs were killed; 0: as many as there are rounds.
+    pub kills: u64,
     /// Messages a second of each kit.
     pub rate: u32,
     /// These alone.
     pub only: Vec<Fault>,
-    /// With a home, so that the kit's agent is killed too.
-    pub home: bool,
-}
-
-/// What a run came to.
-#[derive(Debug, Default, Serialize)]
-pub struct Report {
-    /// Of each kind of fault how often, and how long until every kit was heard again, in milliseconds.
-    pub faults: BTreeMap<&'static str, Recovery>,
-    /// What was checked, in all rounds.
-    pub counted: Counted,
-    /// Kinds that could not be had on this machine.
-    pub left_out: Vec<&'static str>,
-    /// `kill -9` of all programs.
-    pub kills: u64,
-    /// The most that the hub held in memory, in MiB.
-    pub hub_mib: u64,
-}
-
-/// How long it took.
-#[derive(Debug, Default, Serialize)]
-pub struct Recovery {
-    /// How often.
-    pub times: u64,
-    /// The middle one.
-    pub p50_ms: u64,
-    /// Of ten the worst.
-    pub p90_ms: u64,
-    /// Of a hundred the worst.
-    pub p99_ms: u64,
-    /// The worst.
-    pub max_ms: u64,
+    /// On these grounds, in turn; none: on all.
+    pub grounds: Vec<Ground>,
+    /// Homes with real agents, which are killed too.
+    pub homes: usize,
 }
 
 /// One run under way.
-struct Run {
-    took: BTreeMap<&'static str, Histogram<u64>>,
-    report: Report,
+struct Run<'a> {
+    options: &'a Options,
+    tally: Tally,
     tell: Box<dyn FnMut(&str)>,
 }
 
@@ -100,154 +81,139 @@ struct Run {
 /// # Errors
 /// The first thing that is not as it must be, with the seed of its round.
 pub async fn run(options: &Options, tell: impl FnMut(&str) + 'static) -> Result<Report> {
-    let mut run = Run { took: BTreeMap::new(), report: Report::default(), tell: Box::new(tell) };
-    for round in 0..options.rounds {
+    let mut run = Run { options, tally: Tally::default(), tell: Box::new(tell) };
+    let grounds: Vec<Ground> = match &options.grounds[..] {
+        [] => GROUNDS.iter().map(|(ground, _)| *ground).collect(),
+        asked => asked.to_vec(),
+    };
+    for (round, ground) in (0..).zip(grounds.iter().copied().cycle()) {
+        let goes_on = if options.kills > 0 { run.tally.report.kills < options.kills } else { round < options.rounds };
+        if !goes_on {
+            break;
+        }
         let seed = options.seed + u64::from(round);
-        run.round(options, seed, round).await.with_context(|| {
-            format!("round {round}; again: chaos --seed {seed} --rounds 1 --seconds {}", options.seconds)
+        run.round(ground, seed, round).await.with_context(|| {
+            let name = ground.name();
+            format!("round {round}; again: chaos --seed {seed} --rounds 1 --on {name} --seconds {}", options.seconds)
         })?;
     }
-    let Run { took, mut report, .. } = run;
-    report.faults = took.into_iter().map(|(name, took)| (name, recovery(&took))).collect();
-    Ok(report)
+    Ok(run.tally.finish())
 }
 
-fn recovery(took: &Histogram<u64>) -> Recovery {
-    let at = |quantile| took.value_at_quantile(quantile);
-    Recovery { times: took.len(), p50_ms: at(0.5), p90_ms: at(0.9), p99_ms: at(0.99), max_ms: took.max() }
-}
-
-impl Run {
-    async fn round(&mut self, options: &Options, seed: u64, round: u32) -> Result<()> {
+impl Run<'_> {
+    async fn round(&mut self, ground: Ground, seed: u64, round: u32) -> Result<()> {
+        let began = Instant::now();
         let mut random = StdRng::seed_from_u64(seed);
-        let logins: Vec<KitLogin> = (1..=KITS + 2).map(KitLogin::simulated).collect();
-        let [of_home, stranger, of_load @ ..] = &logins[..] else { anyhow::bail!("too few kits") };
-        let mut clinic = Clinic::stopped(&logins).await?;
-        let place = Place::prepare(&mut clinic, round.is_multiple_of(2))?;
-        clinic.restart().await?;
-        let proxy = Proxy::open(clinic.mqtt_port).await?;
-        let mut home = match options.home {
-            true => Some(home(&clinic, &place, of_home, proxy.port).await?),
-            false => None,
-        };
-        let load = Load::start(proxy.port, of_load, options.rate, seed);
-        let stage = Stage { proxy: &proxy, place: &place, stranger };
-        let blown = self.faults(options, &mut clinic, home.as_mut(), &stage, &load, &mut random).await?;
-        (self.tell)("waiting until everything is acknowledged");
-        let kits = load.finish(FINISH_WITHIN).await.with_context(|| clinic.log())?;
-        self.remember_memory(&clinic)?;
-        let counted = check::all(&clinic, &kits).await?;
-        if let Some(home) = &home {
-            check::every_blow_once(&clinic, of_home, &blown).await.with_context(|| tail(&home.log()))?;
+        let logins: Vec<KitLogin> = (1..=KITS + 1 + self.options.homes).map(KitLogin::simulated).collect();
+        let (of_homes, rest) = logins.split_at(self.options.homes);
+        let [stranger, of_load @ ..] = rest else { anyhow::bail!("too few kits") };
+        let mut world = World::begin(ground, &logins, stranger, seed).await?;
+        for login in of_homes {
+            world.add_home(login).await?;
         }
-        let sum = &mut self.report.counted;
-        sum.messages += counted.messages;
-        sum.alerts += counted.alerts;
-        sum.starts += counted.starts;
-        (self.tell)(&format!("round {round}, seed {seed}: {counted:?}"));
-        clinic.kill_9().await
+        let load = Load::start(world.front.port, of_load, self.options.rate, seed, ground == Ground::Broker);
+        let blown = self.faults(&mut world, &load, &mut random).await?;
+        self.tally.report.kills += world.kills;
+        (self.tell)("waiting until everything is acknowledged");
+        let kits = load.finish(FINISH_WITHIN).await.with_context(|| world.clinic.log())?;
+        self.remember_memory(&world.clinic)?;
+        let counted = check::all(&world.clinic, &kits).await?;
+        for (home, login) in world.homes.iter().zip(of_homes) {
+            check::every_blow_once(&world.clinic, login, &blown).await.with_context(|| tail(&home.log()))?;
+        }
+        self.tally.count(&counted);
+        let (name, took, kills) = (ground.name(), began.elapsed().as_secs(), world.kills);
+        (self.tell)(&format!("round {round} on {name}, seed {seed}: {counted:?}, {kills} kills, {took} s"));
+        world.clinic.kill_9().await
     }
 
-    /// One fault after the other; gives what was blown, as FEV1.
-    async fn faults(
-        &mut self,
-        options: &Options,
-        clinic: &mut Clinic,
-        mut home: Option<&mut Home>,
-        stage: &Stage<'_>,
-        load: &Load,
-        random: &mut StdRng,
-    ) -> Result<Vec<String>> {
-        let choice = self.choice(options, stage.place, home.is_some());
+    /// One fault after the other; gives what was blown in each home, as FEV1.
+    async fn faults(&mut self, world: &mut World, load: &Load, random: &mut StdRng) -> Result<Vec<String>> {
+        let choice = self.choice(world);
         let total: u32 = choice.iter().map(|(_, weight)| weight).sum();
         ensure!(total > 0, "none of the faults that were asked for can be had here");
+        let pause = if self.options.kills > 0 { PAUSE_MS_MAX.1 } else { PAUSE_MS_MAX.0 };
         let (began, mut blown) = (Instant::now(), Vec::new());
-        for number in 0..options.faults_max {
-            if began.elapsed() > Duration::from_secs(options.seconds) {
+        for number in 0..self.options.faults_max {
+            let killed = self.tally.report.kills + world.kills;
+            let enough = self.options.kills > 0 && killed >= self.options.kills;
+            if enough || began.elapsed() > Duration::from_secs(self.options.seconds) {
                 break;
             }
-            if let Some(home) = home.as_deref_mut().filter(|_| number.is_multiple_of(BLOW_EVERY) && blown.len() < 80) {
-                let fev1 = format!("1.{:02}", blown.len() + 10);
-                home.tell(&json!({"measure": "spirometer", "fev1": fev1.parse::<f64>()?, "fvc": 2.9, "pef": 5.1}))
-                    .await?;
-                blown.push(fev1);
+            if number.is_multiple_of(BLOW_EVERY) && blown.len() < BLOWS_MAX {
+                blown.push(blow(&mut world.homes, blown.len()).await?);
             }
-            sleep(Duration::from_millis(random.random_range(0..800))).await;
+            sleep(Duration::from_millis(random.random_range(0..pause))).await;
             let fault = chosen(&choice, random.random_range(0..total));
-            self.remember_memory(clinic)?;
-            let begun = Instant::now();
-            fault
-                .happen(clinic, home.as_deref_mut(), stage, random)
-                .await
-                .with_context(|| format!("{}\n{}", fault.name(), tail(&clinic.log())))?;
-            let over = Instant::now();
-            let heard = load.all_heard_since(over, RECOVER_WITHIN).await;
-            let heard = heard.with_context(|| {
-                format!(
-                    "{}: not every kit is heard {} s later\n{}",
-                    fault.name(),
-                    RECOVER_WITHIN.as_secs(),
-                    tail(&clinic.log())
-                )
-            })?;
-            self.took(fault, heard)?;
-            (self.tell)(&format!(
-                "{:>6.1} s {:<10} took {:>6} ms, all heard {:>6} ms later",
-                began.elapsed().as_secs_f64(),
-                fault.name(),
-                (over - begun).as_millis(),
-                heard.as_millis()
-            ));
+            self.one(fault, world, load, random, began).await?;
         }
         Ok(blown)
     }
 
+    /// One fault, and the time until every kit is heard again.
+    async fn one(
+        &mut self,
+        fault: Fault,
+        world: &mut World,
+        load: &Load,
+        random: &mut StdRng,
+        began: Instant,
+    ) -> Result<()> {
+        self.remember_memory(&world.clinic)?;
+        let begun = Instant::now();
+        let happened = fault.happen(world, random).await;
+        happened.with_context(|| format!("{}\n{}", fault.name(), tail(&world.clinic.log())))?;
+        let over = Instant::now();
+        let heard = load.all_heard_since(over, RECOVER_WITHIN).await;
+        let heard = heard.with_context(|| {
+            let (name, within) = (fault.name(), RECOVER_WITHIN.as_secs());
+            format!("{name}: not every kit is heard {within} s later\n{}", tail(&world.clinic.log()))
+        })?;
+        let holds = self.remember_memory(&world.clinic)?;
+        self.tally.took(fault, heard, holds)?;
+        (self.tell)(&format!(
+            "{:>6.1} s {:<10} took {:>6} ms, all heard {:>6} ms later, hub {holds} MiB",
+            began.elapsed().as_secs_f64(),
+            fault.name(),
+            (over - begun).as_millis(),
+            heard.as_millis()
+        ));
+        Ok(())
+    }
+
     /// Which faults can be had here. What can't, in no round so far, is reported.
-    fn choice(&mut self, options: &Options, place: &Place, has_home: bool) -> Vec<(Fault, u32)> {
-        let asked = |fault: Fault| options.only.is_empty() || options.only.contains(&fault);
-        let fits = FAULTS.iter().filter(|(fault, ..)| asked(*fault) && fault.fits(place, has_home));
-        let choice: Vec<_> = fits.map(|(fault, _, weight)| (*fault, *weight)).collect();
-        let is_there = |fault: Fault| choice.iter().any(|(there, _)| *there == fault);
-        match self.report.counted.starts {
-            0 => {
-                self.report.left_out =
-                    FAULTS.iter().filter(|(fault, ..)| !is_there(*fault)).map(|(_, name, _)| *name).collect()
-            }
-            _ => self.report.left_out.retain(|name| Fault::of(name).is_none_or(|fault| !is_there(fault))),
-        }
+    fn choice(&mut self, world: &World) -> Vec<(Fault, u32)> {
+        let only = &self.options.only;
+        let asked = |fault: Fault| only.is_empty() || only.contains(&fault);
+        let often = |fault: Fault| if self.options.kills > 0 && fault.kills() { KILLS_WEIGHT } else { 1 };
+        let fits = FAULTS.iter().filter(|(fault, ..)| asked(*fault) && fault.fits(world));
+        let choice: Vec<_> = fits.map(|(fault, _, weight)| (*fault, *weight * often(*fault))).collect();
+        self.tally.had(choice.iter().map(|(fault, _)| *fault));
         choice
     }
 
-    fn took(&mut self, fault: Fault, heard: Duration) -> Result<()> {
-        if matches!(fault, Fault::KillHub | Fault::KillEdge) {
-            self.report.kills += 1;
-        }
-        let took = match self.took.entry(fault.name()) {
-            std::collections::btree_map::Entry::Occupied(took) => took.into_mut(),
-            std::collections::btree_map::Entry::Vacant(none) => none.insert(Histogram::new_with_bounds(1, 600_000, 3)?),
-        };
-        Ok(took.record(u64::try_from(heard.as_millis())?.max(1))?)
-    }
-
-    /// The most that the hub has held in memory; too much is a fault of its own.
-    fn remember_memory(&mut self, clinic: &Clinic) -> Result<()> {
-        let Some(id) = clinic.hub_id() else { return Ok(()) };
+    /// What the hub holds now, in MiB, and the most that it has held; too much is a fault of its own.
+    fn remember_memory(&mut self, clinic: &Clinic) -> Result<u64> {
+        let Some(id) = clinic.hub_id() else { return Ok(0) };
         let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-        let mib = peak.context("VmHWM")? / 1024;
-        self.report.hub_mib = self.report.hub_mib.max(mib);
-        ensure!(mib <= HUB_MEMORY_MIB_MAX, "the hub has held {mib} MiB, at most {HUB_MEMORY_MIB_MAX} are wanted");
-        Ok(())
+        let of = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
+        };
+        let (holds, peak) = (of("VmRSS:").context("VmRSS")? / 1024, of("VmHWM:").context("VmHWM")? / 1024);
+        self.tally.report.hub_mib = self.tally.report.hub_mib.max(peak);
+        ensure!(peak <= HUB_MEMORY_MIB_MAX, "the hub has held {peak} MiB, at most {HUB_MEMORY_MIB_MAX} are wanted");
+        Ok(holds)
     }
 }
 
-async fn home(clinic: &Clinic, place: &Place, login: &KitLogin, port: u16) -> Result<Home> {
-    let mut home = Home::without_kit(login, "spirometer", 0).await?;
-    home.set_env(&place.clock_env("edge")?);
-    home.start_edge(port).with_context(|| clinic.log())?;
-    Ok(home)
+/// Somebody in each home blows; gives the FEV1.
+async fn blow(homes: &mut [Home], number: usize) -> Result<String> {
+    let fev1 = format!("1.{:02}", number + 10);
+    for home in homes {
+        home.tell(&json!({"measure": "spirometer", "fev1": fev1.parse::<f64>()?, "fvc": 2.9, "pef": 5.1})).await?;
+    }
+    Ok(fev1)
 }
 
 fn chosen(choice: &[(Fault, u32)], mut number: u32) -> Fault {

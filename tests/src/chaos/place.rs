@@ -111,15 +111,22 @@ impl Place {
         Ok(fs::remove_file(filler)?)
     }
 
-    /// Slows the disk down for one program, for so long.
+    /// Slows the disk down for these processes and what they start, for so long.
     ///
     /// # Errors
     /// When the control group refuses.
-    pub async fn slow_for(&self, program: u32, moment: Duration) -> Result<()> {
+    pub async fn slow_for(&self, programs: &[u32], moment: Duration) -> Result<()> {
         let disk = self.slow.as_ref().context("a disk that can be slowed down")?;
-        fs::write(disk.group.join("cgroup.procs"), program.to_string())?;
+        let group = disk.group.join("cgroup.procs");
+        // One that has ended meanwhile (a server's helper) is in no group.
+        let slowed = programs.iter().filter(|id| fs::write(&group, id.to_string()).is_ok()).count();
+        ensure!(slowed > 0, "no process of {programs:?} can be slowed down");
         sleep(moment).await;
-        Ok(fs::write(Path::new(GROUPS).join("cgroup.procs"), program.to_string())?)
+        // What was started meanwhile comes too.
+        for id in fs::read_to_string(&group)?.split_whitespace() {
+            _ = fs::write(Path::new(GROUPS).join("cgroup.procs"), id);
+        }
+        Ok(())
     }
 }
 

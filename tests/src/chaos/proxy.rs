@@ -21,6 +21,8 @@ use tokio::{
     time::sleep,
 };
 
+/// How long the other end may take to answer.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// What is read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -40,7 +42,7 @@ pub enum Going {
 struct Wires {
     refuses: AtomicBool,
     delay_ms: AtomicU64,
-    port: AtomicU64,
+    behind: (String, u16),
     open: Mutex<Vec<watch::Sender<Going>>>,
 }
 
@@ -53,17 +55,17 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Opens it before the hub at this port.
+    /// Opens it before what listens at this address and port.
     ///
     /// # Errors
     /// When there is no free port.
-    pub async fn open(hub_port: u16) -> Result<Self> {
+    pub async fn open(host: &str, behind: u16) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let wires = Arc::new(Wires {
             refuses: AtomicBool::new(false),
             delay_ms: AtomicU64::new(0),
-            port: AtomicU64::new(hub_port.into()),
+            behind: (host.to_owned(), behind),
             open: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&wires)));
@@ -99,18 +101,25 @@ async fn accept(listener: TcpListener, wires: Arc<Wires>) {
         if wires.refuses.load(Ordering::Relaxed) {
             continue;
         }
-        let port = u16::try_from(wires.port.load(Ordering::Relaxed)).unwrap_or_default();
-        let Ok(hub) = TcpStream::connect(("127.0.0.1", port)).await else { continue };
-        let (wire, going) = watch::channel(Going::Well);
-        wires.open.lock().unwrap_or_else(PoisonError::into_inner).push(wire);
-        for end in [&kit, &hub] {
-            // A connection that can't be made fast is slow, no more.
-            _ = end.set_nodelay(true);
-        }
-        let ((from_kit, to_kit), (from_hub, to_hub)) = (kit.into_split(), hub.into_split());
-        tokio::spawn(carry(from_kit, to_hub, going.clone(), Arc::clone(&wires), true));
-        tokio::spawn(carry(from_hub, to_kit, going, Arc::clone(&wires), false));
+        tokio::spawn(join(kit, Arc::clone(&wires)));
     }
+}
+
+/// One connection through: nobody else's waits for the other end to answer.
+async fn join(kit: TcpStream, wires: Arc<Wires>) {
+    let (host, port) = &wires.behind;
+    let Ok(Ok(hub)) = tokio::time::timeout(CONNECT_MAX, TcpStream::connect((host.as_str(), *port))).await else {
+        return;
+    };
+    let (wire, going) = watch::channel(Going::Well);
+    wires.open.lock().unwrap_or_else(PoisonError::into_inner).push(wire);
+    for end in [&kit, &hub] {
+        // A connection that can't be made fast is slow, no more.
+        _ = end.set_nodelay(true);
+    }
+    let ((from_kit, to_kit), (from_hub, to_hub)) = (kit.into_split(), hub.into_split());
+    tokio::spawn(carry(from_kit, to_hub, going.clone(), Arc::clone(&wires), true));
+    tokio::spawn(carry(from_hub, to_kit, going, Arc::clone(&wires), false));
 }
 
 /// One direction.

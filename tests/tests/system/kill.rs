@@ -12,18 +12,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use jiff::Timestamp;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
-use store::Store;
 use tests::{
     clinic::{Clinic, KitLogin, SOON},
     home::Home,
     load::send_all,
     program,
+    proofs::{every_message_once, every_value_once, one_alert_alone},
 };
-use tokio::time::{Instant, sleep};
-use triage::{EventKind, Mark};
+use tokio::time::sleep;
 use uuid::Uuid;
 use vitals::{Clock, Reading, Unit, Value, Vital};
 use wire::Message;
@@ -57,9 +55,9 @@ async fn a_hundred_kills_lose_nothing_and_double_nothing() -> Result<()> {
         let sent = sent.await?.with_context(|| clinic.log())?;
         messages += sent.len();
         every_message_once(&store, login, &sent).await?;
-        every_due_alert_once(&store, login, &sent).await?;
+        one_alert_alone(&store, login, &sent, Value::new(84, 0)).await?;
     }
-    every_blow_once(&store, &logins[0], &blown).await.with_context(|| home.log())?;
+    every_value_once(&store, &logins[0], Vital::Fev1, &blown, SOON).await.with_context(|| home.log())?;
     the_way_is_retold(&clinic).await?;
     println!("{} kills, {messages} messages and {} blows, seed {SEED}: each once", KILLS_EACH * 2, blown.len());
     ensure!(messages > LOAD_KITS * 100, "too little load to prove anything: {messages} messages");
@@ -133,49 +131,5 @@ fn message(seq: u64, session: Uuid, value: Value) -> Message {
         answers: Vec::new(),
         patient: None,
         receipts: Vec::new(),
-    }
-}
-
-async fn every_message_once(store: &impl Store, login: &KitLogin, sent: &BTreeMap<u64, Value>) -> Result<()> {
-    let mut stored = BTreeMap::new();
-    for message in store.messages(&login.patient, Timestamp::UNIX_EPOCH).await? {
-        let [reading] = &message.readings[..] else {
-            anyhow::bail!("{}: {} readings", message.key.seq, message.readings.len())
-        };
-        ensure!(stored.insert(message.key.seq, reading.value).is_none(), "{} {} twice", login.kit, message.key.seq);
-    }
-    ensure!(stored == *sent, "{}: {} sent, {} stored", login.kit, sent.len(), stored.len());
-    Ok(())
-}
-
-/// Nobody closes anything in this test: a patient with a red reading has one alert, red, raised once.
-async fn every_due_alert_once(store: &impl Store, login: &KitLogin, sent: &BTreeMap<u64, Value>) -> Result<()> {
-    let reds = sent.values().filter(|value| **value == Value::new(84, 0)).count();
-    ensure!(reds > 0, "{}: no red reading in {} messages", login.kit, sent.len());
-    let alerts = store.alerts_of(&login.patient, 100).await?;
-    let [alert] = &alerts[..] else { anyhow::bail!("{}: {} alerts", login.patient, alerts.len()) };
-    ensure!(alert.mark == Mark::Red && alert.state.is_open(), "{alert:?}");
-    let (_, events) = store.alert(alert.id).await?.context("its history")?;
-    let raised = events.iter().filter(|event| event.kind == EventKind::Raised).count();
-    ensure!(raised == 1, "{}: raised {raised} times: {events:#?}", login.patient);
-    let fed = alert.count as usize;
-    ensure!(fed == reds, "{}: {reds} red readings, fed {fed} times", login.patient);
-    Ok(())
-}
-
-async fn every_blow_once(store: &impl Store, login: &KitLogin, blown: &[String]) -> Result<()> {
-    let until = Instant::now() + SOON;
-    loop {
-        let mut fev1: Vec<String> = Vec::new();
-        for message in store.messages(&login.patient, Timestamp::UNIX_EPOCH).await? {
-            let readings = message.readings.iter().filter(|reading| reading.vital == Vital::Fev1);
-            fev1.extend(readings.map(|reading| reading.value.to_string()));
-        }
-        fev1.sort();
-        if fev1 == blown {
-            return Ok(());
-        }
-        ensure!(fev1.len() <= blown.len() && Instant::now() < until, "blown {blown:?}, stored {fev1:?}");
-        sleep(Duration::from_millis(200)).await;
     }
 }

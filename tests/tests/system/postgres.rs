@@ -1,8 +1,5 @@
 //! A clinic whose store is a PostgreSQL server: from a kit's reading to an alert, over `kill -9` of the hub and of the server, told again the same.
 
-#[path = "../../../crates/store/tests/servers/mod.rs"]
-mod servers;
-
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -10,12 +7,12 @@ use std::sync::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use servers::Cluster;
 use tests::{
     clinic::{Clinic, KitLogin, SOON},
     home::Home,
     load::{message, send_all},
     program::now,
+    servers::Cluster,
 };
 use tokio::time::{Duration, Instant, sleep};
 use vitals::Vital;

@@ -174,6 +174,12 @@ impl Cluster {
         server.wait().unwrap();
     }
 
+    /// All its processes.
+    pub fn processes(&self) -> Vec<u32> {
+        let server = self.server.as_ref().unwrap().id();
+        children(server).into_iter().chain([server]).collect()
+    }
+
     /// `kill -9` of one connection's process: the server then ends all others too, and recovers.
     pub fn kill_9_a_backend(&self) {
         let server = self.server.as_ref().unwrap();
@@ -186,8 +192,7 @@ impl Cluster {
 
     /// Processor time of all its processes so far, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
-        let server = self.server.as_ref().unwrap().id();
-        children(server).into_iter().chain([server]).map(cpu_of).sum()
+        self.processes().into_iter().map(cpu_of).sum()
     }
 
     pub fn port(&self) -> u16 {
