@@ -1,12 +1,13 @@
 # Vagt: two commands do everything. They install what is missing first (see .ci/install).
 #   make demo    the whole clinic on this machine, with simulated homes
 #   make test    everything that continuous integration runs
-#   make bench   the measured figures
+#   make bench   every figure beside its floor and its peers, into docs/benchmarks.md: 25 minutes; QUICK=1: 8, into target/bench; ONLY="idle growth"
+#   make bench-cores  what the pure parts and the kit's agent cost
 #   make chaos   a clinic under load and one fault after the other, ROUNDS=4 of SECONDS_EACH=120 from SEED, or KILLS=1000 (docs/chaos.md)
 #   make fuzz    every driver against bytes that look for trouble, SECONDS=60 each (docs/fuzzing.md)
 #   make package the kit's Debian package, for a kit like this machine
 
-.PHONY: demo test bench chaos fuzz build assets schemas check unit system browser deny package package-arm64 package-try clean-assets install-demo install-test
+.PHONY: demo test bench bench-cores chaos fuzz build assets schemas check unit system browser deny package package-arm64 package-try clean-assets install-demo install-test
 .DEFAULT_GOAL := help
 
 DIST := crates/desk/assets/dist
@@ -22,10 +23,11 @@ demo: install-demo assets
 test: install-test assets check build unit browser package-try deny
 	@echo "make test: all of it passed"
 
-bench: install-test assets $(VENV)-compare/.installed benches/compare/nodered/node_modules/.installed
+bench: install-test assets crates/store/tests/timescale/node_modules/.installed $(VENV)-compare/.installed benches/compare/nodered/node_modules/.installed
 	cargo build --release --bins
-	target/release/vagt bench ingest
-	$(VENV)-compare/bin/python benches/compare/compare.py --vagt target/release/vagt
+	$(VENV)-compare/bin/python benches/compare/bench.py $(if $(QUICK),--quick,--page docs/benchmarks.md) $(if $(ONLY),--only $(ONLY))
+
+bench-cores:
 	cargo bench -p benches
 	cargo bench --profile kit -p edge --bench kit
 

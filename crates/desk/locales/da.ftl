@@ -468,6 +468,9 @@ state-before = Brugt før
 state-rejected = Afvist
 state-shadow = kører i skyggen
 patient-curves = Kurver, 28 dage
+patient-curves-year = Kurver, et år
+patient-show-year = Et år
+patient-show-weeks = 28 dage
 patient-alerts = Alarmer
 patient-alerts-none = Ingen alarmer endnu.
 patient-open = Åben
@@ -475,6 +478,7 @@ patient-kit = Kit
 patient-no-data = Intet målt de sidste 28 dage.
 programme-version = { $programme }, version { $version }
 curve-label = { $vital }, de sidste 28 dage, med grænser
+curve-label-year = { $vital }, det seneste år dag for dag, med grænser fra i dag
 
 ## Kit
 kits-title = Kit

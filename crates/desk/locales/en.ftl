@@ -462,6 +462,9 @@ state-before = Used before
 state-rejected = Rejected
 state-shadow = runs in the shadow
 patient-curves = Curves, 28 days
+patient-curves-year = Curves, a year
+patient-show-year = A year
+patient-show-weeks = 28 days
 patient-alerts = Alerts
 patient-alerts-none = No alerts yet.
 patient-open = Open
@@ -469,6 +472,7 @@ patient-kit = Kit
 patient-no-data = Nothing measured in the last 28 days.
 programme-version = { $programme }, version { $version }
 curve-label = { $vital }, the last 28 days, with limits
+curve-label-year = { $vital }, the last year by day, with limits of today
 
 ## Kits
 kits-title = Kits

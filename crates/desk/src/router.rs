@@ -94,6 +94,7 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/patients/{id}", get(api::patients::one))
         .route("/patients/{id}/alerts", get(api::patients::alerts))
         .route("/patients/{id}/curves", get(api::patients::curves))
+        .route("/patients/{id}/long-curves", get(api::long::curves))
         .route("/alerts/{id}/why", get(api::explain::why_alert))
         .route("/patients/{id}/why-not", get(api::explain::why_quiet))
         .route("/patients/{id}/outcomes", get(api::records::outcomes).post(api::records::record))

@@ -349,7 +349,17 @@ async fn the_api_gives_curves_with_limits_and_says_what_is_wrong() {
     let marks: Vec<_> = curves[0]["points"].as_array().unwrap().iter().map(|point| point["mark"].clone()).collect();
     assert_eq!(marks, [json!("green"), json!("yellow"), json!("red")]);
     assert_eq!(curves[0]["zones"].as_array().unwrap().len(), 2);
+    let long = browser.get("/api/v1/patients/p-inger/long-curves?vitals=spo2").await.json();
+    let means: Vec<_> = long[0]["spans"].as_array().unwrap().iter().map(|span| span["mean"].clone()).collect();
+    assert_eq!((means, &long[0]["by"]), (vec![json!(91.0), json!(87.0), json!(84.0)], &json!("day")));
+    let page = browser.get("/patients/p-inger?span=year").await.text;
+    assert!(
+        page.contains("data-curve=\"/api/v1/patients/p-inger/long-curves?vitals=spo2\"")
+            && page.contains("the last year by day")
+    );
     for (path, status) in [
+        ("/api/v1/patients/p-inger/long-curves?by=hour&days=93", StatusCode::UNPROCESSABLE_ENTITY),
+        ("/api/v1/patients/p-inger/long-curves?by=week", StatusCode::UNPROCESSABLE_ENTITY),
         ("/api/v1/patients/p-nobody", StatusCode::NOT_FOUND),
         ("/api/v1/patients/p-inger/curves?days=0", StatusCode::UNPROCESSABLE_ENTITY),
         ("/api/v1/patients/p-inger/curves?vitals=mood", StatusCode::UNPROCESSABLE_ENTITY),

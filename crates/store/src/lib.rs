@@ -17,6 +17,7 @@ mod place;
 pub mod postgres;
 mod programme;
 mod rows;
+mod spans;
 mod sqlite;
 
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use pages::MessagePages;
 pub use place::{Place, open, open_read_only};
 pub use postgres::Postgres;
 pub use programme::{ProgrammeVersion, ShadowAlert};
+pub use spans::{LongCurve, Span, Step};
 pub use sqlite::Sqlite;
 
 /// What a store can do. Reads may run beside each other and beside a write; writes come one at a time.
@@ -156,6 +158,18 @@ pub trait Store: Send + Sync + 'static {
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<Curve>, StoreError>;
+
+    /// A patient's values of these vitals by hour or day, from the hour or day of `since` on: what a long curve shows. What was invalidated is not
+    /// among them; what came in the last seconds need not be.
+    async fn long_curves(
+        &self,
+        patient: &PatientId,
+        vitals: &[Vital],
+        since: Timestamp,
+        step: Step,
+    ) -> Result<Vec<LongCurve>, StoreError> {
+        spans::of_messages(self, patient, vitals, since, step).await
+    }
 
     /// What is in quarantine, newest first, at most `limit`, and how many there are in all.
     async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError>;

@@ -1,13 +1,16 @@
 //! The published views: what dashboards read, with the names and units that they rely on, found by index; the same on every backend.
 
-#![allow(clippy::unwrap_used, reason = "a test's helpers may panic")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test's helpers may panic, and read the clock")]
 
 mod servers;
 
 use jiff::{SignedDuration, Timestamp};
 use servers::{Cluster, Timescale};
 use sqlx::{ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
-use store::{Batch, Entry, Heard, Kit, KitSeq, Patient, Postgres, Roster, Sqlite, Store, postgres::Server};
+use store::{
+    Batch, Entry, Heard, Journal, JournalEntry, Kit, KitSeq, Patient, Postgres, Roster, Sqlite, Step, Store,
+    postgres::Server,
+};
 use vitals::{Clock, Flag, Reading, Vital};
 
 const RECORDED: &str = "2026-11-22T08:00:07.5Z";
@@ -135,6 +138,81 @@ fn shows_the_same(ask: &dyn Fn(&str) -> String) {
     }
     let hour = RECORDED.parse::<Timestamp>().unwrap().as_second() / 3_600 * 3_600;
     assert_eq!(ask("SELECT at FROM vagt.v_reading_hour"), hour.to_string());
+}
+
+/// Four days of sittings, a late one, and one that no clock can mean.
+async fn days(store: &dyn Store) {
+    let recorded_at = |day: i64| RECORDED.parse::<Timestamp>().unwrap() + SignedDuration::from_hours(24 * day);
+    let now = Timestamp::now();
+    // Kept now: what is measured lies before that.
+    let back = now.duration_since(recorded_at(4));
+    let sitting = |seq: u64, day: i64, values: &[(Vital, &str, i64)]| Entry {
+        key: KitSeq { kit: "kit-1".parse().unwrap(), seq },
+        hash: [1; 32],
+        patient: "p-1".parse().unwrap(),
+        session: uuid::Uuid::nil(),
+        sent_at: now,
+        recorded_at: recorded_at(day) + back,
+        readings: values
+            .iter()
+            .map(|(vital, value, hours)| {
+                reading(*vital, value, recorded_at(day) + back + SignedDuration::from_hours(*hours))
+            })
+            .collect(),
+        answers: Vec::new(),
+        receipts: Vec::new(),
+    };
+    let entries = vec![
+        sitting(1, 0, &[(Vital::Spo2, "93", -1), (Vital::Spo2, "90", -2), (Vital::Pulse, "71", -1)]),
+        sitting(2, 1, &[(Vital::Spo2, "94.5", -1), (Vital::Weight, "80.5", -1)]),
+        sitting(3, 3, &[(Vital::Spo2, "84", -1), (Vital::Spo2, "12.25", -49), (Vital::Spo2, "99", 80)]),
+    ];
+    store.commit(&Batch { recorded_at: now, entries, ..Batch::default() }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_curves_are_the_same_added_up_or_not_and_without_what_is_invalid() {
+    let (folder, cluster, timescale) = (tempfile::tempdir().unwrap(), Cluster::quick(), Timescale::start());
+    let file = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+    let native = Postgres::open(&Server::new(&cluster.database("clinic")).unwrap()).await.unwrap();
+    let hyper = Postgres::open(&Server::new(&timescale.url()).unwrap()).await.unwrap();
+    let stores: [&dyn Store; 3] = [&file, &native, &hyper];
+    for store in stores {
+        days(store).await;
+    }
+    native.upkeep().await.unwrap();
+    hyper.upkeep().await.unwrap();
+    let (patient, vitals) = ("p-1".parse().unwrap(), [Vital::Spo2, Vital::Weight, Vital::Temperature]);
+    let since = Timestamp::now() - SignedDuration::from_hours(20 * 24);
+    for step in [Step::Hour, Step::Day] {
+        let wanted = file.long_curves(&patient, &vitals, since, step).await.unwrap();
+        let spo2 = &wanted[0].spans;
+        let (count, low) =
+            (spo2.iter().map(|span| span.readings).sum::<u64>(), spo2.iter().map(|span| span.low).fold(99.0, f64::min));
+        assert_eq!((count, low, wanted[1].spans.len(), wanted[2].spans.len()), (5, 12.25, 1, 0));
+        assert!(
+            spo2.iter().all(|span| span.doubtful == span.readings && span.low <= span.mean && span.mean <= span.high)
+        );
+        for store in [&native, &hyper] {
+            assert_eq!(store.long_curves(&patient, &vitals, since, step).await.unwrap(), wanted, "{step:?}");
+        }
+    }
+    let odd = JournalEntry {
+        at: Timestamp::now(),
+        by: Some("karen".to_owned()),
+        patient: Some(patient.clone()),
+        what: Journal::ReadingInvalidated {
+            kit: "kit-1".parse().unwrap(),
+            seq: 3,
+            place: 1,
+            reason: "slipped".to_owned(),
+        },
+    };
+    for store in stores {
+        store.append(std::slice::from_ref(&odd)).await.unwrap();
+        let curves = store.long_curves(&patient, &vitals, since, Step::Day).await.unwrap();
+        assert!(curves[0].spans.iter().all(|span| span.low >= 84.0), "{:?}", curves[0].spans);
+    }
 }
 
 #[tokio::test]

@@ -72,6 +72,21 @@
     ctx.stroke();
   };
 
+  // A day of a long curve: from its lowest to its highest value.
+  const reach = (curve) => (plot) => {
+    if (!curve.by) return;
+    const { ctx } = plot;
+    ctx.lineWidth = 2 * devicePixelRatio;
+    ctx.strokeStyle = ink('dim');
+    for (const { at, low, high } of curve.points) {
+      const x = plot.valToPos(Date.parse(at) / 1000, 'x', true);
+      ctx.beginPath();
+      ctx.moveTo(x, plot.valToPos(low, 'y', true));
+      ctx.lineTo(x, plot.valToPos(high, 'y', true));
+      ctx.stroke();
+    }
+  };
+
   const tip = (curve, unit) => {
     const box = document.createElement('div');
     box.className = 'tip';
@@ -82,7 +97,9 @@
       box.hidden = index == null;
       if (index == null) return;
       const point = curve.points[index];
-      box.textContent = `${number(point.value)} ${unit} · ${moment.format(Date.parse(point.at))}`;
+      box.textContent = curve.by
+        ? `${number(point.low)}–${number(point.high)} ${unit} · ${day.format(Date.parse(point.at))}`
+        : `${number(point.value)} ${unit} · ${moment.format(Date.parse(point.at))}`;
       const x = plot.valToPos(Date.parse(point.at) / 1000, 'x');
       box.style.left = `${Math.min(Math.max(x, 80), plot.over.clientWidth - 80)}px`;
       box.style.top = `${plot.valToPos(point.value, 'y')}px`;
@@ -91,7 +108,7 @@
 
   // From the lowest to the highest value, and the nearest limits.
   const range = (curve) => {
-    const values = curve.points.map((point) => point.value);
+    const values = curve.points.flatMap((point) => [point.low ?? point.value, point.high ?? point.value]);
     let [low, high] = [Math.min(...values), Math.max(...values)];
     const reach = Math.max((high - low) / 2, Math.abs(high) * 0.03);
     for (const end of curve.zones.flatMap((each) => [each.from, each.below])) {
@@ -115,9 +132,12 @@
         { ...axis, size: 44, values: (_, ticks) => ticks.map(number) },
       ],
       series: [{}, { stroke: ink('ink'), width: 1.5, points: { show: false }, spanGaps: true }],
-      hooks: { drawClear: [zones(curve)], draw: [dots(curve)], setCursor: [tip(curve, curve.unit_plain)] },
+      hooks: { drawClear: [zones(curve)], draw: [reach(curve), dots(curve)], setCursor: [tip(curve, curve.unit_plain)] },
     };
   };
+
+  // A long curve is drawn through the means of its hours or days.
+  const shown = (curve) => (curve?.spans ? { ...curve, points: curve.spans.map((span) => ({ ...span, value: span.mean })) } : curve);
 
   const drawn = new Map();
   const draw = (figure, curve) => {
@@ -138,7 +158,7 @@
   const load = (root) => {
     for (const figure of drawn.keys()) if (!figure.isConnected) { drawn.get(figure).destroy(); drawn.delete(figure); }
     root.querySelectorAll('figure[data-curve]').forEach((figure) => {
-      fetch(figure.dataset.curve).then((answer) => (answer.ok ? answer.json() : []), () => []).then(([curve]) => draw(figure, curve));
+      fetch(figure.dataset.curve).then((answer) => (answer.ok ? answer.json() : []), () => []).then(([curve]) => draw(figure, shown(curve)));
     });
   };
 

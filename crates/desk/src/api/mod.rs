@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod commands;
 pub mod explain;
+pub mod long;
 pub mod own;
 pub mod patients;
 pub mod programmes;

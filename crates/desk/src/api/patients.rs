@@ -159,7 +159,8 @@ fn curve_view(curve: store::Curve, plan: Option<&Plan>, since: Timestamp, until:
     }
 }
 
-fn vitals_of(names: Option<&str>) -> Result<Vec<Vital>, String> {
+/// The vitals of these names; all, if none are given.
+pub(super) fn vitals_of(names: Option<&str>) -> Result<Vec<Vital>, String> {
     match names {
         None => Ok(vitals::VITALS.iter().map(|info| info.vital).collect()),
         Some(names) => names.split(',').map(str::parse).collect(),

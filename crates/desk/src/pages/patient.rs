@@ -5,9 +5,11 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     Extension,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::Response,
 };
+use jiff::SignedDuration;
+use serde::Deserialize;
 use store::StoreError;
 use triage::Alert;
 use vitals::PatientId;
@@ -29,6 +31,8 @@ use crate::{
     session::Session,
 };
 
+/// How far back the long curves go.
+const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// Sittings in the table.
 const SITTINGS_MAX: usize = 12;
 /// Alerts in the history.
@@ -47,6 +51,10 @@ struct PatientPage {
     simulated: bool,
     limits: Vec<LimitRow>,
     vitals: Vec<Drawn>,
+    /// Are the curves those of a year?
+    year: bool,
+    /// What a curve is called for those who don't see it.
+    label: &'static str,
     sittings: Sittings,
     alerts: Vec<Past>,
     kits: Vec<KitLine>,
@@ -86,11 +94,24 @@ struct KitLine {
     commands: Vec<CommandLine>,
 }
 
+/// How the page is asked for.
+#[derive(Deserialize)]
+pub struct Wanted {
+    span: Option<String>,
+}
+
+impl Wanted {
+    fn is_year(&self) -> bool {
+        self.span.as_deref() == Some("year")
+    }
+}
+
 /// The page.
 pub async fn page(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
     let id: PatientId = id.parse().map_err(|_| PageError::not_found(&session))?;
     let person = app.desk.board.person(&id).ok_or_else(|| PageError::not_found(&session))?;
@@ -107,7 +128,9 @@ pub async fn page(
         since: person.patient.since.map(|at| say.words.with("patient-since", &[("when", say.date(at).into())])),
         simulated: person.patient.simulated,
         limits: limits(&say, &person),
-        vitals: drawn(&app, &say, &person).await.map_err(&failed)?,
+        vitals: drawn(&app, &say, &person, wanted.is_year()).await.map_err(&failed)?,
+        year: wanted.is_year(),
+        label: if wanted.is_year() { "curve-label-year" } else { "curve-label" },
         sittings: sittings(&say, &messages, &invalid, plan(Some(&person)), SITTINGS_MAX),
         own: plan(Some(&person)).map(|plan| own::lines(&say, plan)).unwrap_or_default(),
         paused: plan(Some(&person)).is_some_and(|plan| own::is_paused(plan.own(), say.now)),
@@ -119,10 +142,10 @@ pub async fn page(
     }))
 }
 
-/// Vitals to draw: those with limits, and those measured in the last four weeks.
-async fn drawn(app: &App, say: &Say<'_>, person: &Person) -> Result<Vec<Drawn>, StoreError> {
+/// Vitals to draw: those measured in the last four weeks, or in the last year.
+async fn drawn(app: &App, say: &Say<'_>, person: &Person, year: bool) -> Result<Vec<Drawn>, StoreError> {
     let all: Vec<_> = vitals::VITALS.iter().map(|info| info.vital).collect();
-    let since = say.now - crate::api::patients::CURVE_AGE;
+    let since = say.now - if year { YEAR } else { crate::api::patients::CURVE_AGE };
     let measured = app.desk.store.curves(&person.patient.id, &all, since, 1).await?;
     let has = |vital| measured.iter().any(|curve| curve.vital == vital && !curve.points.is_empty());
     let shown = all.into_iter().filter(|vital| has(*vital));

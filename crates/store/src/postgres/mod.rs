@@ -23,6 +23,7 @@ mod report;
 mod roster;
 mod shadow;
 mod sign_in;
+mod spans;
 mod trouble;
 mod upkeep;
 mod writer;
@@ -47,8 +48,9 @@ pub use self::{
 };
 use crate::{
     Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, MessagePages, ProgrammeVersion, QuarantinedEntry,
-    Roster, ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
+    InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, LongCurve, MessagePages, ProgrammeVersion,
+    QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored, StoredMessage, WebSession,
+    spans::of_messages,
 };
 
 /// A database on a PostgreSQL server.
@@ -245,6 +247,20 @@ impl Store for Postgres {
         limit: u32,
     ) -> Result<Vec<Curve>, StoreError> {
         curves::curves(&self.inner, patient, vitals, since, limit).await
+    }
+
+    async fn long_curves(
+        &self,
+        patient: &PatientId,
+        vitals: &[Vital],
+        since: Timestamp,
+        step: Step,
+    ) -> Result<Vec<LongCurve>, StoreError> {
+        if self.invalidated(Some(patient)).await?.is_empty() {
+            spans::spans(&self.inner, patient, vitals, since, step).await
+        } else {
+            of_messages(self, patient, vitals, since, step).await
+        }
     }
 
     async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError> {

@@ -6,14 +6,12 @@ use std::{
     time::Instant,
 };
 
-use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::Serialize;
-use store::{Batch, Entry, Kit, KitSeq, Patient, Roster, Sqlite, Store};
+use store::{Sqlite, Store};
 use triage::Programme;
-use vitals::{Clock, DeviceId, KitId, PatientId, Reading, SessionId, Value, Vital};
 
+use super::people::People;
 use crate::{
     cli::{
         Ended,
@@ -53,21 +51,8 @@ pub struct Args {
     json: bool,
 }
 
-/// Messages of one commit.
-const BATCH_MESSAGES: usize = 4_096;
 /// The first day of the history: long ago, so that it is never in the future.
 const BEGIN: Timestamp = Timestamp::constant(1_735_714_800, 0);
-/// What a sitting measures, over and over until it has enough: vital, usual value, spread between people, spread from day to day.
-const MEASURED: [(Vital, f64, f64, f64, u32); 8] = [
-    (Vital::Spo2, 93.0, 1.8, 1.2, 0),
-    (Vital::Pulse, 82.0, 9.0, 6.0, 0),
-    (Vital::Temperature, 36.7, 0.2, 0.25, 1),
-    (Vital::RespRate, 18.0, 2.0, 1.5, 0),
-    (Vital::Systolic, 132.0, 12.0, 8.0, 0),
-    (Vital::Diastolic, 78.0, 7.0, 5.0, 0),
-    (Vital::Weight, 74.0, 12.0, 0.5, 1),
-    (Vital::Fev1, 1.3, 0.3, 0.06, 2),
-];
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -183,119 +168,13 @@ fn looser(text: &str) -> Result<Arc<Programme>, Ended> {
 /// Fills a store with simulated people.
 async fn fill(args: &Args, path: &Path, programme: &str) -> Result<(), Ended> {
     let store = Sqlite::open(path).await.map_err(failed)?;
-    let people: Vec<Person> = (0..args.patients).map(Person::new).collect::<Result<_, _>>().map_err(failed)?;
-    store.put_roster(&roster(&people, programme), BEGIN).await.map_err(failed)?;
+    let people = People::new(args.patients, BEGIN, args.readings).map_err(failed)?;
+    store.put_roster(&people.roster(programme, |_| String::new()), BEGIN).await.map_err(failed)?;
     let total = u64::from(args.patients) * u64::from(args.days);
     eprintln!("filling a store with {total} messages of {} readings", args.readings);
-    let bar = progress();
-    let mut batch = Batch::default();
-    for day in 0..i64::from(args.days) {
-        for person in &people {
-            let entry = person.sitting(day, args.readings);
-            batch.recorded_at = entry.recorded_at;
-            batch.entries.push(entry);
-            if batch.entries.len() >= BATCH_MESSAGES {
-                commit(&store, &mut batch, &bar, total).await?;
-            }
-        }
-    }
-    commit(&store, &mut batch, &bar, total).await?;
-    bar.finish_and_clear();
+    people.fill(&store, 0..i64::from(args.days), &progress(), |_| Ok(())).await?;
     store.close().await;
     Ok(())
-}
-
-async fn commit(store: &Sqlite, batch: &mut Batch, bar: &ProgressBar, total: u64) -> Result<(), Ended> {
-    store.commit(batch).await.map_err(failed)?;
-    bar.inc(batch.entries.len() as u64 * 1_000 / total.max(1));
-    batch.entries.clear();
-    Ok(())
-}
-
-fn roster(people: &[Person], programme: &str) -> Roster {
-    let patient = |person: &Person| Patient {
-        id: person.patient.clone(),
-        name: format!("Simulated {}", person.number),
-        born: None,
-        programmes: vec![programme.to_owned()],
-        stratum: None,
-        own: serde_json::Value::Null,
-        simulated: true,
-        since: Some(BEGIN),
-    };
-    let kit = |person: &Person| Kit {
-        id: person.kit.clone(),
-        patient: Some(person.patient.clone()),
-        patients: Vec::new(),
-        secret_sha256: String::new(),
-        since: Some(BEGIN),
-        devices: Vec::new(),
-        revoked: false,
-    };
-    Roster { patients: people.iter().map(patient).collect(), kits: people.iter().map(kit).collect() }
-}
-
-/// A simulated person: what is usual of each vital.
-struct Person {
-    number: u32,
-    patient: PatientId,
-    kit: KitId,
-    device: DeviceId,
-    usual: [f64; MEASURED.len()],
-}
-
-impl Person {
-    fn new(number: u32) -> Result<Self, vitals::IdError> {
-        let mut chance = StdRng::seed_from_u64(u64::from(number));
-        Ok(Self {
-            number,
-            patient: format!("bench-{number}").parse()?,
-            kit: format!("bench-{number}").parse()?,
-            device: "bench:1".parse()?,
-            usual: MEASURED.map(|(_, usual, between, ..)| usual + between * bell(&mut chance)),
-        })
-    }
-
-    fn sitting(&self, day: i64, readings: u8) -> Entry {
-        let mut chance = StdRng::seed_from_u64((u64::from(self.number) << 20) | day.cast_unsigned());
-        let minutes = i64::from(self.number % 240);
-        let at = BEGIN + SignedDuration::from_mins(day * 24 * 60 + 60 + minutes);
-        // A stamp of its own for each message.
-        let recorded_at = at + SignedDuration::from_micros(i64::from(self.number));
-        let readings = (0..usize::from(readings)).map(|place| self.reading(place, at, &mut chance)).collect();
-        Entry {
-            key: KitSeq { kit: self.kit.clone(), seq: day.cast_unsigned() + 1 },
-            hash: [0; 32],
-            patient: self.patient.clone(),
-            session: SessionId::from_u128(u128::from(self.number) << 64 | u128::from(day.cast_unsigned())),
-            sent_at: at,
-            recorded_at,
-            readings,
-            answers: Vec::new(),
-            receipts: Vec::new(),
-        }
-    }
-
-    fn reading(&self, place: usize, at: Timestamp, chance: &mut StdRng) -> Reading {
-        let (vital, _, _, within, digits) = MEASURED[place % MEASURED.len()];
-        let number = self.usual[place % MEASURED.len()] + within * bell(chance);
-        let number = if vital == Vital::Spo2 { number.min(100.0) } else { number };
-        let mantissa = (number * 10_f64.powi(digits.cast_signed())).round() as i64;
-        Reading {
-            vital,
-            value: Value::new(mantissa, digits),
-            unit: vital.unit(),
-            measured_at: at - SignedDuration::from_secs(60 * (place as i64 / MEASURED.len() as i64)),
-            clock: Clock::Device,
-            device: self.device.clone(),
-            flags: Vec::new(),
-        }
-    }
-}
-
-/// About normal, mean 0 and spread 1: twelve even numbers added up.
-fn bell(chance: &mut StdRng) -> f64 {
-    (0..12).map(|_| chance.random::<f64>()).sum::<f64>() - 6.0
 }
 
 /// The most memory that this process has had, where the system says.

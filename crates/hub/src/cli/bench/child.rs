@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use store::{Account, Sqlite, Store};
+use store::{Account, Store};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Command,
@@ -21,12 +22,16 @@ use tokio::{
 };
 use vitals::KitId;
 
-use crate::{cli::secret, directory::hex};
+use crate::{cli::secret, config::Config, directory::hex};
 
 /// How long a program may take to be ready.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_secs(300);
 /// Ticks a second in which Linux tells CPU time, on every machine that it runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// Connections besides those of the kits.
+const OTHER_CONNECTIONS: usize = 16;
+/// As fast as the front door takes them: a storm is to be measured, not smoothed.
+const CONNECTIONS_PER_SECOND: u32 = 10_000;
 /// How often memory is looked at in one phase.
 const MEMORY_LOOKS: u32 = 20;
 
@@ -38,14 +43,15 @@ pub(super) struct Stand {
 }
 
 impl Stand {
-    pub async fn set_up(dir: Option<&Path>, kits: u16) -> anyhow::Result<Self> {
+    /// For so many kits, on this database in place of a file in the folder.
+    pub async fn set_up(dir: Option<&Path>, kits: u32, store: Option<&str>) -> anyhow::Result<Self> {
         let folder = dir.map_or_else(std::env::temp_dir, Path::to_owned);
         let folder = folder.join(format!("vagt-bench-{}", hex(&rand::random::<[u8; 8]>())));
         std::fs::create_dir_all(folder.join("data")).with_context(|| folder.display().to_string())?;
         let kits =
             (1..=kits).map(|n| Ok((format!("bench-{n}").parse()?, secret::new()))).collect::<anyhow::Result<_>>()?;
         let stand = Self { folder, kits, password: secret::new() };
-        stand.write()?;
+        stand.write(store)?;
         stand.add_account().await?;
         Ok(stand)
     }
@@ -58,7 +64,7 @@ impl Stand {
         &self.password
     }
 
-    fn write(&self) -> anyhow::Result<()> {
+    fn write(&self, store: Option<&str>) -> anyhow::Result<()> {
         let mut roster = String::new();
         for (kit, secret) in &self.kits {
             let hash = hex(&Sha256::digest(secret.as_bytes()));
@@ -66,13 +72,25 @@ impl Stand {
             writeln!(roster, "[[kit]]\nid = \"{kit}\"\npatient = \"{kit}\"\nsecret_sha256 = \"{hash}\"")?;
         }
         std::fs::write(self.folder.join("roster.toml"), roster)?;
-        let config = "roster = \"roster.toml\"\nsimulated = true\n\
-                      [mqtt]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n[heartbeat]\nperiod_seconds = 0\n";
-        Ok(std::fs::write(self.folder.join("hub.toml"), config)?)
+        let store = store.map(|url| format!("store = {}\n", toml::Value::from(url))).unwrap_or_default();
+        let connections = self.kits.len() + OTHER_CONNECTIONS;
+        let config = format!(
+            "roster = \"roster.toml\"\nsimulated = true\n{store}[heartbeat]\nperiod_seconds = 0\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [mqtt]\nlisten = \"127.0.0.1:0\"\nconnections_max = {connections}\nconnections_per_second = {CONNECTIONS_PER_SECOND}\n"
+        );
+        Ok(std::fs::write(self.config(), config)?)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.join("hub.toml")
+    }
+
+    async fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+        Ok(store::open(&Config::load(&self.config())?.store()).await?)
     }
 
     async fn add_account(&self) -> anyhow::Result<()> {
-        let store = Sqlite::open(&self.folder.join("data/vagt.db")).await?;
+        let store = self.store().await?;
         let account = Account {
             user: "bench".to_owned(),
             name: "Bench".to_owned(),
@@ -91,7 +109,7 @@ impl Stand {
         let mut process = Command::new(program)
             .args(command)
             .arg("--config")
-            .arg(self.folder.join("hub.toml"))
+            .arg(self.config())
             .env("RUST_LOG", "warn,mqtt5=error")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -106,7 +124,7 @@ impl Stand {
 
     /// How many messages are stored.
     pub async fn stored(&self) -> anyhow::Result<u64> {
-        let store = Sqlite::open(&self.folder.join("data/vagt.db")).await?;
+        let store = self.store().await?;
         let stored = store.stored().await?;
         store.close().await;
         Ok(stored.messages)
@@ -150,6 +168,11 @@ impl Child {
         let fields: Vec<&str> = stat.rsplit_once(')').context("stat")?.1.split_whitespace().collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("stat");
         Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
+    }
+
+    /// Its resident memory now, in MiB.
+    pub fn resident_mib(&self) -> anyhow::Result<f64> {
+        resident(self.id).context("the service has ended")
     }
 
     /// Looks at its memory now and then for so long.

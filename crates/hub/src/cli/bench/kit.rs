@@ -55,19 +55,7 @@ impl Kit {
     /// Connects, signs in and listens for acknowledgements.
     pub async fn connect(&self, to: SocketAddr, password: &str) -> anyhow::Result<TcpStream> {
         let mut stream = TcpStream::connect(to).await.with_context(|| to.to_string())?;
-        stream.set_nodelay(true)?;
-        let mut out = Vec::new();
-        connect_packet(&mut out, self.id.as_str(), password);
-        stream.write_all(&out).await?;
-        let mut answer = [0; 4];
-        stream.read_exact(&mut answer).await?;
-        ensure!(answer[0] == 0x20 && answer[3] == 0, "{} was refused: {answer:02x?}", self.id);
-        out.clear();
-        subscribe_packet(&mut out, &format!("vagt/v1/{}/acks", self.id));
-        stream.write_all(&out).await?;
-        let mut answer = [0; 5];
-        stream.read_exact(&mut answer).await?;
-        ensure!(answer[0] == 0x90 && answer[4] <= 2, "{} may not subscribe: {answer:02x?}", self.id);
+        sign_in(&mut stream, &self.id, password).await?;
         Ok(stream)
     }
 
@@ -120,6 +108,24 @@ impl Kit {
     pub fn wall() -> Timestamp {
         crate::clock::now()
     }
+}
+
+/// Signs in on a new connection and listens for acknowledgements.
+pub(super) async fn sign_in(stream: &mut TcpStream, kit: &KitId, password: &str) -> anyhow::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut out = Vec::new();
+    connect_packet(&mut out, kit.as_str(), password);
+    stream.write_all(&out).await?;
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).await?;
+    ensure!(answer[0] == 0x20 && answer[3] == 0, "{kit} was refused: {answer:02x?}");
+    out.clear();
+    subscribe_packet(&mut out, &format!("vagt/v1/{kit}/acks"));
+    stream.write_all(&out).await?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await?;
+    ensure!(answer[0] == 0x90 && answer[4] <= 2, "{kit} may not subscribe: {answer:02x?}");
+    Ok(())
 }
 
 /// Appends MQTT's variable length.
