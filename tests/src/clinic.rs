@@ -110,8 +110,17 @@ impl Clinic {
     }
 
     async fn stopped_with(kits: &[KitLogin], database: Option<String>) -> Result<Self> {
+        let clinic = Self::without_store(kits, database)?;
+        clinic.add_account(NURSE.0, "nurse").await?;
+        Ok(clinic)
+    }
+
+    /// A clinic with its folder and configuration alone; its store is to be a file, or the database of this URL.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn without_store(kits: &[KitLogin], database: Option<String>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        fs::write(folder.path().join("roster.toml"), roster(kits))?;
         let client = Client::builder().cookie_store(true).build()?;
         let clinic = Self {
             folder,
@@ -128,9 +137,17 @@ impl Clinic {
             inside: Vec::new(),
             client,
         };
+        clinic.write_roster(kits)?;
         clinic.write_fresh_config()?;
-        clinic.add_account(NURSE.0, "nurse").await?;
         Ok(clinic)
+    }
+
+    /// Puts these people and kits alone into its roster file.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_roster(&self, kits: &[KitLogin]) -> Result<()> {
+        Ok(fs::write(self.path("roster.toml"), roster(kits))?)
     }
 
     /// Starts `vagt serve` (again), on the same ports as before.

@@ -8,6 +8,8 @@ mod ble;
 mod bluezoo;
 #[path = "system/broker.rs"]
 mod broker;
+#[path = "system/carry.rs"]
+mod carry;
 #[path = "system/chaos.rs"]
 mod chaos;
 #[path = "system/clients.rs"]

@@ -161,7 +161,12 @@ impl Board {
 
     /// Replaces the roster.
     pub fn roster(&self, roster: Roster, plans: HashMap<PatientId, Arc<Plan>>) {
-        self.write().set_roster(roster, plans);
+        let version = {
+            let mut inner = self.write();
+            inner.set_roster(roster, plans);
+            inner.feed.version()
+        };
+        self.announce(version);
     }
 
     /// A kit connected, disconnected or sent its status.
@@ -367,6 +372,11 @@ impl Inner {
             let standing = before.remove(&patient.id).and_then(|person| person.standing);
             let plan = plans.remove(&patient.id);
             self.people.insert(patient.id.clone(), Person { patient: Arc::new(patient), plan, standing });
+        }
+        // Who was erased is in no page that is open.
+        if !before.is_empty() {
+            self.open.retain(|_, alert| !before.contains_key(&alert.patient));
+            self.feed.forget();
         }
         let mut before = std::mem::take(&mut self.kits);
         for kit in roster.kits {

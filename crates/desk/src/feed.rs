@@ -107,6 +107,12 @@ impl Feed {
         self.add(News::Pulse(pulse));
     }
 
+    /// Forgets what changed, one version on: every cursor has to load again.
+    pub fn forget(&mut self) {
+        self.version += 1;
+        self.lines.clear();
+    }
+
     fn add(&mut self, news: News) {
         self.version += 1;
         if self.lines.len() == FEED_CHANGES_MAX {

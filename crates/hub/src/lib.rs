@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod basis;
+pub mod carry;
 pub mod cli;
 pub mod clock;
 pub mod cohort;

@@ -21,8 +21,8 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{
-    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, Progress, QuarantinedEntry,
+    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History, HistoryFilter,
+    InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion, Progress, QuarantinedEntry,
     Roster, ShadowAlert, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 use tempfile::TempDir;
@@ -103,6 +103,11 @@ impl Store for Border {
     async fn put_web_session(&self, session: &WebSession) -> Result<(), StoreError> { self.inner.put_web_session(session).await }
     async fn web_session(&self, id: &str, now: Timestamp) -> Result<Option<WebSession>, StoreError> { self.inner.web_session(id, now).await }
     async fn end_web_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError> { self.inner.end_web_session(id, now).await }
+    async fn dump(&self, of: Option<&PatientId>) -> Result<Dump, StoreError> { self.inner.dump(of).await }
+    async fn holdings(&self) -> Result<Vec<(&'static str, u64)>, StoreError> { self.inner.holdings().await }
+    async fn load(&self) -> Result<Box<dyn Load + '_>, StoreError> { self.inner.load().await }
+    async fn erase(&self, patient: &PatientId, said: &[JournalEntry]) -> Result<Erased, StoreError> { self.inner.erase(patient, said).await }
+    async fn scrub(&self) -> Result<(), StoreError> { self.inner.scrub().await }
     async fn ping(&self) -> Result<(), StoreError> { self.inner.ping().await }
     async fn stored(&self) -> Result<Stored, StoreError> { self.inner.stored().await }
     async fn close(&self) { self.inner.close().await; }

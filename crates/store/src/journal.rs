@@ -108,6 +108,18 @@ pub enum Journal {
         /// Who: the user name.
         user: String,
     },
+    /// Everything of a person was taken away, but the marks that their messages were seen. It does not say of whom.
+    PersonErased {
+        /// Why, in the words of who did it.
+        reason: String,
+        /// Rows that there were.
+        rows: u64,
+    },
+    /// Everything of a person was handed out.
+    PersonExported {
+        /// Rows that there were.
+        rows: u64,
+    },
     /// A reading is not to be judged by any more. It stays stored.
     ReadingInvalidated {
         /// The kit that sent it.
@@ -204,6 +216,8 @@ impl Journal {
             Self::PlanChanged { .. } => "plan_changed",
             Self::AccountPut { .. } => "account_put",
             Self::AccountRemoved { .. } => "account_removed",
+            Self::PersonErased { .. } => "person_erased",
+            Self::PersonExported { .. } => "person_exported",
             Self::ReadingInvalidated { .. } => "reading_invalidated",
             Self::ReadingRestored { .. } => "reading_restored",
             Self::OutcomeRecorded { .. } => "outcome_recorded",
@@ -381,6 +395,8 @@ mod tests {
             },
             Journal::AccountPut { user: "ane".to_owned(), role: "nurse".to_owned() },
             Journal::AccountRemoved { user: "ane".to_owned() },
+            Journal::PersonErased { reason: reason.clone(), rows: 9 },
+            Journal::PersonExported { rows: 9 },
             Journal::ReadingInvalidated { kit: kit.clone(), seq, place, reason: reason.clone() },
             Journal::ReadingRestored { kit: kit.clone(), seq, place, reason },
             Journal::OutcomeRecorded { outcome: PatientOutcome::Admission, at, note: String::new(), alert: None },

@@ -3,6 +3,7 @@
 //! Promise 1 lives here: a batch of messages, what they changed and the mark that they were seen are committed in one transaction, or not at
 //! all. Nothing outside this crate writes SQL.
 
+mod carry;
 mod change;
 pub mod conformance;
 mod convert;
@@ -27,6 +28,7 @@ use jiff::Timestamp;
 use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
+pub use carry::{Dump, Erased, Load, Part, sections};
 pub use change::{AccountChange, AsOf, Change};
 pub use history::{History, HistoryChannel, HistoryChunk, HistoryFilter, HistoryMessage, HistoryNames, HistoryReading};
 pub use journal::{InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, UnknownEntry};
@@ -235,6 +237,25 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends a web session; and those expired at `now`.
     async fn end_web_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    // --- everything, to be taken elsewhere; and a person, to be handed out or forgotten
+
+    /// Begins to read everything, or what is of one person, as it is now: the same on every backend that holds the same, byte for byte.
+    async fn dump(&self, of: Option<&PatientId>) -> Result<Dump, StoreError>;
+
+    /// How many rows each section of a dump has, in their order.
+    async fn holdings(&self) -> Result<Vec<(&'static str, u64)>, StoreError>;
+
+    /// Begins to take in a dump, in one transaction. Only an empty store takes one ([`StoreError::NotEmpty`]).
+    async fn load(&self) -> Result<Box<dyn Load + '_>, StoreError>;
+
+    /// Takes everything of a person away, and appends to the journal what is said of it, in one transaction. The marks of their messages stay,
+    /// without them: what is sent again can't come back. A kit of theirs alone leaves the roster; one that is shared goes on without them.
+    async fn erase(&self, patient: &PatientId, said: &[JournalEntry]) -> Result<Erased, StoreError>;
+
+    /// Cleans what was erased out of free space too, as far as the database lets go of it. It takes as long as writing everything once, and holds up
+    /// commits meanwhile where the store is a file.
+    async fn scrub(&self) -> Result<(), StoreError>;
 
     // --- health
 

@@ -483,6 +483,26 @@ pub enum StoreError {
         /// The database's.
         epoch: i64,
     },
+    /// Everything comes into an empty store alone. Nothing was changed.
+    #[error("{store}: found {found} rows of {section}, want an empty store: name a new file, or a new database")]
+    NotEmpty {
+        /// Which store.
+        store: String,
+        /// Of what something is there.
+        section: &'static str,
+        /// How many rows.
+        found: u64,
+    },
+    /// A line that was carried here can't be taken in. Nothing was changed.
+    #[error("section {section}, line {line}: {what}")]
+    BadLine {
+        /// Of which section.
+        section: String,
+        /// Its place among those that came with it, from 0.
+        line: usize,
+        /// What was found, or wanted, without a value.
+        what: String,
+    },
     /// It was opened for reading only.
     #[error("the store was opened for reading only")]
     ReadOnly,

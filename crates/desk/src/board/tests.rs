@@ -69,6 +69,21 @@ async fn a_follower_hears_every_heartbeat_once_among_whatever_changes() {
 }
 
 #[test]
+fn who_left_the_roster_is_on_no_page_and_pages_load_again() {
+    let board = board(vec![alert("p-1", Mark::Red, 1), alert("p-2", Mark::Red, 2)]);
+    board.apply(&[change(&alert("p-1", Mark::Red, 1))], &[], at(1));
+    let cursor = board.version();
+    let roster = serde_json::json!({ "patient": [{ "id": "p-2", "name": "Two", "programme": "copd" }] });
+    board.roster(serde_json::from_value(roster).unwrap(), HashMap::new());
+    let left: Vec<_> = board.queue().1.iter().map(|alert| alert.patient.clone()).collect();
+    assert_eq!(left, ["p-2".parse().unwrap()]);
+    assert!(board.version() > cursor);
+    let read = board.read();
+    assert!(matches!(read.feed.after(cursor), crate::feed::Read::Resync(_)));
+    assert!(!format!("{:?}", read.feed).contains("p-1"));
+}
+
+#[test]
 fn worst_first_then_longest_waiting_and_missing_last() {
     let waiting = [(Mark::Blue, 1), (Mark::Yellow, 2), (Mark::Red, 9), (Mark::Yellow, 1), (Mark::Red, 3)];
     let board = board(

@@ -5,9 +5,11 @@
 
 pub mod account;
 pub mod backtest;
+pub mod backup;
 pub mod bench;
 pub mod budget;
 pub mod ca;
+pub mod carry;
 pub mod cohort;
 pub mod config;
 pub mod decode;
@@ -17,6 +19,7 @@ pub mod drivers;
 mod ended;
 pub mod kit;
 pub mod limits;
+mod person;
 mod place;
 pub mod programme;
 pub mod reading;

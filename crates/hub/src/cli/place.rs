@@ -22,14 +22,24 @@ pub struct Place {
 impl Place {
     /// The store, to read, and the clinic's zone.
     pub(super) async fn read(&self) -> Result<(Arc<dyn Store>, TimeZone), Ended> {
-        let config = Config::load(&self.config).map_err(failed)?;
+        let config = self.config()?;
         Ok((store::open_read_only(&config.store()).await.map_err(failed)?, config.zone))
     }
 
     /// The store, to write, and the clinic's zone.
     pub(super) async fn write(&self) -> Result<(Arc<dyn Store>, TimeZone), Ended> {
-        let config = Config::load(&self.config).map_err(failed)?;
+        let config = self.config()?;
         Ok((store::open(&config.store()).await.map_err(failed)?, config.zone))
+    }
+
+    /// What the file says.
+    pub(super) fn config(&self) -> Result<Config, Ended> {
+        Config::load(&self.config).map_err(failed)
+    }
+
+    /// The file.
+    pub(super) fn config_file(&self) -> &std::path::Path {
+        &self.config
     }
 
     /// Says what was done: as a line of JSON, or in words.

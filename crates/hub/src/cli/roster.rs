@@ -14,6 +14,7 @@ use vitals::PatientId;
 use super::{
     Ended, block_on,
     config::problem::Problem,
+    person,
     who::{EVERYBODY, LIMITS, who},
 };
 use crate::{
@@ -63,6 +64,16 @@ enum PatientCommand {
         #[command(flatten)]
         place: Where,
     },
+    /// Writes everything that is stored of a person into one JSON file, for them; the journal says so.
+    ///
+    /// Measurements and answers, alerts with their history, what was judged and decided, what was sent to them, which kit they have. Without the
+    /// clinic's secrets, and without the others who share a kit.
+    Export(person::Export),
+    /// Erases a person for ever: everything that is stored of them, beside a running service or without one; the journal says that it was done.
+    ///
+    /// What stays is that their kit's messages were seen (its number and theirs, without content), so that nothing comes back when it is sent again.
+    /// A kit of theirs alone leaves the roster. Backups made before still have everything: see docs/guides/privacy.md.
+    Erase(person::Erase),
     /// Puts own settings (limits, references, oxygen, pauses) in the place of those there are.
     Own {
         /// Whose.
@@ -121,6 +132,8 @@ pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
             };
             block_on(add_patient(patient, by.as_deref(), place))
         }
+        PatientCommand::Export(args) => block_on(person::export(args)),
+        PatientCommand::Erase(args) => block_on(person::erase(args)),
         PatientCommand::Own { patient, file, by, place } => {
             let own = read_own(file)?;
             block_on(set_own(patient, &own, by.as_deref(), place))

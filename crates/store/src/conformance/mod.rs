@@ -3,6 +3,7 @@
 //! A case gets a way to open one store, empty at first; opening it again finds what was committed.
 
 mod alerts;
+mod carried;
 mod chains;
 mod changes;
 mod history;
@@ -114,6 +115,9 @@ cases! {
     journal::a_reading_is_invalid_until_it_is_restored,
     programmes::a_version_is_never_edited,
     programmes::a_shadow_alert_has_its_latest_state,
+    carried::what_is_carried_is_the_same,
+    carried::a_line_that_is_wrong_brings_nothing,
+    carried::a_person_is_handed_out_and_erased,
     history::a_history_is_everything_in_order,
     history::a_history_ends_where_it_began,
     history::a_history_finds_what_a_clock_misplaced,

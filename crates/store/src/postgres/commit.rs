@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Batch, KitSeq, Quarantined, StoreError,
+    carry::message::Carried,
     convert::state_name,
     convert::{name_of, nanos, to_json},
 };
@@ -69,6 +70,61 @@ pub(super) async fn commit(store: &Inner, batch: &Batch) -> Result<(), StoreErro
         }
         Err(Failure::Database(error)) => Err(store.trouble(error)),
     }
+}
+
+/// Messages and marks that are carried here from another store, in their order, within a transaction that goes on.
+pub(super) async fn carried(
+    store: &Inner,
+    write: &mut Write<'_>,
+    kept_at: i64,
+    carried: Vec<Carried>,
+) -> Result<(), StoreError> {
+    let (conn, keys) = write.parts();
+    match record_carried(conn, keys, kept_at, store.link.can.copy, carried).await {
+        Ok(()) => Ok(()),
+        Err(Failure::Known(error)) => Err(error),
+        Err(Failure::Database(error)) => Err(store.trouble(error)),
+    }
+}
+
+const NEXT_IDS: &str =
+    "UPDATE book SET commits = commits + 1, last_id = last_id + $1 WHERE id = 1 RETURNING last_id - $1 + 1";
+
+async fn record_carried(
+    conn: &mut PgConnection,
+    keys: &mut Keys,
+    kept_at: i64,
+    copy: bool,
+    carried: Vec<Carried>,
+) -> Result<(), Failure> {
+    let count = carried.len().cast_signed() as i64;
+    let first_id: i64 = sqlx::query_scalar(NEXT_IDS).bind(count).fetch_one(&mut *conn).await?;
+    keys.learn_kits(conn, carried.iter().map(|one| &one.key().kit)).await?;
+    let entries = || carried.iter().filter_map(Carried::whole);
+    keys.learn_patients(conn, entries().map(|entry| &entry.patient)).await?;
+    keys.learn_channels(conn, entries().flat_map(|entry| &entry.readings)).await?;
+    let mut placing = Placing::default();
+    let mut rows = Vec::with_capacity(carried.len());
+    for (id, one) in (first_id..).zip(&carried) {
+        let kit = placing.place(conn, keys, one.key()).await?;
+        rows.push(match one {
+            Carried::Whole(entry) => MessageRow::of_entry(id, kit, entry, keys),
+            Carried::Mark(mark) => MessageRow::of_mark(id, kit, mark.key.seq, &mark.hash, mark.recorded_at),
+        });
+    }
+    put_rows(conn, kept_at, copy, &rows, placing).await
+}
+
+async fn put_rows(
+    conn: &mut PgConnection,
+    kept_at: i64,
+    copy: bool,
+    rows: &[MessageRow<'_>],
+    placing: Placing,
+) -> Result<(), Failure> {
+    within(message::write(conn, kept_at, rows, copy)).await?;
+    within(placing.write(conn)).await?;
+    Ok(within(note_day(conn, kept_at, rows)).await?)
 }
 
 /// Tells a batch from others. Asked only after an answer was lost.
@@ -145,9 +201,7 @@ async fn record_messages(
     if rows.is_empty() {
         return Ok(());
     }
-    within(message::write(conn, begun.kept_at, &rows, copy)).await?;
-    within(placing.write(conn)).await?;
-    Ok(within(note_day(conn, begun.kept_at, &rows)).await?)
+    put_rows(conn, begun.kept_at, copy, &rows, placing).await
 }
 
 /// The kits of a batch, and where each of them ends.

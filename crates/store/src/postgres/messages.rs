@@ -22,7 +22,7 @@ const PAGE_MESSAGES: i64 = 512;
 const PAGES_WAIT_MAX: usize = 1;
 
 /// What a message is read by.
-const COLUMNS: &str = "m.id, k.kit, m.seq, m.recorded_at, m.session, m.readings, m.odd, m.answers";
+pub(super) const COLUMNS: &str = "m.id, k.kit, m.seq, m.recorded_at, m.session, m.readings, m.odd, m.answers";
 
 /// The patient's number, the newest message there is, and the first day (by the time of keeping, which divides the table) that can hold anything
 /// recorded since then.
@@ -144,7 +144,11 @@ pub(super) async fn one(store: &Inner, key: &KitSeq) -> Result<Option<(PatientId
 }
 
 /// Rows of [`COLUMNS`] as messages.
-async fn stored(store: &Inner, conn: &mut PgConnection, rows: &[PgRow]) -> Result<Vec<StoredMessage>, StoreError> {
+pub(super) async fn stored(
+    store: &Inner,
+    conn: &mut PgConnection,
+    rows: &[PgRow],
+) -> Result<Vec<StoredMessage>, StoreError> {
     let id = |row: &PgRow| row.try_get::<i64, _>(0);
     let kept = rows.iter().map(|row| message::readings(row, 5, id(row)?)).collect::<Result<Vec<_>, StoreError>>()?;
     let channels = store.channels.of(conn, kept.iter().flatten()).await?;

@@ -2,6 +2,7 @@
 //!
 //! Decision 0081: a message is one row, readings are in it; one writer, and an epoch that fences off whoever was taken over from.
 
+mod carry;
 mod change;
 mod channels;
 mod command;
@@ -9,6 +10,7 @@ mod commit;
 mod copy;
 mod curves;
 mod enrolment;
+mod erase;
 mod history;
 mod journal;
 mod keys;
@@ -47,10 +49,10 @@ pub use self::{
     report::{Report, report},
 };
 use crate::{
-    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, LongCurve, MessagePages, ProgrammeVersion,
-    QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored, StoredMessage, WebSession,
-    spans::of_messages,
+    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History,
+    HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, Load, LongCurve, MessagePages,
+    ProgrammeVersion, QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored, StoredMessage,
+    WebSession, spans::of_messages,
 };
 
 /// A database on a PostgreSQL server.
@@ -321,6 +323,26 @@ impl Store for Postgres {
 
     async fn end_web_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
         sign_in::end_web_session(&self.inner, id, now).await
+    }
+
+    async fn dump(&self, of: Option<&PatientId>) -> Result<Dump, StoreError> {
+        carry::dump(&self.inner, of).await
+    }
+
+    async fn holdings(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
+        carry::holdings(&self.inner).await
+    }
+
+    async fn load(&self) -> Result<Box<dyn Load + '_>, StoreError> {
+        carry::load(&self.inner).await
+    }
+
+    async fn erase(&self, patient: &PatientId, said: &[JournalEntry]) -> Result<Erased, StoreError> {
+        erase::erase(&self.inner, patient, said).await
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        erase::scrub(&self.inner).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

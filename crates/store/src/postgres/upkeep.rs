@@ -16,7 +16,7 @@ const ROUND: Duration = Duration::from_secs(10);
 const MESSAGES_AT_ONCE: i64 = 20_000;
 const STEPS_MAX: u32 = 60;
 /// Held by whoever does it: "VAGT" and 3.
-const LOCK: i64 = 0x5641_4754_0003;
+pub(super) const LOCK: i64 = 0x5641_4754_0003;
 
 const MAKE_AHEAD: &str = "\
 SELECT make_month((date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead))::date) FROM generate_series(0, 2) AS ahead";

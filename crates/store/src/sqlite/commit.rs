@@ -59,15 +59,51 @@ pub(super) async fn commit(store: &Sqlite, batch: &Batch) -> Result<(), StoreErr
     let mut write = store.writer.begin().await?;
     match record(&mut write, batch).await {
         Ok(()) => write.commit().await,
-        Err(Failure::Known(error)) => Err(error),
-        Err(Failure::Database(error)) => Err(store.trouble(error)),
+        Err(failure) => Err(failure.of(store)),
     }
+}
+
+/// Messages that are carried here from another store, after those before them; the ends of their chains are still to be written.
+pub(super) async fn messages(
+    store: &Sqlite,
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    chains: &mut Chains,
+    batch: &Batch,
+) -> Result<(), StoreError> {
+    let before = chains.next_id();
+    record_messages(conn, keys, chains, batch).await.map_err(|failure| failure.of(store))?;
+    note_blocks(conn, before, batch).await.map_err(|error| store.trouble(error))
+}
+
+/// The mark of a message that was seen, with its hash and its time of recording; the same way.
+pub(super) async fn mark(
+    store: &Sqlite,
+    conn: &mut SqliteConnection,
+    keys: &mut Keys,
+    chains: &mut Chains,
+    (key, hash, recorded_at): (&KitSeq, &[u8; 32], i64),
+) -> Result<(), StoreError> {
+    let marked = async {
+        let place = chains.of_kit(conn, keys, key).await?.ok_or_else(|| duplicate(key))?;
+        Ok(mark_as_seen(conn, &place, key.seq, hash, recorded_at).await?)
+    };
+    marked.await.map_err(|failure: Failure| failure.of(store))
 }
 
 /// Why a batch was not recorded: in our words, or in the database's.
 enum Failure {
     Known(StoreError),
     Database(sqlx::Error),
+}
+
+impl Failure {
+    fn of(self, store: &Sqlite) -> StoreError {
+        match self {
+            Self::Known(error) => error,
+            Self::Database(error) => store.trouble(error),
+        }
+    }
 }
 
 impl From<sqlx::Error> for Failure {

@@ -35,9 +35,9 @@ const MESSAGES: &str = "\
 SELECT patient, kit, seq, recorded_at, reading_from, reading_count, answer_from, answer_count FROM message
 WHERE id >= ?1 AND id < ?2 AND patient IS NOT NULL AND recorded_at >= ?3 AND recorded_at < ?4 ORDER BY id";
 const READINGS: &str =
-    "SELECT channel, mantissa, scale, measured_at FROM reading WHERE id >= ?1 AND id < ?2 ORDER BY id";
+    "SELECT id, channel, mantissa, scale, measured_at FROM reading WHERE id >= ?1 AND id < ?2 ORDER BY id";
 const ANSWERS: &str =
-    "SELECT questionnaire, version, question, answer, answered_at FROM answer WHERE id >= ?1 AND id < ?2 ORDER BY id";
+    "SELECT id, questionnaire, version, question, answer, answered_at FROM answer WHERE id >= ?1 AND id < ?2 ORDER BY id";
 
 /// What every reader of a history knows.
 struct Wanted {
@@ -235,7 +235,7 @@ impl Reader<'_> {
     }
 }
 
-/// Rows of these ranges (first id, count), upwards. Ids are given without gaps, so those of others that lie between are counted, not looked at.
+/// Rows of these ranges (first id, count), upwards. Those of others that lie between are passed over; where somebody was erased, none are there.
 fn each_row(
     rows_between: &mut Statement<'_>,
     ranges: impl Iterator<Item = (i64, i64)>,
@@ -265,14 +265,16 @@ fn rows_of_run(
 ) -> Result<(), Stopped> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
     let mut rows = rows_between.query((first.start, last.end))?;
-    let mut at = first.start;
-    for range in run {
-        while at < range.end {
-            let Some(row) = rows.next()? else { return Ok(()) };
-            if at >= range.start {
-                take(row)?;
-            }
-            at += 1;
+    let mut ranges = run.iter();
+    let Some(mut range) = ranges.next() else { return Ok(()) };
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        while id >= range.end {
+            let Some(next) = ranges.next() else { return Ok(()) };
+            range = next;
+        }
+        if id >= range.start {
+            take(row)?;
         }
     }
     Ok(())
@@ -285,8 +287,8 @@ fn range(at: &mut u32, count: i64) -> Range<u32> {
 }
 
 fn reading(row: &rusqlite::Row<'_>) -> Result<HistoryReading, Stopped> {
-    let scale: u32 = row.get(2)?;
-    let value = match row.get_ref(1)? {
+    let scale: u32 = row.get(3)?;
+    let value = match row.get_ref(2)? {
         ValueRef::Integer(mantissa) if scale <= SCALE_MAX => Value::new(mantissa, scale),
         other => {
             let text = other.as_str().unwrap_or_default();
@@ -294,15 +296,15 @@ fn reading(row: &rusqlite::Row<'_>) -> Result<HistoryReading, Stopped> {
             text.parse::<Decimal>().map(Value::from).map_err(wrong).map_err(Stopped::Corrupt)?
         }
     };
-    Ok(HistoryReading { channel: row.get(0)?, value, measured_at: time(row.get(3)?) })
+    Ok(HistoryReading { channel: row.get(1)?, value, measured_at: time(row.get(4)?) })
 }
 
 fn answer(row: &rusqlite::Row<'_>) -> Result<Answer, rusqlite::Error> {
     Ok(Answer {
-        questionnaire: row.get(0)?,
-        version: row.get(1)?,
-        question: row.get(2)?,
-        answer: row.get(3)?,
-        answered_at: time(row.get(4)?),
+        questionnaire: row.get(1)?,
+        version: row.get(2)?,
+        question: row.get(3)?,
+        answer: row.get(4)?,
+        answered_at: time(row.get(5)?),
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
-use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use vitals::{Answer, PatientId, Reading};
@@ -162,32 +162,38 @@ impl Readers {
 
     /// Messages of these numbers, in that order.
     async fn page(&self, found: &[Found]) -> Result<Vec<StoredMessage>, StoreError> {
-        let ids = to_json(&found.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+        let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
         let mut tx = self.pool.begin().await.map_err(|error| self.trouble(error))?;
-        let sql = "SELECT m.id, k.kit, m.seq, m.recorded_at, m.session FROM json_each(?1) w
-                   CROSS JOIN message m ON m.id = w.value CROSS JOIN kit_key k ON k.key = m.kit ORDER BY w.key";
-        let rows = sqlx::query(sql).bind(ids.as_str()).fetch_all(&mut *tx).await?;
-        let mut messages = rows.iter().map(message).collect::<Result<Vec<_>, _>>()?;
-
-        let sql = "SELECT w.key, r.mantissa, r.scale, r.measured_at, c.vital, c.unit, c.clock, c.device, c.flags, r.id
-                   FROM json_each(?1) w CROSS JOIN message m ON m.id = w.value
-                   CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
-                   CROSS JOIN channel c ON c.key = r.channel ORDER BY r.id";
-        let mut rows = sqlx::query(sql).bind(ids.as_str()).fetch(&mut *tx);
-        while let Some(row) = rows.try_next().await? {
-            of(&mut messages, &row)?.readings.push(reading(&row)?);
-        }
-        drop(rows);
-
-        let sql = "SELECT w.key, a.questionnaire, a.version, a.question, a.answer, a.answered_at
-                   FROM json_each(?1) w CROSS JOIN message m ON m.id = w.value
-                   CROSS JOIN answer a ON a.id >= m.answer_from AND a.id < m.answer_from + m.answer_count ORDER BY a.id";
-        let mut rows = sqlx::query(sql).bind(ids.as_str()).fetch(&mut *tx);
-        while let Some(row) = rows.try_next().await? {
-            of(&mut messages, &row)?.answers.push(answer(&row)?);
-        }
-        Ok(messages)
+        of_ids(&mut tx, &ids).await
     }
+}
+
+/// Messages of these numbers, in that order.
+pub(super) async fn of_ids(conn: &mut SqliteConnection, ids: &[i64]) -> Result<Vec<StoredMessage>, StoreError> {
+    let ids = to_json(ids);
+    let sql = "SELECT m.id, k.kit, m.seq, m.recorded_at, m.session FROM json_each(?1) w
+               CROSS JOIN message m ON m.id = w.value CROSS JOIN kit_key k ON k.key = m.kit ORDER BY w.key";
+    let rows = sqlx::query(sql).bind(ids.as_str()).fetch_all(&mut *conn).await?;
+    let mut messages = rows.iter().map(message).collect::<Result<Vec<_>, _>>()?;
+
+    let sql = "SELECT w.key, r.mantissa, r.scale, r.measured_at, c.vital, c.unit, c.clock, c.device, c.flags, r.id
+               FROM json_each(?1) w CROSS JOIN message m ON m.id = w.value
+               CROSS JOIN reading r ON r.id >= m.reading_from AND r.id < m.reading_from + m.reading_count
+               CROSS JOIN channel c ON c.key = r.channel ORDER BY r.id";
+    let mut rows = sqlx::query(sql).bind(ids.as_str()).fetch(&mut *conn);
+    while let Some(row) = rows.try_next().await? {
+        of(&mut messages, &row)?.readings.push(reading(&row)?);
+    }
+    drop(rows);
+
+    let sql = "SELECT w.key, a.questionnaire, a.version, a.question, a.answer, a.answered_at
+               FROM json_each(?1) w CROSS JOIN message m ON m.id = w.value
+               CROSS JOIN answer a ON a.id >= m.answer_from AND a.id < m.answer_from + m.answer_count ORDER BY a.id";
+    let mut rows = sqlx::query(sql).bind(ids.as_str()).fetch(&mut *conn);
+    while let Some(row) = rows.try_next().await? {
+        of(&mut messages, &row)?.answers.push(answer(&row)?);
+    }
+    Ok(messages)
 }
 
 /// The message that a row belongs to, by the row's first column.

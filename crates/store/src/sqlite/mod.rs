@@ -2,6 +2,7 @@
 //!
 //! Decisions: 0020 (layout: messages are chained, readings are ranges), 0021 (pragmas and the single writer).
 
+mod carry;
 mod chain;
 mod change;
 mod checkpoint;
@@ -10,6 +11,7 @@ mod commit;
 mod convert;
 mod curves;
 mod enrolment;
+mod erase;
 mod history;
 mod insert;
 mod journal;
@@ -45,8 +47,8 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster,
+    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History, HistoryFilter,
+    InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster,
     ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 
@@ -101,6 +103,31 @@ impl Sqlite {
             return Err(StoreError::Unusable { path: path.display().to_string(), what, source });
         }
         Ok(Self { path: path.to_owned(), writer: Arc::new(Writer::new(path, None)), readers, checkpoints: None })
+    }
+
+    /// Writes a copy of the file as it is at this moment, whole, beside whoever writes, and looks through it.
+    ///
+    /// # Errors
+    /// The copy can't be written, or something in the file is damaged.
+    pub async fn copy(&self, to: &Path) -> Result<(), StoreError> {
+        let mut conn = self.readers.acquire().await.map_err(|error| self.trouble(error))?;
+        let copied = sqlx::query("VACUUM INTO ?1").bind(to.display().to_string()).execute(&mut *conn).await;
+        copied.map_err(|error| trouble::of(to, error))?;
+        drop(conn);
+        Self::check(to).await
+    }
+
+    /// Is everything in this file in order?
+    ///
+    /// # Errors
+    /// It is not, and what was found first.
+    pub async fn check(path: &Path) -> Result<(), StoreError> {
+        let mut conn = common(path).read_only(true).connect().await.map_err(|error| trouble::of(path, error))?;
+        let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
+            .fetch_one(&mut conn)
+            .await
+            .map_err(|error| trouble::of(path, error))?;
+        if found == "ok" { Ok(()) } else { Err(trouble::said(path, &format!("damaged: {found}"), "integrity_check")) }
     }
 
     /// The file.
@@ -309,6 +336,26 @@ impl Store for Sqlite {
 
     async fn end_web_session(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
         sign_in::end_web_session(self, id, now).await
+    }
+
+    async fn dump(&self, of: Option<&PatientId>) -> Result<Dump, StoreError> {
+        carry::dump(self, of).await
+    }
+
+    async fn holdings(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
+        carry::holdings(self).await
+    }
+
+    async fn load(&self) -> Result<Box<dyn Load + '_>, StoreError> {
+        carry::load(self).await
+    }
+
+    async fn erase(&self, patient: &PatientId, said: &[JournalEntry]) -> Result<Erased, StoreError> {
+        erase::erase(self, patient, said).await
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        erase::scrub(self).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

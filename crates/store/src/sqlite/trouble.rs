@@ -43,9 +43,14 @@ pub(super) fn of_history(path: &Path, stopped: Stopped) -> StoreError {
 
 /// An SQLite file that another program made.
 pub(super) fn not_ours(path: &Path) -> StoreError {
-    let what = "a database of another program: name another file, or move this one away".to_owned();
-    let source = sqlx::Error::Configuration("the file's application id is not vagt's".into());
-    StoreError::Unusable { path: path.display().to_string(), what, source }
+    let what = "a database of another program: name another file, or move this one away";
+    said(path, what, "the file's application id is not vagt's")
+}
+
+/// Something else about a file, in a sentence.
+pub(super) fn said(path: &Path, what: &str, cause: &'static str) -> StoreError {
+    let source = sqlx::Error::Configuration(cause.into());
+    StoreError::Unusable { path: path.display().to_string(), what: what.to_owned(), source }
 }
 
 /// Is it a uniqueness that was violated? (2067: a unique index, 1555: a primary key)

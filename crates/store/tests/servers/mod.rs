@@ -165,6 +165,27 @@ impl Cluster {
         String::from_utf8(asked.stdout).unwrap().trim().to_owned()
     }
 
+    /// Runs a file of statements.
+    pub fn run(&self, database: &str, file: &Path) {
+        let asked = Command::new(Path::new(PROGRAMS).join("psql"))
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-U", USER, "-d", database, "-f"])
+            .arg(file)
+            .output()
+            .unwrap();
+        assert!(asked.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&asked.stderr));
+    }
+
+    /// Everything in a database, as text.
+    pub fn dump(&self, database: &str) -> String {
+        let asked = Command::new(Path::new(PROGRAMS).join("pg_dump"))
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER, database])
+            .output()
+            .unwrap();
+        assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+        String::from_utf8(asked.stdout).unwrap()
+    }
+
     /// `kill -9` of the whole server, every process of it.
     pub fn kill_9(&mut self) {
         let mut server = self.server.take().unwrap();

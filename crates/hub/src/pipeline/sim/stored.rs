@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use store::{
-    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Entry, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster,
+    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Entry, Heard, History, HistoryFilter,
+    InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster,
     ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 use triage::{Alert, AlertEvent, AlertId};
@@ -152,6 +152,11 @@ impl Store for Disk {
     async fn put_web_session(&self, _: &WebSession) -> Result<(), StoreError> { not_here() }
     async fn web_session(&self, _: &str, _: Timestamp) -> Result<Option<WebSession>, StoreError> { not_here() }
     async fn end_web_session(&self, _: &str, _: Timestamp) -> Result<(), StoreError> { not_here() }
+    async fn dump(&self, _: Option<&PatientId>) -> Result<Dump, StoreError> { not_here() }
+    async fn holdings(&self) -> Result<Vec<(&'static str, u64)>, StoreError> { not_here() }
+    async fn load(&self) -> Result<Box<dyn Load + '_>, StoreError> { not_here() }
+    async fn erase(&self, _: &PatientId, _: &[JournalEntry]) -> Result<Erased, StoreError> { not_here() }
+    async fn scrub(&self) -> Result<(), StoreError> { not_here() }
     async fn ping(&self) -> Result<(), StoreError> { self.ask().await }
     async fn stored(&self) -> Result<Stored, StoreError> {
         let state = self.state();

@@ -1,0 +1,206 @@
+//! `vagt export` and `vagt import`: a whole clinic from any store into any other, verified by checksum.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufReader, BufWriter, IsTerminal as _, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use store::{Lead, Place as StorePlace, Store};
+
+use super::{Ended, block_on, place::Place, roster::failed};
+use crate::{
+    carry::{self, CarryError, Holds},
+    config::Config,
+    lock::Lock,
+};
+
+/// Writes a whole clinic as one document of JSON lines, as the store has it at one moment, beside a running service.
+///
+/// Everything that is stored is in it: people with their names, readings, answers, alerts, the journal, programmes, kits with the hashes of their
+/// secrets, accounts with the hashes of their passwords, what is in quarantine. Not in it are signed-in browsers, files beside the store
+/// (configuration, certificates), and on a PostgreSQL server how long it keeps. What each line is: docs/guides/backup.md.
+#[derive(clap::Args)]
+pub struct ExportArgs {
+    /// The file that is written, which must not be there yet; `-` is standard output.
+    #[arg(value_name = "TO")]
+    to: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Reads a clinic's document into an empty store: all of it, or nothing.
+///
+/// Everything comes in in one transaction, which is committed when the checksums at the document's end are right: an import that was interrupted
+/// has left nothing, and is begun again. Afterwards the store is written out once more, to nowhere, and must give the same checksum.
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    /// The document; `-` is standard input.
+    #[arg(value_name = "FROM")]
+    from: PathBuf,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Runs `vagt export`.
+///
+/// # Errors
+/// The store can't be read, or the file not be written.
+pub fn export(args: &ExportArgs) -> Result<(), Ended> {
+    block_on(async {
+        let (store, _) = args.place.read().await?;
+        let done = export_to(&*store, &args.to).await;
+        store.close().await;
+        let holds = done?;
+        if args.to == Path::new("-") {
+            eprintln!("{} rows", holds.all());
+            return Ok(());
+        }
+        let words = format!("{}: {} rows, SHA-256 {}", args.to.display(), holds.all(), holds.sha256);
+        args.place.done(&json!({ "exported": args.to, "rows": holds.rows, "sha256": holds.sha256 }), &words)
+    })
+}
+
+async fn export_to(store: &dyn Store, to: &Path) -> Result<Holds, Ended> {
+    let bar = bar(Some(all(store).await?));
+    let holds = if to == Path::new("-") {
+        carry::write(store, &mut io::stdout().lock(), |rows| bar.inc(rows)).await.map_err(said)?
+    } else {
+        into_new_file(store, to, &bar).await?
+    };
+    bar.finish_and_clear();
+    Ok(holds)
+}
+
+/// Under another name until it is whole and on the disk; only this user reads it.
+pub(super) async fn into_new_file(store: &dyn Store, to: &Path, bar: &ProgressBar) -> Result<Holds, Ended> {
+    must_be_new(to)?;
+    let partial = beside(to, ".partial");
+    let file = new_file(&partial)?;
+    let mut out = BufWriter::new(file);
+    let holds = carry::write(store, &mut out, |rows| bar.inc(rows)).await.map_err(said)?;
+    let file = out.into_inner().map_err(|error| in_file(&partial, error.error()))?;
+    file.sync_all().map_err(|error| in_file(&partial, &error))?;
+    std::fs::rename(&partial, to).map_err(|error| in_file(to, &error))?;
+    Ok(holds)
+}
+
+/// Runs `vagt import`.
+///
+/// # Errors
+/// The store is not empty or can't be written, or the document is damaged.
+pub fn import(args: &ImportArgs) -> Result<(), Ended> {
+    block_on(async {
+        let config = args.place.config()?;
+        let holder = Alone::take(&config).await?;
+        let done = import_from(&*holder.store, &args.from).await;
+        holder.store.close().await;
+        let holds = done?;
+        let words =
+            format!("{} rows came in, and the store gives the same SHA-256 again: {}", holds.all(), holds.sha256);
+        args.place.done(&json!({ "imported": args.from, "rows": holds.rows, "sha256": holds.sha256 }), &words)
+    })
+}
+
+/// Reads the document in, and compares what the store then gives.
+pub(super) async fn import_from(store: &dyn Store, from: &Path) -> Result<Holds, Ended> {
+    let bar = bar(None);
+    let mut load = store.load().await.map_err(failed)?;
+    let read = if from == Path::new("-") {
+        carry::read(io::stdin().lock(), &mut *load, |rows| bar.inc(rows)).await
+    } else {
+        let file = File::open(from).map_err(|error| in_file(from, &error))?;
+        carry::read(BufReader::new(file), &mut *load, |rows| bar.inc(rows)).await
+    };
+    let holds = read.map_err(|error| Ended::Failed(format!("{}: {error}; nothing came in", from.display())))?;
+    load.finish().await.map_err(failed)?;
+    bar.finish_and_clear();
+    let again = carry::write(store, &mut io::sink(), |_| {}).await.map_err(said)?;
+    if again != holds {
+        let (found, wanted) = (again.sha256, &holds.sha256);
+        return Err(Ended::Failed(format!(
+            "the store gives SHA-256 {found}, want {wanted}: don't use it, and report this as a fault of vagt"
+        )));
+    }
+    Ok(holds)
+}
+
+/// A store that no service uses as long as this is held.
+pub(super) struct Alone {
+    pub(super) store: Arc<dyn Store>,
+    _lead: Lead,
+    _lock: Lock,
+}
+
+impl Alone {
+    /// Opens the store of a configuration, or makes it.
+    pub(super) async fn take(config: &Config) -> Result<Self, Ended> {
+        std::fs::create_dir_all(&config.data).map_err(|error| in_file(&config.data, &error))?;
+        let lock = Lock::take(&config.data)?;
+        let store = store::open(&config.store()).await.map_err(failed)?;
+        let lead = store.take_lead(&format!("a command, process {}", std::process::id()), None).await;
+        Ok(Self { _lead: lead.map_err(failed)?, store, _lock: lock })
+    }
+}
+
+/// Does a service use the store of this configuration now?
+pub(super) async fn is_served(config: &Config, store: &dyn Store) -> Result<bool, Ended> {
+    match config.store() {
+        StorePlace::File(_) => Ok(Lock::take(&config.data).is_err()),
+        StorePlace::Postgres(_) => match store.take_lead("a command", None).await {
+            Ok(_) => Ok(false),
+            Err(store::StoreError::Led { .. }) => Ok(true),
+            Err(error) => Err(failed(error)),
+        },
+    }
+}
+
+/// Rows in all.
+pub(super) async fn all(store: &dyn Store) -> Result<u64, Ended> {
+    Ok(store.holdings().await.map_err(failed)?.iter().map(|(_, rows)| rows).sum())
+}
+
+pub(super) fn bar(rows: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = rows.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    let style = if rows.is_some() { "{bar:40} {pos}/{len} rows, {eta} to go" } else { "{spinner} {pos} rows" };
+    bar.set_style(ProgressStyle::with_template(style).expect("the template is a constant"));
+    bar
+}
+
+/// A file that only this user may read: people's names are in it.
+pub(super) fn new_file(path: &Path) -> Result<File, Ended> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.map_err(|error| in_file(path, &error))
+}
+
+pub(super) fn must_be_new(to: &Path) -> Result<(), Ended> {
+    if to.try_exists().map_err(|error| in_file(to, &error))? {
+        return Err(Ended::Failed(format!("{} is there already: name another", to.display())));
+    }
+    Ok(())
+}
+
+/// The same path with something after it.
+pub(super) fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    name.into()
+}
+
+pub(super) fn in_file(path: &Path, error: &io::Error) -> Ended {
+    Ended::Failed(format!("{}: {error}", path.display()))
+}
+
+pub(super) fn said(error: CarryError) -> Ended {
+    match error {
+        CarryError::Io(error) => error.into(),
+        error => Ended::Failed(error.to_string()),
+    }
+}

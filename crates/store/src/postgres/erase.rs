@@ -1,0 +1,135 @@
+//! A person is taken out of the database: in one transaction everything that is of them. The rows of their messages stay, without a person, as the
+//! marks that these were seen: what a kit sends again can't come back.
+
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row};
+use vitals::PatientId;
+
+use super::{Inner, carry::WORDS, journal, migrate::Layout, upkeep};
+use crate::{
+    JournalEntry, StoreError,
+    carry::{AFTER, BEFORE, Erased, MESSAGES, Table, without},
+    convert::{corrupt, to_json},
+};
+
+/// The journal is append only, but for this.
+const OPEN_JOURNAL: &str = "ALTER TABLE journal DISABLE TRIGGER journal_stays";
+const CLOSE_JOURNAL: &str = "ALTER TABLE journal ENABLE TRIGGER journal_stays";
+
+const COUNTS: &str = "\
+SELECT coalesce(sum(cardinality(m.readings) / 3), 0)::bigint, coalesce(sum(json_array_length(m.answers::json)), 0)::bigint
+FROM message m JOIN patient_key p ON p.key = m.patient WHERE p.patient = $1";
+const MARKS: &str = "\
+UPDATE message SET patient = NULL, session = NULL, sent_at = NULL, readings = NULL, odd = NULL, answers = NULL, newest = recorded_at
+WHERE patient = (SELECT key FROM patient_key WHERE patient = $1)";
+/// Other programs forget the numbers that they know.
+const FORGET: &str = "UPDATE book SET commits = commits + 1";
+
+/// Takes everything away, and says so in the journal, in one transaction.
+pub(super) async fn erase(store: &Inner, patient: &PatientId, said: &[JournalEntry]) -> Result<Erased, StoreError> {
+    let mut write = store.writer.begin().await?;
+    let mut erased = Erased::default();
+    let (conn, keys) = write.parts();
+    let erasing = async {
+        // Nothing of theirs is being added up meanwhile.
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(upkeep::LOCK).execute(&mut *conn).await?;
+        conn.execute(OPEN_JOURNAL).await?;
+        for table in AFTER.iter().rev() {
+            erased.add(table.name, delete(conn, table, patient).await?);
+        }
+        conn.execute(CLOSE_JOURNAL).await?;
+        messages(conn, store.layout, patient, &mut erased).await?;
+        for table in BEFORE.iter().rev().filter(|table| !matches!(table.name, "kit" | "patient")) {
+            erased.add(table.name, delete(conn, table, patient).await?);
+        }
+        Ok::<_, sqlx::Error>(())
+    };
+    erasing.await.map_err(|error| store.trouble(error))?;
+    kits(store, conn, patient, &mut erased).await?;
+    let names = async {
+        let gone = sqlx::query("DELETE FROM patient WHERE id = $1").bind(patient.as_str()).execute(&mut *conn).await?;
+        erased.add("patient", gone.rows_affected());
+        sqlx::query("DELETE FROM patient_key WHERE patient = $1").bind(patient.as_str()).execute(&mut *conn).await?;
+        conn.execute(FORGET).await?;
+        *keys = super::keys::Keys::default();
+        journal::append(conn, keys, said).await
+    };
+    names.await.map_err(|error| store.trouble(error))?;
+    write.commit().await?;
+    Ok(erased)
+}
+
+async fn delete(conn: &mut PgConnection, table: &Table, patient: &PatientId) -> Result<u64, sqlx::Error> {
+    let Some(of_person) = table.of_person(&WORDS) else { return Ok(0) };
+    let sql = format!("DELETE FROM {} AS t WHERE {of_person}", table.name);
+    Ok(sqlx::query(AssertSqlSafe(sql)).bind(patient.as_str()).execute(conn).await?.rows_affected())
+}
+
+async fn messages(
+    conn: &mut PgConnection,
+    layout: Layout,
+    patient: &PatientId,
+    erased: &mut Erased,
+) -> Result<(), sqlx::Error> {
+    let counts = sqlx::query(COUNTS).bind(patient.as_str()).fetch_one(&mut *conn).await?;
+    for (section, at) in [("reading", 0), ("answer", 1)] {
+        erased.add(section, counts.try_get::<i64, _>(at)?.unsigned_abs());
+    }
+    let marked = sqlx::query(MARKS).bind(patient.as_str()).execute(&mut *conn).await?;
+    erased.add(MESSAGES, marked.rows_affected());
+    let derived: &[&str] = match layout {
+        Layout::Native => &["reading_hour", "reading_day"],
+        Layout::Timescale => &["reading"],
+    };
+    for table in derived {
+        let sql = format!("DELETE FROM {table} WHERE patient = (SELECT key FROM patient_key WHERE patient = $1)");
+        sqlx::query(AssertSqlSafe(sql)).bind(patient.as_str()).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+/// A kit of theirs alone is no longer in the roster; one that they share goes on without them.
+async fn kits(
+    store: &Inner,
+    conn: &mut PgConnection,
+    patient: &PatientId,
+    erased: &mut Erased,
+) -> Result<(), StoreError> {
+    let sql = "SELECT t.id, t.patients FROM kit t WHERE t.patient IS NULL AND replace(t.patients, '\"' || $1 || '\"', '') <> t.patients";
+    let mut emptied: Vec<String> = Vec::new();
+    let shared = sqlx::query(sql).bind(patient.as_str()).fetch_all(&mut *conn).await;
+    for row in shared.map_err(|error| store.trouble(error))? {
+        let (id, patients): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+        let others = without(patients, patient.as_str()).map_err(|error| corrupt("kit", id, error.to_string()))?;
+        if others.is_empty() {
+            emptied.push(id.to_owned());
+            continue;
+        }
+        let sql = "UPDATE kit SET patients = $1 WHERE id = $2";
+        let update = sqlx::query(sql).bind(to_json(&others)).bind(id).execute(&mut *conn).await;
+        update.map_err(|error| store.trouble(error))?;
+    }
+    let gone = "DELETE FROM kit WHERE patient = $1 OR id = ANY($2)";
+    let codes = "DELETE FROM enrolment WHERE kit = ANY($2) AND $1::text IS NOT NULL";
+    for (sql, section) in [(codes, "enrolment"), (gone, "kit")] {
+        let gone = sqlx::query(sql).bind(patient.as_str()).bind(&emptied).execute(&mut *conn).await;
+        erased.add(section, gone.map_err(|error| store.trouble(error))?.rows_affected());
+    }
+    Ok(())
+}
+
+/// What is dead in the tables is let go, and aggregates that were made of it are made again.
+pub(super) async fn scrub(store: &Inner) -> Result<(), StoreError> {
+    let mut conn = store.link.writing().await?;
+    let tables = ["message", "quarantine", "assessment", "alert", "alert_event", "journal", "shadow_alert", "command"];
+    for table in tables.iter().chain(&["receipt", "patient", "kit", "patient_key"]) {
+        let sql = format!("VACUUM {table}");
+        conn.execute(AssertSqlSafe(sql)).await.map_err(|error| store.trouble(error))?;
+    }
+    if store.layout == Layout::Timescale {
+        for aggregate in ["reading_hour", "reading_day"] {
+            let sql = format!("CALL public.refresh_continuous_aggregate('vagt.{aggregate}', NULL, NULL)");
+            conn.execute(AssertSqlSafe(sql)).await.map_err(|error| store.trouble(error))?;
+        }
+    }
+    Ok(())
+}
