@@ -71,11 +71,7 @@ enum Mark {
 ///
 /// # Errors
 /// The store can't be read, or the output not be written.
-pub async fn write(
-    store: &dyn Store,
-    out: &mut impl Write,
-    mut on_rows: impl FnMut(u64),
-) -> Result<Holds, CarryError> {
+pub async fn write(store: &dyn Store, out: &mut impl Write, mut on_rows: impl FnMut(u64)) -> Result<Holds, CarryError> {
     let mut dump: Dump = store.dump(None).await?;
     let mut out = Hashed { out, hash: Sha256::new() };
     let mut holds = Holds::default();
@@ -131,16 +127,13 @@ impl<W: Write> Hashed<W> {
 ///
 /// # Errors
 /// It is no such document, it is damaged or has no end, or the store refuses a row.
-pub async fn read(
-    input: impl BufRead,
-    load: &mut dyn Load,
-    mut on_rows: impl FnMut(u64),
-) -> Result<Holds, CarryError> {
+pub async fn read(input: impl BufRead, load: &mut dyn Load, mut on_rows: impl FnMut(u64)) -> Result<Holds, CarryError> {
     let mut lines = Lines { input, text: String::new(), at: 0, hash: Sha256::new() };
     match lines.mark()? {
         Mark::Head { vagt, format } if vagt == "clinic" && format <= FORMAT => {}
         Mark::Head { format, .. } if format > FORMAT => {
-            let what = format!("format {format} is newer than {FORMAT}, the newest this program knows: use the newer vagt");
+            let what =
+                format!("format {format} is newer than {FORMAT}, the newest this program knows: use the newer vagt");
             return Err(lines.wrong(what));
         }
         other => return Err(lines.wrong(format!("found {}, want the head of a clinic's document", other.name()))),
@@ -223,7 +216,9 @@ impl<R: BufRead> Lines<R> {
         let read = (&mut self.input).take(LINE_BYTES_MAX).read_line(&mut self.text);
         match read {
             Ok(0) => return Ok(false),
-            Ok(_) if !self.text.ends_with('\n') => return Err(self.wrong("the document ends in the middle of a line".to_owned())),
+            Ok(_) if !self.text.ends_with('\n') => {
+                return Err(self.wrong("the document ends in the middle of a line".to_owned()));
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Err(self.wrong("found bytes that are no text, want a clinic's document".to_owned()));
@@ -239,12 +234,17 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn must_go_on(&mut self) -> Result<(), CarryError> {
-        if self.next()? { Ok(()) } else { Err(self.wrong("the document ends here, want more: it was cut off".to_owned())) }
+        if self.next()? {
+            Ok(())
+        } else {
+            Err(self.wrong("the document ends here, want more: it was cut off".to_owned()))
+        }
     }
 
     fn mark(&mut self) -> Result<Mark, CarryError> {
         self.must_go_on()?;
-        serde_json::from_str(&self.text).map_err(|_| self.wrong("found something else, want a line of a clinic's document".to_owned()))
+        serde_json::from_str(&self.text)
+            .map_err(|_| self.wrong("found something else, want a line of a clinic's document".to_owned()))
     }
 
     fn ends(&mut self, what: &str, rows: u64, sha256: &str) -> Result<(), CarryError> {
@@ -324,8 +324,14 @@ mod tests {
             ("Dear nurse\n", "line 1: found something else, want a line of a clinic's document".to_owned()),
             (&newer, "line 1: format 9 is newer than 1, the newest this program knows: use the newer vagt".to_owned()),
             (&whole[..whole.len() - 9], format!("line {last}: the document ends in the middle of a line")),
-            (&whole.replace("\"role\":\"nurse\"", "\"role\":\"admin\""), format!("line {}: account: found SHA-256", row + 1)),
-            (&whole.replace("\"user\":\"ane\"", "\"user\":7"), format!("line {row}: section account: user: want a text")),
+            (
+                &whole.replace("\"role\":\"nurse\"", "\"role\":\"admin\""),
+                format!("line {}: account: found SHA-256", row + 1),
+            ),
+            (
+                &whole.replace("\"user\":\"ane\"", "\"user\":7"),
+                format!("line {row}: section account: user: want a text"),
+            ),
             (&format!("{whole}\n"), format!("line {}: found something after the end", last + 1)),
             (&whole.replace("{\"section\":\"heard\"}", "{\"section\":\"kit\"}"), "want section heard".to_owned()),
         ] {

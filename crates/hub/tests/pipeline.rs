@@ -21,9 +21,9 @@ use hub::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{
-    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion, Progress, QuarantinedEntry,
-    Roster, ShadowAlert, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History,
+    HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion, Progress,
+    QuarantinedEntry, Roster, ShadowAlert, Sqlite, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 use tempfile::TempDir;
 use tokio::{

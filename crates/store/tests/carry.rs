@@ -178,7 +178,10 @@ async fn a_clinic_is_the_same_in_every_store() {
     let stores: [&dyn Store; 3] = [&first, &second, &third];
     for store in stores {
         let erased = store.erase(&gone, &[]).await.unwrap();
-        assert_eq!((erased.0["message"], erased.0["reading"], erased.0["patient"]), (MESSAGES / 3, MESSAGES / 3 * 2, 1));
+        assert_eq!(
+            (erased.0["message"], erased.0["reading"], erased.0["patient"]),
+            (MESSAGES / 3, MESSAGES / 3 * 2, 1)
+        );
         store.scrub().await.unwrap();
         assert!(lines(store, Some("person-2")).await.is_empty());
     }

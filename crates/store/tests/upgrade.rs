@@ -49,8 +49,14 @@ fn next(kit: &str, seq: u64, patient: &str) -> Batch {
 /// What the versions before the journal kept.
 async fn keeps_what_it_has(store: &dyn Store) {
     let roster = store.roster().await.unwrap();
-    assert_eq!((roster.patients[0].name.as_str(), roster.patients[0].own.to_string()), ("Ane Nielsen", r#"{"spo2":85.5}"#.into()));
-    assert_eq!((roster.patients[0].programmes[0].as_str(), roster.patients[1].programmes[0].as_str()), ("copd", "heart-failure"));
+    assert_eq!(
+        (roster.patients[0].name.as_str(), roster.patients[0].own.to_string()),
+        ("Ane Nielsen", r#"{"spo2":85.5}"#.into())
+    );
+    assert_eq!(
+        (roster.patients[0].programmes[0].as_str(), roster.patients[1].programmes[0].as_str()),
+        ("copd", "heart-failure")
+    );
     let found = store.messages(&"p-1".parse().unwrap(), Timestamp::MIN).await.unwrap();
     let values: Vec<_> = found.iter().flat_map(|one| &one.readings).map(|one| one.value.to_string()).collect();
     assert_eq!(values, ["93.0", "96", "84"]);

@@ -133,15 +133,19 @@ async fn written(place: &StorePlace, folder: &Path) -> Result<Manifest, Ended> {
     manifest(folder, DOCUMENT, None, rows)
 }
 
-fn manifest(
-    folder: &Path,
-    file: &str,
-    schema: Option<u32>,
-    rows: BTreeMap<String, u64>,
-) -> Result<Manifest, Ended> {
+fn manifest(folder: &Path, file: &str, schema: Option<u32>, rows: BTreeMap<String, u64>) -> Result<Manifest, Ended> {
     let (bytes, sha256) = digest(&folder.join(file))?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(Manifest { vagt_backup: FORMAT, made_at: clock::now(), version, schema, file: file.to_owned(), bytes, sha256, rows })
+    Ok(Manifest {
+        vagt_backup: FORMAT,
+        made_at: clock::now(),
+        version,
+        schema,
+        file: file.to_owned(),
+        bytes,
+        sha256,
+        rows,
+    })
 }
 
 fn digest(path: &Path) -> Result<(u64, String), Ended> {
@@ -198,7 +202,8 @@ pub fn restore(args: &RestoreArgs) -> Result<(), Ended> {
             }
         }
         let rows: u64 = manifest.rows.values().sum();
-        let words = format!("{rows} rows of {} are back. What was sent since then is not among them.", manifest.made_at);
+        let words =
+            format!("{rows} rows of {} are back. What was sent since then is not among them.", manifest.made_at);
         args.place.done(&json!({ "restored": args.from, "manifest": manifest }), &words)
     })
 }
@@ -217,7 +222,11 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Ended> {
         )));
     }
     if ![COPY, DOCUMENT].contains(&manifest.file.as_str()) {
-        return Err(Ended::Failed(format!("{}: found file {:?}, want {COPY} or {DOCUMENT}", path.display(), manifest.file)));
+        return Err(Ended::Failed(format!(
+            "{}: found file {:?}, want {COPY} or {DOCUMENT}",
+            path.display(),
+            manifest.file
+        )));
     }
     Ok(manifest)
 }

@@ -97,7 +97,11 @@ async fn write(store: &dyn Store, patient: &PatientId, to: &Path) -> Result<u64,
     let mut out = BufWriter::new(new_file(to)?);
     let mut dump = store.dump(Some(patient)).await.map_err(failed)?;
     let (mut rows, mut in_section) = (0, 0_u64);
-    write!(out, "{{\n\"vagt\": \"person\",\n\"format\": 1,\n\"patient\": \"{patient}\",\n\"at\": \"{}\"", clock::now())?;
+    write!(
+        out,
+        "{{\n\"vagt\": \"person\",\n\"format\": 1,\n\"patient\": \"{patient}\",\n\"at\": \"{}\"",
+        clock::now()
+    )?;
     while let Some(part) = dump.next().await {
         let part = part.map_err(failed)?;
         if !NOT_HANDED_OUT.contains(&part.section) {
@@ -179,7 +183,9 @@ async fn taken_away(
             break;
         }
         if look == LOOKS_MAX {
-            return Err(Ended::Failed(format!("something of {patient} comes back again and again: stop the service, and do the same")));
+            return Err(Ended::Failed(format!(
+                "something of {patient} comes back again and again: stop the service, and do the same"
+            )));
         }
         erased.and(&store.erase(patient, &[]).await.map_err(failed)?);
     }
@@ -200,8 +206,10 @@ async fn rows_of(store: &dyn Store, patient: &PatientId) -> Result<u64, Ended> {
 fn not_in_file(config: &Config, patient: &PatientId) -> Result<(), Ended> {
     let Some(path) = &config.roster else { return Ok(()) };
     let text = std::fs::read_to_string(path).map_err(|error| in_file(path, &error))?;
-    let roster: Roster = toml::from_str(&text).map_err(|error| Ended::Failed(format!("{}: {error}", path.display())))?;
-    let is_named = roster.patients.iter().any(|one| one.id == *patient) || roster.kits.iter().any(|kit| kit.serves(patient));
+    let roster: Roster =
+        toml::from_str(&text).map_err(|error| Ended::Failed(format!("{}: {error}", path.display())))?;
+    let is_named =
+        roster.patients.iter().any(|one| one.id == *patient) || roster.kits.iter().any(|kit| kit.serves(patient));
     if is_named {
         return Err(Ended::Failed(format!(
             "{} names {patient} and would bring them back: take them and their kit out of it first",
@@ -218,7 +226,9 @@ fn no_name_in(reason: &str, roster: &Roster, patient: &PatientId) -> Result<(), 
     let is_named = words.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == patient.as_str())
         || name.is_some_and(|name| !name.is_empty() && words.contains(&name));
     if reason.trim().is_empty() || is_named {
-        return Err(Ended::Failed("--reason stays in the journal: want a few words, without the person's name or id".to_owned()));
+        return Err(Ended::Failed(
+            "--reason stays in the journal: want a few words, without the person's name or id".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -229,7 +239,9 @@ fn confirmed(patient: &PatientId, rows: u64, yes: bool) -> Result<(), Ended> {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(Ended::Failed(format!("{rows} rows of {patient} would be erased for ever: want --yes, or a terminal to ask at")));
+        return Err(Ended::Failed(format!(
+            "{rows} rows of {patient} would be erased for ever: want --yes, or a terminal to ask at"
+        )));
     }
     eprint!("{rows} rows of {patient} will be erased, for ever. Write the id again to go on: ");
     let mut said = String::new();

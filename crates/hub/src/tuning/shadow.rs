@@ -200,7 +200,12 @@ impl Shadows {
             self.looked = Timestamp::MIN;
             return Ok(());
         }
-        let erased = JournalFilter { entries: Some(&["person_erased"]), since: Some(self.looked), limit: 1, ..JournalFilter::default() };
+        let erased = JournalFilter {
+            entries: Some(&["person_erased"]),
+            since: Some(self.looked),
+            limit: 1,
+            ..JournalFilter::default()
+        };
         if now.duration_since(self.looked).abs() > LOOK_AROUND_EVERY || !self.store.journal(erased).await?.is_empty() {
             self.look_around(now).await?;
         }

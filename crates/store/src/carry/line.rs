@@ -82,8 +82,8 @@ impl Serialize for Line<'_> {
 /// # Errors
 /// What was found, and what was wanted, without the value: it may be a person's.
 pub(crate) fn cells(table: &Table, line: &str) -> Result<Vec<Cell>, String> {
-    let mut found: BTreeMap<&str, &RawValue> =
-        serde_json::from_str(line).map_err(|error| format!("not a JSON object, at its character {}", error.column()))?;
+    let mut found: BTreeMap<&str, &RawValue> = serde_json::from_str(line)
+        .map_err(|error| format!("not a JSON object, at its character {}", error.column()))?;
     let cells = table.columns.iter().map(|(name, kind)| {
         let value = found.remove(name).map(RawValue::get).filter(|text| *kind == Kind::Json || *text != "null");
         let cell = value.map_or(Ok(Cell::Null(*kind)), |text| cell(*kind, text));

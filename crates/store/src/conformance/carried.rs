@@ -196,7 +196,8 @@ pub(super) async fn a_person_is_handed_out_and_erased(open: Open<'_>) -> Result<
     let store = open().await?;
     let left = dumped(&*store, None).await?;
     for (section, lines) in &left {
-        let named = lines.iter().any(|line| line.contains("\"p-1\"") || line.contains("Nielsen") || line.contains("Hej Ane"));
+        let named =
+            lines.iter().any(|line| line.contains("\"p-1\"") || line.contains("Nielsen") || line.contains("Hej Ane"));
         ensure(!named, &format!("{section} still names the person"))?;
     }
     ensure(dumped(&*store, Some("p-1")).await?.values().all(Vec::is_empty), "something is still theirs")?;

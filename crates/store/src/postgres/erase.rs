@@ -15,12 +15,8 @@ use crate::{
 const OPEN_JOURNAL: &str = "ALTER TABLE journal DISABLE TRIGGER journal_stays";
 const CLOSE_JOURNAL: &str = "ALTER TABLE journal ENABLE TRIGGER journal_stays";
 
-const COUNTS: &str = "\
-SELECT coalesce(sum(cardinality(m.readings) / 3), 0)::bigint, coalesce(sum(json_array_length(m.answers::json)), 0)::bigint
-FROM message m JOIN patient_key p ON p.key = m.patient WHERE p.patient = $1";
-const MARKS: &str = "\
-UPDATE message SET patient = NULL, session = NULL, sent_at = NULL, readings = NULL, odd = NULL, answers = NULL, newest = recorded_at
-WHERE patient = (SELECT key FROM patient_key WHERE patient = $1)";
+/// Chunks that are compressed are taken apart, as far as it needs.
+const TAKE_APART: &str = "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0";
 /// Other programs forget the numbers that they know.
 const FORGET: &str = "UPDATE book SET commits = commits + 1";
 
@@ -70,19 +66,31 @@ async fn messages(
     patient: &PatientId,
     erased: &mut Erased,
 ) -> Result<(), sqlx::Error> {
-    let counts = sqlx::query(COUNTS).bind(patient.as_str()).fetch_one(&mut *conn).await?;
+    let key = sqlx::query_scalar("SELECT key FROM patient_key WHERE patient = $1").bind(patient.as_str());
+    let Some(key): Option<i32> = key.fetch_optional(&mut *conn).await? else { return Ok(()) };
+    if layout == Layout::Timescale {
+        conn.execute(TAKE_APART).await?;
+    }
+    let counts = format!(
+        "SELECT coalesce(sum(cardinality(readings) / 3), 0)::bigint, coalesce(sum(json_array_length(answers::json)), 0)::bigint
+         FROM message WHERE patient = {key}"
+    );
+    let counts = conn.fetch_one(AssertSqlSafe(counts)).await?;
     for (section, at) in [("reading", 0), ("answer", 1)] {
         erased.add(section, counts.try_get::<i64, _>(at)?.unsigned_abs());
     }
-    let marked = sqlx::query(MARKS).bind(patient.as_str()).execute(&mut *conn).await?;
-    erased.add(MESSAGES, marked.rows_affected());
+    // The number is written out: so the database knows which segments it need not take apart.
+    let marks = format!(
+        "UPDATE message SET patient = NULL, session = NULL, sent_at = NULL, readings = NULL, odd = NULL, answers = NULL,
+         newest = recorded_at WHERE patient = {key}"
+    );
+    erased.add(MESSAGES, conn.execute(AssertSqlSafe(marks)).await?.rows_affected());
     let derived: &[&str] = match layout {
         Layout::Native => &["reading_hour", "reading_day"],
         Layout::Timescale => &["reading"],
     };
     for table in derived {
-        let sql = format!("DELETE FROM {table} WHERE patient = (SELECT key FROM patient_key WHERE patient = $1)");
-        sqlx::query(AssertSqlSafe(sql)).bind(patient.as_str()).execute(&mut *conn).await?;
+        conn.execute(AssertSqlSafe(format!("DELETE FROM {table} WHERE patient = {key}"))).await?;
     }
     Ok(())
 }

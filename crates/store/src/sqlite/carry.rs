@@ -93,11 +93,7 @@ async fn send_table(
     Ok(parts.end().await?)
 }
 
-async fn send_messages(
-    conn: &mut SqliteConnection,
-    of: Option<&PatientId>,
-    parts: &mut Parts,
-) -> Result<(), Stopped> {
+async fn send_messages(conn: &mut SqliteConnection, of: Option<&PatientId>, parts: &mut Parts) -> Result<(), Stopped> {
     let mut after = i64::MIN;
     loop {
         let asked = sqlx::query(PAGE).bind(after).bind(PAGE_MESSAGES).bind(of.map(PatientId::as_str));

@@ -21,8 +21,7 @@ const LOG_PAUSE: Duration = Duration::from_secs(1);
 
 /// The journal is append only, but for this.
 const OPEN_JOURNAL: &str = "DROP TRIGGER journal_is_kept";
-const CLOSE_JOURNAL: &str =
-    "CREATE TRIGGER journal_is_kept BEFORE DELETE ON journal BEGIN SELECT raise(ABORT, 'the journal is append only'); END";
+const CLOSE_JOURNAL: &str = "CREATE TRIGGER journal_is_kept BEFORE DELETE ON journal BEGIN SELECT raise(ABORT, 'the journal is append only'); END";
 
 /// Where their messages are, while it lasts.
 const GATHER: &str = "\
@@ -44,17 +43,11 @@ UPDATE message SET patient = NULL, previous_of_patient = NULL, session = NULL, s
 reading_from = 0, reading_count = 0, answer_from = 0, answer_count = 0 WHERE id IN (SELECT id FROM theirs)";
 
 /// Last, and what is counted of it.
-const NAMES: [(&str, Option<&str>); 2] = [
-    ("DELETE FROM patient WHERE id = $1", Some("patient")),
-    ("DELETE FROM patient_key WHERE patient = $1", None),
-];
+const NAMES: [(&str, Option<&str>); 2] =
+    [("DELETE FROM patient WHERE id = $1", Some("patient")), ("DELETE FROM patient_key WHERE patient = $1", None)];
 
 /// Takes everything away, and says so in the journal, in one transaction.
-pub(super) async fn erase(
-    store: &Sqlite,
-    patient: &PatientId,
-    said: &[JournalEntry],
-) -> Result<Erased, StoreError> {
+pub(super) async fn erase(store: &Sqlite, patient: &PatientId, said: &[JournalEntry]) -> Result<Erased, StoreError> {
     let mut write = store.writer.begin().await?;
     let mut erased = Erased::default();
     let (conn, keys) = write.parts();
@@ -138,7 +131,9 @@ pub(super) async fn scrub(store: &Sqlite) -> Result<(), StoreError> {
     let scrubbed = async {
         // A connection of its own: what it sorts goes to the disk, not into memory.
         let mut conn = copying(&store.path).connect().await?;
-        sqlx::query("VACUUM").execute(&mut conn).await?;
+        for sql in ["PRAGMA busy_timeout = 10000", "VACUUM", "PRAGMA busy_timeout = 1000"] {
+            sqlx::query(sql).execute(&mut conn).await?;
+        }
         let mut tries = LOG_TRIES;
         while is_busy(&mut conn).await? && tries > 0 {
             tries -= 1;
@@ -157,6 +152,6 @@ async fn is_busy(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
 }
 
 fn log_is_read(path: &Path) -> StoreError {
-    let what = "erased, but the log beside the file still has it, since another program reads: end that (a backup?), and do the same again";
+    let what = "erased, but the log beside the file (-wal) still has it, since another program reads it: end that (a backup?) and start the service anew, which empties it";
     trouble::said(path, what, "the log is read")
 }

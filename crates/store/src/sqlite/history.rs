@@ -36,8 +36,7 @@ SELECT patient, kit, seq, recorded_at, reading_from, reading_count, answer_from,
 WHERE id >= ?1 AND id < ?2 AND patient IS NOT NULL AND recorded_at >= ?3 AND recorded_at < ?4 ORDER BY id";
 const READINGS: &str =
     "SELECT id, channel, mantissa, scale, measured_at FROM reading WHERE id >= ?1 AND id < ?2 ORDER BY id";
-const ANSWERS: &str =
-    "SELECT id, questionnaire, version, question, answer, answered_at FROM answer WHERE id >= ?1 AND id < ?2 ORDER BY id";
+const ANSWERS: &str = "SELECT id, questionnaire, version, question, answer, answered_at FROM answer WHERE id >= ?1 AND id < ?2 ORDER BY id";
 
 /// What every reader of a history knows.
 struct Wanted {

@@ -47,9 +47,9 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster,
-    ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History,
+    HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion,
+    QuarantinedEntry, Roster, ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 
 /// Reads that run at once.

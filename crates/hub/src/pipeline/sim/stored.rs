@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use store::{
-    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Entry, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion, QuarantinedEntry, Roster,
-    ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Entry, Erased, Heard, History,
+    HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Load, MessagePages, ProgrammeVersion,
+    QuarantinedEntry, Roster, ShadowAlert, Store, StoreError, Stored, StoredMessage, WebSession,
 };
 use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
