@@ -150,19 +150,61 @@ impl Clinic {
         Ok(fs::write(self.path("roster.toml"), roster(kits))?)
     }
 
+    /// A clinic on this database, as [`stopped`](Self::stopped).
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub async fn stopped_on_postgres(kits: &[KitLogin], database: &str) -> Result<Self> {
+        Self::stopped_with(kits, Some(database.to_owned())).await
+    }
+
     /// Starts `vagt serve` (again), on the same ports as before.
     ///
     /// # Errors
     /// When it does not say that it is ready.
     pub async fn restart(&mut self) -> Result<()> {
-        let mut serve = self.launch()?;
-        let ready = serve.line_where(|line| line["ready"] == true).await.with_context(|| self.log())?;
+        self.serve = Some(self.launch()?);
+        self.ready().await
+    }
+
+    /// Starts it behind another that leads; gives who that is.
+    ///
+    /// # Errors
+    /// When it does not say that it waits.
+    pub async fn stand_by(&mut self) -> Result<String> {
+        self.serve = Some(self.launch()?);
+        let serve = self.serve.as_mut().context("it was started")?;
+        let waits = serve.line_where(|line| line["standby"] == true || line["ready"] == true).await;
+        let waits = waits.with_context(|| self.log())?;
+        self.http = waits["http"].as_str().context("http")?.to_owned();
+        Ok(waits["leader"].as_str().context("it leads, and should wait")?.to_owned())
+    }
+
+    /// Waits until a hub that stood by leads.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub async fn leads(&mut self) -> Result<()> {
+        self.ready().await
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn ended(&mut self) -> Result<i32> {
+        self.serve.take().context("it is running")?.wait().await
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let serve = self.serve.as_mut().context("it was started")?;
+        let ready = serve.line_where(|line| line["ready"] == true).await;
+        let ready = ready.with_context(|| self.log())?;
         self.http = ready["http"].as_str().context("http")?.to_owned();
-        let mqtt = ready["mqtt"].as_str().context("mqtt")?;
+        let mqtt = ready["mqtt"].as_str().unwrap_or("127.0.0.1:0");
         self.mqtt_port = mqtt.rsplit(':').next().context("a port")?.parse()?;
         self.write_config(mqtt, self.http.trim_start_matches("http://"))?;
         self.enrol_port = ready["enrolment"].as_str().and_then(|at| at.rsplit(':').next()?.parse().ok());
-        self.serve = Some(serve);
         Ok(())
     }
 
@@ -412,6 +454,15 @@ impl Clinic {
     pub fn set_more(&mut self, more: &str) -> Result<()> {
         self.more.clear();
         self.configure(more)
+    }
+
+    /// Has it listen for kits at this port, from the next start on.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn set_mqtt_port(&mut self, port: u16) -> Result<()> {
+        self.mqtt_port = port;
+        self.write_config(&format!("127.0.0.1:{port}"), "127.0.0.1:0")
     }
 
     /// Gives it an authority of its own: the front door speaks TLS from the next start on, and kits enrol.

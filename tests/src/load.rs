@@ -25,14 +25,25 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the core rejects one: the load is made of good messages.
-pub async fn send_all(mqtt_port: u16, login: &KitLogin, mut next: impl FnMut() -> Option<Message>) -> Result<()> {
+pub async fn send_all(mqtt_port: u16, login: &KitLogin, next: impl FnMut() -> Option<Message>) -> Result<()> {
+    send_among(&[mqtt_port], login, next).await
+}
+
+/// The same, with several ports to try in turn.
+///
+/// # Errors
+/// As [`send_all`].
+pub async fn send_among(mqtt_ports: &[u16], login: &KitLogin, mut next: impl FnMut() -> Option<Message>) -> Result<()> {
     let mut waiting = VecDeque::new();
     waiting.extend(next());
+    let mut ports = mqtt_ports.iter().cycle();
+    let mut port = ports.next().context("a port")?;
     while !waiting.is_empty() {
-        if let Err(cut) = one_connection(mqtt_port, login, &mut waiting, &mut next).await {
+        if let Err(cut) = one_connection(*port, login, &mut waiting, &mut next).await {
             if cut.is::<Rejected>() {
                 return Err(cut);
             }
+            port = ports.next().context("a port")?;
             sleep(PAUSE).await;
         }
         waiting.extend(waiting.is_empty().then(&mut next).flatten());

@@ -38,6 +38,8 @@ mod radio;
 mod records;
 #[path = "system/serial.rs"]
 mod serial;
+#[path = "system/standby.rs"]
+mod standby;
 #[path = "system/trouble.rs"]
 mod trouble;
 #[path = "system/tuning.rs"]

@@ -577,4 +577,5 @@ error-role = Det må du ikke med din rolle. Intet er ændret.
 error-conflict = Det kan ikke lade sig gøre, som det står nu. Intet er ændret. Gå tilbage og se igen.
 error-unfit = Det, der blev sendt, kan ikke bruges. Intet er ændret. Gå tilbage og prøv igen.
 error-large = Det var for stort. Intet er ændret.
+error-standby = Denne maskine står klar som reserve: køen er på den, der fører an, nævnt herunder. Siden her tager selv over, når den anden er væk.
 error-back = Til køen

@@ -571,4 +571,5 @@ error-role = Your role does not allow that. Nothing has been changed.
 error-conflict = That can't be done as things stand. Nothing has been changed. Go back and look again.
 error-unfit = What was sent can't be used. Nothing has been changed. Go back and try once more.
 error-large = That was too large. Nothing has been changed.
+error-standby = This machine is a standby: the queue is on the one that leads, named below. This page takes over by itself when that one is gone.
 error-back = To the queue

@@ -7,6 +7,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::{app::App, clock, problem::Problem};
 
@@ -32,5 +33,10 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Problem
 
 /// `/metrics`, for Prometheus. No patient and no kit is a label.
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.desk.metrics.render()).into_response()
+    printed(&app.desk.metrics)
+}
+
+/// What there is to print.
+pub fn printed(metrics: &PrometheusHandle) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
 }

@@ -30,6 +30,7 @@ mod session;
 mod settings;
 mod sign_in;
 mod spark;
+mod standby;
 mod tuning;
 mod ward;
 mod words;
@@ -49,6 +50,7 @@ pub use events::EVENT_PAGES_MAX;
 pub use feed::{FEED_CHANGES_MAX, Pulse};
 pub use password::password_hash;
 pub use router::router;
+pub use standby::{Standby, standby};
 pub use tuning::{
     BacktestAsk, BudgetAsk, ProgrammeText, ProgrammeView, Question, Refusal, Refused, Tuning, VersionState, VersionView,
 };

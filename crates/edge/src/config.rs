@@ -25,6 +25,8 @@ use crate::spool::{Bounds, SPOOL_AGE_MAX_DAYS, SPOOL_BYTES_MAX};
 
 /// The most devices of one kit.
 pub const DEVICES_MAX: usize = 64;
+/// The most addresses of the clinic.
+const ADDRESSES_MAX: usize = 8;
 /// The smallest bound of the spool, in bytes.
 const SPOOL_BYTES_MIN: u64 = 64 * 1024;
 /// The shortest keep-alive, in seconds: less would only make traffic.
@@ -87,6 +89,11 @@ pub struct BrokerConfig {
     /// Port: usually 8883 with TLS, 1883 without.
     #[schemars(range(min = 1), with = "u16")]
     pub port: Spanned<u16>,
+    /// Others, `host:port`, tried in turn where one does not take what is sent: a second service that stands by. Secret and certificates
+    /// are the same.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", length(max = 7))]
+    pub others: Vec<Spanned<String>>,
     /// The kit's secret; better kept in `secret_file`.
     #[serde(default)]
     pub secret: Option<String>,
@@ -157,10 +164,8 @@ pub struct Settings {
 /// The broker, ready to connect to.
 #[derive(Clone)]
 pub struct Broker {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Host name or address, and port: each is tried in turn. There is at least one.
+    pub addresses: Vec<(String, u16)>,
     /// The kit's secret.
     pub secret: String,
     /// `None`: without TLS. `Some(None)`: with the system's certificates. `Some(Some(pem))`: with these.
@@ -171,7 +176,7 @@ pub struct Broker {
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Broker({}:{}, tls: {})", self.host, self.port, self.tls.is_some())
+        write!(f, "Broker({:?}, tls: {})", self.addresses, self.tls.is_some())
     }
 }
 
@@ -290,7 +295,25 @@ impl Source<'_> {
         let ca = ca.transpose()?;
         let tls = (broker.tls || ca.is_some()).then_some(ca);
         let secret = self.secret(&broker)?;
-        Ok(Broker { host: broker.host, port, secret, tls, keep_alive: Duration::from_secs(keep_alive.into()) })
+        let addresses = self.addresses((broker.host, port), &broker.others)?;
+        Ok(Broker { addresses, secret, tls, keep_alive: Duration::from_secs(keep_alive.into()) })
+    }
+
+    fn addresses(&self, first: (String, u16), others: &[Spanned<String>]) -> Result<Vec<(String, u16)>, ConfigError> {
+        let mut addresses = vec![first];
+        for other in others {
+            let error = |reason: String| self.error(other.span().start, "broker.others", reason);
+            if addresses.len() == ADDRESSES_MAX {
+                return Err(error(format!("found {}, want at most {}", others.len(), ADDRESSES_MAX - 1)));
+            }
+            let read = other.get_ref().rsplit_once(':').filter(|(host, _)| !host.is_empty());
+            let read = read
+                .and_then(|(host, port)| Some((host.to_owned(), port.parse::<u16>().ok().filter(|port| *port > 0)?)));
+            let wanted =
+                || error(format!("found {:?}, want host:port, e.g. \"vagt-2.clinic.example:8883\"", other.get_ref()));
+            addresses.push(read.ok_or_else(wanted)?);
+        }
+        Ok(addresses)
     }
 
     fn secret(&self, broker: &BrokerConfig) -> Result<String, ConfigError> {

@@ -44,6 +44,8 @@ const STATUS_INTERVAL_MAX: Duration = Duration::from_secs(300);
 pub struct Uplink {
     kit: KitId,
     broker: Broker,
+    /// Which of its addresses is tried now.
+    at: usize,
     spool: Arc<Spool>,
     board: Board,
     /// Who is told what the core judged and asks for.
@@ -65,7 +67,8 @@ impl Uplink {
     /// An uplink that has not connected yet.
     #[must_use]
     pub fn new(kit: KitId, broker: Broker, spool: Arc<Spool>, board: Board) -> Self {
-        Self { kit, broker, spool, board, round: None, patience: Patience::default() }
+        let patience = Patience::trying(broker.addresses.len() > 1);
+        Self { kit, broker, at: 0, spool, board, round: None, patience }
     }
 
     /// Whom to tell what the core judged and asks for.
@@ -80,13 +83,17 @@ impl Uplink {
             let began = Instant::now();
             match self.connect(stop).await {
                 End::Stopped => return,
-                End::Lost(reason) => self.board.problem("broker", Some(reason)),
+                End::Lost(reason) => {
+                    self.board.problem("broker", Some(reason));
+                    self.turn();
+                }
                 End::Again => tracing::info!("uplink: connecting again, to send from the first that waits"),
                 End::Unacked => {
                     self.patience.silent();
                     let sentence =
                         "connected, but the core acknowledges nothing; everything unacknowledged is sent again";
                     self.board.problem("acks", Some(sentence.to_owned()));
+                    self.turn();
                 }
             }
             if began.elapsed() >= STABLE_AFTER {
@@ -105,17 +112,23 @@ impl Uplink {
         }
     }
 
+    /// The next address has its turn.
+    fn turn(&mut self) {
+        self.at = (self.at + 1) % self.broker.addresses.len();
+    }
+
     async fn connect(&mut self, stop: &CancellationToken) -> End {
         let will = self.board.status(false, clock::now());
         let opened = tokio::select! {
             () = stop.cancelled() => return End::Stopped,
-            opened = Connection::open(&self.kit, &self.broker, &will) => opened,
+            opened = Connection::open(&self.kit, &self.broker, &self.broker.addresses[self.at], &will) => opened,
         };
         let mut connection = match opened {
             Ok(connection) => connection,
             Err(reason) => return End::Lost(reason),
         };
-        tracing::info!(broker = %format_args!("{}:{}", self.broker.host, self.broker.port), "uplink: connected");
+        let (host, port) = &self.broker.addresses[self.at];
+        tracing::info!(broker = %format_args!("{host}:{port}"), "uplink: connected");
         self.board.problem("broker", None);
         let end = self.converse(&mut connection, stop).await;
         if matches!(end, End::Stopped) {

@@ -62,10 +62,34 @@ pub struct Config {
     /// The service's own test readings.
     #[serde(default)]
     pub heartbeat: Heartbeat,
+    /// A second service on the same database.
+    #[serde(default)]
+    pub standby: Standby,
     /// Traces for an OpenTelemetry collector; none without it.
     #[serde(default)]
     pub traces: Option<Traces>,
 }
+
+/// On a PostgreSQL server, a service that finds another leading waits, and takes over when that one is gone.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Standby {
+    /// Nothing was heard of the leader for so long, in seconds, though its connection stands: it is frozen, or cut off. It gives a sign of life every 2.
+    #[serde(deserialize_with = "after_silent")]
+    #[schemars(range(min = 4, max = 300))]
+    pub after_silent_seconds: u32,
+}
+
+impl Default for Standby {
+    fn default() -> Self {
+        Self { after_silent_seconds: AFTER_SILENT_SECONDS }
+    }
+}
+
+/// How long a leader may be silent where the file does not say: found dead, taken over from and judging again takes less than 10 s.
+const AFTER_SILENT_SECONDS: u32 = 5;
+/// Two signs of life.
+const AFTER_SILENT_SECONDS_MIN: u32 = 4;
 
 /// A synthetic reading goes the way of every reading, and an alarm is raised if it does not come out judged, stored and shown.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -105,6 +129,8 @@ pub struct Enrolment {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mqtt {
+    /// Is it open? Where every kit comes by a broker or over HTTP, it need not be.
+    pub open: bool,
     /// Address and port; port 0 takes a free one.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
@@ -210,6 +236,7 @@ pub struct Http {
 impl Default for Mqtt {
     fn default() -> Self {
         Self {
+            open: true,
             listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
             tls: None,
             connections_max: CONNECTIONS_MAX,
@@ -325,6 +352,14 @@ fn zone() -> TimeZone {
     TimeZone::get("Europe/Copenhagen").expect("the zone database is built in")
 }
 
+fn after_silent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let seconds = u32::deserialize(deserializer)?;
+    if seconds < AFTER_SILENT_SECONDS_MIN {
+        return Err(D::Error::custom(format!("found {seconds}, want at least {AFTER_SILENT_SECONDS_MIN}")));
+    }
+    Ok(seconds)
+}
+
 /// What is wrong is said without what was found: it may hold a password.
 fn server<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Server>, D::Error> {
     let url = Option::<String>::deserialize(deserializer)?;
@@ -375,9 +410,13 @@ mod tests {
     fn says_where_it_is_wrong() {
         refused(
             "clinik = \"x\"\n",
-            "hub.toml:1:1: clinik: unknown field `clinik`, expected one of `clinic`, `zone`, `data`, `store`, `store_password_file`, `roster`, `programmes`, `simulated`, `mqtt`, `broker`, `limits`, `http`, `enrolment`, `heartbeat`, `traces`",
+            "hub.toml:1:1: clinik: unknown field `clinik`, expected one of `clinic`, `zone`, `data`, `store`, `store_password_file`, `roster`, `programmes`, `simulated`, `mqtt`, `broker`, `limits`, `http`, `enrolment`, `heartbeat`, `standby`, `traces`",
         );
         refused("[mqtt]\nlisten = \"here\"\n", "hub.toml:2:10: mqtt.listen: invalid socket address syntax");
+        refused(
+            "[standby]\nafter_silent_seconds = 1\n",
+            "hub.toml:2:24: standby.after_silent_seconds: found 1, want at least 4",
+        );
         refused(
             "zone = \"Mars/Olympus\"\n",
             "hub.toml:1:8: zone: found \"Mars/Olympus\", want a time zone such as \"Europe/Copenhagen\"",

@@ -20,6 +20,7 @@ pub mod remeasure;
 pub mod roster;
 pub mod serve;
 pub mod source;
+pub mod standby;
 mod tls;
 pub mod tuning;
 pub mod ward;

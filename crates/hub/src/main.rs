@@ -7,7 +7,8 @@ use hub::cli::{self, Ended};
 
 /// Watches over people with chronic lung and heart disease at home: the clinic's service, and the tools around it.
 ///
-/// Every command exits 0 on success, 1 on failure with one sentence on standard error, and 2 on bad usage.
+/// Every command exits 0 on success, 1 on failure with one sentence on standard error, and 2 on bad usage; `serve` exits 3 when another service
+/// has taken over from it.
 #[derive(Parser)]
 #[command(name = "vagt", version, propagate_version = true, max_term_width = 110)]
 struct Vagt {

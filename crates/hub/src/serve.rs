@@ -7,10 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use desk::{ActionRequest, Board, Desk};
+use desk::{ActionRequest, Board, Desk, Door};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use store::{Heard, Lead, Store, StoreError};
+use store::{Heard, Lead, Store};
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc, watch},
@@ -40,12 +40,13 @@ use crate::{
         http::HttpSource,
         limits::Limits,
     },
+    standby::{self, TakenOver},
     tuning::{service::StoredTuning, shadow::Shadows},
     ward::StoredWard,
     watching::{
         self, Sampled,
         heartbeat::Heart,
-        way::{ByMqtt, Way},
+        way::{ByDoor, ByMqtt, Way},
     },
 };
 
@@ -63,11 +64,29 @@ pub struct Ready {
     pub ready: bool,
     /// The pages.
     pub http: Http,
-    /// The front door.
-    pub mqtt: SocketAddr,
+    /// The front door, if it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<SocketAddr>,
     /// Where kits enrol, if they can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrolment: Option<SocketAddr>,
+}
+
+/// What a service says of itself when it starts.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Told {
+    /// Another leads. It says that it is ready when it does.
+    Standby {
+        /// Always true.
+        standby: bool,
+        /// Where it shows that it waits.
+        http: Http,
+        /// Who leads.
+        leader: String,
+    },
+    /// It takes readings in, and judges.
+    Ready(Ready),
 }
 
 /// An address, written as `http://...`.
@@ -91,7 +110,7 @@ pub struct Service {
     ready: Ready,
     store: Arc<dyn Store>,
     pipeline: Pipeline,
-    front_door: FrontDoor,
+    front_door: Option<FrontDoor>,
     broker: Option<BrokerSource>,
     to_kits: Arc<dyn ToKits>,
     enrolment: Option<Enrolment>,
@@ -115,30 +134,77 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     run_telling(config, |_| Ok(())).await
 }
 
-/// The same; `tell` hears where it can be reached once it is ready.
+/// The same; `tell` hears where it can be reached once it is ready, and before that if it waits behind another.
 ///
 /// # Errors
-/// As [`run`], and what `tell` can't do.
-pub async fn run_telling(config: Config, tell: impl FnOnce(Ready) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let told_to_stop = stop_signal()?;
-    let mut service = Service::start(config).await?;
-    tell(service.ready)?;
+/// As [`run`], and what `tell` can't do; [`TakenOver`] when another has the lead now.
+pub async fn run_telling(config: Config, tell: impl Fn(Told) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut told_to_stop = std::pin::pin!(stop_signal()?);
+    let opened = Opened::open(&config).await?;
+    let http = Http(opened.pages.local_addr()?);
+    let waiting = |leader: &str| tell(Told::Standby { standby: true, http, leader: leader.to_owned() });
+    let lead = tokio::select! {
+        () = &mut told_to_stop => None,
+        lead = standby::lead(&opened, &config, waiting) => Some(lead?),
+    };
+    let Some(lead) = lead else {
+        opened.store.close().await;
+        return Ok(());
+    };
+    let mut service = Service::leading(config, opened, lead).await?;
+    tell(Told::Ready(service.ready))?;
     let ended = tokio::select! {
         () = told_to_stop => Ok(()),
-        what = service.ended() => Err(anyhow::anyhow!("{what} has ended by itself")),
+        ended = service.ended() => Err(ended),
     };
-    service.stop().await;
+    match &ended {
+        // What it still holds it could not store, and must not acknowledge: its kits send it to the other. So it just ends.
+        Err(error) if error.is::<TakenOver>() => {}
+        _ => service.stop().await,
+    }
     ended
 }
 
+/// What is there before the lead is.
+pub struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    /// Where the pages will be.
+    pub(crate) pages: std::net::TcpListener,
+    pub(crate) metrics: PrometheusHandle,
+    lock: Lock,
+}
+
+impl Opened {
+    /// One service at a time on this data folder; its store, and the address of its pages.
+    ///
+    /// # Errors
+    /// Any of them is not to be had, in a sentence.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let metrics = metrics_recorder()?;
+        std::fs::create_dir_all(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
+        let lock = Lock::take(&config.data)?;
+        let store = store::open(&config.store()).await?;
+        let listen = config.http.listen;
+        let pages = TcpListener::bind(listen).await.with_context(|| format!("http.listen {listen}"))?;
+        Ok(Self { store, pages: pages.into_std()?, metrics, lock })
+    }
+}
+
 impl Service {
-    /// Opens everything and starts the tasks.
+    /// Opens everything and starts the tasks, as soon as nobody else leads the store.
     ///
     /// # Errors
     /// Any part that can't be opened, in a sentence.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let metrics = metrics_recorder()?;
-        let (lock, store, lead) = open_store(&config).await?;
+        let opened = Opened::open(&config).await?;
+        let lead = standby::lead(&opened, &config, |_| Ok(())).await?;
+        Self::leading(config, opened, lead).await
+    }
+
+    /// Reads what is stored and starts the tasks.
+    async fn leading(config: Config, opened: Opened, lead: Lead) -> anyhow::Result<Self> {
+        let Opened { store, pages, metrics, lock } = opened;
+        let pages = TcpListener::from_std(pages)?;
         let Judged { decided, directory, board, presence } = Judged::read(&*store, &config).await?;
         let (directory, followed) = watch::channel(Arc::new(directory));
         let directories = Directories::new(followed);
@@ -148,8 +214,6 @@ impl Service {
         let (kits, kits_heard) = mpsc::channel(KITS_HEARD_MAX);
         let (remeasure, to_remeasure) = mpsc::channel(REMEASURES_MAX);
 
-        let listen = config.http.listen;
-        let pages = TcpListener::bind(listen).await.with_context(|| format!("http.listen {listen}"))?;
         let pipeline = Pipeline::start(Parts {
             store: Arc::clone(&store),
             board: Arc::clone(&board),
@@ -170,16 +234,20 @@ impl Service {
             commands: Arc::clone(&commands),
             limits: Arc::new(Limits::new(&config.limits)),
         };
-        let front_door = FrontDoor::open(&config.mqtt, behind.clone()).await?;
+        let front_door = match config.mqtt.open {
+            true => Some(FrontDoor::open(&config.mqtt, behind.clone()).await?),
+            false => None,
+        };
+        let mqtt = front_door.as_ref().map(FrontDoor::addr);
         let broker = config.broker.as_ref().map(|broker| BrokerSource::start(broker, behind.clone())).transpose()?;
-        let ways = [Some(front_door.to_kits()), broker.as_ref().map(BrokerSource::to_kits)];
+        let ways = [front_door.as_ref().map(FrontDoor::to_kits), broker.as_ref().map(BrokerSource::to_kits)];
         let to_kits: Arc<dyn ToKits> = Arc::new(Everywhere(ways.into_iter().flatten().collect()));
         let changed = Arc::new(Notify::new());
-        let enrolment = open_enrolment(&config, &store, directories.clone(), &changed, front_door.addr()).await?;
+        let enrolment = open_enrolment(&config, &store, directories.clone(), &changed, mqtt).await?;
         let ready = Ready {
             ready: true,
             http: Http(pages.local_addr()?),
-            mqtt: front_door.addr(),
+            mqtt,
             enrolment: enrolment.as_ref().map(Enrolment::addr),
         };
 
@@ -193,11 +261,12 @@ impl Service {
         tasks.spawn(kits::watch(directories.clone(), Arc::clone(&presence), kits, clock::wall()));
         tasks.spawn(remeasure::keep(to_remeasure, Arc::clone(&store), directories, Arc::clone(&presence)));
         tasks.spawn(watching::keep(Sampled::new(&config, Arc::clone(&board), metrics.clone())));
-        if let Some(heart) = heart(&config, &store, &board, front_door.addr())? {
+        let by_http: Arc<dyn Door> = Arc::new(HttpSource(behind));
+        if let Some(heart) = heart(&config, &store, &board, mqtt, &by_http)? {
             tasks.spawn(heart.keep());
         }
         let mut desk = desk_of(&config, &store, board, actions, metrics, &stop);
-        desk.door = Some(Arc::new(HttpSource(behind)));
+        desk.door = Some(by_http);
         let shadows = Shadows::new(Arc::clone(&store), config.zone.clone(), clock::wall(), stop.clone());
         let shadows = tokio::spawn(shadows.keep());
         let pages = tokio::spawn(serve_pages(pages, desk, close_pages.clone()));
@@ -233,15 +302,16 @@ impl Service {
         Arc::clone(&self.store)
     }
 
-    /// Waits until a part ends that should not; gives its name.
-    pub async fn ended(&mut self) -> &'static str {
-        tokio::select! {
+    /// Waits until a part ends that should not, or another has the lead; says which.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        let what = tokio::select! {
+            () = self.lead.lost() => return TakenOver.into(),
             () = self.pipeline.ended() => "the pipeline",
-            () = self.front_door.ended() => "the front door",
+            () = door_ended(self.front_door.as_mut()) => "the front door",
             _ = &mut self.pages => "the web server",
             Some(_) = self.tasks.join_next() => "a task of the service",
-            () = self.lead.lost() => "the lead over the store, which another service has taken: this one",
-        }
+        };
+        anyhow::anyhow!("{what} has ended by itself")
     }
 
     /// Stops: takes nothing more in, finishes and acknowledges what it has, tells the kits, closes the store.
@@ -265,7 +335,9 @@ impl Service {
         if let Some(broker) = self.broker.take() {
             broker.close().await;
         }
-        self.front_door.close().await;
+        if let Some(front_door) = self.front_door.take() {
+            front_door.close().await;
+        }
         self.presence.flush(&*self.store).await;
         self.close_pages.cancel();
         if timeout(PAGES_CLOSE_MAX, &mut self.pages).await.is_err() {
@@ -324,32 +396,11 @@ fn desk_of(
     }
 }
 
-/// How long a service that has just ended, here or elsewhere, is waited for: its server notices within 15 s that a machine is gone.
-const LEAD_WAIT: Duration = Duration::from_secs(20);
-const LEAD_PAUSE: Duration = Duration::from_millis(250);
-
-async fn take_lead(store: &dyn Store) -> Result<Lead, StoreError> {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let by = format!("vagt serve on {}, process {}", host.trim(), std::process::id());
-    let deadline = tokio::time::Instant::now() + LEAD_WAIT;
-    loop {
-        match store.take_lead(&by, None).await {
-            Err(StoreError::Led { by }) if tokio::time::Instant::now() < deadline => {
-                tracing::debug!(by, "waits for the lead over the store");
-                tokio::time::sleep(LEAD_PAUSE).await;
-            }
-            taken => return taken,
-        }
+async fn door_ended(door: Option<&mut FrontDoor>) {
+    match door {
+        Some(door) => door.ended().await,
+        None => std::future::pending().await,
     }
-}
-
-/// One service at a time: on this folder, and on this store.
-async fn open_store(config: &Config) -> anyhow::Result<(Lock, Arc<dyn Store>, Lead)> {
-    std::fs::create_dir_all(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
-    let lock = Lock::take(&config.data)?;
-    let store = store::open(&config.store()).await?;
-    let lead = take_lead(&*store).await?;
-    Ok((lock, store, lead))
 }
 
 /// Kits enrol only where they then find a front door that speaks TLS: else their secret would cross the net in the clear.
@@ -358,13 +409,13 @@ async fn open_enrolment(
     store: &Arc<dyn Store>,
     directories: Directories,
     changed: &Arc<Notify>,
-    mqtt: SocketAddr,
+    mqtt: Option<SocketAddr>,
 ) -> anyhow::Result<Option<Enrolment>> {
     let Some(wanted) = &config.enrolment else { return Ok(None) };
-    anyhow::ensure!(
-        config.mqtt.tls.is_some(),
-        "enrolment.listen is set and mqtt.tls is not: want both, see `vagt ca show`"
-    );
+    let mqtt = mqtt.filter(|_| config.mqtt.tls.is_some());
+    let mqtt = mqtt.context(
+        "enrolment.listen is set, and mqtt.tls is not or mqtt.open is false: want a front door with TLS, see `vagt ca show`",
+    )?;
     let authority = Authority::open(&config.data)?;
     let (store, changed) = (Arc::clone(store), Arc::clone(changed));
     let zone = config.zone.iana_name().map(str::to_owned);
@@ -404,15 +455,22 @@ fn heart(
     config: &Config,
     store: &Arc<dyn Store>,
     board: &Arc<Board>,
-    door: SocketAddr,
+    mqtt: Option<SocketAddr>,
+    by_http: &Arc<dyn Door>,
 ) -> anyhow::Result<Option<Heart>> {
     let seconds = config.heartbeat.period_seconds;
     if seconds == 0 {
         tracing::warn!("the heartbeat is switched off: nobody is told when readings silently stop coming through");
         return Ok(None);
     }
-    let front_door = ByMqtt::front_door(door, config.mqtt.tls.as_ref().map(|tls| tls.cert.as_path()))?;
-    let mut ways: Vec<Box<dyn Way>> = vec![Box::new(front_door)];
+    let mut ways: Vec<Box<dyn Way>> = Vec::new();
+    match mqtt {
+        Some(mqtt) => {
+            let certificate = config.mqtt.tls.as_ref().map(|tls| tls.cert.as_path());
+            ways.push(Box::new(ByMqtt::front_door(mqtt, certificate)?));
+        }
+        None => ways.push(Box::new(ByDoor(Arc::clone(by_http)))),
+    }
     if let Some(broker) = &config.broker {
         ways.push(Box::new(ByMqtt::with("broker", broker::to_publish(broker, "heartbeat")?)));
     }

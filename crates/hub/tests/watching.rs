@@ -129,7 +129,7 @@ async fn where_kits_cannot_come_in_everybody_is_told_until_they_can() {
     let folder = tempfile::tempdir().unwrap();
     let more = "connections_max = 1\n[heartbeat]\nperiod_seconds = 1\n";
     let service = Service::start(config(folder.path(), more)).await.unwrap();
-    let (http, mqtt) = (service.ready().http.0, service.ready().mqtt);
+    let (http, mqtt) = (service.ready().http.0, service.ready().mqtt.unwrap());
     get_where(http, "/metrics", |_, body| value(body, "vagt_heartbeat_seconds_count") >= Some(1.0)).await;
     // The only place is taken.
     let mut kit = loop {
@@ -254,7 +254,7 @@ async fn a_heartbeat_goes_by_the_broker_too_and_a_broker_that_is_gone_is_told() 
 async fn every_metric_that_is_told_is_described() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(config(folder.path(), "[heartbeat]\nperiod_seconds = 1\n")).await.unwrap();
-    let (http, mqtt) = (service.ready().http.0, service.ready().mqtt);
+    let (http, mqtt) = (service.ready().http.0, service.ready().mqtt.unwrap());
     let said = message("0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f");
     let sent =
         mosquitto("mosquitto_pub", mqtt, &["-i", "kit-1", "-q", "1", "-t", "vagt/v1/kit-1/readings", "-m", &said]);
@@ -335,7 +335,7 @@ fn a_trace_goes_from_the_kit_to_the_page_and_tells_nothing_of_anybody() {
         let service = Service::start(config(folder.path(), "[heartbeat]\nperiod_seconds = 0\n")).await.unwrap();
         let said = message(session);
         let to = ["-i", "kit-1", "-q", "1", "-t", "vagt/v1/kit-1/readings", "-m", &said];
-        assert!(mosquitto("mosquitto_pub", service.ready().mqtt, &to).status().unwrap().success());
+        assert!(mosquitto("mosquitto_pub", service.ready().mqtt.unwrap(), &to).status().unwrap().success());
         service.stop().await;
     });
     exporter.finish();

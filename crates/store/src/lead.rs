@@ -1,6 +1,19 @@
 //! Which service writes: one at a time.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+
+/// Who leads a store, or led it last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// As it called itself.
+    pub by: String,
+    /// How long nothing was heard of it. One that has ended in order says so: then it is very long.
+    pub silent: Duration,
+    /// Does it hold the lead now? One whose connection broke does not, until it is back.
+    pub holds: bool,
+}
 
 /// The lead over a store, as long as nobody takes it over.
 #[derive(Debug)]

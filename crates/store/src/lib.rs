@@ -32,7 +32,7 @@ pub use carry::{Dump, Erased, Load, Part, sections};
 pub use change::{AccountChange, AsOf, Change};
 pub use history::{History, HistoryChannel, HistoryChunk, HistoryFilter, HistoryMessage, HistoryNames, HistoryReading};
 pub use journal::{InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, UnknownEntry};
-pub use lead::Lead;
+pub use lead::{Lead, Leader};
 pub use model::{
     Account, Batch, Command, CommandState, Curve, CurvePoint, Enrolled, Enrolment, Entry, Heard, Kit, KitSeq, Patient,
     Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage, WebSession,
@@ -55,6 +55,11 @@ pub trait Store: Send + Sync + 'static {
     async fn take_lead(&self, by: &str, over_silent: Option<Duration>) -> Result<Lead, StoreError> {
         let _ = (by, over_silent);
         Ok(Lead::for_good())
+    }
+
+    /// Who leads, or led last. Nobody, where nobody ever has, or a file's own lock says so.
+    async fn leader(&self) -> Result<Option<Leader>, StoreError> {
+        Ok(None)
     }
 
     // --- step 7, record

@@ -33,7 +33,9 @@ async fn a_clinic_on_a_server_outlives_its_hub_and_its_server() -> Result<()> {
     let mut home = Home::start(&clinic, &logins[0], "nonin-3230", 0).await?;
     home.tell(&json!({"measure": "nonin-3230", "spo2": 82, "pulse": 96, "seconds": 20})).await?;
     let alert = clinic.alert_where(|alert| alert["patient"] == "p-1" && alert["mark"] == "red").await?;
-    refuses_a_second(&logins, &url).await?;
+    let mut second = Clinic::stopped_on_postgres(&logins, &url).await?;
+    ensure!(second.stand_by().await?.contains("vagt serve on"), "{}", second.log());
+    ensure!(second.stop().await? == 0, "a standby stops in order: {}", second.log());
 
     let stop = Arc::new(AtomicBool::new(false));
     let port = clinic.mqtt_port;
@@ -93,14 +95,6 @@ async fn messages(clinic: &Clinic) -> Result<u64> {
         }
         sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// Another service on the same database does not start, and says who is there.
-async fn refuses_a_second(logins: &[KitLogin], url: &str) -> Result<()> {
-    let second = Clinic::on_postgres(logins, url).await;
-    let said = format!("{:#}", second.err().context("a second service started")?);
-    ensure!(said.contains("another service leads this database: vagt serve on"), "{said}");
-    Ok(())
 }
 
 /// Sends one reading after the other until it is told to stop; how many were acknowledged.

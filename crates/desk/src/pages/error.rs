@@ -74,6 +74,13 @@ impl PageError {
         Self { status, key, detail: String::new(), language }
     }
 
+    /// Another service leads: `who`.
+    pub fn standby(headers: &HeaderMap, who: String) -> Self {
+        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let language = Language::accepted(accepted);
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, key: "error-standby", detail: who, language }
+    }
+
     /// What a change was refused for.
     pub fn refused(session: &Session) -> impl Fn(Problem) -> Self {
         let language = Language::of(&session.language).unwrap_or_default();

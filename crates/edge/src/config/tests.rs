@@ -40,6 +40,8 @@ fn a_good_file_means_what_it_says() {
     assert_eq!(settings.devices.serial[0].name, "usb-nonin");
     assert_eq!((settings.broker.keep_alive.as_secs(), settings.broker.tls.is_some()), (30, false));
     assert_eq!(settings.bounds.bytes_max, SPOOL_BYTES_MAX);
+    let two = edit("port = 1883", "port = 1883\nothers = [\"vagt-2.clinic.example:8883\"]").unwrap();
+    assert_eq!(two.broker.addresses, [("127.0.0.1".to_owned(), 1883), ("vagt-2.clinic.example".to_owned(), 8883)]);
 }
 
 #[test]
@@ -48,6 +50,12 @@ fn errors_name_line_column_field_found_and_wanted() {
     check("kit-1", "Kit/1", "1:7: kit: found \"Kit/1\", want a kit");
     check("1883", "0", "7:8: broker.port: found 0, want 1 to 65535");
     check("1883", "\"1883\"", "7:8: broker.port: invalid type: string \"1883\", expected u16");
+    check("port = 1883", "port = 1883\nothers = [\"hub-2\"]", "8:11: broker.others: found \"hub-2\", want host:port");
+    check(
+        "port = 1883",
+        "port = 1883\nothers = [\"a:1\", \"b:0\"]",
+        "8:18: broker.others: found \"b:0\", want host:port",
+    );
     check("Europe/Copenhagen", "Europe/Kopenhagen", "2:8: zone: found \"Europe/Kopenhagen\", want an IANA");
     check("gatt-plx", "gatt-plz", "11:10: device.driver: found \"gatt-plz\", want one of ");
     check("c0:ff:ee:00:00:01", "c0:ff", "12:11: device.address: found \"c0:ff\", want six bytes");

@@ -91,7 +91,10 @@ fn what_is_written_can_be_loaded_and_is_the_agents_alone() {
     folder.keep_secret().unwrap();
     folder.keep_secret().unwrap();
     let settings = config::load(&config).unwrap();
-    assert_eq!((settings.kit.as_str(), settings.broker.port, settings.broker.secret), ("kit-7", 8883, secret));
+    assert_eq!(
+        (settings.kit.as_str(), settings.broker.addresses[0].1, settings.broker.secret),
+        ("kit-7", 8883, secret)
+    );
     let files: Vec<_> = std::fs::read_dir(home.path().join("etc")).unwrap().map(Result::unwrap).collect();
     assert_eq!(files.len(), 3);
     for file in files {

@@ -22,6 +22,8 @@ use crate::config::Broker;
 
 /// From dialling to the broker's answer.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
+/// The same where there is another address to try.
+const CONNECT_DEADLINE_OF_MANY: Duration = Duration::from_secs(8);
 /// From dialling to an open socket.
 const DIAL_DEADLINE_SECONDS: u64 = 10;
 /// For the answer to a subscription.
@@ -54,13 +56,12 @@ impl Connection {
     ///
     /// # Errors
     /// A sentence that says why not.
-    pub async fn open(kit: &KitId, broker: &Broker, will: &Status) -> Result<Self, String> {
-        let options = options(kit, broker, will)?;
+    pub async fn open(kit: &KitId, broker: &Broker, address: &(String, u16), will: &Status) -> Result<Self, String> {
+        let options = options(kit, broker, address, will)?;
         let builder = AsyncClient::builder(options).capacity(IN_FLIGHT_MAX + 16);
         let (client, mut eventloop) = builder.try_build().map_err(|error| error.to_string())?;
-        timeout(CONNECT_DEADLINE, connected(&mut eventloop))
-            .await
-            .map_err(|_| "the broker does not answer".to_owned())??;
+        let deadline = if broker.addresses.len() > 1 { CONNECT_DEADLINE_OF_MANY } else { CONNECT_DEADLINE };
+        timeout(deadline, connected(&mut eventloop)).await.map_err(|_| "the broker does not answer".to_owned())??;
         let (inbox, from_core) = inbox();
         let deadline = broker.keep_alive * 2 + Duration::from_secs(5);
         let poll = tokio::spawn(poll(eventloop, inbox, deadline));
@@ -139,8 +140,8 @@ pub async fn puback(notice: PublishNotice) -> Puback {
     }
 }
 
-fn options(kit: &KitId, broker: &Broker, will: &Status) -> Result<MqttOptions, String> {
-    let mut options = MqttOptions::new(kit.as_str(), Address::tcp(broker.host.clone(), broker.port));
+fn options(kit: &KitId, broker: &Broker, (host, port): &(String, u16), will: &Status) -> Result<MqttOptions, String> {
+    let mut options = MqttOptions::new(kit.as_str(), Address::tcp(host.clone(), *port));
     options.set_credentials(kit.as_str(), broker.secret.clone().into_bytes());
     options.set_clean_start(true);
     options.set_keep_alive(u16::try_from(broker.keep_alive.as_secs()).unwrap_or(u16::MAX));

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Queued, perhaps: at first, and in the end.
 const QUEUED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
+/// The same where there is another address to try: longer than a front door holds a message that its store does not take (10 s).
+const ELSEWHERE: Duration = Duration::from_secs(15);
 /// Nobody is subscribed: at first, and in the end.
 const UNHEARD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
@@ -26,12 +28,23 @@ pub enum Puback {
 pub struct Patience {
     silences: u32,
     nobody_listens: bool,
+    elsewhere: bool,
 }
 
 impl Patience {
+    /// Of a kit that can try `elsewhere`.
+    #[must_use]
+    pub fn trying(elsewhere: bool) -> Self {
+        Self { elsewhere, ..Self::default() }
+    }
+
     /// How long to wait now.
     pub fn wait(&self) -> Duration {
-        let (first, cap) = if self.nobody_listens { UNHEARD } else { QUEUED };
+        let (first, cap) = match (self.nobody_listens, self.elsewhere) {
+            (true, _) => UNHEARD,
+            (false, true) => (ELSEWHERE, QUEUED.1),
+            (false, false) => QUEUED,
+        };
         first.saturating_mul(1 << self.silences.min(16)).min(cap)
     }
 
@@ -42,12 +55,12 @@ impl Patience {
 
     /// The wait was over, and nothing was acknowledged. What nobody heard is sent again.
     pub fn silent(&mut self) {
-        *self = Self { silences: self.silences.saturating_add(1), nobody_listens: false };
+        *self = Self { silences: self.silences.saturating_add(1), nobody_listens: false, ..*self };
     }
 
     /// The core has acknowledged something.
     pub fn acknowledged(&mut self) {
-        *self = Self::default();
+        *self = Self::trying(self.elsewhere);
     }
 }
 

@@ -33,8 +33,7 @@ impl Kit {
         let spool = Arc::new(Spool::open(dir, BOUNDS, clock::now(), board.clone()).await.unwrap());
         let round = Handle::open(Rules::plain(TimeZone::UTC), spool.clone(), board.clone(), dir.to_owned()).await;
         let broker = edge::config::Broker {
-            host: "127.0.0.1".to_owned(),
-            port,
+            addresses: vec![("127.0.0.1".to_owned(), port)],
             secret: "s".to_owned(),
             tls: None,
             keep_alive: std::time::Duration::from_secs(5),

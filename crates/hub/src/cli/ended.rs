@@ -2,6 +2,8 @@
 
 use std::{io, process::ExitCode};
 
+use crate::standby::TakenOver;
+
 /// A command's end, other than success.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -9,7 +11,9 @@ pub enum Ended {
     Usage(String),
     /// It could not do what was asked: exit code 1.
     Failed(String),
-    /// The same, where the output has said it already: exit code 1 without a sentence.
+    /// Another service has taken over what this one did: exit code 3.
+    TakenOver(String),
+    /// It could not do what was asked, and the output has said it already: exit code 1 without a sentence.
     Said,
     /// Whoever read the output has gone away: nothing more to do, exit code 0.
     Unread,
@@ -22,6 +26,7 @@ impl Ended {
         match self {
             Self::Usage(sentence) => Self::say(&sentence, 2),
             Self::Failed(sentence) => Self::say(&sentence, 1),
+            Self::TakenOver(sentence) => Self::say(&sentence, 3),
             Self::Said => ExitCode::from(1),
             Self::Unread => ExitCode::SUCCESS,
         }
@@ -45,7 +50,8 @@ impl From<io::Error> for Ended {
 /// Every cause, outermost first, in one line.
 impl From<anyhow::Error> for Ended {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(format!("{error:#}"))
+        let sentence = format!("{error:#}");
+        if error.is::<TakenOver>() { Self::TakenOver(sentence) } else { Self::Failed(sentence) }
     }
 }
 
@@ -56,6 +62,7 @@ mod tests {
     #[test]
     fn a_reader_that_went_away_is_no_failure_and_causes_are_kept() {
         assert_eq!(Ended::from(io::Error::from(io::ErrorKind::BrokenPipe)), Ended::Unread);
+        assert!(matches!(Ended::from(anyhow::Error::from(TakenOver)), Ended::TakenOver(_)));
         let error = anyhow::anyhow!("no such file").context("programme.toml");
         assert_eq!(Ended::from(error), Ended::Failed("programme.toml: no such file".into()));
     }

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Ended, block_on, json_line, out};
 use crate::{
     config::Config,
-    serve::{Ready, run_telling},
+    serve::{Told, run_telling},
     watching::traces,
 };
 
@@ -16,6 +16,9 @@ use crate::{
 ///
 /// Says where it can be reached once it is ready, and stops in order when it is told to (SIGTERM, Ctrl-C): what was taken in is stored and
 /// acknowledged first. Logs go to standard error; RUST_LOG says how much.
+///
+/// Where another service leads the same PostgreSQL database, this one waits behind it, and takes over when that one is gone. A leader that was
+/// taken over from ends with exit code 3.
 #[derive(clap::Args)]
 pub struct Args {
     /// The configuration file; a commented one is config/hub.toml.
@@ -34,7 +37,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
     let config = Config::load(&args.config).map_err(|e| Ended::Failed(e.to_string()))?;
     log_to_stderr();
     let traces = config.traces.as_ref().map(traces::start).transpose()?;
-    let ended = block_on(async { Ok(run_telling(config, |ready| tell(ready, args.json)).await?) });
+    let ended = block_on(async { Ok(run_telling(config, |told| tell(&told, args.json)).await?) });
     if let Some(traces) = traces {
         traces.finish();
     }
@@ -58,13 +61,22 @@ pub fn log_to_stderr() {
     }
 }
 
-fn tell(ready: Ready, json: bool) -> anyhow::Result<()> {
+fn tell(told: &Told, json: bool) -> anyhow::Result<()> {
     use std::io::Write as _;
     let mut out = out();
     if json {
-        json_line(&mut out, &ready).map_err(|_| anyhow::anyhow!("standard output can't be written"))?;
-    } else {
-        writeln!(out, "The pages are at {}. Kits connect to {} (MQTT).", ready.http, ready.mqtt)?;
+        json_line(&mut out, told).map_err(|_| anyhow::anyhow!("standard output can't be written"))?;
+        return out.flush().context("standard output");
+    }
+    match told {
+        Told::Standby { http, leader, .. } => writeln!(out, "Waits behind {leader}. Says so at {http}.")?,
+        Told::Ready(ready) => {
+            let kits = ready.mqtt.map_or_else(
+                || "Kits come by the broker or over HTTP.".to_owned(),
+                |mqtt| format!("Kits connect to {mqtt} (MQTT)."),
+            );
+            writeln!(out, "The pages are at {}. {kits}", ready.http)?;
+        }
     }
     out.flush().context("standard output")
 }

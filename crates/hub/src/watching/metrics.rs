@@ -144,7 +144,8 @@ pub const METRICS: &[Part] = &[
     ] },
     Part { title: "The service", metrics: &[
         row("vagt_build_info", G, "1", &[("version", "of the program")], "Which program this is."),
-        row("vagt_started_timestamp_seconds", G, "seconds", NONE, "When the service started."),
+        row("vagt_hub_leads", G, "0 or 1", NONE, "Does this service lead its store? One that waits behind another says 0."),
+        row("vagt_started_timestamp_seconds", G, "seconds", NONE, "When the service started, or, after it waited behind another, took over."),
         row("vagt_server_certificate_expiry_timestamp_seconds", G, "seconds", NONE, "When the certificate that kits are shown ends, as the certificate says; absent without TLS."),
     ] },
 ];

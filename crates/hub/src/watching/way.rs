@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use desk::Door;
 use rumqttc::{AsyncClient, Broker, MqttOptions, PublishOptions, PublishResult, TlsConfiguration, Transport};
 use tokio::time::timeout;
 use tokio_rustls::rustls::{
@@ -35,6 +36,25 @@ pub trait Way: Send + Sync + 'static {
     /// # Errors
     /// A sentence: why it was not.
     async fn send(&mut self, payload: Vec<u8>) -> Result<(), String>;
+}
+
+/// Over HTTP, past its server: where there is no front door, this is the door that is always there.
+pub struct ByDoor(pub Arc<dyn Door>);
+
+#[async_trait]
+impl Way for ByDoor {
+    fn name(&self) -> &'static str {
+        "HTTP"
+    }
+
+    fn acknowledged_means_stored(&self) -> bool {
+        true
+    }
+
+    async fn send(&mut self, payload: Vec<u8>) -> Result<(), String> {
+        let taken = self.0.take(heartbeat::NAME, heartbeat::secret().as_bytes(), payload.into()).await;
+        taken.map(drop).map_err(|refused| format!("refused: {refused:?}"))
+    }
 }
 
 /// By MQTT, as kits do: with a connection of its own for every message, so that coming in is tried too.

@@ -50,7 +50,7 @@ pub use self::{
 };
 use crate::{
     Account, Batch, Change, Command, CommandState, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History,
-    HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, Load, LongCurve, MessagePages,
+    HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, Leader, Load, LongCurve, MessagePages,
     ProgrammeVersion, QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored, StoredMessage,
     WebSession, spans::of_messages,
 };
@@ -148,10 +148,14 @@ impl Postgres {
 #[async_trait]
 impl Store for Postgres {
     async fn take_lead(&self, by: &str, over_silent: Option<Duration>) -> Result<Lead, StoreError> {
-        let (lead, lost) = lead::take(&self.inner, by, over_silent).await?;
-        self.beside(lead::live(Arc::clone(&self.inner), lost));
+        let lead = lead::take(&self.inner, by, over_silent).await?;
+        self.beside(lead::live(Arc::clone(&self.inner)));
         self.beside(upkeep::run(Arc::clone(&self.inner)));
         Ok(lead)
+    }
+
+    async fn leader(&self) -> Result<Option<Leader>, StoreError> {
+        lead::leader(&self.inner).await
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

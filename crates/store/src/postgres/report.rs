@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::{Layout, Server, link::Link, migrate};
-use crate::{StoreError, convert::time};
+use super::{Layout, Server, lead, link::Link, migrate};
+use crate::{Leader, StoreError, convert::time};
 
 /// What there is to know before a clinic relies on a server.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Report {
     pub can_write: bool,
     /// For how many months messages are kept; for ever if nothing is said.
     pub months: Option<i32>,
+    /// Which service leads, or led last; nobody before the first start.
+    pub leader: Option<Leader>,
     /// The server's clock when it was asked.
     pub now: Timestamp,
 }
@@ -47,11 +49,12 @@ pub async fn report(server: &Server) -> Result<Report, StoreError> {
     let mut conn = link.readers.acquire().await.map_err(|error| link.trouble(error))?;
     let row = sqlx::query(ASK).fetch_one(&mut *conn).await.map_err(|error| link.trouble(error))?;
     let schema = migrate::check(&mut conn, &link).await?;
-    let months = match schema {
+    let (months, leader) = match schema {
         Some((found, _)) if found == migrate::known() => {
-            sqlx::query_scalar("SELECT months FROM vagt.retention").fetch_one(&mut *conn).await?
+            let months = sqlx::query_scalar("SELECT months FROM vagt.retention").fetch_one(&mut *conn).await?;
+            (months, lead::look_at(&mut conn).await?.map(|(leader, _)| leader))
         }
-        _ => None,
+        _ => (None, None),
     };
     let report = Report {
         server: link.name.clone(),
@@ -63,6 +66,7 @@ pub async fn report(server: &Server) -> Result<Report, StoreError> {
         synchronous_commit: row.try_get(3)?,
         can_write: row.try_get(4)?,
         months,
+        leader,
         now: time(row.try_get::<i64, _>(5)?.saturating_mul(1_000)),
     };
     drop(conn);

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::{
     keys::Keys,
@@ -26,6 +26,9 @@ pub(super) const LEAD_LOCK: i64 = 0x5641_4754_0001;
 /// How long one statement of a write may take: beyond it the connection is given up. A half-open connection would be waited for much longer.
 const STATEMENT_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Says that whoever led has ended in order.
+const FREE: &str = "UPDATE book SET heard_at = 'epoch' WHERE id = 1 AND epoch = $1";
+
 /// Where the connection is when nothing is being written.
 pub(super) struct Writer {
     link: Arc<Link>,
@@ -37,8 +40,24 @@ pub(super) struct Place {
     refusal: Option<fn() -> StoreError>,
     session: Option<Session>,
     /// The epoch of the lead that was taken here.
-    pub(super) epoch: Option<i64>,
+    epoch: Option<i64>,
+    /// Hears that another has taken it over.
+    lost: Option<watch::Sender<bool>>,
     unsure: Option<Unsure>,
+}
+
+impl Place {
+    /// Nothing is written by one that another has taken over from, and it hears of it at once.
+    fn still_leads(&self, epoch: i64) -> Result<(), StoreError> {
+        let Some(own) = self.epoch.filter(|own| *own != epoch) else { return Ok(()) };
+        let refused = StoreError::LeadLost { own, epoch };
+        if let Some(lost) = &self.lost
+            && !lost.send_replace(true)
+        {
+            tracing::error!("{refused}");
+        }
+        Err(refused)
+    }
 }
 
 /// A connection, and what it knows of the database.
@@ -82,7 +101,7 @@ pub(super) struct Begun {
 
 impl Writer {
     pub(super) fn new(link: Arc<Link>, refusal: Option<fn() -> StoreError>) -> Self {
-        Self { link, place: Mutex::new(Place { refusal, session: None, epoch: None, unsure: None }) }
+        Self { link, place: Mutex::new(Place { refusal, session: None, epoch: None, lost: None, unsure: None }) }
     }
 
     /// Opens the connection and brings the schema up to date.
@@ -98,10 +117,8 @@ impl Writer {
     pub(super) async fn begin(&self) -> Result<Write<'_>, StoreError> {
         let (write, row) = self.begun("SELECT epoch FROM book WHERE id = 1 FOR UPDATE".to_owned()).await?;
         let epoch: i64 = row.try_get(0)?;
-        match write.place.epoch {
-            Some(own) if own != epoch => Err(StoreError::LeadLost { own, epoch }),
-            _ => Ok(write),
-        }
+        write.place.still_leads(epoch)?;
+        Ok(write)
     }
 
     /// Waits for its turn and begins a batch of so many messages; `what` tells it from others.
@@ -117,13 +134,10 @@ impl Writer {
         );
         let (mut write, row) = self.begun(sql).await?;
         let (epoch, is_free): (i64, bool) = (row.try_get(3)?, row.try_get(4)?);
-        match write.place.epoch {
-            Some(own) if own != epoch => return Err(StoreError::LeadLost { own, epoch }),
-            None if !is_free => {
-                write.abandon().await;
-                return Err(StoreError::Led { by: row.try_get(6)? });
-            }
-            _ => {}
+        write.place.still_leads(epoch)?;
+        if write.place.epoch.is_none() && !is_free {
+            write.abandon().await;
+            return Err(StoreError::Led { by: row.try_get(6)? });
         }
         if write.was_committed(row.try_get(7)?, &what) {
             write.abandon().await;
@@ -155,14 +169,26 @@ impl Writer {
         }
     }
 
-    /// Waits for what is under way, then refuses everything.
+    /// Forgets a lead.
+    pub(super) async fn lead_nothing(&self) {
+        let mut place = self.place.lock().await;
+        (place.epoch, place.lost) = (None, None);
+    }
+
+    /// Waits for what is under way, then refuses everything. Whoever waits for the lead hears that it is free.
     pub(super) async fn close(&self) {
         let mut place = self.place.lock().await;
         place.refusal = Some(|| StoreError::Closed);
-        if let Some(Session { conn: Conn::Own(conn), .. }) = place.session.take()
-            && let Err(error) = conn.close().await
-        {
-            tracing::debug!(%error, "the connection was not closed in order");
+        if let Some(Session { conn: Conn::Own(mut conn), .. }) = place.session.take() {
+            let closed = async {
+                if let Some(epoch) = place.epoch {
+                    sqlx::query(FREE).bind(epoch).execute(&mut *conn).await?;
+                }
+                conn.close().await
+            };
+            if let Err(error) = within(closed).await {
+                tracing::debug!(%error, "the connection was not closed in order");
+            }
         }
     }
 
@@ -206,8 +232,8 @@ impl Write<'_> {
     }
 
     /// From now on this store leads, if the transaction is committed.
-    pub(super) fn lead(&mut self, epoch: i64) {
-        self.place.epoch = Some(epoch);
+    pub(super) fn lead(&mut self, epoch: i64, lost: watch::Sender<bool>) {
+        (self.place.epoch, self.place.lost) = (Some(epoch), Some(lost));
     }
 
     /// Commits durably, and leaves the connection for the next.

@@ -197,3 +197,20 @@ fn what_was_restored_is_told_as_of_then() {
     assert_eq!(alert.findings[0].at, moment("10 12:00"));
     assert_eq!(chart.colour(), vitals::Colour::Green);
 }
+
+#[test]
+fn a_red_behind_a_later_red_of_its_sitting_counts_no_more() {
+    let (in_order, reversed) = (["10 08:00", "10 08:05"], ["10 08:05", "10 08:00"]);
+    for (order, count) in [(in_order, 2), (reversed, 1)] {
+        let mut ward = Ward::of(PULSE);
+        for at in order {
+            ward.sends(at, "10 08:06", "140 pulse");
+        }
+        assert_eq!(ward.alerts(), [("ward".to_owned(), Mark::Red)]);
+        let found = ward.chart.open_alerts().map(|alert| alert.count).collect::<Vec<_>>();
+        assert_eq!(found, [count], "{order:?}");
+    }
+    let mut ward = Ward::of(PULSE);
+    ward.sends("10 08:05", "10 08:06", "80 pulse");
+    assert_eq!(ward.sends("10 08:00", "10 08:06", "140 pulse").alerts[0].alert.mark, Mark::Red, "a green hides none");
+}

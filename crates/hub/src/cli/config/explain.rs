@@ -72,6 +72,10 @@ fn hub(config: &Config) -> String {
         )
     });
     let tls = if mqtt.tls.is_some() { "with TLS" } else { "without TLS" };
+    let door = match mqtt.open {
+        true => format!("Kits connect to {} ({tls}), at most {} at a time.", mqtt.listen, mqtt.connections_max),
+        false => "The front door is closed: kits come by the broker or over HTTP.".to_owned(),
+    };
     let cookies = if config.secure_cookies() { "over HTTPS only" } else { "over plain HTTP" };
     let path = |path: &Option<PathBuf>, none: &str| path.as_ref().map_or(none.to_owned(), |p| p.display().to_string());
     let roster = path(&config.roster, "only what the store holds");
@@ -79,13 +83,11 @@ fn hub(config: &Config) -> String {
     let people = if config.simulated { "are simulated, and every page says so" } else { "are real" };
     format!(
         "The clinic {clinic:?}, in the time zone {}. Its people {people}.\n\
-         Kits connect to {} ({tls}), at most {} at a time.\n\
+         {door}\n\
          {broker}A kit may send {} messages and {} KiB a second, and {} messages and {} KiB at once on top of that; what is over it waits.\n\
          The pages are at http://{}/, signed in to {cookies}.\n\
          Data is kept in {}. Patients and kits: {roster}. Programmes: {programmes}.\n",
         config.zone.iana_name().unwrap_or("UTC"),
-        mqtt.listen,
-        mqtt.connections_max,
         limits.messages_per_second,
         limits.kib_per_second,
         limits.messages_burst,

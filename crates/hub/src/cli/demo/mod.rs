@@ -121,13 +121,14 @@ async fn demonstrate(args: &Args, programs: &Programs, folder: &Path) -> anyhow:
     let password = prepare(&config).await?;
     let mut service = Service::start(config).await?;
     let (ready, store) = (service.ready(), service.store());
-    teller.ready(&ready, &password, &folder.join(CONFIG))?;
+    let mqtt = ready.mqtt.context("a demonstration has a front door")?;
+    teller.ready((ready.http, mqtt), &password, &folder.join(CONFIG))?;
     let mut helpers = Vec::new();
     let lived = tokio::select! {
         () = told_to_stop => Ok(()),
         () = after(args.minutes) => Ok(()),
-        what = service.ended() => Err(anyhow::anyhow!("{what} has ended by itself")),
-        ended = live(&homes, programs, (ready.mqtt, args.day_seconds), &*store, &mut helpers, &mut teller) => ended,
+        ended = service.ended() => Err(ended),
+        ended = live(&homes, programs, (mqtt, args.day_seconds), &*store, &mut helpers, &mut teller) => ended,
     };
     teller.stopping();
     stop(helpers).await;

@@ -14,7 +14,7 @@ use triage::{Alert, AlertEvent, AlertId, EventKind, Mark};
 use vitals::PatientId;
 
 use super::{ADMIN, NURSE, OPERATOR, homes::Prepared, people::PEOPLE, proposal};
-use crate::{cli::out, clock, serve::Ready};
+use crate::{cli::out, clock, serve::Http};
 
 /// Says what happens, once.
 pub struct Teller {
@@ -41,8 +41,7 @@ impl Teller {
     }
 
     /// The service is there; `config` is its configuration file.
-    pub fn ready(&self, ready: &Ready, password: &str, config: &Path) -> anyhow::Result<()> {
-        let (http, mqtt) = (ready.http, ready.mqtt);
+    pub fn ready(&self, (http, mqtt): (Http, SocketAddr), password: &str, config: &Path) -> anyhow::Result<()> {
         let commands = commands(config).join("\n  ");
         let text = format!(
             "\n  The clinic's page:  {http}/\n  Sign in as:         {NURSE}, {OPERATOR} (operator) or {ADMIN} (admin)\n  \

@@ -77,7 +77,8 @@ pub fn clock(now: Timestamp, heard: Option<Timestamp>, config: &Config) -> Check
 /// Can the two ports be taken, or are they the running service's?
 pub fn ports(config: &Config) -> Vec<Check> {
     let running = answers(config.http.listen);
-    vec![port("mqtt port", config.mqtt.listen, running), port("http port", config.http.listen, running)]
+    let mqtt = config.mqtt.open.then(|| port("mqtt port", config.mqtt.listen, running));
+    mqtt.into_iter().chain([port("http port", config.http.listen, running)]).collect()
 }
 
 fn port(name: &'static str, listen: SocketAddr, running: bool) -> Check {
@@ -112,7 +113,7 @@ fn answers(listen: SocketAddr) -> bool {
 pub fn certificates(config: &Config) -> Vec<Check> {
     let mqtt = match &config.mqtt.tls {
         Some(tls) => [&tls.cert, &tls.key].into_iter().find_map(unreadable),
-        None if config.mqtt.listen.ip().is_loopback() => None,
+        None if config.mqtt.listen.ip().is_loopback() || !config.mqtt.open => None,
         None => Some(Check::fail(
             "mqtt tls",
             format!("{} is open to a network without TLS", config.mqtt.listen),

@@ -1,8 +1,10 @@
 //! The database server, where the store is one: whether what it acknowledges is kept, and what the tables were laid out for.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use store::{
-    Place,
+    Leader, Place,
     postgres::{Layout, Report, report},
 };
 
@@ -16,7 +18,9 @@ const CLOCK_OFF_MAX: SignedDuration = SignedDuration::from_secs(2);
 pub async fn checks(place: &Place) -> Vec<Check> {
     let Place::Postgres(server) = place else { return Vec::new() };
     match report(server).await {
-        Ok(report) => vec![version(&report), durable(&report), writable(&report), clocks(&report, clock::now())],
+        Ok(report) => {
+            vec![version(&report), durable(&report), writable(&report), lead(&report), clocks(&report, clock::now())]
+        }
         // The store's own line has said why.
         Err(_) => Vec::new(),
     }
@@ -64,6 +68,23 @@ fn writable(report: &Report) -> Check {
     }
 }
 
+/// Whoever leads takes readings in and judges them.
+fn lead(report: &Report) -> Check {
+    const SILENT_MAX: Duration = Duration::from_secs(10);
+    match &report.leader {
+        Some(Leader { by, silent, holds: true }) if *silent <= SILENT_MAX => Check::ok("lead", format!("{by} leads")),
+        Some(Leader { by, silent, holds: true }) => {
+            let found = format!("{by} leads, and nothing was heard of it for {} s", silent.as_secs());
+            Check::warn("lead", found, "look whether that service is well; a second one would take over by itself")
+        }
+        Some(Leader { by, .. }) => {
+            let found = format!("nobody leads now; the last was {by}");
+            Check::warn("lead", found, "start vagt serve: nothing is taken in and judged")
+        }
+        None => Check::ok("lead", "nobody has led this database yet"),
+    }
+}
+
 fn clocks(report: &Report, now: Timestamp) -> Check {
     let off = report.now.duration_since(now);
     let found = format!("{:+.1} s from this machine's", off.as_secs_f64());
@@ -90,6 +111,7 @@ mod tests {
             synchronous_commit: "on".to_owned(),
             can_write: true,
             months: None,
+            leader: None,
             now: Timestamp::UNIX_EPOCH,
         }
     }
@@ -101,6 +123,19 @@ mod tests {
         assert_eq!(durable(&Report { synchronous_commit: "off".to_owned(), ..good() }).state, State::Fail);
         assert_eq!(durable(&Report { synchronous_commit: "remote_apply".to_owned(), ..good() }).state, State::Ok);
         assert_eq!(writable(&Report { can_write: false, ..good() }).state, State::Fail);
+    }
+
+    #[test]
+    fn nobody_and_a_silent_one_are_told() {
+        let of = |silent, holds| {
+            let leader = Leader { by: "vagt serve on one".to_owned(), silent: Duration::from_secs(silent), holds };
+            let check = lead(&Report { leader: Some(leader), ..good() });
+            (check.state, check.found)
+        };
+        assert_eq!(of(2, true), (State::Ok, "vagt serve on one leads".to_owned()));
+        assert_eq!(of(60, true).0, State::Warn);
+        assert_eq!(of(0, false), (State::Warn, "nobody leads now; the last was vagt serve on one".to_owned()));
+        assert_eq!(lead(&good()).state, State::Ok);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Messages: seen before, to be set aside, or to be judged.
 
-use std::time::Instant;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use store::{KitSeq, StoredMessage};
@@ -15,6 +18,9 @@ use crate::{
     watching::heartbeat,
 };
 
+/// So many messages without a chart are looked at together.
+const AHEAD_MAX: usize = 64;
+
 impl Judge {
     /// Takes in what has arrived, or as much of it as the open batch takes.
     pub(super) async fn take(&mut self, gathered: &mut Vec<Incoming>) {
@@ -24,16 +30,34 @@ impl Judge {
         }
         self.learn(gathered).await;
         let stored = self.stored(gathered).await;
-        let mut waiting = std::mem::take(gathered).into_iter().peekable();
-        while let Some(incoming) = waiting.peek() {
+        let mut waiting = VecDeque::from(std::mem::take(gathered));
+        while let Some(incoming) = waiting.front() {
+            if self.lacks_chart(incoming) {
+                self.look_ahead(&waiting).await;
+            }
             let known = self.know(incoming).await;
             if self.room() == 0 {
                 break;
             }
-            let Some(incoming) = waiting.next() else { break };
+            let Some(incoming) = waiting.pop_front() else { break };
             self.one(incoming, &stored, known);
         }
         gathered.extend(waiting);
+    }
+
+    fn lacks_chart(&self, incoming: &Incoming) -> bool {
+        let entry = incoming.admitted.entry.as_ref();
+        entry.is_some_and(|entry| !heartbeat::is(&entry.key.kit) && !self.charts.contains_key(&entry.patient))
+    }
+
+    /// Loads the next charts that will be needed, beside each other: after a start nearly every message needs one.
+    async fn look_ahead(&mut self, waiting: &VecDeque<Incoming>) {
+        let lacking = waiting.iter().filter(|incoming| self.lacks_chart(incoming));
+        let patients = lacking.filter_map(|incoming| incoming.admitted.entry.as_ref().map(|entry| &entry.patient));
+        let next: BTreeSet<_> = patients.take(AHEAD_MAX).cloned().collect();
+        if next.len() > 1 {
+            self.load_ahead(next).await;
+        }
     }
 
     /// Loads the chart that a message is judged by; else says why it can't be judged. It may take as long as the store can't be read.

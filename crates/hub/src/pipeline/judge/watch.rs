@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use store::{Journal, JournalEntry, Store, StoreError};
 use tokio::{sync::mpsc, time::sleep};
@@ -26,6 +27,10 @@ use crate::{
 
 /// Charts that are built anew at a time.
 const BUILDING_MAX: usize = 4;
+/// Charts that are read at a time: as many as the store has connections to read with.
+const LOADING_MAX: usize = 4;
+/// The same, of those that nobody waits for.
+const LOADING_BESIDE_MAX: usize = 2;
 /// What is judged of one patient while the chart is built anew; beyond this it is begun again.
 const MEANWHILE_MAX: usize = 1024;
 
@@ -119,6 +124,18 @@ impl Judge {
         let loaded = until_read(&self.health, load).await?;
         self.take_over(loaded);
         Ok(())
+    }
+
+    /// Loads charts beside each other. One that can't be read is left to be needed.
+    pub(super) async fn load_ahead(&mut self, patients: impl IntoIterator<Item = PatientId>) {
+        let wanted: Vec<Wanted> = patients.into_iter().filter_map(|patient| self.wanted(&patient)).collect();
+        let now = (self.clock)();
+        let loading = wanted.into_iter().map(|wanted| {
+            let store = Arc::clone(&self.store);
+            async move { load_first(&*store, &wanted, now).await }
+        });
+        let loaded: Vec<_> = stream::iter(loading).buffered(LOADING_MAX).collect().await;
+        loaded.into_iter().flatten().for_each(|loaded| self.take_over(loaded));
     }
 
     /// A chart was loaded.
@@ -290,14 +307,19 @@ fn change(
     outcome
 }
 
-/// Loads charts one after the other, so that silence is judged of patients too who send nothing. One that can't be read keeps nobody
+/// Loads charts beside everything else, so that silence is judged of patients too who send nothing. One that can't be read keeps nobody
 /// waiting: it is tried again when the others are done.
 async fn load_all(store: Arc<dyn Store>, wanted: Vec<Wanted>, to: mpsc::Sender<Loaded>, clock: Clock) {
     let mut waiting = wanted;
     loop {
         let mut unread = Vec::new();
-        for one in waiting {
-            match load_first(&*store, &one, clock()).await {
+        let loading = waiting.into_iter().map(|one| {
+            let (store, now) = (Arc::clone(&store), clock());
+            async move { (load_first(&*store, &one, now).await, one) }
+        });
+        let mut loading = stream::iter(loading).buffered(LOADING_BESIDE_MAX);
+        while let Some((loaded, one)) = loading.next().await {
+            match loaded {
                 Ok(loaded) => {
                     if to.send(loaded).await.is_err() {
                         return;

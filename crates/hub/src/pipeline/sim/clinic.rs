@@ -99,13 +99,15 @@ pub struct Clinic {
     pub actions: mpsc::Sender<ActionRequest>,
     pub kits: mpsc::Sender<KitHeard>,
     pub look: Arc<Notify>,
+    disk: Arc<Disk>,
     net: Arc<Net>,
 }
 
 impl Clinic {
-    /// Reads what is stored and opens the door. None where the store can't be read: the supervisor tries again.
+    /// Takes the lead, reads what is stored and opens the door. None where the store can't be read: the supervisor tries again.
     pub async fn start(disk: &Arc<Disk>, net: &Arc<Net>, time: &Hands) -> Option<Self> {
-        let store = Arc::clone(disk) as Arc<dyn Store>;
+        let disk = disk.lead();
+        let store = Arc::clone(&disk) as Arc<dyn Store>;
         let directory = read(&*store, time).await?;
         let open = store.open_alerts(None).await.ok()?;
         let board = Board::new(open, directory.roster().clone(), Vec::new(), directory.plans().clone());
@@ -138,15 +140,33 @@ impl Clinic {
             tokio::spawn(async move { while asked.recv().await.is_some() {} }),
         ];
         net.hub(Some(Hub { taker: pipeline.taker(), outbox, gone: gone.clone() }));
-        Some(Self { pipeline, tasks, gone, stop, board, actions, kits, look, net: Arc::clone(net) })
+        Some(Self { pipeline, tasks, gone, stop, board, actions, kits, look, disk, net: Arc::clone(net) })
     }
 
-    /// `kill -9`: nothing of it runs any more, wherever it was.
-    pub fn kill(self) {
+    /// `SIGSTOP`: it stands still. Its connections stand, unless they are `cut`.
+    pub fn freeze(&self, cut: bool) {
+        self.disk.freeze(true);
+        if cut {
+            self.gone.cancel();
+        }
+    }
+
+    /// `SIGCONT`.
+    pub fn go_on(&self) {
+        self.disk.freeze(false);
+    }
+
+    /// One that was taken over from ends: the other's door stays open.
+    pub fn end(&self) {
         self.gone.cancel();
         for task in self.pipeline.tasks.iter().chain(&self.tasks) {
             task.abort();
         }
+    }
+
+    /// `kill -9`: nothing of it runs any more, wherever it was.
+    pub fn kill(self) {
+        self.end();
         self.net.hub(None);
     }
 

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +15,10 @@ use std::{
 
 use jiff::Timestamp;
 use store::{Batch, Entry, JournalEntry, KitSeq, ProgrammeVersion, Quarantined, Roster, StoreError};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 use triage::{Alert, AlertEvent, AlertId, Mark, State as Standing};
 use vitals::{KitId, PatientId, Vital};
 
@@ -39,8 +43,25 @@ pub struct Faults {
     pub commit_ms: u64,
 }
 
-/// Where the story's store is.
+/// A way to the story's store: a hub's, with the lead that it took, or that of whoever is no hub.
 pub struct Disk {
+    place: Arc<Place>,
+    /// The lead that this hub took; none, and whoever asks is no hub.
+    epoch: Option<u64>,
+    /// Its process stands still, as by SIGSTOP: nothing that it asks arrives, and no answer.
+    frozen: watch::Sender<bool>,
+}
+
+impl Deref for Disk {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
+/// Where the story's store is.
+pub struct Place {
     pub state: Mutex<State>,
     pub faults: Mutex<Faults>,
     /// Nothing can be read or written until then.
@@ -48,6 +69,10 @@ pub struct Disk {
     seed: u64,
     asked: AtomicU64,
     committed: AtomicU64,
+    /// The newest lead.
+    epoch: AtomicU64,
+    /// How often one was refused that had been taken over from.
+    pub fenced: AtomicU64,
     pub trace: Arc<Trace>,
 }
 
@@ -71,8 +96,33 @@ pub struct State {
 impl Disk {
     pub fn new(state: State, seed: u64, trace: Arc<Trace>) -> Arc<Self> {
         let (state, faults, away_until) = (Mutex::new(state), Mutex::default(), Mutex::default());
-        let (asked, committed) = Default::default();
-        Arc::new(Self { state, faults, away_until, seed, asked, committed, trace })
+        let (asked, committed, epoch, fenced) = Default::default();
+        let place = Place { state, faults, away_until, seed, asked, committed, epoch, fenced, trace };
+        Arc::new(Self { place: Arc::new(place), epoch: None, frozen: watch::Sender::new(false) })
+    }
+
+    /// A hub takes the lead: what another still writes is refused from now on.
+    pub fn lead(&self) -> Arc<Self> {
+        let epoch = self.place.epoch.fetch_add(1, Ordering::Relaxed) + 1;
+        Arc::new(Self { place: Arc::clone(&self.place), epoch: Some(epoch), frozen: watch::Sender::new(false) })
+    }
+
+    /// Its process stands still, or goes on.
+    pub fn freeze(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
+    }
+
+    async fn goes_on(&self) {
+        // The sender is here.
+        _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
+    }
+
+    /// As the database does it, behind the lock of its one row.
+    pub fn still_leads(&self) -> Result<(), StoreError> {
+        let newest = self.place.epoch.load(Ordering::Relaxed);
+        let Some(own) = self.epoch.filter(|own| *own != newest) else { return Ok(()) };
+        self.fenced.fetch_add(1, Ordering::Relaxed);
+        Err(StoreError::LeadLost { own: own.cast_signed(), epoch: newest.cast_signed() })
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -98,6 +148,7 @@ impl Disk {
 
     /// Before every question that is not a commit.
     pub async fn ask(&self) -> Result<(), StoreError> {
+        self.goes_on().await;
         let drawn = draw(self.seed, 1, self.asked.fetch_add(1, Ordering::Relaxed));
         sleep(Duration::from_micros(drawn % 500)).await;
         self.away()?;
@@ -106,6 +157,7 @@ impl Disk {
 
     /// Commits, or does not, or says that it does not.
     pub async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.goes_on().await;
         let (faults, drawn) = (self.faults(), draw(self.seed, 2, self.committed.fetch_add(1, Ordering::Relaxed)));
         let (luck, what) = (drawn % 1000, drawn >> 32);
         let took = match (drawn >> 16) % 1000 < faults.hangs {
@@ -118,6 +170,7 @@ impl Disk {
         if luck < faults.refuses {
             return Err(TROUBLE);
         }
+        self.still_leads()?;
         self.within_bounds(batch);
         let applied = self.state().apply(batch);
         if let Err(error) = &applied {
@@ -126,6 +179,7 @@ impl Disk {
         applied?;
         self.reds_are_told(batch);
         sleep(took / 2).await;
+        self.goes_on().await;
         self.away()?;
         if luck < faults.refuses + faults.lies { Err(TROUBLE) } else { Ok(()) }
     }

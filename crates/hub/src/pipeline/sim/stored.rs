@@ -40,6 +40,7 @@ impl Store for Disk {
     }
     async fn change(&self, change: &Change<'_>) -> Result<Vec<Timestamp>, StoreError> {
         self.ask().await?;
+        self.still_leads()?;
         let mut state = self.state();
         if let Some(as_of) = &change.as_of {
             let of = |entry: &&JournalEntry| {

@@ -35,6 +35,8 @@ pub struct Told {
     pub messages: usize,
     pub alerts: usize,
     pub kills: u32,
+    /// Hubs that went on after another had taken over, and were refused.
+    pub fenced: u32,
     pub gaps: usize,
     pub set_back: bool,
 }
@@ -59,6 +61,8 @@ pub struct Story {
     alive: Vec<Option<JoinHandle<()>>>,
     lives: Vec<u64>,
     pub clinic: Option<Clinic>,
+    /// A hub that stands still.
+    frozen: Option<Clinic>,
     broker: Option<JoinHandle<()>>,
     told: Told,
     /// A clock was wrong: a reading may be refused for its time.
@@ -115,8 +119,9 @@ impl Story {
         trace.tell(&format!("{people} kits, broker {}, {:?}", plot.broker, plot.faults));
         let broker = net.broker.as_ref().map(|broker| tokio::spawn(Arc::clone(broker).serve(Arc::clone(&net))));
         let (alive, lives) = (kits.iter().map(|_| None).collect(), vec![0; kits.len()]);
-        let (clinic, told) = (None, Told::default());
-        Self { random, plot, disk, net, time, kits, alive, lives, clinic, broker, told, clocks_were_wrong: false }
+        let (clinic, frozen, told) = (None, None, Told::default());
+        let clocks_were_wrong = false;
+        Self { random, plot, disk, net, time, kits, alive, lives, clinic, frozen, broker, told, clocks_were_wrong }
     }
 
     async fn go(&mut self) -> Result<(), String> {
@@ -165,7 +170,10 @@ impl Story {
             90..=92 => self.night(),
             93..=95 if self.plot.clocks => self.clock(kit),
             96..=97 => self.lose_sessions(),
-            _ => {}
+            _ => self.freeze_hub(),
+        }
+        if self.frozen.is_some() && self.random.random_range(0..4) == 0 {
+            self.go_on().await;
         }
         if self.clinic.is_none() && self.random.random_range(0..3) > 0 {
             self.start_hub().await;
@@ -206,6 +214,34 @@ impl Story {
         if let Some(clinic) = self.clinic.take() {
             self.tell("kill -9 of the hub");
             self.told.kills += 1;
+            clinic.kill();
+        }
+    }
+
+    /// The hub stands still; the other that stands by takes over when it starts.
+    fn freeze_hub(&mut self) {
+        if self.frozen.is_none()
+            && let Some(clinic) = self.clinic.take()
+        {
+            self.tell("the hub stands still");
+            let cut = self.net.broker.is_some() || self.random.random_range(0..2) == 0;
+            clinic.freeze(cut);
+            self.frozen = Some(clinic);
+        }
+    }
+
+    /// The one that stood still goes on: with what it had in its hands, if another took over, and then it ends.
+    async fn go_on(&mut self) {
+        let Some(clinic) = self.frozen.take() else { return };
+        self.tell("the hub that stood still goes on");
+        let fenced = || self.disk.fenced.load(std::sync::atomic::Ordering::Relaxed);
+        let before = fenced();
+        clinic.go_on();
+        if self.clinic.is_some() {
+            sleep(Duration::from_secs(3)).await;
+            self.told.fenced += u32::from(fenced() > before);
+            clinic.end();
+        } else {
             clinic.kill();
         }
     }
@@ -413,6 +449,7 @@ impl Story {
 
     /// Nothing is wrong any more.
     async fn heal(&mut self) {
+        self.go_on().await;
         self.tell("everything is well again");
         self.disk.set(Faults { commit_ms: 10, ..Faults::default() });
         self.disk.go_away(None);
@@ -446,7 +483,7 @@ impl Story {
 
     async fn check(&mut self) -> Result<(), String> {
         let said = super::check::all(self).await?;
-        self.told = Told { kills: self.told.kills, ..said };
+        self.told = Told { kills: self.told.kills, fenced: self.told.fenced, ..said };
         Ok(())
     }
 

@@ -1,0 +1,254 @@
+//! Two services on one database: whoever leads is killed, frozen, or cut off from the database, and the other takes over within ten seconds.
+//! Nothing is lost, nothing is kept twice, no alert is doubled, and one that comes back late writes nothing more.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use serde_json::json;
+use store::Store;
+use tests::{
+    chaos::proxy::{Going, Proxy},
+    clinic::{Clinic, KitLogin, SOON},
+    home::Home,
+    load::{message, send_among},
+    mosquitto::Mosquitto,
+    program::now,
+    servers::Cluster,
+};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep},
+};
+use triage::EventKind;
+use vitals::Vital;
+
+/// Kits at the two front doors, and kits behind the broker, beside the home.
+const AT_DOORS: usize = 3;
+const AT_BROKER: usize = 2;
+/// Of so many readings one is red.
+const RED_EVERY: u64 = 20;
+/// From the end of one to the other's taking in and judging.
+const TAKE_OVER_MAX: Duration = Duration::from_secs(10);
+
+/// Exit code of one that was taken over from.
+const TAKEN_OVER: i32 = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_takes_over_within_ten_seconds_and_nothing_is_lost_or_doubled() -> Result<()> {
+    let cluster = Cluster::start();
+    let url = cluster.database("clinic");
+    let logins: Vec<KitLogin> = (1..=1 + AT_DOORS + AT_BROKER).map(KitLogin::simulated).collect();
+    let broker = Mosquitto::start(&logins, &[]).await?;
+    // The first is reached over a line that can be cut; the other is beside its database.
+    let line = Proxy::open(cluster.port()).await?;
+    let far = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", line.port));
+    let mut two = Two { hubs: [hub(&logins, &far, &broker).await?, hub(&logins, &url, &broker).await?], leads: 0 };
+    two.hubs[0].restart().await?;
+    let leader = two.hubs[1].stand_by().await?;
+    ensure!(leader.contains("vagt serve on"), "{leader}");
+    two.waits(1).await?;
+
+    let doors = two.hubs.each_ref().map(|hub| hub.mqtt_port);
+    let mut home = Home::without_kit(&logins[0], "oximeter", 0).await?;
+    home.say_of_broker(&format!("others = [\"127.0.0.1:{}\"]\n", doors[1]));
+    home.start_edge(doors[0])?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let ports = |kit: usize| if kit < AT_DOORS { doors.to_vec() } else { vec![broker.port] };
+    let load: Vec<_> = logins[1..].iter().enumerate();
+    let load: Vec<_> = load.map(|(kit, login)| tokio::spawn(send(ports(kit), login.clone(), stop.clone()))).collect();
+    let mut measured = Vec::new();
+
+    // The third finds the first leading again, whose line can be cut.
+    for (round, fault) in [Fault::Killed, Fault::Frozen, Fault::CutOff, Fault::Stopped].into_iter().enumerate() {
+        let pulse = 60 + round;
+        home.tell(&json!({"measure": "oximeter", "spo2": 95, "pulse": pulse})).await?;
+        measured.push(pulse.to_string());
+        two.grows(200).await?;
+        two.fails(fault, &line).await?;
+    }
+    // A connection that breaks, and nothing else, is nobody's end: it leads on.
+    let leads = two.leads;
+    cluster.psql("clinic", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vagt'");
+    two.grows(200).await?;
+    sleep(Duration::from_secs(4)).await;
+    two.waits(1 - leads).await?;
+    stop.store(true, Ordering::Relaxed);
+
+    let store = two.hubs[1].any_store().await?;
+    let mut messages = 0;
+    for (sent, login) in load.into_iter().zip(&logins[1..]) {
+        let sent = sent.await?.with_context(|| two.log())?;
+        messages += sent.len();
+        each_once(&*store, login, &sent).await.with_context(|| two.log())?;
+    }
+    pulses(&*store, &logins[0], &measured).await.with_context(|| home.log())?;
+    let told = two.hubs[1].retold().await?;
+    println!("{messages} messages over four ends of the leader: each once, {} alerts", told["alerts"]);
+    Ok(())
+}
+
+/// How a leader ends, or seems to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// `kill -9`.
+    Killed,
+    /// `SIGSTOP`: its connections stand. Later it goes on.
+    Frozen,
+    /// Its connections to the database stand, and nothing comes through.
+    CutOff,
+    /// It is stopped in order.
+    Stopped,
+}
+
+struct Two {
+    hubs: [Clinic; 2],
+    leads: usize,
+}
+
+impl Two {
+    fn log(&self) -> String {
+        format!("--- first\n{}\n--- second\n{}", self.hubs[0].log(), self.hubs[1].log())
+    }
+
+    /// The leader fails; the other takes over in time; the first comes back, writes nothing, and stands by.
+    async fn fails(&mut self, fault: Fault, line: &Proxy) -> Result<()> {
+        let (old, new) = (self.leads, 1 - self.leads);
+        let began = Instant::now();
+        let id = self.hubs[old].hub_id().context("it runs")?.to_string();
+        match fault {
+            Fault::Killed => self.hubs[old].kill_9().await?,
+            Fault::Frozen => signal("-STOP", &id).await?,
+            Fault::CutOff => line.all(Going::HalfOpen),
+            Fault::Stopped => drop(self.hubs[old].stop().await?),
+        }
+        self.hubs[new].leads().await.with_context(|| self.log())?;
+        let took = began.elapsed();
+        self.leads = new;
+        self.grows(20).await?;
+        println!("{fault:?}: taken over in {took:.1?}, judged again after {:.1?}", began.elapsed());
+        ensure!(took < TAKE_OVER_MAX, "{fault:?}: taken over in {took:?}\n{}", self.log());
+        match fault {
+            Fault::Frozen => signal("-CONT", &id).await?,
+            Fault::CutOff => line.all(Going::Cut),
+            Fault::Killed | Fault::Stopped => {}
+        }
+        if matches!(fault, Fault::Frozen | Fault::CutOff) {
+            let code = self.hubs[old].ended().await.with_context(|| self.log())?;
+            ensure!(code == TAKEN_OVER, "{fault:?}: ended with {code}\n{}", self.hubs[old].log());
+            let said = self.hubs[old].log();
+            ensure!(said.contains("another service has taken over the lead of the store"), "{said}");
+        }
+        self.hubs[old].stand_by().await?;
+        self.waits(old).await
+    }
+
+    /// So many more messages are stored.
+    async fn grows(&self, by: u64) -> Result<()> {
+        let store = self.hubs[1].any_store().await?;
+        let (from, until) = (store.stored().await?.messages, Instant::now() + SOON);
+        while store.stored().await?.messages < from + by {
+            ensure!(Instant::now() < until, "nothing more is stored\n{}", self.log());
+            sleep(Duration::from_millis(50)).await;
+        }
+        store.close().await;
+        Ok(())
+    }
+
+    /// This one lives, is not ready, says who leads, and shows no queue.
+    async fn waits(&self, one: usize) -> Result<()> {
+        let at = |path: &str| format!("{}{path}", self.hubs[one].http);
+        let client = reqwest::Client::new();
+        ensure!(client.get(at("/healthz")).send().await?.status() == 200);
+        let ready = client.get(at("/readyz")).send().await?;
+        ensure!(ready.status() == 503 && ready.headers().contains_key("retry-after"), "{ready:?}");
+        let said = ready.text().await?;
+        ensure!(said.contains("standby") && said.contains("vagt serve on"), "{said}");
+        let page = client.get(at("/")).header("accept", "text/html").send().await?;
+        ensure!(page.status() == 503 && page.text().await?.contains("vagt serve on"), "a page that says who leads");
+        ensure!(client.get(at("/metrics")).send().await?.text().await?.contains("vagt_hub_leads 0"), "it leads");
+        let refused = tokio::net::TcpStream::connect(("127.0.0.1", self.hubs[one].mqtt_port)).await;
+        ensure!(refused.is_err(), "a standby listens for kits");
+        let doctor = self.hubs[1 - one].vagt(&["doctor", "--json"]).await?;
+        let lead = doctor.iter().find(|line| line["check"] == "lead").context("a line of who leads")?;
+        ensure!(
+            lead["state"] == "ok" && lead["found"].as_str().is_some_and(|found| found.ends_with("leads")),
+            "{lead}"
+        );
+        Ok(())
+    }
+}
+
+/// A hub that is not started yet, on a port that stays.
+async fn hub(logins: &[KitLogin], url: &str, broker: &Mosquitto) -> Result<Clinic> {
+    let mut hub = Clinic::stopped_on_postgres(logins, url).await?;
+    hub.configure(&broker.of_hub()?)?;
+    hub.set_mqtt_port(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())?;
+    Ok(hub)
+}
+
+async fn signal(which: &str, id: &str) -> Result<()> {
+    ensure!(Command::new("kill").args([which, id]).status().await?.success(), "kill {which} {id}");
+    Ok(())
+}
+
+/// Sends one reading after the other, some of them red; gives what was sent, by seq.
+async fn send(ports: Vec<u16>, login: KitLogin, stop: Arc<AtomicBool>) -> Result<BTreeMap<u64, String>> {
+    let mut sent = BTreeMap::new();
+    send_among(&ports, &login, || {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let seq = sent.len() as u64 + 1;
+        let spo2 = if seq.is_multiple_of(RED_EVERY) { "84" } else { "94" };
+        sent.insert(seq, spo2.to_owned());
+        Some(message(seq, now(), &[(Vital::Spo2, spo2, &[])]))
+    })
+    .await?;
+    Ok(sent)
+}
+
+/// Every message is stored once; one alert was raised, once, and was fed by every red that was news (broker.rs says which those are).
+async fn each_once(store: &dyn Store, login: &KitLogin, sent: &BTreeMap<u64, String>) -> Result<()> {
+    let (mut stored, mut newest, mut feeds) = (BTreeMap::new(), Timestamp::UNIX_EPOCH, 0);
+    for message in store.messages(&login.patient, Timestamp::UNIX_EPOCH).await? {
+        let reading = &message.readings[0];
+        let value = reading.value.to_string();
+        if value == "84" && reading.measured_at > newest {
+            (newest, feeds) = (reading.measured_at, feeds + 1);
+        }
+        ensure!(stored.insert(message.key.seq, value).is_none(), "{} {} twice", login.kit, message.key.seq);
+    }
+    ensure!(stored == *sent, "{}: {} sent, {} stored", login.kit, sent.len(), stored.len());
+    let alerts = store.alerts_of(&login.patient, 100).await?;
+    let [alert] = &alerts[..] else { anyhow::bail!("{}: {} alerts", login.patient, alerts.len()) };
+    let (_, events) = store.alert(alert.id).await?.context("its history")?;
+    let raised = events.iter().filter(|event| event.kind == EventKind::Raised).count();
+    ensure!((raised, alert.count) == (1, feeds), "{}: raised {raised}, fed {} of {feeds}", login.kit, alert.count);
+    Ok(())
+}
+
+async fn pulses(store: &dyn Store, login: &KitLogin, wanted: &[String]) -> Result<()> {
+    let until = Instant::now() + SOON;
+    loop {
+        let mut found = Vec::new();
+        for message in store.messages(&login.patient, Timestamp::UNIX_EPOCH).await? {
+            let of_pulse = message.readings.iter().filter(|reading| reading.vital == Vital::Pulse);
+            found.extend(of_pulse.map(|reading| reading.value.to_string()));
+        }
+        found.sort();
+        if found == wanted {
+            return Ok(());
+        }
+        ensure!(found.len() <= wanted.len() && Instant::now() < until, "measured {wanted:?}, stored {found:?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
