@@ -49,7 +49,7 @@ async fn another_takes_over_within_ten_seconds_and_nothing_is_lost_or_doubled() 
     let logins: Vec<KitLogin> = (1..=1 + AT_DOORS + AT_BROKER).map(KitLogin::simulated).collect();
     let broker = Mosquitto::start(&logins, &[]).await?;
     // The first is reached over a line that can be cut; the other is beside its database.
-    let line = Proxy::open(cluster.port()).await?;
+    let line = Proxy::open("127.0.0.1", cluster.port()).await?;
     let far = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", line.port));
     let mut two = Two { hubs: [hub(&logins, &far, &broker).await?, hub(&logins, &url, &broker).await?], leads: 0 };
     two.hubs[0].restart().await?;
