@@ -8,6 +8,8 @@ mod ble;
 mod bluezoo;
 #[path = "system/broker.rs"]
 mod broker;
+#[path = "system/broker_tls.rs"]
+mod broker_tls;
 #[path = "system/carry.rs"]
 mod carry;
 #[path = "system/chaos.rs"]

@@ -108,6 +108,14 @@ pub struct BrokerConfig {
     #[serde(default)]
     #[schemars(with = "Option<PathBuf>")]
     pub ca_file: Option<Spanned<PathBuf>>,
+    /// The certificate that the kit shows to a broker that demands one (PEM; `vagt ca kit` issues it). Needs `key_file` and `ca_file`.
+    #[serde(default)]
+    #[schemars(with = "Option<PathBuf>")]
+    pub cert_file: Option<Spanned<PathBuf>>,
+    /// The key of `cert_file` (PEM).
+    #[serde(default)]
+    #[schemars(with = "Option<PathBuf>")]
+    pub key_file: Option<Spanned<PathBuf>>,
     /// A dead connection is noticed within twice this time.
     #[serde(default = "keep_alive_seconds")]
     #[schemars(range(min = 5), with = "u16")]
@@ -170,6 +178,8 @@ pub struct Broker {
     pub secret: String,
     /// `None`: without TLS. `Some(None)`: with the system's certificates. `Some(Some(pem))`: with these.
     pub tls: Option<Option<Vec<u8>>>,
+    /// The certificate that is shown, and its key.
+    pub own: Option<(Vec<u8>, Vec<u8>)>,
     /// The keep-alive of the connection.
     pub keep_alive: Duration,
 }
@@ -286,17 +296,26 @@ impl Source<'_> {
             let reason = format!("found {keep_alive}, want at least {KEEP_ALIVE_MIN_SECONDS}");
             return Err(self.error(broker.keep_alive_seconds.span().start, "broker.keep_alive_seconds", reason));
         }
-        let ca = broker.ca_file.as_ref().map(|ca| {
-            let read = fs::read(self.beside(ca.get_ref()));
-            read.map_err(|error| {
-                self.error(ca.span().start, "broker.ca_file", format!("{}: {error}", ca.get_ref().display()))
-            })
-        });
-        let ca = ca.transpose()?;
+        let read = |name, path: &Option<Spanned<PathBuf>>| {
+            let Some(path) = path else { return Ok(None) };
+            let wrong = |error| self.error(path.span().start, name, format!("{}: {error}", path.get_ref().display()));
+            fs::read(self.beside(path.get_ref())).map(Some).map_err(wrong)
+        };
+        let ca = read("broker.ca_file", &broker.ca_file)?;
+        let (cert, key) = (read("broker.cert_file", &broker.cert_file)?, read("broker.key_file", &broker.key_file)?);
+        let own = match (cert, key, &ca) {
+            (Some(cert), Some(key), Some(_)) => Some((cert, key)),
+            (None, None, _) => None,
+            _ => {
+                let given = broker.cert_file.as_ref().or(broker.key_file.as_ref());
+                let at = given.map_or(0, |path| path.span().start);
+                return Err(self.error(at, "broker", "want cert_file, key_file and ca_file together"));
+            }
+        };
         let tls = (broker.tls || ca.is_some()).then_some(ca);
         let secret = self.secret(&broker)?;
         let addresses = self.addresses((broker.host, port), &broker.others)?;
-        Ok(Broker { addresses, secret, tls, keep_alive: Duration::from_secs(keep_alive.into()) })
+        Ok(Broker { addresses, secret, tls, own, keep_alive: Duration::from_secs(keep_alive.into()) })
     }
 
     fn addresses(&self, first: (String, u16), others: &[Spanned<String>]) -> Result<Vec<(String, u16)>, ConfigError> {

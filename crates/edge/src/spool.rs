@@ -19,7 +19,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, watch};
 
-pub use disk::{DiskError, SEEN_ROWS_MAX};
+pub use disk::{DiskError, REFUSED_ROWS_MAX, SEEN_ROWS_MAX};
 pub use kept::KEPT_NAMES_MAX;
 pub use memory::{HELD_BYTES_MAX, HELD_ROWS_MAX};
 pub use row::{Draft, Priority, Row, SeenKey};
@@ -267,6 +267,24 @@ impl Spool {
             self.acked.send_replace(acked);
         }
         Acked::Covered
+    }
+
+    /// Takes messages that the broker refuses for what they are out of the way of the rest: each is given up, counted, and kept beside (the
+    /// newest [`REFUSED_ROWS_MAX`]) with why. Whether that went: what is in memory alone waits until it is on the disk.
+    pub async fn refuse(&self, seqs: &[u64], why: &str, now: Timestamp) -> bool {
+        let mut inner = self.inner.lock().await;
+        let totals = inner.totals;
+        let Some(disk) = inner.disk.as_mut() else { return false };
+        let outcome = disk.refuse(seqs, why, totals).await;
+        match outcome {
+            Ok(totals) => inner.totals = totals,
+            Err(error) => {
+                inner.fail(&self.board, &error);
+                return false;
+            }
+        }
+        self.report(&inner, now);
+        true
     }
 
     /// Every few seconds: writes what is held in memory, if the disk takes it again; gives up what is too old, if the clock has

@@ -3,6 +3,7 @@
 mod connection;
 mod inbox;
 mod patience;
+mod refusals;
 mod window;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::{
 };
 use connection::{Connection, Said};
 use patience::{Patience, Puback};
+use refusals::{REFUSED_ON_MAX, Refusals};
 use window::Window;
 
 /// Before the second attempt to connect, at most.
@@ -51,6 +53,9 @@ pub struct Uplink {
     /// Who is told what the core judged and asks for.
     round: Option<Handle>,
     patience: Patience,
+    refusals: Refusals,
+    /// What the broker said of the last that it refused.
+    refused_for: String,
 }
 
 /// Why a conversation is over.
@@ -68,7 +73,8 @@ impl Uplink {
     #[must_use]
     pub fn new(kit: KitId, broker: Broker, spool: Arc<Spool>, board: Board) -> Self {
         let patience = Patience::trying(broker.addresses.len() > 1);
-        Self { kit, broker, at: 0, spool, board, round: None, patience }
+        let (refusals, refused_for) = Default::default();
+        Self { kit, broker, at: 0, spool, board, round: None, patience, refusals, refused_for }
     }
 
     /// Whom to tell what the core judged and asks for.
@@ -174,12 +180,14 @@ impl Uplink {
                 },
                 Some((seq, said)) = notices.next() => {
                     let before = window.taken_through();
-                    window.puback(seq, !matches!(said, Puback::Refused(_)));
-                    self.pubacked(seq, said);
+                    self.pubacked(seq, said, &mut window);
                     // The ack that covers it may have come first.
                     if let Some(through) = through.filter(|through| *through > before)
                         && let Some(end) = self.acked(through, &mut window).await
                     {
+                        return end;
+                    }
+                    if let Some(end) = self.refused(&window).await {
                         return end;
                     }
                 }
@@ -191,7 +199,7 @@ impl Uplink {
         }
     }
 
-    async fn fill(&self, connection: &Connection, window: &mut Window, notices: &mut Notices) {
+    async fn fill(&mut self, connection: &Connection, window: &mut Window, notices: &mut Notices) {
         let room = u32::try_from(window.room()).unwrap_or(u32::MAX);
         if room == 0 || window.cursor() >= *self.spool.newest().borrow() {
             return;
@@ -199,28 +207,60 @@ impl Uplink {
         let rows = self.spool.after(window.cursor(), room).await;
         let overtaken = self.spool.is_overtaken().await;
         for row in rows {
-            let oldest = (!overtaken).then(|| window.oldest(row.seq));
-            let Some(notice) = connection.publish(row.payload(clock::now(), oldest), row.trace()) else { return };
-            window.sent(row.seq, Instant::now());
-            let seq = row.seq;
+            let (seq, oldest) = (row.seq, (!overtaken).then(|| window.oldest(row.seq)));
+            let payload = row.payload(clock::now(), oldest);
+            if let Err(reason) = connection.takes(&payload) {
+                window.sent(seq, Instant::now());
+                self.pubacked(seq, Puback::Refused(reason), window);
+                continue;
+            }
+            let Some(notice) = connection.publish(payload, row.trace()) else { return };
+            window.sent(seq, Instant::now());
             notices.push(Box::pin(async move { (seq, connection::puback(notice).await) }));
         }
     }
 
-    fn pubacked(&mut self, seq: u64, said: Puback) {
+    fn pubacked(&mut self, seq: u64, said: Puback, window: &mut Window) {
         match said {
-            Puback::Taken => {}
-            Puback::NobodyListens => self.patience.nobody_listens(),
+            Puback::Taken => window.puback(seq, true),
+            Puback::NobodyListens => {
+                window.puback(seq, true);
+                self.patience.nobody_listens();
+            }
             Puback::Refused(reason) => {
+                window.puback(seq, false);
                 tracing::warn!(seq, %reason, "uplink: a message was refused; it stays in the spool");
                 self.board.problem("broker", Some(format!("the broker refuses messages: {reason}")));
+                self.refused_for = reason;
             }
+            Puback::Missing => {}
         }
+    }
+
+    /// What is refused for what it is, is tried on a few connections, and then taken out of the way of the rest.
+    async fn refused(&mut self, window: &Window) -> Option<End> {
+        let refused = window.refused_alone();
+        if refused.is_empty() {
+            return None;
+        }
+        let over = self.refusals.count(&refused);
+        if !over.is_empty() && self.spool.refuse(&over, &self.refused_for, clock::now()).await {
+            let sentence = format!(
+                "messages were refused on {REFUSED_ON_MAX} connections ({}), the last with number {}; they are kept on the kit and not sent again",
+                self.refused_for,
+                over.last().copied().unwrap_or_default()
+            );
+            tracing::error!(seqs = ?over, "uplink: {sentence}");
+            self.board.problem("refused", Some(sentence));
+            self.board.problem("broker", None);
+        }
+        Some(End::Again)
     }
 
     async fn acked(&mut self, through: u64, window: &mut Window) -> Option<End> {
         let taken = window.taken_through();
         if self.spool.acked(through, taken, clock::now()).await == Acked::Again {
+            self.refusals.forget();
             return Some(End::Again);
         }
         if window.acked(through.min(taken), Instant::now()) {

@@ -26,8 +26,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 const AUTHORITY_YEARS: i16 = 20;
 /// A server's certificate lasts this long, in years; `vagt ca issue` makes the next.
 const SERVER_YEARS: i16 = 2;
-/// A kit's certificate lasts this long, in years.
-const KIT_YEARS: i16 = 5;
+/// A client's certificate, of a kit or of the service, lasts this long, in years.
+const CLIENT_YEARS: i16 = 5;
 /// Certificates hold from here on, so that a kit whose clock has not been told the time yet can enrol.
 const FROM_YEAR: i32 = 2000;
 
@@ -47,9 +47,9 @@ struct Wanted<'a> {
     years: i16,
 }
 
-/// A kit's certificate and its key, for a broker that asks for them.
+/// A client's certificate and its key, for a broker that asks for them.
 #[derive(Clone, Debug)]
-pub struct KitCertificate {
+pub struct ClientCertificate {
     /// The certificate, followed by the authority's.
     pub certificate: PathBuf,
     /// Its key.
@@ -191,11 +191,24 @@ impl Authority {
     ///
     /// # Errors
     /// The files can't be read or written.
-    pub fn issue_kit(&self, kit: &KitId, now: Timestamp) -> Result<KitCertificate, AuthorityError> {
-        let file = |extension: &str| self.folder.join(format!("kit-{kit}.{extension}"));
-        let made = KitCertificate { certificate: file("crt"), key: file("key") };
+    pub fn issue_kit(&self, kit: &KitId, now: Timestamp) -> Result<ClientCertificate, AuthorityError> {
+        self.issue_client(&format!("kit-{kit}"), kit.as_str(), now)
+    }
+
+    /// Issues a certificate by which a broker knows this service, with a key of its own: its common name is the user. As `service.crt` and
+    /// `service.key`.
+    ///
+    /// # Errors
+    /// The files can't be read or written.
+    pub fn issue_service(&self, user: &str, now: Timestamp) -> Result<ClientCertificate, AuthorityError> {
+        self.issue_client("service", user, now)
+    }
+
+    fn issue_client(&self, file: &str, name: &str, now: Timestamp) -> Result<ClientCertificate, AuthorityError> {
+        let file = |extension: &str| self.folder.join(format!("{file}.{extension}"));
+        let made = ClientCertificate { certificate: file("crt"), key: file("key") };
         let usage = ExtendedKeyUsagePurpose::ClientAuth;
-        let wanted = Wanted { names: &[], name: kit.as_str(), usage, years: KIT_YEARS };
+        let wanted = Wanted { names: &[], name, usage, years: CLIENT_YEARS };
         self.issue(&wanted, (&made.key, &made.certificate), now)?;
         Ok(made)
     }

@@ -167,6 +167,12 @@ pub struct Broker {
     /// Speaks TLS, and trusts the system's certificates where there is no `ca_file`.
     #[serde(default)]
     pub tls: bool,
+    /// The certificate that the service shows to a broker that demands one (PEM; `vagt ca service`). Needs `key_file` and `ca_file`.
+    #[serde(default)]
+    pub cert_file: Option<PathBuf>,
+    /// The key of `cert_file` (PEM).
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
     /// The service's client id there, with `-in` and `-out` behind it for its two connections. No other program may use it.
     #[serde(default = "broker_client")]
     pub client_id: String,
@@ -320,7 +326,10 @@ impl Config {
         let own = [self.roster.as_mut(), self.programmes.as_mut(), self.store_password_file.as_mut()];
         let paths = own.into_iter().chain([Some(&mut self.data)]);
         let tls = self.mqtt.tls.as_mut().map(|tls| [&mut tls.cert, &mut tls.key]);
-        let broker = self.broker.as_mut().map(|broker| [broker.password_file.as_mut(), broker.ca_file.as_mut()]);
+        let broker = self.broker.as_mut().map(|broker| {
+            let Broker { password_file, ca_file, cert_file, key_file, .. } = broker;
+            [password_file.as_mut(), ca_file.as_mut(), cert_file.as_mut(), key_file.as_mut()]
+        });
         let broker = broker.into_iter().flatten().flatten();
         for path in paths.flatten().chain(broker).chain(tls.into_iter().flatten()) {
             *path = folder.join(&*path);

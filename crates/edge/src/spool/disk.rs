@@ -1,7 +1,7 @@
 //! The spool's file: SQLite (bundled) in WAL mode with full sync, so that what is committed survives a pulled plug.
 //!
 //! `spool` holds the messages that the core has not acknowledged, `seen` what devices have already told, `meta` the next `seq` and what
-//! had to be given up, `kept` what the kit remembers besides (see [`crate::round`]). Every change is one transaction.
+//! had to be given up, `refused` what the broker did not want, `kept` what the kit remembers besides (see [`crate::round`]). Every change is one transaction.
 
 mod rows;
 
@@ -14,7 +14,7 @@ use sqlx::{
 };
 
 use super::row::{Row, SeenKey};
-use rows::{columns, delete_rows, evict, renumber_rows, row_of, signed, unsigned, write_batch};
+use rows::{columns, delete_rows, evict, refuse_rows, renumber_rows, row_of, signed, unsigned, write_batch};
 
 /// The schema that this program writes and reads.
 const SCHEMA_VERSION: i64 = 1;
@@ -22,6 +22,8 @@ const SCHEMA_VERSION: i64 = 1;
 const WAL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The most device records that are remembered; the oldest are forgotten first.
 pub const SEEN_ROWS_MAX: i64 = 20_000;
+/// The most refused messages that are kept; the oldest are forgotten first.
+pub const REFUSED_ROWS_MAX: i64 = 100;
 /// Messages taken over from a damaged file in one step.
 const SALVAGE_ROWS_STEP: i64 = 64;
 /// A larger number in a damaged file is part of the damage.
@@ -43,6 +45,9 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS seen_by_seq ON seen (seq);
     CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS refused (
+        seq INTEGER PRIMARY KEY, body TEXT NOT NULL, created_at INTEGER NOT NULL, why TEXT NOT NULL
+    ) STRICT;
     PRAGMA user_version = 1;
 ";
 
@@ -262,6 +267,13 @@ impl Disk {
     pub async fn delete_through(&mut self, through: u64, totals: Totals) -> Result<Totals, DiskError> {
         self.begin().await?;
         let outcome = delete_rows(&mut self.conn, through, totals).await;
+        self.end(outcome).await
+    }
+
+    /// Moves these to what was refused, and counts them as given up.
+    pub async fn refuse(&mut self, seqs: &[u64], why: &str, totals: Totals) -> Result<Totals, DiskError> {
+        self.begin().await?;
+        let outcome = refuse_rows(&mut self.conn, seqs, why, totals).await;
         self.end(outcome).await
     }
 

@@ -30,6 +30,8 @@ const DIAL_DEADLINE_SECONDS: u64 = 10;
 const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 /// The largest packet: a message and its frame.
 const PACKET_BYTES_MAX: u32 = wire::MESSAGE_BYTES_MAX as u32 + 1024;
+/// What topic, properties and header add to a message.
+const FRAME_BYTES_MAX: usize = 512;
 /// For the last messages and the goodbye.
 const GOODBYE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -47,6 +49,8 @@ pub enum Said {
 pub struct Connection {
     client: AsyncClient,
     kit: KitId,
+    /// The largest packet that the broker takes.
+    packet_bytes_max: usize,
     from_core: FromCore,
     poll: JoinHandle<String>,
 }
@@ -61,11 +65,13 @@ impl Connection {
         let builder = AsyncClient::builder(options).capacity(IN_FLIGHT_MAX + 16);
         let (client, mut eventloop) = builder.try_build().map_err(|error| error.to_string())?;
         let deadline = if broker.addresses.len() > 1 { CONNECT_DEADLINE_OF_MANY } else { CONNECT_DEADLINE };
-        timeout(deadline, connected(&mut eventloop)).await.map_err(|_| "the broker does not answer".to_owned())??;
+        let packet_bytes_max = timeout(deadline, connected(&mut eventloop))
+            .await
+            .map_err(|_| "the broker does not answer".to_owned())??;
         let (inbox, from_core) = inbox();
         let deadline = broker.keep_alive * 2 + Duration::from_secs(5);
         let poll = tokio::spawn(poll(eventloop, inbox, deadline));
-        let connection = Self { client, kit: kit.clone(), from_core, poll };
+        let connection = Self { client, kit: kit.clone(), packet_bytes_max, from_core, poll };
         connection.subscribe().await?;
         Ok(connection)
     }
@@ -82,6 +88,12 @@ impl Connection {
             Some(refused) => Err(format!("the broker refuses the subscription to this kit's topics: {refused:?}")),
             None => Ok(()),
         }
+    }
+
+    /// Does the broker take a message of this size? One that it does not take would end the connection, each time. If not, why not.
+    pub fn takes(&self, payload: &str) -> Result<(), String> {
+        let (found, max) = (payload.len() + FRAME_BYTES_MAX, self.packet_bytes_max);
+        if found <= max { Ok(()) } else { Err(format!("it has {found} bytes, the broker takes {max}")) }
     }
 
     /// Hands a message to the client, with the trace that it belongs to. The notice tells of its PUBACK. `None`: the client takes no more now.
@@ -136,7 +148,7 @@ pub async fn puback(notice: PublishNotice) -> Puback {
             reason => Puback::Refused(format!("{reason:?}")),
         },
         Ok(_) => Puback::Taken,
-        Err(error) => Puback::Refused(error.to_string()),
+        Err(_) => Puback::Missing,
     }
 }
 
@@ -155,7 +167,7 @@ fn options(kit: &KitId, broker: &Broker, (host, port): &(String, u16), will: &St
     options.set_network_options(network);
     if let Some(ca) = &broker.tls {
         let transport = match ca {
-            Some(pem) => Transport::tls(pem.clone(), None, None),
+            Some(pem) => Transport::tls(pem.clone(), broker.own.clone(), None),
             None => Transport::try_tls_with_default_config().map_err(|error| format!("TLS: {error}"))?,
         };
         options.set_transport(transport);
@@ -167,10 +179,14 @@ fn json(status: &Status) -> String {
     serde_json::to_string(status).expect("a status has text keys and no failing parts")
 }
 
-async fn connected(eventloop: &mut EventLoop) -> Result<(), String> {
+/// Gives the largest packet that the broker takes.
+async fn connected(eventloop: &mut EventLoop) -> Result<usize, String> {
     loop {
         match eventloop.poll().await {
-            Ok(Event::Incoming(Incoming::ConnAck(_))) => return Ok(()),
+            Ok(Event::Incoming(Incoming::ConnAck(connack))) => {
+                let said = connack.properties.and_then(|properties| properties.max_packet_size);
+                return Ok(said.map_or(usize::MAX, |bytes| bytes as usize));
+            }
             Ok(_) => {}
             Err(error) => return Err(sentence(&error)),
         }

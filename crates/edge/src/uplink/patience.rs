@@ -21,6 +21,8 @@ pub enum Puback {
     NobodyListens,
     /// The broker does not take it, and why.
     Refused(String),
+    /// It never came: the connection is over.
+    Missing,
 }
 
 /// Doubles with every silence of the core, up to its end.

@@ -19,8 +19,10 @@ pub const UNACKED_MAX: usize = 500;
 pub struct Window {
     in_flight: BTreeSet<u64>,
     unacked: BTreeSet<u64>,
-    /// The first that was refused on this connection.
-    refused: Option<u64>,
+    /// Refused on this connection.
+    refused: BTreeSet<u64>,
+    /// The last that was taken.
+    taken: u64,
     cursor: u64,
     progress: Instant,
 }
@@ -29,7 +31,8 @@ impl Window {
     /// A connection that begins `now`, with nothing sent.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { in_flight: BTreeSet::new(), unacked: BTreeSet::new(), refused: None, cursor: 0, progress: now }
+        let [in_flight, unacked, refused] = Default::default();
+        Self { in_flight, unacked, refused, taken: 0, cursor: 0, progress: now }
     }
 
     /// How many messages may be sent now.
@@ -65,15 +68,24 @@ impl Window {
     /// Its PUBACK came, and says that it was `taken` or that it was not.
     pub fn puback(&mut self, seq: u64, taken: bool) {
         self.in_flight.remove(&seq);
-        if !taken {
-            self.refused = Some(self.refused.map_or(seq, |first| first.min(seq)));
+        if taken {
+            self.taken = self.taken.max(seq);
+        } else {
+            self.refused.insert(seq);
         }
+    }
+
+    /// What was refused for what it is: later ones were taken. Nothing as long as anything has no PUBACK yet.
+    #[must_use]
+    pub fn refused_alone(&self) -> Vec<u64> {
+        let known = self.in_flight.is_empty();
+        self.refused.range(..self.taken).copied().filter(|_| known).collect()
     }
 
     /// Everything up to this that was sent on this connection has its PUBACK. Nothing beyond it leaves the spool.
     #[must_use]
     pub fn taken_through(&self) -> u64 {
-        let first = self.in_flight.first().copied().into_iter().chain(self.refused).min();
+        let first = self.in_flight.first().into_iter().chain(self.refused.first()).min();
         first.map_or(self.cursor, |first| self.cursor.min(first.saturating_sub(1)))
     }
 
@@ -131,8 +143,13 @@ mod tests {
         assert_eq!(window.taken_through(), 5, "6 is under way");
         window.puback(6, false);
         window.puback(9, true);
+        assert!(window.refused_alone().is_empty(), "8 is under way");
         window.puback(8, true);
         assert_eq!(window.taken_through(), 5, "6 was refused");
+        assert_eq!(window.refused_alone(), [6]);
+        window.sent(10, start);
+        window.puback(10, false);
+        assert_eq!(window.refused_alone(), [6], "nothing after 10 was taken: it may not be 10's fault");
         let mut window = Window::new(start);
         window.sent(12, start);
         window.puback(12, true);

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 mod common;
+mod refusing;
 mod round;
 mod serial;
 mod systemd;

@@ -36,6 +36,7 @@ impl Kit {
             addresses: vec![("127.0.0.1".to_owned(), port)],
             secret: "s".to_owned(),
             tls: None,
+            own: None,
             keep_alive: std::time::Duration::from_secs(5),
         };
         let mut uplink = Uplink::new("kit-1".parse().unwrap(), broker, spool, board);

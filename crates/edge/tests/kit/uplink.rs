@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::common::{Core, Mosquitto};
+use crate::{
+    common::{Core, Mosquitto},
+    refusing::Refusing,
+};
 use edge::{
     board::Board,
     clock,
@@ -11,6 +14,7 @@ use edge::{
     uplink::Uplink,
 };
 use jiff::SignedDuration;
+use rumqttc::PubAckReason;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +33,7 @@ impl Kit {
         let spool = Arc::new(Spool::open(dir.path(), bounds, clock::now(), board.clone()).await.unwrap());
         let keep_alive = Duration::from_secs(5);
         let broker =
-            Broker { addresses: vec![("127.0.0.1".to_owned(), port)], secret: "s".to_owned(), tls: None, keep_alive };
+            Broker { addresses: vec![("127.0.0.1".to_owned(), port)], secret: "s".to_owned(), tls: None, own: None, keep_alive };
         Self { _dir: dir, spool, board, broker }
     }
 
@@ -37,16 +41,21 @@ impl Kit {
     async fn measure(&self, count: usize) -> Vec<u64> {
         let mut seqs = Vec::new();
         for _ in 0..count {
-            let now = clock::now();
-            let reading = format!(
-                r#"{{"vital":"spo2","value":93,"unit":"%","measured_at":"{now}","clock":"kit","device":"nonin-df2:1"}}"#
-            );
-            let readings = vec![serde_json::from_str(&reading).unwrap()];
-            let draft = Draft { readings, priority: Priority::Routine, ..Draft::default() };
-            self.spool.put(draft, now).await;
+            self.measure_at_once(1).await;
             seqs.push(*self.spool.newest().borrow());
         }
         seqs
+    }
+
+    /// Spools one message of so many readings.
+    async fn measure_at_once(&self, readings: usize) {
+        let now = clock::now();
+        let reading = format!(
+            r#"{{"vital":"spo2","value":93,"unit":"%","measured_at":"{now}","clock":"kit","device":"nonin-df2:1"}}"#
+        );
+        let readings = vec![serde_json::from_str(&reading).unwrap(); readings];
+        let draft = Draft { readings, priority: Priority::Routine, ..Draft::default() };
+        self.spool.put(draft, now).await;
     }
 
     fn connect(&self) -> (CancellationToken, JoinHandle<()>) {
@@ -225,5 +234,53 @@ async fn a_core_that_comes_late_gets_what_nobody_heard() {
     let core = Core::start(&broker, true).await;
     kit.until_empty().await;
     assert!(core.counts().keys().eq(&seqs));
+    task.abort();
+}
+
+#[tokio::test]
+async fn what_is_refused_for_what_it_is_does_not_hold_up_the_rest() {
+    let is_poison = |seq: u64| seq.is_multiple_of(10);
+    let verdict =
+        |seq: u64| if seq.is_multiple_of(10) { PubAckReason::PayloadFormatInvalid } else { PubAckReason::Success };
+    let broker = Refusing::start(verdict, None).await;
+    let kit = Kit::new(broker.port).await;
+    let seqs = kit.measure(55).await;
+    let (_stop, task) = kit.connect();
+    kit.until_empty().await;
+    let poisoned = seqs.iter().filter(|seq| is_poison(**seq)).count() as u64;
+    assert_eq!(kit.spool.given_up().await, poisoned, "counted, each once");
+    kit.until_problem("refused: messages were refused on 3 connections (PayloadFormatInvalid)").await;
+    let came = broker.came.lock().unwrap().clone();
+    assert!(seqs.iter().all(|seq| came.contains_key(seq)), "{came:?}");
+    assert!(came.iter().all(|(seq, times)| !is_poison(*seq) || *times == 3), "{came:?}");
+    task.abort();
+}
+
+#[tokio::test]
+async fn where_everything_is_refused_nothing_is_given_up() {
+    let broker = Refusing::start(|_| PubAckReason::NotAuthorized, None).await;
+    let kit = Kit::new(broker.port).await;
+    let seqs = kit.measure(5).await;
+    for _ in 0..4 {
+        let (_stop, task) = kit.connect();
+        kit.until_problem("broker: the broker refuses messages: NotAuthorized").await;
+        task.abort();
+    }
+    assert_eq!((kit.waiting().await, kit.spool.given_up().await), (seqs, 0));
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_for_the_broker_does_not_hold_up_the_rest() {
+    let broker = Refusing::start(|_| PubAckReason::Success, Some(2_000)).await;
+    let kit = Kit::new(broker.port).await;
+    kit.measure(3).await;
+    kit.measure_at_once(40).await;
+    let too_large = *kit.spool.newest().borrow();
+    let after = kit.measure(3).await;
+    let (_stop, task) = kit.connect();
+    kit.until_empty().await;
+    kit.until_problem("refused: messages were refused on 3 connections (it has ").await;
+    let came = broker.came.lock().unwrap().clone();
+    assert!(!came.contains_key(&too_large) && after.iter().all(|seq| came.contains_key(seq)), "{came:?}");
     task.abort();
 }

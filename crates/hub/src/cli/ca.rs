@@ -40,6 +40,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Issues a certificate by which a broker knows this service (its common name is `user` of `[broker]`), for a broker that demands one.
+    Service {
+        /// The service's configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows the authority: its certificate's fingerprint, and where its files are.
     Show {
         /// The service's configuration file.
@@ -81,6 +90,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
         }
         Command::Issue(names) => issue(&Authority::open(&load(&names.config)?.data).map_err(failed)?, names),
         Command::Kit { kit, config, json } => issue_kit(kit, &load(config)?, *json),
+        Command::Service { config, json } => issue_service(&load(config)?, *json),
         Command::Show { config, json } => show(&Authority::open(&load(config)?.data).map_err(failed)?, *json),
     }
 }
@@ -123,6 +133,27 @@ fn issue_kit(kit: &str, config: &Config, json: bool) -> Result<(), Ended> {
         writeln!(
             out,
             "Kit {kit} is known by {certificate} until {ends}.\nIts key is {key}: bring both to the kit, and remove the key here."
+        )?;
+    }
+    Ok(out.flush()?)
+}
+
+fn issue_service(config: &Config, json: bool) -> Result<(), Ended> {
+    let user = config.broker.as_ref().and_then(|broker| broker.user.as_deref());
+    let user =
+        user.ok_or_else(|| Ended::Failed("the configuration has no `user` in `[broker]`: as whom?".to_owned()))?;
+    let made = Authority::open(&config.data).and_then(|authority| authority.issue_service(user, clock::now()));
+    let made = made.map_err(failed)?;
+    let ends = ends(&made.certificate).map_err(failed)?;
+    let (certificate, key) = (whole(made.certificate), whole(made.key));
+    let mut out = out();
+    if json {
+        json_line(&mut out, &json!({ "user": user, "certificate": certificate, "key": key, "ends": ends }))?;
+    } else {
+        let (certificate, key) = (certificate.display(), key.display());
+        writeln!(
+            out,
+            "The service is known as {user} until {ends}. For [broker]:\ncert_file = \"{certificate}\"\nkey_file = \"{key}\""
         )?;
     }
     Ok(out.flush()?)

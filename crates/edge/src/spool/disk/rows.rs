@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::DateTime};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Batch, DiskError, Totals};
+use super::{Batch, DiskError, REFUSED_ROWS_MAX, Totals};
 use crate::spool::row::{Priority, Row, SeenKey};
 
 /// Messages looked at in one step of making room.
@@ -112,6 +112,30 @@ pub async fn delete_rows(conn: &mut SqliteConnection, through: u64, totals: Tota
     let rows = totals.rows.saturating_sub(deleted.len() as u64);
     let bytes = totals.bytes.saturating_sub(deleted.into_iter().map(unsigned).sum());
     let totals = Totals { rows, bytes, ..totals };
+    write_meta(conn, &totals).await?;
+    Ok(totals)
+}
+
+/// Moves these to what was refused, and counts them as given up. What devices told is remembered: told again it would be refused again.
+pub async fn refuse_rows(
+    conn: &mut SqliteConnection,
+    seqs: &[u64],
+    why: &str,
+    mut totals: Totals,
+) -> Result<Totals, DiskError> {
+    for seq in seqs {
+        let copy = "INSERT OR REPLACE INTO refused (seq, body, created_at, why) SELECT seq, body, created_at, ? FROM spool WHERE seq = ?";
+        sqlx::query(copy).bind(why).bind(signed(*seq)).execute(&mut *conn).await?;
+        let moved = sqlx::query("DELETE FROM spool WHERE seq = ? RETURNING bytes, created_at").bind(signed(*seq));
+        for row in moved.fetch_all(&mut *conn).await? {
+            totals.rows = totals.rows.saturating_sub(1);
+            totals.bytes = totals.bytes.saturating_sub(unsigned(row.try_get(0)?));
+            totals.dropped += 1;
+            totals.dropped_newest = totals.dropped_newest.max(row.try_get(1)?);
+        }
+    }
+    let old = "DELETE FROM refused WHERE seq <= (SELECT seq FROM refused ORDER BY seq DESC LIMIT 1 OFFSET ?)";
+    sqlx::query(old).bind(REFUSED_ROWS_MAX).execute(&mut *conn).await?;
     write_meta(conn, &totals).await?;
     Ok(totals)
 }

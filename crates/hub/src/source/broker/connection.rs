@@ -39,23 +39,32 @@ pub struct Dial {
     broker: Broker,
     password: Option<String>,
     ca: Option<Vec<u8>>,
+    /// Certificate and key, which are shown.
+    own: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A message, with its room.
 pub type Came = (Publish, OwnedSemaphorePermit);
 
 impl Dial {
-    /// Reads password and certificate.
+    /// Reads password and certificates.
     ///
     /// # Errors
-    /// A file can't be read.
+    /// A file can't be read, or something that belongs to it is not given.
     pub fn new(broker: &Broker) -> anyhow::Result<Self> {
         let read = |path: &std::path::Path| std::fs::read(path).with_context(|| path.display().to_string());
         let password = broker.password_file.as_deref().map(read).transpose().context("broker.password_file")?;
         let password = password.map(String::from_utf8).transpose().context("broker.password_file")?;
         let password = password.map(|text| text.trim_end().to_owned());
         let ca = broker.ca_file.as_deref().map(read).transpose().context("broker.ca_file")?;
-        Ok(Self { broker: broker.clone(), password, ca })
+        let cert = broker.cert_file.as_deref().map(read).transpose().context("broker.cert_file")?;
+        let key = broker.key_file.as_deref().map(read).transpose().context("broker.key_file")?;
+        let own = match (cert, key, &ca) {
+            (Some(cert), Some(key), Some(_)) => Some((cert, key)),
+            (None, None, _) => None,
+            _ => anyhow::bail!("broker.cert_file: want broker.key_file and broker.ca_file beside it"),
+        };
+        Ok(Self { broker: broker.clone(), password, ca, own })
     }
 
     /// Where to.
@@ -99,7 +108,7 @@ impl Dial {
         network.set_connection_timeout(DIAL_DEADLINE_SECONDS);
         options.set_network_options(network);
         let transport = match &self.ca {
-            Some(ca) => Some(Transport::tls(ca.clone(), None, None)),
+            Some(ca) => Some(Transport::tls(ca.clone(), self.own.clone(), None)),
             None if *tls => Some(Transport::try_tls_with_default_config().context("broker.tls")?),
             None => None,
         };
