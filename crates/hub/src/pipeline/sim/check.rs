@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use store::KitSeq;
 use triage::EventKind;
-use vitals::PatientId;
+use vitals::{KitId, PatientId};
 
 use super::story::{Story, Told};
 use crate::cli::replay::verified;
@@ -11,6 +12,8 @@ use crate::cli::replay::verified;
 /// Checks everything.
 pub async fn all(story: &Story) -> Result<Told, String> {
     let gaps = every_measurement_once(story)?;
+    each_kit_in_order(story)?;
+    poison_is_kept_once(story)?;
     every_alert_raised_once(story)?;
     the_board_shows_what_is_open(story)?;
     let set_back = set_back(story);
@@ -48,6 +51,42 @@ fn every_measurement_once(story: &Story) -> Result<usize, String> {
         }
     }
     Ok(gaps)
+}
+
+/// At the front door a kit's messages are judged as it measured: those that are late are not overtaken by its own. (A broker may lose one in the
+/// middle, which comes after the others.)
+fn each_kit_in_order(story: &Story) -> Result<(), String> {
+    if story.net.broker.is_some() {
+        return Ok(());
+    }
+    let mut last: HashMap<&KitId, u64> = HashMap::new();
+    for entry in &story.disk.state().messages {
+        let KitSeq { kit, seq } = &entry.key;
+        if let Some(before) = last.insert(kit, *seq).filter(|before| before >= seq) {
+            return Err(format!("message {seq} of {kit} was judged after {before}"));
+        }
+    }
+    Ok(())
+}
+
+/// The same bytes go into quarantine once a day and life of the hub, however often they come.
+fn poison_is_kept_once(story: &Story) -> Result<(), String> {
+    if story.clocks_were_wrong {
+        return Ok(());
+    }
+    let state = story.disk.state();
+    let [first, last] = [state.quarantine.first(), state.quarantine.last()].map(|row| row.map(|(_, at)| *at));
+    let days = first.zip(last).map_or(0, |(first, last)| last.duration_since(first).as_hours() / 24);
+    let most = usize::try_from(days + 2).unwrap_or(usize::MAX).saturating_mul(story.told.starts as usize);
+    let mut kept: HashMap<(&KitId, Option<u64>, [u8; 32]), usize> = HashMap::new();
+    for (row, _) in &state.quarantine {
+        let times = kept.entry((&row.kit, row.seq, row.hash)).or_default();
+        *times += 1;
+        if *times > most {
+            return Err(format!("the same {} bytes of {} are in quarantine {times} times", row.bytes.len(), row.kit));
+        }
+    }
+    Ok(())
 }
 
 /// No alert was raised twice, and no event was kept twice.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use store::{Batch, Entry, JournalEntry, KitSeq, ProgrammeVersion, Quarantined, Roster, StoreError};
 use tokio::{
     sync::watch,
@@ -23,7 +23,7 @@ use triage::{Alert, AlertEvent, AlertId, Mark, State as Standing};
 use vitals::{KitId, PatientId, Vital};
 
 use super::trace::{Trace, draw};
-use crate::pipeline::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
+use crate::pipeline::{BATCH_AGE_MAX, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
 
 /// Trouble that passes. (Damage does not: a store that says `Corrupt` is believed.)
 const TROUBLE: StoreError = StoreError::Closed;
@@ -41,6 +41,8 @@ pub struct Faults {
     pub unread: u64,
     /// What a commit takes at most, in milliseconds.
     pub commit_ms: u64,
+    /// What a question takes at most, in milliseconds, beside half a one.
+    pub read_ms: u64,
 }
 
 /// A way to the story's store: a hub's, with the lead that it took, or that of whoever is no hub.
@@ -150,7 +152,7 @@ impl Disk {
     pub async fn ask(&self) -> Result<(), StoreError> {
         self.goes_on().await;
         let drawn = draw(self.seed, 1, self.asked.fetch_add(1, Ordering::Relaxed));
-        sleep(Duration::from_micros(drawn % 500)).await;
+        sleep(Duration::from_micros(drawn % (500 + self.faults().read_ms * 1000))).await;
         self.away()?;
         if (drawn >> 32) % 1000 < self.faults().unread { Err(TROUBLE) } else { Ok(()) }
     }
@@ -188,6 +190,11 @@ impl Disk {
         let bytes: usize = batch.quarantined.iter().map(|row| row.bytes.len()).sum();
         if batch.entries.len() > BATCH_MESSAGES_MAX || bytes > BATCH_BYTES_MAX + wire::MESSAGE_BYTES_MAX * 4 {
             self.trace.violate(format!("a batch holds {} messages and {bytes} bytes", batch.entries.len()));
+        }
+        let newest = batch.entries.iter().map(|entry| entry.recorded_at).max();
+        let open_for = newest.map_or(SignedDuration::ZERO, |newest| newest.duration_since(batch.recorded_at));
+        if open_for > BATCH_AGE_MAX {
+            self.trace.violate(format!("a batch took messages in for {open_for:#}"));
         }
     }
 
@@ -278,7 +285,7 @@ impl State {
             if *there == entry {
                 return entry.at;
             }
-            entry.at += jiff::SignedDuration::from_nanos(1);
+            entry.at += SignedDuration::from_nanos(1);
         }
         let at = entry.at;
         self.journal.insert(at, entry);

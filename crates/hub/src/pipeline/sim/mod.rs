@@ -25,7 +25,10 @@ mod window;
 #[allow(dead_code, reason = "a story has no refusals")]
 mod patience;
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use story::{Told, tell};
 
@@ -44,36 +47,45 @@ fn live(seed: u64) -> Result<Told, String> {
     runtime().block_on(tell(seed))
 }
 
+/// Tells the next story until there is none, or one went wrong.
+fn tell_next(next: &AtomicU64, last: u64) -> Result<Vec<Told>, String> {
+    let mut all = Vec::new();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed > last {
+            return Ok(all);
+        }
+        let told = live(seed).map_err(|wrong| {
+            next.store(last + 1, Ordering::Relaxed);
+            format!("story {seed}: {wrong}\nagain: VAGT_SEED={seed} cargo nextest run -p hub --no-capture sim::stories")
+        })?;
+        all.push(told);
+    }
+}
+
+/// Each story is one thread's, as many at a time as there are processors.
 #[test]
 fn stories() {
     let seed = asked("VAGT_SEED");
     let (first, count) = (seed.unwrap_or(1), asked("VAGT_STORIES").unwrap_or(if seed.is_some() { 1 } else { STORIES }));
-    let began = Instant::now();
-    let (mut sum, mut set_back) = (Told::default(), 0);
-    for seed in first..first + count {
-        let told = live(seed).unwrap_or_else(|wrong| {
-            panic!("story {seed}: {wrong}\nagain: VAGT_SEED={seed} cargo nextest run -p hub --no-capture sim::stories")
-        });
-        sum.messages += told.messages;
-        sum.alerts += told.alerts;
-        sum.kills += told.kills;
-        sum.fenced += told.fenced;
-        sum.gaps += told.gaps;
-        set_back += u32::from(told.set_back);
-    }
+    let (began, next, last) = (Instant::now(), AtomicU64::new(first), first + count - 1);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let told: Result<Vec<Vec<Told>>, String> = std::thread::scope(|scope| {
+        let telling: Vec<_> = (0..threads).map(|_| scope.spawn(|| tell_next(&next, last))).collect();
+        telling.into_iter().map(|one| one.join().unwrap_or_else(|_| Err("a thread has panicked".to_owned()))).collect()
+    });
+    let told: Vec<Told> = told.unwrap_or_else(|wrong| panic!("{wrong}")).into_iter().flatten().collect();
+    let sum = |of: fn(&Told) -> usize| told.iter().map(of).sum::<usize>();
+    let (messages, alerts) = (sum(|one| one.messages), sum(|one| one.alerts));
+    let (kills, fenced) = (sum(|one| one.kills as usize), sum(|one| one.fenced as usize));
     println!(
-        "{count} stories in {:.1} s: {} messages, {} alerts, {} kills, {} fenced, {} in counted gaps, {set_back} with the hub's clock set back",
+        "{count} stories in {:.1} s: {messages} messages, {alerts} alerts, {kills} kills, {fenced} fenced, {} in counted gaps, {} with the hub's clock set back",
         began.elapsed().as_secs_f64(),
-        sum.messages,
-        sum.alerts,
-        sum.kills,
-        sum.fenced,
-        sum.gaps
+        sum(|one| one.gaps),
+        sum(|one| one.set_back.into())
     );
-    assert!(
-        count < 20 || (sum.messages > 1000 && sum.alerts > 100 && sum.kills > 100 && sum.fenced > 5),
-        "{sum:?} proves too little"
-    );
+    let enough = messages > 1000 && alerts > 100 && kills > 100 && fenced > 5;
+    assert!(count < 20 || enough, "{messages} messages, {alerts} alerts, {kills} kills, {fenced} fenced prove too little");
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Told {
     pub fenced: u32,
     pub gaps: usize,
     pub set_back: bool,
+    /// How often a hub began.
+    pub starts: u32,
 }
 
 /// What a story is about, drawn from the seed.
@@ -64,7 +66,7 @@ pub struct Story {
     /// A hub that stands still.
     frozen: Option<Clinic>,
     broker: Option<JoinHandle<()>>,
-    told: Told,
+    pub told: Told,
     /// A clock was wrong: a reading may be refused for its time.
     pub clocks_were_wrong: bool,
 }
@@ -99,6 +101,7 @@ impl Story {
                 hangs: if one_in(4) { 60 } else { 0 },
                 unread: if one_in(3) { 60 } else { 0 },
                 commit_ms: if one_in(3) { 300 } else { 10 },
+                read_ms: if one_in(3) { 1_500 } else { 0 },
             },
             steps: random.random_range(STEPS_MAX / 3..STEPS_MAX),
         };
@@ -165,7 +168,7 @@ impl Story {
             67..=73 => self.disturb_net(kit),
             74..=78 => self.disturb_store(),
             79..=82 if self.plot.poison => self.poison(kit),
-            83..=86 if self.plot.changes => self.change(kit).await,
+            83..=86 if self.plot.changes => self.change_meanwhile(kit).await,
             87..=89 => self.silence(kit),
             90..=92 => self.night(),
             93..=95 if self.plot.clocks => self.clock(kit),
@@ -205,6 +208,7 @@ impl Story {
         if self.clinic.is_none() {
             self.clinic = Clinic::start(&self.disk, &self.net, &self.time).await;
             if self.clinic.is_some() {
+                self.told.starts += 1;
                 self.tell("the hub starts");
             }
         }
@@ -386,6 +390,19 @@ impl Story {
         }
     }
 
+    /// Something changes, and while the chart is built anew (which takes as long as the store takes to answer) there is more to judge.
+    async fn change_meanwhile(&mut self, kit: usize) {
+        self.change(kit).await;
+        for _ in 0..self.random.random_range(0..6) {
+            sleep(Duration::from_millis(self.random.random_range(0..1_500))).await;
+            match self.random.random_range(0..6) {
+                0 => self.act().await,
+                1 => self.silence(kit),
+                _ => self.measure(kit, 1),
+            }
+        }
+    }
+
     /// Own limits are moved, or a reading is left out, or taken in again.
     async fn change(&mut self, kit: usize) {
         let (patient, now) = (self.kits[kit].patient.clone(), self.time.true_now());
@@ -483,7 +500,7 @@ impl Story {
 
     async fn check(&mut self) -> Result<(), String> {
         let said = super::check::all(self).await?;
-        self.told = Told { kills: self.told.kills, fenced: self.told.fenced, ..said };
+        self.told = Told { kills: self.told.kills, fenced: self.told.fenced, starts: self.told.starts, ..said };
         Ok(())
     }
 
