@@ -59,8 +59,9 @@ fn each_kit_in_order(story: &Story) -> Result<(), String> {
     if story.net.broker.is_some() {
         return Ok(());
     }
+    let state = story.disk.state();
     let mut last: HashMap<&KitId, u64> = HashMap::new();
-    for entry in &story.disk.state().messages {
+    for entry in &state.messages {
         let KitSeq { kit, seq } = &entry.key;
         if let Some(before) = last.insert(kit, *seq).filter(|before| before >= seq) {
             return Err(format!("message {seq} of {kit} was judged after {before}"));

@@ -55,7 +55,8 @@ fn tell_next(next: &AtomicU64, last: u64) -> Result<Vec<Told>, String> {
         if seed > last {
             return Ok(all);
         }
-        let told = live(seed).map_err(|wrong| {
+        let told = std::panic::catch_unwind(|| live(seed)).unwrap_or_else(|_| Err("it panicked".to_owned()));
+        let told = told.map_err(|wrong| {
             next.store(last + 1, Ordering::Relaxed);
             format!("story {seed}: {wrong}\nagain: VAGT_SEED={seed} cargo nextest run -p hub --no-capture sim::stories")
         })?;
