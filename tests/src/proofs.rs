@@ -32,13 +32,31 @@ pub async fn every_message_once(store: &dyn Store, login: &KitLogin, sent: &Sent
     Ok(())
 }
 
+/// By which way messages came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In the order in which the kit measured.
+    FrontDoor,
+    /// What the broker lost comes again behind later ones.
+    Broker,
+}
+
 /// Nobody closes anything: a patient with readings of `red` has one red alert, raised once, open, and fed by each of them once; without one
 /// there is none.
 ///
+/// Behind a broker a red that was judged after a later one does not feed it: within a sitting's 15 minutes the later is what stands (decision 0013).
+///
 /// # Errors
 /// What is otherwise.
-pub async fn every_due_alert_once(store: &dyn Store, login: &KitLogin, sent: &Sent, red: Value) -> Result<()> {
+pub async fn every_due_alert_once(
+    store: &dyn Store,
+    login: &KitLogin,
+    sent: &Sent,
+    red: Value,
+    way: Way,
+) -> Result<()> {
     let reds = sent.values().filter(|value| **value == red).count();
+    let due = if way == Way::Broker { feeds(store, login, red).await? } else { reds };
     let alerts = store.alerts_of(&login.patient, 100).await?;
     let found: Vec<_> = alerts.iter().filter(|alert| alert.mark == Mark::Red).collect();
     ensure!(found.len() == usize::from(reds > 0), "{}: {reds} red readings, red alerts: {found:#?}", login.patient);
@@ -47,19 +65,33 @@ pub async fn every_due_alert_once(store: &dyn Store, login: &KitLogin, sent: &Se
     let raised = events.iter().filter(|event| event.kind == EventKind::Raised).count();
     ensure!(raised == 1 && alert.state.is_open(), "{}: raised {raised} times: {events:#?}", login.patient);
     let fed = alert.count as usize;
-    ensure!(fed == reds, "{}: {reds} red readings, fed {fed} times: {events:#?}", login.patient);
+    ensure!(fed == due, "{}: {reds} red readings, {due} feed, fed {fed} times: {events:#?}", login.patient);
     Ok(())
+}
+
+/// How many red readings were newer than every red before, in the order in which they were judged.
+async fn feeds(store: &dyn Store, login: &KitLogin, red: Value) -> Result<usize> {
+    let mut judged = store.messages(&login.patient, Timestamp::UNIX_EPOCH).await?;
+    judged.sort_by_key(|message| message.recorded_at);
+    let reds = judged.iter().flat_map(|message| &message.readings).filter(|reading| reading.value == red);
+    let (mut newest, mut feeds) = (Timestamp::UNIX_EPOCH, 0);
+    for reading in reds.filter(|reading| reading.vital == Vital::Spo2) {
+        if reading.measured_at > newest {
+            (newest, feeds) = (reading.measured_at, feeds + 1);
+        }
+    }
+    Ok(feeds)
 }
 
 /// The same where nothing but the red readings is out of the ordinary, and there are some: no other alert of any kind.
 ///
 /// # Errors
 /// What is otherwise.
-pub async fn one_alert_alone(store: &dyn Store, login: &KitLogin, sent: &Sent, red: Value) -> Result<()> {
+pub async fn one_alert_alone(store: &dyn Store, login: &KitLogin, sent: &Sent, red: Value, way: Way) -> Result<()> {
     ensure!(sent.values().any(|value| *value == red), "{}: no red reading in {} messages", login.kit, sent.len());
     let alerts = store.alerts_of(&login.patient, 100).await?;
     ensure!(alerts.len() == 1, "{}: {} alerts: {alerts:#?}", login.patient, alerts.len());
-    every_due_alert_once(store, login, sent, red).await
+    every_due_alert_once(store, login, sent, red, way).await
 }
 
 /// Each value that a device of the home has measured of a vital (of a blow into the spirometer its FEV1) comes to be stored, once.
