@@ -22,6 +22,8 @@ mod commands;
 mod devices;
 #[path = "system/enrol.rs"]
 mod enrol;
+#[path = "system/explained.rs"]
+mod explained;
 #[path = "system/faults.rs"]
 mod faults;
 #[path = "system/http_source.rs"]

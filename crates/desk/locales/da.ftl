@@ -385,6 +385,8 @@ patients-waiting = { $n ->
 }
 patient-since = fulgt siden { $when }
 patient-limits = Grænser
+patient-as-before = Vurderes stadig som før og ikke efter det, der siden er besluttet: { $why }
+patient-not-judged = Vurderes slet ikke: { $why }
 patient-own = egen
 patient-own-title = Egne indstillinger
 patient-own-none = Ingen egne indstillinger.
@@ -451,6 +453,7 @@ readings-invalidate = Erklær ugyldig
 readings-restore = Lad gælde igen
 readings-reason = Begrundelse
 readings-by = ugyldig: { $reason } ({ $by }, { $when })
+readings-older = Ældre
 readings-none = Intet målt de sidste 7 dage.
 programmes-title = Programmer
 programmes-sub = Den ene foreslår, en anden tager i brug. Det gøres med kommandoer eller over HTTP.

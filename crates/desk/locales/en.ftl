@@ -379,6 +379,8 @@ patients-waiting = { $n ->
 }
 patient-since = watched since { $when }
 patient-limits = Limits
+patient-as-before = Still judged as before, and not by what was decided since: { $why }
+patient-not-judged = Not judged at all: { $why }
 patient-own = own
 patient-own-title = Own settings
 patient-own-none = No own settings.
@@ -445,6 +447,7 @@ readings-invalidate = Declare invalid
 readings-restore = Let it count again
 readings-reason = Reason
 readings-by = invalid: { $reason } ({ $by }, { $when })
+readings-older = Older
 readings-none = Nothing measured in the last 7 days.
 programmes-title = Programmes
 programmes-sub = One person proposes, another takes into use. It is done by command or over HTTP.

@@ -22,7 +22,7 @@ pub struct ActionRequest {
     pub seen_version: u32,
     /// What to do.
     pub action: Action,
-    /// Who does it: the account's name, shown to colleagues.
+    /// Who does it: the account's user name.
     pub by: String,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Result<AlertChange, ActionRefused>>,
@@ -49,22 +49,24 @@ pub(crate) struct Wanted {
     pub seen_version: u32,
     pub action: Action,
     pub by: String,
+    /// What colleagues call them: the person at home sees the first of it.
+    pub name: String,
 }
 
 /// Has an action done, and tells the patient's kit that somebody has looked.
 pub(crate) async fn act_on(app: &App, wanted: Wanted) -> Result<AlertChange, ActionRefused> {
-    let (by, desk) = (wanted.by.clone(), &app.desk);
+    let (name, desk) = (wanted.name.clone(), &app.desk);
     let change = ask(&desk.actions, wanted).await?;
     let (alert, kits) = (&change.alert, desk.board.kits());
     let what = format!("{} {}", alert.id, alert.version);
-    command::seen(&*desk.store, &kits, &alert.patient, &what, &by, clock::now()).await;
+    command::seen(&*desk.store, &kits, &alert.patient, &what, &name, clock::now()).await;
     Ok(change)
 }
 
 /// Hands an action to the pipeline and waits for its answer, both within [`ACTION_SECONDS_MAX`].
 async fn ask(pipeline: &mpsc::Sender<ActionRequest>, wanted: Wanted) -> Result<AlertChange, ActionRefused> {
     let (reply, answer) = oneshot::channel();
-    let Wanted { alert, patient, seen_version, action, by } = wanted;
+    let Wanted { alert, patient, seen_version, action, by, .. } = wanted;
     let request = ActionRequest { alert, patient, seen_version, action, by, reply };
     let asked = async {
         pipeline.send(request).await.map_err(|_| ActionRefused::Store("the core has stopped".to_owned()))?;

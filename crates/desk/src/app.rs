@@ -14,6 +14,7 @@ use crate::{
     Desk, Refusal, Refused, Tuning, Ward, clock,
     events::EVENT_PAGES_MAX,
     limit::SignInLimit,
+    names::Names,
     say::Say,
     session::{Session, token},
 };
@@ -35,6 +36,8 @@ pub struct App {
     pub pages: Arc<Semaphore>,
     /// Ties sign-in forms to this process.
     pub form_secret: String,
+    /// What colleagues are called.
+    pub names: Names,
     curves: Mutex<HashMap<CurveKey, CachedCurve>>,
 }
 
@@ -57,6 +60,7 @@ impl App {
             limit: SignInLimit::new(),
             pages: Arc::new(Semaphore::new(EVENT_PAGES_MAX)),
             form_secret: token(),
+            names: Names::default(),
             curves: Mutex::new(HashMap::new()),
         })
     }
@@ -73,7 +77,7 @@ impl App {
 
     /// How to say things to this person now.
     pub fn say(&self, session: &Session) -> Say<'_> {
-        Say { words: session.words(), zone: &self.desk.zone, now: clock::now() }
+        Say { words: session.words(), zone: &self.desk.zone, now: clock::now(), names: Some(&self.names) }
     }
 
     /// The valid values of one vital since `since`, kept for a short while: many pages draw the same cards.

@@ -78,6 +78,8 @@ pub struct Person {
     pub plan: Option<Arc<Plan>>,
     /// The last judgement since the core started.
     pub standing: Option<Standing>,
+    /// Why they are not judged by what was decided, but as before: an English sentence.
+    pub not_as_decided: Option<Arc<str>>,
 }
 
 /// A kit and what was last heard of it.
@@ -167,6 +169,13 @@ impl Board {
             inner.feed.version()
         };
         self.announce(version);
+    }
+
+    /// Who is not judged by what was decided, and why; everybody else of the roster is.
+    pub fn not_as_decided(&self, why: &HashMap<PatientId, String>) {
+        for (id, person) in &mut self.write().people {
+            person.not_as_decided = why.get(id).map(|why| why.as_str().into());
+        }
     }
 
     /// A kit connected, disconnected or sent its status.
@@ -371,7 +380,7 @@ impl Inner {
         for patient in roster.patients {
             let standing = before.remove(&patient.id).and_then(|person| person.standing);
             let plan = plans.remove(&patient.id);
-            self.people.insert(patient.id.clone(), Person { patient: Arc::new(patient), plan, standing });
+            self.people.insert(patient.id.clone(), Person { patient: Arc::new(patient), plan, standing, not_as_decided: None });
         }
         // Who was erased is in no page that is open.
         if !before.is_empty() {

@@ -29,6 +29,12 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// Of lists in pages.
+const PAGED: &[(&str, &str, &str)] = &[
+    ("limit", "integer", "so many, 1 to 1000, 1000 if not given"),
+    ("after", "string", "those after this id; a `Link` with rel=next names the next page"),
+];
+
 const fn api(
     method: &'static str,
     path: &'static str,
@@ -90,7 +96,7 @@ const ROWS: &[Row] = &[
     Row { query: &[("span", "string", "year: the curves of a year, by day")], ..page("/patients/{id}", "One patient.") },
     form("/patients/{id}/commands", "Asks a patient's kit for something.", "CommandForm"),
     Row { query: &[("at", "string", "as of when, by the clinic's clock; now if not given")], ..page("/patients/{id}/why-not", "Why there was no alert.") },
-    page("/patients/{id}/readings", "Every stored reading of the last days."),
+    Row { query: &[("before", "string", "of messages recorded before this time")], ..page("/patients/{id}/readings", "Every stored reading of the last days, page by page.") },
     form("/patients/{id}/readings", "Declares a reading invalid, or valid again.", "ReadingForm"),
     form("/patients/{id}/outcomes", "Records what really happened.", "OutcomeForm"),
     form("/patients/{id}/pauses", "Nothing is expected until then.", "PauseForm"),
@@ -102,10 +108,10 @@ const ROWS: &[Row] = &[
     Row { query: &[("after", "integer", "the version to begin after, if there is no Last-Event-ID")], answer: (200, "text/event-stream", "Text"),
         ..api("get", "/events", "What changed, and a beat every second. Resumes with Last-Event-ID.", "Text", &[401, 422, 503]) },
     api("get", "/api/v1/session", "Who is signed in, and the token that a change has to carry.", "Session", &[401, 503]),
-    api("get", "/api/v1/alerts", "Open alerts, worst first, then longest waiting.", "Queue", &[401, 503]),
+    api("get", "/api/v1/alerts", "Open alerts, worst first, then longest waiting: 1000 at most, and how many there are in all.", "Queue", &[401, 503]),
     api("get", "/api/v1/alerts/{id}", "One alert with its history.", "Alert", &[401, 404, 422, 503]),
     Row { body: Some((JSON, "Action")), ..api("post", "/api/v1/alerts/{id}/actions", "Acknowledges or closes an alert.", "AlertChange", &[401, 403, 404, 409, 413, 422, 503]) },
-    api("get", "/api/v1/patients", "Everybody who is watched.", "Patients", &[401, 503]),
+    Row { query: PAGED, ..api("get", "/api/v1/patients", "Everybody who is watched, by id.", "Patients", &[401, 422, 503]) },
     api("get", "/api/v1/patients/{id}", "One patient with limits.", "Patient", &[401, 404, 503]),
     api("get", "/api/v1/patients/{id}/alerts", "A patient's alerts, newest first.", "Alerts", &[401, 404, 503]),
     Row { query: &[("days", "integer", "how far back, 1 to 366, 28 if not given"), ("vitals", "string", "names with commas between, all if not given")],
@@ -123,7 +129,8 @@ const ROWS: &[Row] = &[
     Row { body: Some((JSON, "NewOutcome")), answer: (201, JSON, "JournalEntry"),
         ..api("post", "/api/v1/patients/{id}/outcomes", "Records what really happened: an exacerbation, a decompensation, an admission, a death, or something else.", "JournalEntry",
             &[401, 403, 404, 413, 422, 503]) },
-    Row { query: &[("days", "integer", "how far back, 1 to 92, 7 if not given")],
+    Row { query: &[("days", "integer", "how far back, 1 to 92, 7 if not given"), ("limit", "integer", "so many, 1 to 2000, 500 if not given; the last message is told whole"),
+                   ("before", "string", "of messages recorded before this time; a `Link` with rel=next names the next page")],
         ..api("get", "/api/v1/patients/{id}/readings", "A patient's stored readings with their places, newest first; what is invalid says by whom and why.", "Readings", &[401, 404, 422, 503]) },
     Row { body: Some((JSON, "ReadingChange")),
         ..api("post", "/api/v1/patients/{id}/readings/invalidate", "Declares a reading invalid: it stays stored, and nothing is judged by it any more.", "Reading",
@@ -131,7 +138,7 @@ const ROWS: &[Row] = &[
     Row { body: Some((JSON, "ReadingChange")),
         ..api("post", "/api/v1/patients/{id}/readings/restore", "Takes a reading that was declared invalid in again.", "Reading", &[401, 403, 404, 409, 413, 422, 503]) },
     Row { query: &[("overdue", "boolean", "those alone that are overdue for review, or are not"),
-                   ("beyond_floor", "boolean", "those alone that pass a safety floor now, or don't")],
+                   ("beyond_floor", "boolean", "those alone that pass a safety floor now, or don't"), PAGED[0], PAGED[1]],
         ..api("get", "/api/v1/own", "Everybody's own settings.", "OwnViews", &[401, 422, 503]) },
     api("get", "/api/v1/patients/{id}/own", "A patient's own limits, reference values, oxygen and pauses, each with who set it, why, from when until when.", "OwnView", &[401, 404, 503]),
     Row { body: Some((JSON, "OwnSet")),
@@ -161,7 +168,7 @@ const ROWS: &[Row] = &[
         ..api("post", "/api/v1/programmes/{id}/rollback", "Goes back to the version that was in use before, at once: one person can. Operators and admins.", "Use", &[401, 403, 404, 409, 413, 422, 503]) },
     Row { query: &[("from", "integer", "a version"), ("to", "integer", "another")],
         ..api("get", "/api/v1/programmes/{id}/diff", "What differs between two versions, line by line.", "Diff", &[401, 404, 422, 503]) },
-    api("get", "/api/v1/programmes/{id}/history", "Everything that was decided about a programme, oldest first.", "JournalEntries", &[401, 404, 503]),
+    api("get", "/api/v1/programmes/{id}/history", "What was decided about a programme, oldest first; the newest 1000.", "JournalEntries", &[401, 404, 503]),
     Row { query: &[("since", "string", "from when on, a time"), ("until", "string", "until when, a time")],
         ..api("get", "/api/v1/programmes/{id}/rules", "Of each rule: how often it fired, was acted on, was closed as false, and what it is worth.", "Anything", &[401, 404, 422, 503]) },
     Row { body: Some((JSON, "BacktestAsk")), answer: (202, JSON, "Question"),
@@ -174,7 +181,7 @@ const ROWS: &[Row] = &[
     api("get", "/api/v1/questions/{id}", "How a backtest or budget stands, with its `result` once there is one.", "Question", &[401, 404, 503]),
     Row { answer: (204, JSON, "Nothing"),
         ..api("delete", "/api/v1/questions/{id}", "Ends one; what is known so far is its result, marked as partial. Operators and admins.", "Nothing", &[401, 403, 404, 503]) },
-    api("get", "/api/v1/kits", "Every kit and what was last heard of it.", "Kits", &[401, 503]),
+    Row { query: PAGED, ..api("get", "/api/v1/kits", "Every kit and what was last heard of it, by id.", "Kits", &[401, 422, 503]) },
     api("get", "/api/v1/kits/{id}/commands", "What a kit was asked, newest first, and what became of it.", "CommandStates", &[401, 404, 503]),
     Row { body: Some((JSON, "Ask")), answer: (201, JSON, "Command"),
         ..api("post", "/api/v1/kits/{id}/commands", "Asks a kit for a measurement, to show a message, to keep a schedule, for diagnostics.", "Command",

@@ -97,7 +97,7 @@ fn api_routes() -> Router<Arc<App>> {
         .route("/patients/{id}/long-curves", get(api::long::curves))
         .route("/alerts/{id}/why", get(api::explain::why_alert))
         .route("/patients/{id}/why-not", get(api::explain::why_quiet))
-        .route("/patients/{id}/outcomes", get(api::records::outcomes).post(api::records::record))
+        .route("/patients/{id}/outcomes", get(api::records::list_outcomes).post(api::records::record))
         .route("/patients/{id}/readings", get(api::records::readings))
         .route("/patients/{id}/readings/invalidate", post(api::records::invalidate))
         .route("/patients/{id}/readings/restore", post(api::records::restore))

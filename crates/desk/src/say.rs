@@ -5,7 +5,10 @@ use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 use triage::{Alert, Finding, Input, Limit, LimitKind, Mark, Plan, Reason, Share, Text};
 use vitals::{Flag, Unit, Value, Vital};
 
-use crate::words::{Language, Words};
+use crate::{
+    names::Names,
+    words::{Language, Words},
+};
 
 /// How to say things to one person now.
 #[derive(Clone, Copy)]
@@ -16,6 +19,8 @@ pub struct Say<'a> {
     pub zone: &'a TimeZone,
     /// When.
     pub now: Timestamp,
+    /// What colleagues are called, where that is known.
+    pub names: Option<&'a Names>,
 }
 
 /// So much of what was looked at together is said in one line.
@@ -36,6 +41,11 @@ pub struct Said {
 pub type Asked<'a> = Option<&'a Plan>;
 
 impl Say<'_> {
+    /// A colleague, as others know them.
+    pub fn colleague(&self, by: &str) -> String {
+        self.names.map_or_else(|| by.to_owned(), |names| names.of(by))
+    }
+
     /// A number with its digits, and a comma in Danish.
     pub fn value(&self, value: Value) -> String {
         let text = value.to_string();
@@ -381,7 +391,7 @@ mod tests {
     use super::*;
 
     fn say(language: Language, zone: &TimeZone) -> Say<'_> {
-        Say { words: language.words(), zone, now: "2026-11-22T03:14:00Z".parse().unwrap() }
+        Say { words: language.words(), zone, now: "2026-11-22T03:14:00Z".parse().unwrap(), names: None }
     }
 
     #[track_caller]

@@ -87,6 +87,9 @@ async fn guard(app: &App, kind: Kind, mut request: Request, next: Next) -> Respo
             Err(problem) => return refused(kind, problem, &headers, Some(&session)),
         };
     }
+    if let Err(error) = app.names.refresh(&*app.desk.store, clock::now()).await {
+        tracing::warn!("colleagues are called what they were called before: {error}");
+    }
     request.extensions_mut().insert(session);
     next.run(request).await
 }

@@ -255,7 +255,7 @@ async fn an_alert_that_became_worse_must_be_seen_again() {
     let problem = old.is_problem(StatusCode::CONFLICT);
     assert!(problem["detail"].as_str().unwrap().contains("changed since you looked"), "{problem}");
     let done = browser.act(&id, json!({ "seen_version": 2, "action": "acknowledge" })).await;
-    assert_eq!(done.json()["alert"]["state"]["by"], "Karen Smith");
+    assert_eq!(done.json()["alert"]["state"]["by"], "karen");
 }
 
 #[tokio::test]
@@ -429,4 +429,38 @@ async fn every_page_opens_and_what_is_nowhere_says_so() {
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json"] {
         assert_eq!(Browser::new(&clinic).get(path).await.status, StatusCode::OK, "{path}: without a session");
     }
+}
+
+#[tokio::test]
+async fn who_is_judged_as_before_says_so_on_the_page_and_over_the_api() {
+    let clinic = three().await;
+    let why = "own settings: limits[0].unit: found \"kg\", want \"%\"";
+    let of = |id: &str| [(id.parse().unwrap(), why.to_owned())].into();
+    clinic.board.not_as_decided(&of("p-inger"));
+    let (karen, mette) = (Browser::signed_in(&clinic, "karen").await, Browser::signed_in(&clinic, "mette").await);
+    let page = karen.get("/patients/p-inger").await.text;
+    assert!(page.contains("Still judged as before, and not by what was decided since: own settings: limits[0]"), "{page}");
+    assert!(mette.get("/patients/p-inger").await.text.contains("Vurderes stadig som før og ikke efter det, der siden"));
+    assert!(!karen.get("/patients/p-anna").await.text.contains("Still judged as before"));
+    assert_eq!(karen.get("/api/v1/patients/p-inger").await.json()["not_as_decided"], why);
+    assert!(karen.get("/api/v1/patients/p-anna").await.json().get("not_as_decided").is_none());
+}
+
+#[tokio::test]
+async fn lists_are_told_in_pages() {
+    let clinic = three().await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let page = browser.get("/api/v1/patients?limit=2").await;
+    assert_eq!(page.head("link"), "</api/v1/patients?limit=2&after=p-inger>; rel=\"next\"");
+    let ids = |page: &Answer| {
+        let all = page.json();
+        all.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&page), ["p-anna", "p-inger"]);
+    let rest = browser.get("/api/v1/patients?limit=2&after=p-inger").await;
+    assert_eq!((ids(&rest), rest.head.get("link")), (vec!["p-poul".to_owned()], None));
+    for path in ["/api/v1/patients?limit=0", "/api/v1/kits?limit=1001", "/api/v1/own?limit=x"] {
+        browser.get(path).await.is_problem(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(browser.get("/api/v1/alerts").await.json()["total"], 0);
 }

@@ -86,6 +86,8 @@ pub enum RosterError {
         patient: PatientId,
         /// What was found, what was wanted.
         what: String,
+        /// The same one by one, each with its field, where own settings don't fit.
+        faults: Vec<triage::Problem>,
     },
     /// A kit can't be used.
     #[error("kit {kit}: {what}")]
@@ -282,6 +284,16 @@ impl Directory {
         &self.unfit
     }
 
+    /// The same of people, by their ids.
+    #[must_use]
+    pub fn not_as_decided(&self) -> HashMap<PatientId, String> {
+        let of_patient = |unfit: &RosterError| match unfit {
+            RosterError::Patient { patient, what, .. } => Some((patient.clone(), what.clone())),
+            RosterError::Kit { .. } => None,
+        };
+        self.unfit.iter().filter_map(of_patient).collect()
+    }
+
     /// The kit and its patient, if the roster knows it.
     #[must_use]
     pub fn kit(&self, id: &KitId) -> Option<&KnownKit> {
@@ -410,7 +422,7 @@ fn judged(
     without: &BTreeSet<ReadingPlace>,
 ) -> Result<Judged, RosterError> {
     if patient.id.as_str() == heartbeat::NAME {
-        return Err(RosterError::Patient { patient: patient.id.clone(), what: RESERVED.to_owned() });
+        return Err(RosterError::Patient { patient: patient.id.clone(), what: RESERVED.to_owned(), faults: Vec::new() });
     }
     let plan = plan_of(patient, books, zone)?;
     let basis = basis_of(patient, &plan, without.clone());
@@ -422,11 +434,16 @@ fn judged(
 /// # Errors
 /// A programme is unknown, or the own settings don't fit them.
 pub fn plan_of(patient: &Patient, books: &Books, zone: &TimeZone) -> Result<Plan, RosterError> {
-    let wrong = |what: String| RosterError::Patient { patient: patient.id.clone(), what };
+    let wrong = |what: String| RosterError::Patient { patient: patient.id.clone(), what, faults: Vec::new() };
+    let unfit = |error: ProgrammeError| {
+        let faults = error.problems().to_vec();
+        let each: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.text)).collect();
+        RosterError::Patient { patient: patient.id.clone(), what: format!("own settings: {}", each.join("; ")), faults }
+    };
     let book = books.of(&patient.programmes).map_err(wrong)?;
     let own = own_of(patient).map_err(wrong)?;
     let since = patient.since.unwrap_or(Timestamp::UNIX_EPOCH);
-    let plan = Plan::with(patient.id.clone(), book, own, zone.clone(), since).map_err(|e| wrong(e.to_string()))?;
+    let plan = Plan::with(patient.id.clone(), book, own, zone.clone(), since).map_err(unfit)?;
     Ok(plan.in_stratum(patient.stratum.as_deref()))
 }
 

@@ -12,7 +12,7 @@ use vitals::PatientId;
 
 use crate::{
     basis::Basis,
-    cli::config::problem::Problem,
+    cli::config::{own, problem::Problem},
     clock,
     config::Config,
     directory::{Books, Directory, Invalid, RosterError, plan_of},
@@ -140,21 +140,28 @@ async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZ
     let mut roster: Roster =
         toml::from_str(&text).map_err(|e| anyhow::anyhow!(Problem::from_toml(&text, &e).sentence(&file)))?;
     let stored = store.roster().await?;
-    for patient in &mut roster.patients {
+    for (at, patient) in roster.patients.iter_mut().enumerate() {
+        let under = format!("patient[{at}].own.");
+        if let Some(problem) = own::form(&text, at) {
+            anyhow::bail!(problem.sentence(&file));
+        }
         keep_own(patient, &stored);
         let before = stored.patients.iter().find(|before| before.id == patient.id);
         // Who is judged by the same as before holds up nobody: whether that fits what is in use is seen to when it is taken over.
         if before.is_some_and(|before| judged_alike(before, patient)) {
             continue;
         }
-        let plan = plan_of(patient, books, zone).with_context(|| file.clone())?;
+        let plan = plan_of(patient, books, zone)
+            .map_err(|error| anyhow::anyhow!(own::unfit(&text, &file, &under, &error)))?;
         if let Some(library) = books.library() {
             fits_planned(library, patient, zone)
                 .map_err(|what| anyhow::anyhow!("{file}: patient {}: {what}", patient.id))?;
         }
         if before.is_none_or(|before| before.own != patient.own) {
             let beyond = plan.unbounded_overrides(clock::now());
-            anyhow::ensure!(beyond.is_empty(), "{file}: patient {}: {}", patient.id, beyond.join("; "));
+            if let Some(first) = beyond.first() {
+                anyhow::bail!(own::said(&text, &file, &under, first));
+            }
         }
     }
     for kit in &mut roster.kits {
@@ -288,6 +295,7 @@ impl Keeper {
             self.decided = decided;
         }
         self.board.roster(roster, directory.plans().clone());
+        self.board.not_as_decided(&directory.not_as_decided());
         tracing::info!(patients = directory.plans().len(), "who is judged, or by what, has changed");
         self.directory.send_replace(Arc::new(directory));
         Ok(())

@@ -366,6 +366,7 @@ impl Judged {
         let directory = decided.directory(roster.clone(), &config.zone)?;
         let heard = store.last_heard().await?;
         let board = Board::new(store.open_alerts(None).await?, roster, offline(&heard), directory.plans().clone());
+        board.not_as_decided(&directory.not_as_decided());
         let presence = Presence::new(Arc::clone(&board), heard);
         Ok(Self { decided, directory, board, presence })
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use desk::{Change, Place, Refusal, Refused, Ward};
 use jiff::{Timestamp, tz::TimeZone};
 use store::{Journal, JournalFilter, Patient, Roster, Store, StoreError};
-use triage::{Chart, Own, Plan};
+use triage::{Alert, Chart, Own, Plan, Programme, Why, why};
 use vitals::{PatientId, Reading};
 
 use crate::{
@@ -32,14 +32,34 @@ pub struct StoredWard {
 impl Ward for StoredWard {
     async fn chart(&self, patient: &PatientId, at: Timestamp) -> Result<(Arc<Plan>, Chart), Refused> {
         let library = Library::open(&*self.store, clock::now()).await?;
-        let basis = basis_at(&*self.store, patient, at).await?.ok_or_else(|| {
-            Refused::new(Refusal::Unknown, format!("nobody was judging {patient} at {at}, as far as the journal goes"))
-        })?;
+        let Some(basis) = last_basis(&*self.store, patient, at).await? else {
+            return Err(Refused::new(Refusal::Unknown, not_judged(&*self.store, patient, at).await?));
+        };
         let plan = library.plan_by(patient, &basis).map_err(|why| Refused::new(Refusal::Failed, why))?;
         let span = Span::of(&plan, at);
         let mut story = charts::read(&*self.store, patient, span.from).await?;
         story.steps.retain(|step| step.at() <= at);
         Ok((Arc::new(plan.clone()), charts::fold(&plan, &story.steps, span, &basis)))
+    }
+
+    async fn why(&self, alert: &Alert) -> Result<Vec<Why>, Refused> {
+        let library = Library::open(&*self.store, clock::now()).await?;
+        let mut plans = Vec::new();
+        for at in [Timestamp::MAX, alert.changed_at, alert.raised_at] {
+            let basis = last_basis(&*self.store, &alert.patient, at).await?;
+            plans.extend(basis.and_then(|basis| library.plan_by(&alert.patient, &basis).ok()));
+        }
+        let Some(now) = plans.first() else {
+            let what = format!("nothing is known of what {} was judged by", alert.patient);
+            return Err(Refused::new(Refusal::Unknown, what));
+        };
+        let version = |plan: &Plan, programme: &str| plan.programme_named(programme).map(Programme::version);
+        let explained = alert.findings.iter().map(|finding| {
+            let same = |plan: &&Plan| version(plan, &finding.programme) == Some(finding.version);
+            let version_now = version(now, &finding.programme).filter(|now| *now != finding.version);
+            Why { version_now, ..why(plans.iter().find(same).unwrap_or(now), finding) }
+        });
+        Ok(explained.collect())
     }
 
     async fn own(&self, patient: &PatientId) -> Result<Own, Refused> {
@@ -74,12 +94,18 @@ impl Ward for StoredWard {
     }
 }
 
-/// What a patient was judged by at a time: what the journal last said until then.
-async fn basis_at(store: &dyn Store, patient: &PatientId, at: Timestamp) -> Result<Option<Basis>, Refused> {
-    Ok(last_basis(store, patient, at).await?)
+/// Nobody was judging a patient at a time: since when is somebody?
+async fn not_judged(store: &dyn Store, patient: &PatientId, at: Timestamp) -> Result<String, StoreError> {
+    let names = ["judged_by"];
+    let filter =
+        JournalFilter { patient: Some(patient), entries: Some(&names), limit: 1, ..JournalFilter::default() };
+    Ok(match store.journal(filter).await?.first() {
+        Some(first) => format!("nobody was judging {patient} at {at}: that began at {}", first.at),
+        None => format!("nobody is judging {patient}, as far as the journal goes: the service has not run since"),
+    })
 }
 
-/// The same, for whoever starts.
+/// What a patient was judged by at a time: what the journal last said until then.
 ///
 /// # Errors
 /// The store can't be read.

@@ -163,6 +163,29 @@ fn people_and_accounts_are_changed_by_somebody_who_may_and_with_sense() {
     let own = ["patient", "own", "p-1", "--file", "own.toml", "--config", "hub.toml", "--by", "nina"];
     let nurse = clinic.refuses(&own);
     assert!(nurse.contains("nina is a nurse, want doctor or operator or admin"), "{nurse}");
+    let limit = "[[limits]]\nrule = \"spo2\"\nlimit = \"red_low\"\nvalue = 84\nunit = \"%\"\nauthor = \"bo\"\nreason = \"hers\"\nfrom = \"2026-11-01T00:00:00Z\"\n";
+    let own = ["patient", "own", "p-1", "--file", "own.toml", "--config", "hub.toml", "--by", "bo"];
+    for (from, to, wanted) in [
+        ("\"spo2\"", "\"spo3\"", "own.toml:2:8: limits[0].rule: found \"spo3\", want a rule with limits of programme copd"),
+        ("\"%\"", "\"kg\"", "own.toml:5:8: limits[0].unit: found \"kg\", want \"%\""),
+        ("\"bo\"", "\" \"", "own.toml:6:10: limits[0].author: found 1 characters, want 1 to"),
+        ("value = 84", "value = 80", "own.toml:1:1: limits[0].until: "),
+        ("value = 84", "valeu = 84", "own.toml:4:1: limits[0].valeu: unknown field `valeu`"),
+        ("\"red_low\"", "\"low\"", "own.toml:3:9: limits[0].limit: unknown variant `low`"),
+        ("from = ", "from = 7 #", "own.toml:8:8: limits[0].from: "),
+    ] {
+        clinic.file("own.toml", &limit.replacen(from, to, 1));
+        let said = clinic.refuses(&own);
+        assert!(said.contains(wanted), "{said}");
+    }
+    clinic.file("own.toml", limit);
+    clinic.says(&own);
+    // The same in a roster file, with the place of the patient; a service that starts with it says so.
+    let people = format!("[[patient]]\nid = \"p-2\"\nname = \"Test\"\nprogramme = \"copd\"\n{}", limit.replace("[[limits]]", "[[patient.own.limits]]").replace("\"%\"", "\"kg\""));
+    clinic.file("roster.toml", &people);
+    clinic.file("with.toml", "zone = \"Europe/Copenhagen\"\ndata = \"data\"\nroster = \"roster.toml\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n");
+    let said = String::from_utf8(clinic.vagt(&["serve", "--config", "with.toml"]).stderr).unwrap();
+    assert!(said.contains("roster.toml:9:8: patient[0].own.limits[0].unit: found \"kg\", want \"%\""), "{said}");
     clinic.says(&own[..own.len() - 2]);
 
     let of = |clinic: &Clinic| clinic.says(&["account", "list", "--json", "--config", "hub.toml"]);

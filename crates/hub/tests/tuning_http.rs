@@ -255,6 +255,17 @@ async fn why_nobody_was_told_then_and_readings_that_do_not_count() {
     let readings = house.get("/api/v1/patients/p-1/readings").await;
     assert_eq!(readings[0]["invalid"]["what"]["reason"], "cold finger");
     assert_eq!((readings[0]["seq"].as_u64(), readings[1]["invalid"].is_null()), (Some(2), true));
+    let page = house.ask("mette", "GET", "/api/v1/patients/p-1/readings?limit=1", None).await;
+    assert_eq!(page.body, json!([readings[0]]), "the newest alone");
+    let link = page.head["link"].to_str().unwrap();
+    let next = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+    let page = house.ask("mette", "GET", next, None).await;
+    assert_eq!((page.body, page.head.get("link")), (json!([readings[1]]), None), "and the one before it");
+    for limit in [0, 2001] {
+        let path = format!("/api/v1/patients/p-1/readings?limit={limit}");
+        let refused = house.refused("mette", "GET", &path, None, 422).await;
+        assert_eq!(refused, format!("limit is {limit}, want 1 to 2000"));
+    }
     let curve = house.get("/api/v1/patients/p-1/curves?vitals=spo2").await;
     assert_eq!(curve[0]["points"][1]["invalid"], true);
     house.done("mette", "POST", restore, Some(place), 200).await;

@@ -128,11 +128,12 @@ pub trait Store: Send + Sync + 'static {
     /// The same, some at a time: for whoever goes through months of them.
     async fn message_pages(&self, patient: &PatientId, since: Timestamp) -> Result<MessagePages, StoreError>;
 
-    /// The newest of the same, at most `limit`, in the order in which they were recorded.
+    /// The newest of the same (of those recorded before `before`, where that is said), at most `limit`, in the order in which they were recorded.
     async fn newest_messages(
         &self,
         patient: &PatientId,
         since: Timestamp,
+        before: Option<Timestamp>,
         limit: u32,
     ) -> Result<Vec<StoredMessage>, StoreError>;
 

@@ -71,7 +71,7 @@ async fn a_message_waits_for_the_kit_is_sent_again_and_is_read() -> Result<()> {
     assert_eq!(state(&clinic, id, "read").await?["receipts"].as_array().map(Vec::len), Some(2));
 
     // By the command line, to a kit that listens already.
-    let args = ["kit", "command", "kit-1", "remeasure", "--vital", "spo2", "Warm the finger", "--by", "Mette"];
+    let args = ["kit", "command", "kit-1", "remeasure", "--vital", "spo2", "Warm the finger", "--by", "mette"];
     let made = clinic.vagt(&args).await?.remove(0);
     let heard = kit.line_where(|line| line["id"] == made["id"]).await?;
     assert_eq!(

@@ -13,6 +13,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use triage::{Action, Alert, AlertChange, AlertEvent, AlertId};
 
+use super::paging::ITEMS_MAX;
 use crate::{
     action::{Wanted, act_on},
     app::App,
@@ -25,6 +26,8 @@ use crate::{
 #[derive(Serialize)]
 pub struct Queue {
     version: u64,
+    /// How many are open: of more than are told, the first.
+    total: usize,
     alerts: Vec<Alert>,
 }
 
@@ -36,10 +39,11 @@ pub struct WithHistory {
     events: Vec<AlertEvent>,
 }
 
-/// `GET /api/v1/alerts`: open ones, worst first, then longest waiting.
+/// `GET /api/v1/alerts`: open ones, worst first, then longest waiting; so many at most.
 pub async fn list(State(app): State<Arc<App>>) -> Json<Queue> {
     let (version, alerts) = app.desk.board.queue();
-    Json(Queue { version, alerts: alerts.iter().map(|alert| (**alert).clone()).collect() })
+    let total = alerts.len();
+    Json(Queue { version, total, alerts: alerts.iter().take(ITEMS_MAX).map(|alert| (**alert).clone()).collect() })
 }
 
 /// `GET /api/v1/alerts/{id}`.
@@ -71,7 +75,7 @@ pub async fn act(
     let Json(Act { seen_version, action }) =
         body.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.body_text()))?;
     let patient = patient_of(&app, id).await?.ok_or_else(|| Problem::not_found("such alert"))?;
-    let wanted = Wanted { alert: id, patient, seen_version, action, by: session.name };
+    let wanted = Wanted { alert: id, patient, seen_version, action, by: session.user, name: session.name };
     Ok(Json(act_on(&app, wanted).await?))
 }
 

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod explain;
 pub mod long;
 pub mod own;
+pub mod paging;
 pub mod patients;
 pub mod programmes;
 pub mod questions;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vitals::{KitId, PatientId};
 
+use self::paging::{Links, Page};
 use crate::{
     app::App,
     pages::quarantine::ROWS_MAX,
@@ -93,8 +95,11 @@ pub struct KitView {
     status: Option<serde_json::Value>,
 }
 
-/// `GET /api/v1/kits`.
-pub async fn kits(State(app): State<Arc<App>>) -> Json<Vec<KitView>> {
+/// `GET /api/v1/kits`: by id, page by page.
+pub async fn kits(
+    State(app): State<Arc<App>>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<(Links, Json<Vec<KitView>>), Problem> {
     let view = |state: crate::KitState| KitView {
         id: state.kit.id.clone(),
         patient: state.kit.patient.clone(),
@@ -106,7 +111,8 @@ pub async fn kits(State(app): State<Arc<App>>) -> Json<Vec<KitView>> {
         heard_at: state.heard.as_ref().map(|heard| heard.at),
         status: state.heard.map(|heard| heard.status).filter(|status| !status.is_null()),
     };
-    Json(app.desk.board.kits().into_iter().map(view).collect())
+    let (links, kits) = query(page)?.cut(app.desk.board.kits(), |state| state.kit.id.as_str(), "/api/v1/kits", "")?;
+    Ok((links, Json(kits.into_iter().map(view).collect())))
 }
 
 /// What is in quarantine.

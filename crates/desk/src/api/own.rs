@@ -16,7 +16,12 @@ use serde_json::{Map, Value};
 use triage::{Clinic, Own, Pause, PauseKind};
 use vitals::PatientId;
 
-use super::{body, patients::person, query};
+use super::{
+    body,
+    paging::{Links, Page},
+    patients::person,
+    query,
+};
 use crate::{
     app::App,
     board::Person,
@@ -44,12 +49,13 @@ pub struct Wanted {
     beyond_floor: Option<bool>,
 }
 
-/// `GET /api/v1/own`: everybody's, of everybody who has any.
+/// `GET /api/v1/own`: everybody's, of everybody who has any; by id, page by page.
 pub async fn list(
     State(app): State<Arc<App>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Vec<OwnView>>, Problem> {
-    let Wanted { overdue, beyond_floor } = query(wanted)?;
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<(Links, Json<Vec<OwnView>>), Problem> {
+    let (Wanted { overdue, beyond_floor }, page) = (query(wanted)?, query(page)?);
     let now = clock::now();
     let view = |person: Person| {
         let own = person.plan.as_ref()?.own().clone();
@@ -60,7 +66,11 @@ pub async fn list(
         view.settings.retain(|one| beyond_floor.is_none_or(|wanted| passes(one) == wanted));
         (!view.settings.is_empty()).then_some(view)
     };
-    Ok(Json(app.desk.board.people().into_iter().filter_map(view).collect()))
+    let all = app.desk.board.people().into_iter().filter_map(view).collect();
+    let said = [("overdue", overdue), ("beyond_floor", beyond_floor)];
+    let more: String = said.into_iter().filter_map(|(name, said)| Some(format!("&{name}={}", said?))).collect();
+    let (links, views) = page.cut(all, |view: &OwnView| view.patient.as_str(), "/api/v1/own", &more)?;
+    Ok((links, Json(views)))
 }
 
 /// `GET /api/v1/patients/{id}/own`.

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use triage::{Alert, BandView, Mark, Plan};
 use vitals::{Colour, PatientId, Unit, Value, Vital};
 
+use super::{
+    paging::{Links, Page},
+    query,
+};
 use crate::{
     app::App,
     board::Person,
@@ -47,6 +51,9 @@ pub struct PatientView {
     colour: Option<Colour>,
     missing: bool,
     limits: Vec<VitalLimits>,
+    /// Why the patient is not judged by what was decided, but as before: own settings or programmes that don't fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_as_decided: Option<String>,
 }
 
 /// A programme that the patient is in.
@@ -64,10 +71,14 @@ pub struct VitalLimits {
     bands: Vec<BandView>,
 }
 
-/// `GET /api/v1/patients`.
-pub async fn list(State(app): State<Arc<App>>) -> Json<Vec<PatientView>> {
-    let now = clock::now();
-    Json(app.desk.board.people().iter().map(|person| view(person, now)).collect())
+/// `GET /api/v1/patients`: by id, page by page.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<(Links, Json<Vec<PatientView>>), Problem> {
+    let (now, people) = (clock::now(), app.desk.board.people());
+    let (links, people) = query(page)?.cut(people, |person| person.patient.id.as_str(), "/api/v1/patients", "")?;
+    Ok((links, Json(people.iter().map(|person| view(person, now)).collect())))
 }
 
 /// `GET /api/v1/patients/{id}`.
@@ -198,5 +209,6 @@ fn view(person: &Person, now: Timestamp) -> PatientView {
         colour: person.standing.map(|standing| standing.colour),
         missing: person.standing.is_some_and(|standing| standing.blue),
         limits: vitals::VITALS.iter().filter_map(limits).collect(),
+        not_as_decided: person.not_as_decided.as_deref().map(str::to_owned),
     }
 }

@@ -65,9 +65,13 @@ pub async fn diff(
     Ok(Json(Diff { programme, from, to, lines }))
 }
 
-/// `GET /api/v1/programmes/{id}/history`: everything that was decided about it, oldest first.
+/// Entries of a programme's history: the newest.
+const HISTORY_MAX: usize = 1_000;
+
+/// `GET /api/v1/programmes/{id}/history`: what was decided about it, oldest first; of more than are told, the newest.
 pub async fn history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Vec<JournalEntry>>, Problem> {
-    Ok(Json(app.tuning()?.history(&id).await?))
+    let mut all = app.tuning()?.history(&id).await?;
+    Ok(Json(all.split_off(all.len().saturating_sub(HISTORY_MAX))))
 }
 
 /// A proposal.

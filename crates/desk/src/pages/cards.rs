@@ -207,6 +207,7 @@ pub fn tags(say: &Say<'_>, alert: &Alert, person: Option<&Person>) -> Vec<Tag> {
 /// Who has it.
 pub fn owner(say: &Say<'_>, state: &State) -> Option<Owner> {
     let State::Acknowledged { by, at } = state else { return None };
+    let by = say.colleague(by);
     let initials = by.split_whitespace().filter_map(|part| part.chars().next()).take(3).collect();
     let said = say.words.with("owner", &[("by", by.as_str().into()), ("time", say.clock(*at).into())]);
     Some(Owner { initials, said })

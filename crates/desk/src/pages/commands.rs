@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_became_of_a_command_has_its_day() {
         let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
-        let say = Say { words: Language::En.words(), zone: &TimeZone::UTC, now };
+        let say = Say { words: Language::En.words(), zone: &TimeZone::UTC, now, names: None };
         let before = |hours| now - SignedDuration::from_hours(hours);
         let became = |state, changed: i64, expires: i64| {
             let command = Command {

@@ -20,11 +20,9 @@ use triage::{
 use crate::{
     ActionRefused,
     action::{Wanted, act_on},
-    api::{
-        explain::{fired, lately},
-        records::invalid_of,
-    },
+    api::records::invalid_of,
     app::App,
+    explain::{fired, lately},
     pages::{
         cards::{Owner, Tag, deciding_vital, last_heard, owner, plan, programmes, sub, tags},
         error::PageError,
@@ -41,6 +39,9 @@ use crate::{
 const SITTINGS_MAX: usize = 4;
 /// Sittings are looked for so far back.
 pub const SITTINGS_AGE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Messages that are looked through for them: the newest.
+pub const MESSAGES_MAX: u32 = 500;
 
 /// Everything of one alert.
 #[derive(Template)]
@@ -123,9 +124,9 @@ pub async fn detail(
     let say = app.say(session);
     let person = app.desk.board.person(&alert.patient);
     let plan = plan(person.as_ref());
-    let messages = app.desk.store.messages(&alert.patient, say.now - SITTINGS_AGE_MAX).await?;
+    let messages = app.desk.store.newest_messages(&alert.patient, say.now - SITTINGS_AGE_MAX, None, MESSAGES_MAX).await?;
     let invalid = invalid_of(app, &alert.patient).await?;
-    let lately = lately(app, &alert.patient, say.now).await?;
+    let lately = lately(&*app.desk.store, &alert.patient, say.now).await?;
     let newest = messages.iter().flat_map(|message| &message.readings).map(|reading| reading.measured_at).max();
     Ok(Some(Detail {
         w: say.words,
@@ -209,7 +210,7 @@ pub fn ended(say: &Say<'_>, state: &Stage) -> Option<String> {
         Stage::Eased { at } => Some(say.words.with("ended-eased", &[("when", say.when(*at).into())])),
         Stage::Closed { by, at, reason, note } => {
             let args = [
-                ("by", by.as_str().into()),
+                ("by", say.colleague(by).into()),
                 ("when", say.when(*at).into()),
                 ("reason", reason_word(say, *reason).to_lowercase().into()),
             ];
@@ -227,7 +228,7 @@ pub fn log(say: &Say<'_>, alert: &Alert, events: &[AlertEvent], asked: Option<&P
 fn log_line(say: &Say<'_>, alert: &Alert, event: &AlertEvent, asked: Option<&Plan>) -> LogLine {
     let kind = say.words.say(event_key(event.kind));
     let what = match &event.by {
-        Some(by) => say.words.with("event-by", &[("what", kind.into()), ("by", by.as_str().into())]),
+        Some(by) => say.words.with("event-by", &[("what", kind.into()), ("by", say.colleague(by).into())]),
         None => kind,
     };
     LogLine { when: say.when(event.at), what, text: event_text(say, alert, event, asked), mark: mark_name(event.mark) }
@@ -339,7 +340,7 @@ async fn act(
     let Some(patient) = patient_of(app, id).await.map_err(PageError::store(session))? else {
         return Err(PageError::not_found(session));
     };
-    let wanted = Wanted { alert: id, patient, seen_version: seen, action, by: session.name.clone() };
+    let wanted = Wanted { alert: id, patient, seen_version: seen, action, by: session.user.clone(), name: session.name.clone() };
     match act_on(app, wanted).await {
         Ok(_) => answer(app, session, id, StatusCode::OK, None, headers).await,
         Err(refused) => {

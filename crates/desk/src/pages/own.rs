@@ -102,7 +102,7 @@ pub fn outcome(say: &Say<'_>, entry: &JournalEntry) -> Option<(String, String)> 
     let args = [
         ("what", say.words.say(outcome_key(*outcome)).into()),
         ("when", say.date(*at).into()),
-        ("by", entry.by.clone().unwrap_or_default().into()),
+        ("by", say.colleague(entry.by.as_deref().unwrap_or_default()).into()),
     ];
     Some((say.words.with("outcome-line", &args), note.clone()))
 }

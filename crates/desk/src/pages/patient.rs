@@ -15,13 +15,14 @@ use triage::Alert;
 use vitals::PatientId;
 
 use crate::{
-    api::records::{invalid_of, outcomes_of},
+    api::records::invalid_of,
     app::App,
     board::Person,
+    outcomes::outcomes,
     pages::{
         cards::{Tag, age, plan, tags},
         commands::{CommandLine, lines},
-        detail::{Drawn, LogLine, SITTINGS_AGE_MAX, Why, ended, log, programme_line, why},
+        detail::{Drawn, LogLine, MESSAGES_MAX, SITTINGS_AGE_MAX, Why, ended, log, programme_line, why},
         error::PageError,
         frame::{Frame, html},
         own::{self, OwnLine},
@@ -49,6 +50,8 @@ struct PatientPage {
     sub: String,
     since: Option<String>,
     simulated: bool,
+    /// Why the person is judged as before, and not by what was decided.
+    not_as_decided: Option<String>,
     limits: Vec<LimitRow>,
     vitals: Vec<Drawn>,
     /// Are the curves those of a year?
@@ -117,9 +120,9 @@ pub async fn page(
     let person = app.desk.board.person(&id).ok_or_else(|| PageError::not_found(&session))?;
     let failed = PageError::store(&session);
     let say = app.say(&session);
-    let messages = app.desk.store.messages(&id, say.now - SITTINGS_AGE_MAX).await.map_err(&failed)?;
+    let messages = app.desk.store.newest_messages(&id, say.now - SITTINGS_AGE_MAX, None, MESSAGES_MAX).await.map_err(&failed)?;
     let invalid = invalid_of(&app, &id).await.map_err(&failed)?;
-    let outcomes = outcomes_of(&app, &id).await.map_err(&failed)?;
+    let outcomes = outcomes(&*app.desk.store, Some(&id)).await.map_err(&failed)?;
     let alerts = history(&app, &say, &person).await.map_err(&failed)?;
     Ok(html(&PatientPage {
         f: Frame::new(&app, &session, "patients", app.desk.board.version()),
@@ -127,6 +130,7 @@ pub async fn page(
         sub: age(&say, &person).into_iter().chain([programme_line(&say, &person)]).collect::<Vec<_>>().join(" · "),
         since: person.patient.since.map(|at| say.words.with("patient-since", &[("when", say.date(at).into())])),
         simulated: person.patient.simulated,
+        not_as_decided: person.not_as_decided.as_deref().map(|why| not_as_decided(&say, &person, why)),
         limits: limits(&say, &person),
         vitals: drawn(&app, &say, &person, wanted.is_year()).await.map_err(&failed)?,
         year: wanted.is_year(),
@@ -140,6 +144,11 @@ pub async fn page(
         measurable: vitals::VITALS.iter().map(|info| (info.vital.name(), say.vital(info.vital))).collect(),
         id: id.to_string(),
     }))
+}
+
+fn not_as_decided(say: &Say<'_>, person: &Person, why: &str) -> String {
+    let key = if person.plan.is_some() { "patient-as-before" } else { "patient-not-judged" };
+    say.words.with(key, &[("why", why.into())])
 }
 
 /// Vitals to draw: those measured in the last four weeks, or in the last year.

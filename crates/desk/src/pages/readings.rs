@@ -5,14 +5,16 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     Extension,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::Response,
 };
+use jiff::Timestamp;
+use serde::Deserialize;
 use store::{Journal, JournalEntry};
 use vitals::PatientId;
 
 use crate::{
-    api::records::{ReadingView, readings_of},
+    api::records::{READINGS_PAGE, ReadingView, readings_of},
     app::App,
     pages::{
         detail::SITTINGS_AGE_MAX,
@@ -24,8 +26,11 @@ use crate::{
     spark::mark_of,
 };
 
-/// Readings shown: the newest.
-const ROWS_MAX: usize = 500;
+/// Before which recorded message the page ends.
+#[derive(Deserialize)]
+pub struct Before {
+    before: Option<Timestamp>,
+}
 
 #[derive(Template)]
 #[template(path = "readings.html")]
@@ -35,6 +40,8 @@ struct ReadingsPage {
     name: String,
     simulated: bool,
     rows: Vec<Row>,
+    /// Before what the next page ends.
+    older: Option<String>,
 }
 
 struct Row {
@@ -55,11 +62,13 @@ pub async fn page(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
+    Query(Before { before }): Query<Before>,
 ) -> Result<Response, PageError> {
     let id: PatientId = id.parse().map_err(|_| PageError::not_found(&session))?;
     let person = app.desk.board.person(&id).ok_or_else(|| PageError::not_found(&session))?;
     let say = app.say(&session);
-    let views = readings_of(&app, &id, say.now - SITTINGS_AGE_MAX).await.map_err(PageError::store(&session))?;
+    let found = readings_of(&app, &id, say.now - SITTINGS_AGE_MAX, before, READINGS_PAGE).await;
+    let (views, older) = found.map_err(PageError::store(&session))?;
     let plan = person.plan.as_deref();
     let row = |view: ReadingView| {
         let bands = plan.map(|plan| plan.bands_at(view.reading.vital, say.now)).unwrap_or_default();
@@ -71,7 +80,8 @@ pub async fn page(
         id: id.to_string(),
         name: person.patient.name.clone(),
         simulated: person.patient.simulated,
-        rows: views.into_iter().take(ROWS_MAX).map(row).collect(),
+        rows: views.into_iter().map(row).collect(),
+        older: older.map(|before| before.to_string()),
     }))
 }
 
@@ -98,7 +108,7 @@ pub fn invalid(say: &Say<'_>, entry: &JournalEntry) -> String {
         Journal::ReadingInvalidated { reason, .. } => reason.clone(),
         _ => String::new(),
     };
-    let by = entry.by.clone().unwrap_or_default();
+    let by = say.colleague(entry.by.as_deref().unwrap_or_default());
     let args = [("reason", reason.into()), ("by", by.into()), ("when", say.when(entry.at).into())];
     say.words.with("readings-by", &args)
 }

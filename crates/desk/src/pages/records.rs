@@ -18,10 +18,10 @@ use crate::{
     api::{
         own::{NewPause, add_pause, end_pause},
         patients::person,
-        records::{NewOutcome, record_outcome},
     },
     app::App,
     clock,
+    outcomes::{NewOutcome, record_outcome},
     pages::error::PageError,
     problem::Problem,
     session::Session,
@@ -50,7 +50,8 @@ pub async fn outcome(
     let now = clock::now();
     let at = day(&form.day, &app.desk.zone).map_err(&refused)?.map(|(noon, _)| noon.min(now));
     let new = NewOutcome { outcome: form.outcome, at, note: form.note, alert: None };
-    record_outcome(&app, &session, &patient, new).await.map_err(&refused)?;
+    let recorded = record_outcome(&*app.desk.store, &patient, new, &session.user, now).await;
+    recorded.map_err(Problem::from).map_err(&refused)?;
     Ok(Redirect::to(&format!("/patients/{patient}#outcomes")).into_response())
 }
 

@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn who_asks_to_be_called_says_so_in_words_and_once() {
         let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
-        let say = Say { words: crate::words::Language::Da.words(), zone: &jiff::tz::TimeZone::UTC, now };
+        let say = Say { words: crate::words::Language::Da.words(), zone: &jiff::tz::TimeZone::UTC, now, names: None };
         let call = Answer {
             questionnaire: "kit".to_owned(),
             version: 1,

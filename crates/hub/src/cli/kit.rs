@@ -14,6 +14,7 @@ use super::{
     Ended, block_on, json_line, out,
     roster::{Where, failed, put},
     secret,
+    who::{EVERYBODY, account},
 };
 use crate::{authority::Authority, clock, config::Config, directory::hex, enrolment::hash_of};
 
@@ -87,8 +88,8 @@ enum KitCommand {
         /// For whom, on a kit that several people share.
         #[arg(long)]
         patient: Option<PatientId>,
-        /// Who asks, as the person sees it.
-        #[arg(long)]
+        /// Who asks: the user name of an account. The person sees the first of that colleague's names; nobody's, if left out.
+        #[arg(long, value_name = "USER")]
         by: Option<String>,
         /// When it is no longer worth doing, e.g. 2026-11-22T18:00:00Z; if left out, as is usual for its kind.
         #[arg(long)]
@@ -278,11 +279,19 @@ fn asked(what: What, said: Option<String>, vital: Option<Vital>) -> Result<Ask, 
 
 async fn command(id: &KitId, asked: Ask, by: Option<&str>, place: &Where) -> Result<(), Ended> {
     let (_, store) = place.write().await?;
-    let kit = known(&*store, id).await?;
-    let kept = ask(&*store, &kit, asked, by, clock::now()).await;
+    let kept = async {
+        let kit = known(&*store, id).await?;
+        let by = match by {
+            Some(by) => Some(account(&*store, by, EVERYBODY).await?.name),
+            None => None,
+        };
+        let kept = ask(&*store, &kit, asked, by.as_deref(), clock::now()).await;
+        kept.map_err(|error| Ended::Failed(error.to_string()))
+    };
+    let kept = kept.await;
     store.close().await;
     let mut out = out();
-    json_line(&mut out, &kept.map_err(|error| Ended::Failed(error.to_string()))?)?;
+    json_line(&mut out, &kept?)?;
     Ok(out.flush()?)
 }
 

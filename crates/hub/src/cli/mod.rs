@@ -19,9 +19,11 @@ pub mod drivers;
 mod ended;
 pub mod kit;
 pub mod limits;
+pub mod outcome;
 mod person;
 mod place;
 pub mod programme;
+pub mod quarantine;
 pub mod reading;
 pub mod replay;
 pub mod report;
@@ -33,6 +35,7 @@ pub mod shadow;
 mod sibling;
 mod since;
 mod who;
+pub mod why;
 
 use std::{
     future::Future,

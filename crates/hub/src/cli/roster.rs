@@ -13,9 +13,10 @@ use vitals::PatientId;
 
 use super::{
     Ended, block_on,
-    config::problem::Problem,
+    config::{own as places, problem::Problem},
     person,
     who::{EVERYBODY, LIMITS, who},
+    why::known,
 };
 use crate::{
     clock,
@@ -135,8 +136,8 @@ pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
         PatientCommand::Export(args) => block_on(person::export(args)),
         PatientCommand::Erase(args) => block_on(person::erase(args)),
         PatientCommand::Own { patient, file, by, place } => {
-            let own = read_own(file)?;
-            block_on(set_own(patient, &own, by.as_deref(), place))
+            let (text, own) = read_own(file)?;
+            block_on(set_own(patient, &own, (&text, &file.display().to_string()), by.as_deref(), place))
         }
     }
 }
@@ -188,22 +189,50 @@ fn check_stratum(patient: &Patient, plan: &Plan) -> Result<(), Ended> {
     }
 }
 
-async fn set_own(patient: &PatientId, own: &Own, by: Option<&str>, place: &Where) -> Result<(), Ended> {
+async fn set_own(
+    patient: &PatientId,
+    own: &Own,
+    (text, file): (&str, &str),
+    by: Option<&str>,
+    place: &Where,
+) -> Result<(), Ended> {
     let (config, store) = place.write().await?;
-    let by = &who(&*store, by, LIMITS).await?;
     let zone: &TimeZone = &config.zone;
-    let set = ward::set_own(&*store, zone, patient, own, by, clock::now()).await;
+    let set = async {
+        let by = &who(&*store, by, LIMITS).await?;
+        fits(&*store, &config, patient, own, (text, file)).await?;
+        let set = ward::set_own(&*store, zone, patient, own, by, clock::now()).await;
+        set.map_err(|refused| Ended::Failed(places::said(text, file, "", &refused.to_string())))
+    };
+    let set = set.await;
     store.close().await;
-    set.map_err(|refused| Ended::Failed(refused.to_string()))
+    set
 }
 
-fn read_own(file: &Path) -> Result<Own, Ended> {
+/// Do they fit what the patient is judged by now? Each fault is told with its place in the file.
+async fn fits(
+    store: &dyn Store,
+    config: &Config,
+    patient: &PatientId,
+    own: &Own,
+    (text, file): (&str, &str),
+) -> Result<(), Ended> {
+    let before = known(store, patient).await?;
+    let own = serde_json::to_value(own).map_err(|error| Ended::Failed(error.to_string()))?;
+    let books = books(store, config).await?;
+    let planned = plan_of(&Patient { own, ..before }, &books, &config.zone);
+    planned.map(drop).map_err(|error| Ended::Failed(places::unfit(text, file, "", &error)))
+}
+
+fn read_own(file: &Path) -> Result<(String, Own), Ended> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(&text).map_err(|error| Ended::Failed(format!("{name}: {error}")));
+        let own = serde_json::from_str(&text).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+        return Ok((text, own));
     }
-    toml::from_str(&text).map_err(|error| Ended::Failed(Problem::from_toml(&text, &error).sentence(&name)))
+    let own = toml::from_str(&text).map_err(|e| Ended::Failed(Problem::from_toml(&text, &e).sentence(&name)))?;
+    Ok((text, own))
 }
 
 pub(super) async fn put(store: &dyn Store, roster: Roster) -> Result<(), Ended> {

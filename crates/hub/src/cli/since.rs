@@ -25,6 +25,18 @@ impl Since {
             Self::At(at) => at,
         }
     }
+
+    /// The same of something that happened: of a day, its noon; of today, no later than now.
+    #[must_use]
+    pub fn happened(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
+        match self {
+            Self::Day(day) => {
+                let noon = zone.to_timestamp(day.at(12, 0, 0, 0)).unwrap_or(Timestamp::MIN);
+                noon.min(now.max(self.time(now, zone)))
+            }
+            _ => self.time(now, zone),
+        }
+    }
 }
 
 impl FromStr for Since {

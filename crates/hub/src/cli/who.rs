@@ -1,7 +1,7 @@
 //! Who does something by a command, for the journal: the user name of an account that may do it, where one is said; else `command:` and the
 //! machine's own user, since whoever can run this beside the store has the store in their hands.
 
-use store::Store;
+use store::{Account, Store};
 
 use super::{Ended, roster::failed};
 
@@ -16,6 +16,14 @@ pub const LIMITS: &[&str] = &["doctor", "operator", "admin"];
 /// There is no such account, or it has none of these roles.
 pub async fn who(store: &dyn Store, by: Option<&str>, roles: &[&str]) -> Result<String, Ended> {
     let Some(by) = by else { return Ok(format!("command:{}", machine_user())) };
+    Ok(account(store, by, roles).await?.user)
+}
+
+/// An account that may do it.
+///
+/// # Errors
+/// There is no such account, or it has none of these roles.
+pub async fn account(store: &dyn Store, by: &str, roles: &[&str]) -> Result<Account, Ended> {
     let Some(account) = store.account(by).await.map_err(failed)? else {
         return Err(Ended::Failed(format!(
             "found no account {by:?}, want the user name of somebody who signs in here"
@@ -24,7 +32,7 @@ pub async fn who(store: &dyn Store, by: Option<&str>, roles: &[&str]) -> Result<
     if !roles.contains(&account.role.as_str()) {
         return Err(Ended::Failed(format!("{by} is a {}, want {}", account.role, roles.join(" or "))));
     }
-    Ok(account.user)
+    Ok(account)
 }
 
 /// By the system's own list; the number, where it has no name.
@@ -41,7 +49,7 @@ fn user_of(users: &str, uid: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use store::{Account, Sqlite};
+    use store::Sqlite;
 
     use super::*;
 

@@ -161,3 +161,54 @@ impl From<&Episode> for EpisodeView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const AT: &str = "2026-11-22T08:00:00Z";
+
+    fn finding(colour: &str, reason: Value) -> Value {
+        json!({ "rule": "r", "version": 1, "programme": "copd", "colour": colour, "why": "w", "reason": reason, "inputs": [],
+                "at": AT, "late": false })
+    }
+
+    fn missing(colour: &str) -> Value {
+        let reason = json!({ "kind": "missing", "schedule": "morning", "vitals": ["spo2"], "expected_at": AT,
+                             "overdue_at": AT, "last_at": null });
+        finding(colour, reason)
+    }
+
+    fn measured(colour: &str) -> Value {
+        let reason =
+            json!({ "kind": "band", "vital": "spo2", "value": 84, "unit": "%", "from": null, "below": null, "own": false });
+        finding(colour, reason)
+    }
+
+    #[track_caller]
+    fn check(mark: &str, findings: &[Value], silence: bool, kind: Kind) {
+        let alert: Alert = serde_json::from_value(json!({
+            "id": uuid::Uuid::nil(), "patient": "p-1", "family": "copd", "state": { "state": "open" }, "mark": mark,
+            "now_mark": mark, "waiting_since": AT, "raised_at": AT, "changed_at": AT, "late": false, "count": 1,
+            "normal_in_row": 0, "findings": findings, "version": 1,
+        }))
+        .unwrap();
+        let episode = Episode::from(&alert);
+        assert_eq!((episode.silence, episode.kind()), (silence, kind), "{findings:?}");
+    }
+
+    #[test]
+    fn silence_is_an_alert_of_nothing_but_missing_data_whatever_its_mark() {
+        check("blue", &[missing("blue")], true, Kind::Missing);
+        // After a red, what is missing is more serious: still silence, though it stands among the ill.
+        check("red", &[missing("red")], true, Kind::Illness);
+        check("red", &[missing("red"), measured("green")], true, Kind::Illness);
+        check("red", &[measured("red"), missing("blue")], false, Kind::Illness);
+        check("yellow", &[missing("yellow"), measured("yellow")], false, Kind::Illness);
+        // What says nothing bad any more is not silence either.
+        check("yellow", &[measured("green")], false, Kind::Illness);
+        check("yellow", &[], false, Kind::Illness);
+    }
+}

@@ -167,8 +167,11 @@ pub(super) async fn a_patients_messages_come_in_pages(open: Open<'_>) -> Result<
         count += 1;
     }
     ensure(count > 1 && paged == whole, "the pages together are not the whole")?;
-    let newest = store.newest_messages(&of("p-1"), at(100), 3).await?;
+    let newest = store.newest_messages(&of("p-1"), at(100), None, 3).await?;
     ensure(newest == whole[1_447..], "the newest three")?;
+    let before = newest.first().map(|message| message.recorded_at);
+    let older = store.newest_messages(&of("p-1"), at(100), before, 2).await?;
+    ensure(older == whole[1_445..1_447], "the two before them")?;
     let one = store.message(&key("kit-1", 2_001)).await?;
     let wanted = whole.iter().find(|message| message.key.seq == 2_001).map(|message| (of("p-1"), message.clone()));
     same("one", one, wanted)?;

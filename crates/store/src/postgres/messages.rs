@@ -91,16 +91,18 @@ pub(super) async fn newest(
     store: &Inner,
     patient: &PatientId,
     since: Timestamp,
+    before: Option<Timestamp>,
     limit: u32,
 ) -> Result<Vec<StoredMessage>, StoreError> {
     let Some(of) = find(store, patient, since).await? else { return Ok(Vec::new()) };
     let mut conn = store.reader().await?;
     let sql = format!(
         "SELECT {COLUMNS} FROM message m JOIN kit_key k ON k.key = m.kit WHERE m.patient = $1 AND m.id <= $2
-         AND m.kept_at >= to_timestamp($3::bigint / 1e6) AND m.recorded_at >= $4 ORDER BY m.id DESC LIMIT $5"
+         AND m.kept_at >= to_timestamp($3::bigint / 1e6) AND m.recorded_at >= $4 AND m.recorded_at < $6 ORDER BY m.id DESC LIMIT $5"
     );
     let asked = sqlx::query(AssertSqlSafe(sql)).bind(of.patient).bind(of.until_id).bind(of.from_day).bind(of.since);
-    let rows = asked.bind(i64::from(limit)).fetch_all(&mut *conn).await;
+    let asked = asked.bind(i64::from(limit)).bind(before.map_or(i64::MAX, nanos));
+    let rows = asked.fetch_all(&mut *conn).await;
     let mut found = stored(store, &mut conn, &rows.map_err(|error| store.trouble(error))?).await?;
     found.reverse();
     Ok(found)

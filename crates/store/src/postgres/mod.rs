@@ -216,9 +216,10 @@ impl Store for Postgres {
         &self,
         patient: &PatientId,
         since: Timestamp,
+        before: Option<Timestamp>,
         limit: u32,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        messages::newest(&self.inner, patient, since, limit).await
+        messages::newest(&self.inner, patient, since, before, limit).await
     }
 
     async fn message(&self, key: &KitSeq) -> Result<Option<(PatientId, StoredMessage)>, StoreError> {

@@ -62,7 +62,7 @@ pub(super) async fn all(
     patient: &PatientId,
     since: Timestamp,
 ) -> Result<Vec<StoredMessage>, StoreError> {
-    newest(store, patient, since, u32::MAX).await
+    newest(store, patient, since, None, u32::MAX).await
 }
 
 /// The newest of them.
@@ -70,10 +70,11 @@ pub(super) async fn newest(
     store: &Sqlite,
     patient: &PatientId,
     since: Timestamp,
+    before: Option<Timestamp>,
     limit: u32,
 ) -> Result<Vec<StoredMessage>, StoreError> {
     let from = readers(store);
-    let found = from.find(patient, since, limit).await?;
+    let found = from.find(patient, since, before, limit).await?;
     let mut messages = Vec::with_capacity(found.len());
     for page in cut(&found) {
         messages.extend(from.page(page).await?);
@@ -84,7 +85,7 @@ pub(super) async fn newest(
 /// The same as [`all`], page by page.
 pub(super) async fn pages(store: &Sqlite, patient: &PatientId, since: Timestamp) -> Result<MessagePages, StoreError> {
     let from = readers(store);
-    let found = from.find(patient, since, u32::MAX).await?;
+    let found = from.find(patient, since, None, u32::MAX).await?;
     let (to, pages) = mpsc::channel(PAGES_WAIT_MAX);
     tokio::spawn(async move { from.send(&found, &to).await });
     Ok(MessagePages::new(pages))
@@ -148,10 +149,18 @@ impl Readers {
     }
 
     /// The newest of a patient's messages, oldest first.
-    async fn find(&self, patient: &PatientId, since: Timestamp, limit: u32) -> Result<Vec<Found>, StoreError> {
-        let sql =
-            of_patient!("SELECT m.id, m.reading_count + m.answer_count FROM m WHERE m.recorded_at >= ?2 LIMIT ?3");
-        let mut rows = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).bind(limit).fetch(&self.pool);
+    async fn find(
+        &self,
+        patient: &PatientId,
+        since: Timestamp,
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        let sql = of_patient!(
+            "SELECT m.id, m.reading_count + m.answer_count FROM m WHERE m.recorded_at >= ?2 AND m.recorded_at < ?4 LIMIT ?3"
+        );
+        let asked = sqlx::query(sql).bind(patient.as_str()).bind(nanos(since)).bind(limit);
+        let mut rows = asked.bind(before.map_or(i64::MAX, nanos)).fetch(&self.pool);
         let mut found = Vec::new();
         while let Some(row) = rows.try_next().await.map_err(|error| self.trouble(error))? {
             found.push((row.try_get(0)?, row.try_get(1)?));

@@ -239,9 +239,10 @@ impl Store for Sqlite {
         &self,
         patient: &PatientId,
         since: Timestamp,
+        before: Option<Timestamp>,
         limit: u32,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        messages::newest(self, patient, since, limit).await
+        messages::newest(self, patient, since, before, limit).await
     }
 
     async fn message(&self, key: &KitSeq) -> Result<Option<(PatientId, StoredMessage)>, StoreError> {

@@ -103,7 +103,7 @@ fn roster(roster: &Roster) -> String {
         let kits: Vec<_> =
             roster.kits.iter().filter(|kit| kit.serves(&patient.id)).map(|kit| kit.id.as_str()).collect();
         let kits = if kits.is_empty() { "no kit".to_owned() } else { kits.join(", ") };
-        let own = super::roster::own(&patient.own).map_or(0, |own| own.limits.len());
+        let own = super::roster::form(&patient.own).map_or(0, |own| own.limits.len());
         text.push_str(&format!(
             "{}: programme {}, {own} own limits, {kits}\n",
             patient.id,

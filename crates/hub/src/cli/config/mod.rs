@@ -4,6 +4,7 @@ mod check;
 mod edge;
 mod explain;
 mod kind;
+pub mod own;
 pub mod problem;
 mod roster;
 mod schema;

@@ -37,6 +37,12 @@ impl Problem {
         Self { field: format!("{list}[{index}].{field}"), ..Self::at_byte(text, byte, message) }
     }
 
+    /// A problem with the field of this path, as `patient[0].own.limits[2].unit`; at the innermost part of it that the text has.
+    #[must_use]
+    pub fn at_path(text: &str, path: &str, message: impl Into<String>) -> Self {
+        Self { field: path.to_owned(), ..Self::at_byte(text, byte_of_path(text, path), message) }
+    }
+
     /// What the TOML reader stumbled on.
     #[must_use]
     pub fn from_toml(text: &str, error: &toml::de::Error) -> Self {
@@ -86,6 +92,23 @@ fn byte_of(text: &str, list: &str, index: usize, field: &str) -> Option<usize> {
     let item = table.get_ref().get(list)?.get_ref().as_array()?.get(index)?;
     let value = item.get_ref().as_table().and_then(|item| item.get(field));
     Some(value.map_or(item.span(), Spanned::span).start)
+}
+
+/// Where the innermost part of a path begins that the text has.
+fn byte_of_path(text: &str, path: &str) -> usize {
+    let Ok(table) = DeTable::parse(text) else { return 0 };
+    let (mut found, mut at): (Option<&DeValue<'_>>, usize) = (None, 0);
+    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
+        let inner = match (part.strip_suffix(']'), found) {
+            (Some(index), Some(DeValue::Array(items))) => index.parse::<usize>().ok().and_then(|at| items.get(at)),
+            (None, None) => table.get_ref().get(part),
+            (None, Some(DeValue::Table(table))) => table.get(part),
+            _ => None,
+        };
+        let Some(inner) = inner else { break };
+        (found, at) = (Some(inner.get_ref()), inner.span().start);
+    }
+    at
 }
 
 fn floor_char(text: &str, byte: usize) -> usize {
@@ -178,6 +201,20 @@ mod tests {
             "f.toml:6:13: home[1].rooms[1]: invalid value: integer `999`, expected u8",
         );
         check("port = 1\n[[home]]\nrooms = []\n", "f.toml:2:1: home[0]: missing field `name`");
+    }
+
+    #[test]
+    fn a_path_is_found_as_far_as_the_text_has_it() {
+        let text = "[[home]]\nname = \"a\"\nrooms = [1, 2]\n[home.own]\nlimits = [{ unit = \"%\" }]\n";
+        for (path, place) in [
+            ("home[0].own.limits[0].unit", (5, 20)),
+            ("home[0].own.limits[0].until", (5, 11)),
+            ("home[0].rooms[1]", (3, 13)),
+            ("nothing[3].of", (1, 1)),
+        ] {
+            let Problem { line, column, field, .. } = Problem::at_path(text, path, "x");
+            assert_eq!(((line, column), field.as_str()), (place, path));
+        }
     }
 
     #[test]

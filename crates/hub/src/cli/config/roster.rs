@@ -7,7 +7,7 @@ use store::Roster;
 use triage::Own;
 use vitals::{KitId, PatientId};
 
-use super::problem::Problem;
+use super::{own, problem::Problem};
 
 /// Length of a SHA-256 in hex, in characters.
 const SHA256_HEX_LEN: usize = 64;
@@ -116,8 +116,8 @@ fn twice<'a>(text: &str, list: &str, ids: impl Iterator<Item = &'a str>) -> Vec<
 
 fn patients(text: &str, roster: &Roster) -> Vec<Problem> {
     let wrong = |(index, patient): (usize, &store::Patient)| {
-        let error = own(&patient.own).err()?;
-        Some(Problem::at_field(text, "patient", index, "own", error.to_string()))
+        let error = form(&patient.own).err()?;
+        Some(own::form(text, index).unwrap_or_else(|| Problem::at_field(text, "patient", index, "own", error.to_string())))
     };
     roster.patients.iter().enumerate().filter_map(wrong).collect()
 }
@@ -153,7 +153,7 @@ fn kits(text: &str, roster: &Roster) -> Vec<Problem> {
 ///
 /// # Errors
 /// What is wrong with their form; whether they fit a programme is the plan's business.
-pub fn own(value: &serde_json::Value) -> Result<Own, serde_json::Error> {
+pub fn form(value: &serde_json::Value) -> Result<Own, serde_json::Error> {
     if value.is_null() { Ok(Own::default()) } else { serde_json::from_value(value.clone()) }
 }
 
@@ -209,7 +209,12 @@ revoked = true
         check_one(
             "limits =",
             "limit =",
-            "r.toml:7:7: patient[0].own: unknown field `limit`, expected one of `limits`, `references`, `oxygen`, `pauses`",
+            "r.toml:7:9: patient[0].own.limit: unknown field `limit`, expected one of `limits`, `references`, `oxygen`, `pauses`",
+        );
+        check_one(
+            "limits = []",
+            "pauses = [{ kind = \"holiday\", author = 7 }]",
+            "r.toml:7:49: patient[0].own.pauses[0].author: invalid type: integer `7`, expected a string",
         );
         check_one(
             "[[kit]]",

@@ -99,8 +99,9 @@ impl Store for Disk {
         Ok(state.messages.iter().filter(|one| one.patient == *patient && one.recorded_at >= since).map(as_stored).collect())
     }
     async fn message_pages(&self, _: &PatientId, _: Timestamp) -> Result<MessagePages, StoreError> { not_here() }
-    async fn newest_messages(&self, patient: &PatientId, since: Timestamp, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
+    async fn newest_messages(&self, patient: &PatientId, since: Timestamp, before: Option<Timestamp>, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
         let mut all = self.messages(patient, since).await?;
+        all.retain(|one| before.is_none_or(|before| one.recorded_at < before));
         Ok(all.split_off(all.len().saturating_sub(limit as usize)))
     }
     async fn message(&self, key: &KitSeq) -> Result<Option<(PatientId, StoredMessage)>, StoreError> {

@@ -55,3 +55,66 @@ pub fn limits(cohort: &Cohort, simulated: &Simulated, book: &Rulebook) -> Own {
     };
     Own { limits: vec![own], ..Own::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::{civil::Date, tz::TimeZone};
+    use triage::{Clinic, Plan};
+
+    use super::*;
+    use crate::{cohort::Condition, directory};
+
+    fn cohort() -> Cohort {
+        Cohort { seed: 7, days: 30, start: Date::constant(2026, 1, 1), zone: TimeZone::UTC }
+    }
+
+    fn book(starts: &str) -> Arc<Rulebook> {
+        let mut all = directory::programmes(None).unwrap().into_values();
+        let programme = all.find(|programme| programme.id().starts_with(starts)).unwrap();
+        Rulebook::new(vec![programme], Arc::new(Clinic::shipped())).unwrap()
+    }
+
+    /// Somebody with a failing heart whose systolic pressure is always the same.
+    fn always(cohort: &Cohort, pressure: i64) -> Simulated {
+        let mut all = (1..200).map(|number| cohort.person(number));
+        let has = |one: &Simulated| {
+            let learnt = scores::learnt(&one.sittings, Vital::Systolic, cohort.midnight(scores::LEARNT_DAYS));
+            one.person.condition == Condition::HeartFailure && learnt.is_some()
+        };
+        let mut found = all.find(has).expect("among so many somebody measures their pressure");
+        let measured = found.sittings.iter_mut().flat_map(|sitting| &mut sitting.measured);
+        for measured in measured.filter(|measured| measured.vital == Vital::Systolic) {
+            measured.value = Value::new(pressure, 0);
+        }
+        found
+    }
+
+    #[test]
+    fn who_lives_near_the_floor_gets_a_limit_that_ends_and_is_allowed_and_others_none() {
+        let (cohort, book) = (cohort(), book("heart"));
+        let (.., vital, rung) = MOVED;
+        let floor = book.clinic().floors().iter().find(|floor| floor.vital == vital && floor.limit == rung);
+        let floor = floor.expect("the clinic has a floor of it").value.0.to_f64() as i64;
+        // The least spread of the systolic pressure is 5: three of them below the mean is the limit.
+        let near = limits(&cohort, &always(&cohort, floor + 1), &book);
+        let [own] = &near.limits[..] else { panic!("found {} limits, want 1", near.limits.len()) };
+        assert_eq!(own.value.0, Value::new(floor + 1 - 15, 0));
+        assert_eq!((own.from, own.until), (cohort.midnight(14), Some(cohort.midnight(14) + HOLDS)));
+        let plan = Plan::with("p-1".parse().unwrap(), Arc::clone(&book), near.clone(), TimeZone::UTC, own.from);
+        assert_eq!(plan.unwrap().unbounded_overrides(own.from), Vec::<String>::new());
+
+        assert_eq!(limits(&cohort, &always(&cohort, floor + 15), &book), Own::default(), "three spreads above it");
+        let mut silent = always(&cohort, floor + 1);
+        silent.sittings.clear();
+        assert_eq!(limits(&cohort, &silent, &book), Own::default(), "nothing was learnt");
+    }
+
+    #[test]
+    fn a_programme_with_the_rule_is_counted_twice() {
+        for (id, wanted) in [("heart", &[false, true][..]), ("copd", &[false][..])] {
+            let (name, concerns) = (id.to_owned(), &[Condition::Copd][..]);
+            let found = both(Ours { name, book: book(id), concerns, own: false });
+            assert_eq!(found.iter().map(|one| one.own).collect::<Vec<_>>(), wanted, "{id}");
+        }
+    }
+}
