@@ -380,7 +380,10 @@ impl Inner {
         for patient in roster.patients {
             let standing = before.remove(&patient.id).and_then(|person| person.standing);
             let plan = plans.remove(&patient.id);
-            self.people.insert(patient.id.clone(), Person { patient: Arc::new(patient), plan, standing, not_as_decided: None });
+            self.people.insert(
+                patient.id.clone(),
+                Person { patient: Arc::new(patient), plan, standing, not_as_decided: None },
+            );
         }
         // Who was erased is in no page that is open.
         if !before.is_empty() {

@@ -60,10 +60,9 @@ pub async fn why_alert(
     let (alert, _) = store.alert(id).await?.ok_or_else(unknown)?;
     let whys = ward.why(&alert).await?;
     let lately = lately(store, &alert.patient, now).await?;
-    let explained = whys.into_iter().map(|why| Explained {
-        fired_30_days: fired(&lately, &why.finding.programme, &why.finding.rule),
-        why,
-    });
+    let explained = whys
+        .into_iter()
+        .map(|why| Explained { fired_30_days: fired(&lately, &why.finding.programme, &why.finding.rule), why });
     let Alert { patient, mark, raised_at, state, .. } = alert;
     Ok(WhyAlert {
         alert: id,
@@ -77,11 +76,7 @@ pub async fn why_alert(
 }
 
 /// A patient's alerts of the last 30 days.
-pub(crate) async fn lately(
-    store: &dyn Store,
-    patient: &PatientId,
-    now: Timestamp,
-) -> Result<Vec<Alert>, StoreError> {
+pub(crate) async fn lately(store: &dyn Store, patient: &PatientId, now: Timestamp) -> Result<Vec<Alert>, StoreError> {
     let mut alerts = store.alerts_of(patient, ALERTS_MAX).await?;
     alerts.retain(|alert| now.duration_since(alert.raised_at) <= FIRED_AGE);
     Ok(alerts)

@@ -439,7 +439,10 @@ async fn who_is_judged_as_before_says_so_on_the_page_and_over_the_api() {
     clinic.board.not_as_decided(&of("p-inger"));
     let (karen, mette) = (Browser::signed_in(&clinic, "karen").await, Browser::signed_in(&clinic, "mette").await);
     let page = karen.get("/patients/p-inger").await.text;
-    assert!(page.contains("Still judged as before, and not by what was decided since: own settings: limits[0]"), "{page}");
+    assert!(
+        page.contains("Still judged as before, and not by what was decided since: own settings: limits[0]"),
+        "{page}"
+    );
     assert!(mette.get("/patients/p-inger").await.text.contains("Vurderes stadig som før og ikke efter det, der siden"));
     assert!(!karen.get("/patients/p-anna").await.text.contains("Still judged as before"));
     assert_eq!(karen.get("/api/v1/patients/p-inger").await.json()["not_as_decided"], why);

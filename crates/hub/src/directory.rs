@@ -422,7 +422,11 @@ fn judged(
     without: &BTreeSet<ReadingPlace>,
 ) -> Result<Judged, RosterError> {
     if patient.id.as_str() == heartbeat::NAME {
-        return Err(RosterError::Patient { patient: patient.id.clone(), what: RESERVED.to_owned(), faults: Vec::new() });
+        return Err(RosterError::Patient {
+            patient: patient.id.clone(),
+            what: RESERVED.to_owned(),
+            faults: Vec::new(),
+        });
     }
     let plan = plan_of(patient, books, zone)?;
     let basis = basis_of(patient, &plan, without.clone());

@@ -151,8 +151,8 @@ async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZ
         if before.is_some_and(|before| judged_alike(before, patient)) {
             continue;
         }
-        let plan = plan_of(patient, books, zone)
-            .map_err(|error| anyhow::anyhow!(own::unfit(&text, &file, &under, &error)))?;
+        let plan =
+            plan_of(patient, books, zone).map_err(|error| anyhow::anyhow!(own::unfit(&text, &file, &under, &error)))?;
         if let Some(library) = books.library() {
             fits_planned(library, patient, zone)
                 .map_err(|what| anyhow::anyhow!("{file}: patient {}: {what}", patient.id))?;

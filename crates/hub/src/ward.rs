@@ -97,8 +97,7 @@ impl Ward for StoredWard {
 /// Nobody was judging a patient at a time: since when is somebody?
 async fn not_judged(store: &dyn Store, patient: &PatientId, at: Timestamp) -> Result<String, StoreError> {
     let names = ["judged_by"];
-    let filter =
-        JournalFilter { patient: Some(patient), entries: Some(&names), limit: 1, ..JournalFilter::default() };
+    let filter = JournalFilter { patient: Some(patient), entries: Some(&names), limit: 1, ..JournalFilter::default() };
     Ok(match store.journal(filter).await?.first() {
         Some(first) => format!("nobody was judging {patient} at {at}: that began at {}", first.at),
         None => format!("nobody is judging {patient}, as far as the journal goes: the service has not run since"),

@@ -166,7 +166,11 @@ fn people_and_accounts_are_changed_by_somebody_who_may_and_with_sense() {
     let limit = "[[limits]]\nrule = \"spo2\"\nlimit = \"red_low\"\nvalue = 84\nunit = \"%\"\nauthor = \"bo\"\nreason = \"hers\"\nfrom = \"2026-11-01T00:00:00Z\"\n";
     let own = ["patient", "own", "p-1", "--file", "own.toml", "--config", "hub.toml", "--by", "bo"];
     for (from, to, wanted) in [
-        ("\"spo2\"", "\"spo3\"", "own.toml:2:8: limits[0].rule: found \"spo3\", want a rule with limits of programme copd"),
+        (
+            "\"spo2\"",
+            "\"spo3\"",
+            "own.toml:2:8: limits[0].rule: found \"spo3\", want a rule with limits of programme copd",
+        ),
         ("\"%\"", "\"kg\"", "own.toml:5:8: limits[0].unit: found \"kg\", want \"%\""),
         ("\"bo\"", "\" \"", "own.toml:6:10: limits[0].author: found 1 characters, want 1 to"),
         ("value = 84", "value = 80", "own.toml:1:1: limits[0].until: "),
@@ -181,7 +185,10 @@ fn people_and_accounts_are_changed_by_somebody_who_may_and_with_sense() {
     clinic.file("own.toml", limit);
     clinic.says(&own);
     // The same in a roster file, with the place of the patient; a service that starts with it says so.
-    let people = format!("[[patient]]\nid = \"p-2\"\nname = \"Test\"\nprogramme = \"copd\"\n{}", limit.replace("[[limits]]", "[[patient.own.limits]]").replace("\"%\"", "\"kg\""));
+    let people = format!(
+        "[[patient]]\nid = \"p-2\"\nname = \"Test\"\nprogramme = \"copd\"\n{}",
+        limit.replace("[[limits]]", "[[patient.own.limits]]").replace("\"%\"", "\"kg\"")
+    );
     clinic.file("roster.toml", &people);
     clinic.file("with.toml", "zone = \"Europe/Copenhagen\"\ndata = \"data\"\nroster = \"roster.toml\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n");
     let said = String::from_utf8(clinic.vagt(&["serve", "--config", "with.toml"]).stderr).unwrap();

@@ -64,7 +64,9 @@ async fn printed(clinic: &Clinic, args: &[&str]) -> Result<String> {
 
 async fn in_words(clinic: &Clinic, id: &str) -> Result<()> {
     let told = printed(clinic, &["why", id]).await?;
-    for part in ["RED alert of p-1", "mette has it since", "version 1", "measured", "84 %", "limit", "otherwise", "green if"] {
+    for part in
+        ["RED alert of p-1", "mette has it since", "version 1", "measured", "84 %", "limit", "otherwise", "green if"]
+    {
         ensure!(told.contains(part), "{part:?} is not in:\n{told}");
     }
     let quiet = printed(clinic, &["why-not", "p-1"]).await?;
@@ -95,7 +97,10 @@ async fn refusals(clinic: &Clinic) -> Result<()> {
         (&["why", "--patient", "p-9"], "patient p-9 is not in the roster"),
         (&["why-not", "p-9"], "patient p-9 is not in the roster"),
         (&["why-not", "p-1", "--at", "2199-01-01T00:00:00Z"], "want a time that has passed"),
-        (&["why-not", "p-1", "--at", "2020-01-01T00:00:00Z"], "nobody was judging p-1 at 2020-01-01T00:00:00Z: that began at"),
+        (
+            &["why-not", "p-1", "--at", "2020-01-01T00:00:00Z"],
+            "nobody was judging p-1 at 2020-01-01T00:00:00Z: that began at",
+        ),
         (&["outcome", "add", "p-9", "death"], "patient p-9 is not in the roster"),
         (&["outcome", "add", "p-1", "other"], "found no note"),
         (&["outcome", "add", "p-1", "death", "--at", "2199-01-01"], "want a time that has passed"),

@@ -28,7 +28,13 @@ pub struct Page {
 
 impl Page {
     /// Cuts the page out of a list that is sorted by id, and links to the next. `more` is what else the address says, as `&overdue=true`.
-    pub fn cut<T>(&self, all: Vec<T>, id: impl Fn(&T) -> &str, path: &str, more: &str) -> Result<(Links, Vec<T>), Problem> {
+    pub fn cut<T>(
+        &self,
+        all: Vec<T>,
+        id: impl Fn(&T) -> &str,
+        path: &str,
+        more: &str,
+    ) -> Result<(Links, Vec<T>), Problem> {
         let limit = self.limit.unwrap_or(ITEMS_MAX);
         if !(1..=ITEMS_MAX).contains(&limit) {
             return Err(unfit(format!("limit is {limit}, want 1 to {ITEMS_MAX}")));

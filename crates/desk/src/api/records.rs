@@ -43,13 +43,15 @@ pub async fn record(
 ) -> Result<(StatusCode, Json<JournalEntry>), Problem> {
     let outcome = body(outcome)?;
     let person = person(&app, &id)?;
-    let entry =
-        record_outcome(&*app.desk.store, &person.patient.id, outcome, &session.user, clock::now()).await?;
+    let entry = record_outcome(&*app.desk.store, &person.patient.id, outcome, &session.user, clock::now()).await?;
     Ok((StatusCode::CREATED, Json(entry)))
 }
 
 /// `GET /api/v1/patients/{id}/outcomes`: newest first.
-pub async fn list_outcomes(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Vec<JournalEntry>>, Problem> {
+pub async fn list_outcomes(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<JournalEntry>>, Problem> {
     let person = person(&app, &id)?;
     Ok(Json(outcomes(&*app.desk.store, Some(&person.patient.id)).await?))
 }
@@ -99,7 +101,8 @@ pub async fn readings(
     let patient = person(&app, &id)?.patient.id.clone();
     let since = clock::now() - SignedDuration::from_hours(24 * i64::from(days));
     let (views, next) = readings_of(&app, &patient, since, before, limit).await?;
-    let next = next.map(|before| format!("/api/v1/patients/{patient}/readings?days={days}&limit={limit}&before={before}"));
+    let next =
+        next.map(|before| format!("/api/v1/patients/{patient}/readings?days={days}&limit={limit}&before={before}"));
     Ok((links(next), Json(views)))
 }
 

@@ -124,7 +124,8 @@ pub async fn detail(
     let say = app.say(session);
     let person = app.desk.board.person(&alert.patient);
     let plan = plan(person.as_ref());
-    let messages = app.desk.store.newest_messages(&alert.patient, say.now - SITTINGS_AGE_MAX, None, MESSAGES_MAX).await?;
+    let messages =
+        app.desk.store.newest_messages(&alert.patient, say.now - SITTINGS_AGE_MAX, None, MESSAGES_MAX).await?;
     let invalid = invalid_of(app, &alert.patient).await?;
     let lately = lately(&*app.desk.store, &alert.patient, say.now).await?;
     let newest = messages.iter().flat_map(|message| &message.readings).map(|reading| reading.measured_at).max();
@@ -340,7 +341,8 @@ async fn act(
     let Some(patient) = patient_of(app, id).await.map_err(PageError::store(session))? else {
         return Err(PageError::not_found(session));
     };
-    let wanted = Wanted { alert: id, patient, seen_version: seen, action, by: session.user.clone(), name: session.name.clone() };
+    let wanted =
+        Wanted { alert: id, patient, seen_version: seen, action, by: session.user.clone(), name: session.name.clone() };
     match act_on(app, wanted).await {
         Ok(_) => answer(app, session, id, StatusCode::OK, None, headers).await,
         Err(refused) => {

@@ -120,7 +120,8 @@ pub async fn page(
     let person = app.desk.board.person(&id).ok_or_else(|| PageError::not_found(&session))?;
     let failed = PageError::store(&session);
     let say = app.say(&session);
-    let messages = app.desk.store.newest_messages(&id, say.now - SITTINGS_AGE_MAX, None, MESSAGES_MAX).await.map_err(&failed)?;
+    let messages =
+        app.desk.store.newest_messages(&id, say.now - SITTINGS_AGE_MAX, None, MESSAGES_MAX).await.map_err(&failed)?;
     let invalid = invalid_of(&app, &id).await.map_err(&failed)?;
     let outcomes = outcomes(&*app.desk.store, Some(&id)).await.map_err(&failed)?;
     let alerts = history(&app, &say, &person).await.map_err(&failed)?;

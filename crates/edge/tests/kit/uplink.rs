@@ -32,8 +32,13 @@ impl Kit {
         let bounds = Bounds { bytes_max: 1 << 24, age_max: SignedDuration::from_hours(240) };
         let spool = Arc::new(Spool::open(dir.path(), bounds, clock::now(), board.clone()).await.unwrap());
         let keep_alive = Duration::from_secs(5);
-        let broker =
-            Broker { addresses: vec![("127.0.0.1".to_owned(), port)], secret: "s".to_owned(), tls: None, own: None, keep_alive };
+        let broker = Broker {
+            addresses: vec![("127.0.0.1".to_owned(), port)],
+            secret: "s".to_owned(),
+            tls: None,
+            own: None,
+            keep_alive,
+        };
         Self { _dir: dir, spool, board, broker }
     }
 

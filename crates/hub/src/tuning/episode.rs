@@ -182,8 +182,7 @@ mod tests {
     }
 
     fn measured(colour: &str) -> Value {
-        let reason =
-            json!({ "kind": "band", "vital": "spo2", "value": 84, "unit": "%", "from": null, "below": null, "own": false });
+        let reason = json!({ "kind": "band", "vital": "spo2", "value": 84, "unit": "%", "from": null, "below": null, "own": false });
         finding(colour, reason)
     }
 

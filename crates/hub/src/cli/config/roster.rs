@@ -117,7 +117,10 @@ fn twice<'a>(text: &str, list: &str, ids: impl Iterator<Item = &'a str>) -> Vec<
 fn patients(text: &str, roster: &Roster) -> Vec<Problem> {
     let wrong = |(index, patient): (usize, &store::Patient)| {
         let error = form(&patient.own).err()?;
-        Some(own::form(text, index).unwrap_or_else(|| Problem::at_field(text, "patient", index, "own", error.to_string())))
+        Some(
+            own::form(text, index)
+                .unwrap_or_else(|| Problem::at_field(text, "patient", index, "own", error.to_string())),
+        )
     };
     roster.patients.iter().enumerate().filter_map(wrong).collect()
 }

@@ -86,7 +86,10 @@ fn stories() {
         sum(|one| one.set_back.into())
     );
     let enough = messages > 1000 && alerts > 100 && kills > 100 && fenced > 5;
-    assert!(count < 20 || enough, "{messages} messages, {alerts} alerts, {kills} kills, {fenced} fenced prove too little");
+    assert!(
+        count < 20 || enough,
+        "{messages} messages, {alerts} alerts, {kills} kills, {fenced} fenced prove too little"
+    );
 }
 
 #[test]
