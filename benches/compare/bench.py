@@ -22,7 +22,7 @@ STEPS = {
     "compare": {"whole": ["--rounds", "2", "--seconds", "15"], "quick": ["--rounds", "1", "--seconds", "6"]},
     "latency": {"whole": ["--seconds", "12"], "quick": ["--seconds", "5"]},
     "idle": {"whole": ["--kits", "100000"], "quick": ["--kits", "20000", "--seconds", "40"]},
-    "growth": {"whole": ["--sizes", "10", "100"], "quick": ["--sizes", "1", "10", "--seconds", "5", "--rounds", "1", "--pages", "150"]},
+    "growth": {"whole": ["--sizes", "10", "100"], "quick": ["--sizes", "1", "10", "--patients", "1000", "--seconds", "5", "--rounds", "1", "--pages", "150"]},
 }
 
 

@@ -2,7 +2,7 @@
 #
 #     target/venv-compare/bin/python benches/compare/growth.py --vagt target/release/vagt [--sizes 10 100] [--stores sqlite postgres] [--json FILE]
 #
-# For each size a clinic of its own is filled through the store's own commit, 10,000 people over as many days as it takes, the last of them yesterday
+# For each size a clinic of its own is filled through the store's own commit, the same people over as many days as it takes, the last of them yesterday
 # (on PostgreSQL the server's clock is set back meanwhile, so that months lie in their partitions as if they had been lived). Then, at every size the
 # same: the load of `vagt bench load` against `vagt serve`, pages and curves over HTTP as a browser asks for them, a backtest of everybody over 90
 # days.
@@ -32,8 +32,8 @@ from stand import Stand, all_of, finished, free_port, wait_for
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
-PATIENTS = 10_000
 SITTING = 8
+SENDING = 200
 BYTES_A_READING = {"sqlite": 40, "postgres": 90}
 DISK_LEFT_BYTES = 8e9
 UPKEEP_SECONDS = 900
@@ -97,12 +97,12 @@ class Clinic:
 
     def fill_postgres(self):
         clock, folder = self.stand.folder / f"clock-{self.readings}", self.stand.folder / f"cluster-{self.readings}"
-        days = -(-self.readings // (PATIENTS * SITTING))
+        days = -(-self.readings // (self.stand.args.patients * SITTING))
         clock.write_text(f"-{86_400 * days}\n")
         preload = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
         if not preload:
             sys.exit("growth: libfaketime is missing: apt-get install libfaketime")
-        set_back = {"LD_PRELOAD": preload[0], "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        set_back = {"LD_PRELOAD": preload[0], "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         self.database = folder
         self.start_database(set_back)
         self.add_account()
@@ -111,7 +111,6 @@ class Clinic:
         filled = self.run_fill(["--clock-file", clock])
         self.stop_database()
         self.start_database()
-        self.psql("VACUUM ANALYZE")
         return filled
 
     def start_database(self, environment=None):
@@ -124,8 +123,8 @@ class Clinic:
             self.server = None
 
     def run_fill(self, more=()):
-        command = [self.stand.args.vagt, "bench", "fill", "--config", self.config, "--readings", str(self.readings), "--patients", str(PATIENTS),
-                   "--sitting", str(SITTING), "--secrets", self.secrets, *more]
+        command = [self.stand.args.vagt, "bench", "fill", "--config", self.config, "--readings", str(self.readings), "--patients", str(self.stand.args.patients),
+                   "--sitting", str(SITTING), "--kits", str(SENDING), "--secrets", self.secrets, *more]
         return json.loads(subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout)
 
     def psql(self, query):
@@ -139,7 +138,8 @@ class Clinic:
         done = "SELECT u.up_to >= b.last_id FROM vagt.unfolded u, vagt.book b"
         wait_for("what PostgreSQL adds up", lambda: self.psql(done) == "t", UPKEEP_SECONDS)
         self.stand.processes.stop(process)
-        self.psql("VACUUM ANALYZE; CHECKPOINT")
+        for what in ("VACUUM ANALYZE", "CHECKPOINT"):
+            self.psql(what)
 
     def disk_bytes(self):
         if self.kind == "postgres":
@@ -162,13 +162,13 @@ class Clinic:
         return measured["messages_per_second"], all_of(acknowledged, self.stand.after)
 
     def pages(self, ready, count):
-        """Milliseconds of the page of a patient, of its curves over four weeks, and over a year."""
+        """Milliseconds of the page of a patient, of its curves over four weeks, and of its long ones over a quarter."""
         browser, chosen = Browser(ready["http"], self.password), random.Random(1)
-        asked = {"page_ms": "/patients/{}", "curves_28_days_ms": "/api/v1/patients/{}/curves?days=28", "curves_year_ms": "/api/v1/patients/{}/curves?days=365"}
+        asked = {"page_ms": "/patients/{}", "curves_28_days_ms": "/api/v1/patients/{}/curves?days=28", "long_curves_ms": "/api/v1/patients/{}/long-curves?days=90"}
         took = {name: [] for name in asked}
         for number in range(count + PAGE_WARM_UP):
             # Not those that the load has written to.
-            patient = f"bench-{chosen.randrange(1_000, PATIENTS)}"
+            patient = f"bench-{chosen.randrange(SENDING, self.stand.args.patients)}"
             for name, path in asked.items():
                 begun = time.perf_counter()
                 browser.get(path.format(patient))
@@ -201,15 +201,12 @@ def measured(clinic, args):
 
 
 def affordable(kind, sizes, folder):
-    """The sizes that the disk holds, all at once; says where it ends."""
-    free, taken, fit = shutil.disk_usage(folder).free - DISK_LEFT_BYTES, 0, []
-    for size in sorted(sizes):
-        taken += size * BYTES_A_READING[kind]
-        if taken > free:
-            print(f"growth: {kind} goes as far as {sum(fit[-1:]):,} readings: found {free / 1e9:.0f} GB of disk to use, want {taken / 1e9:.0f} GB for "
-                  f"{size:,}", file=sys.stderr)
-            break
-        fit.append(size)
+    """The sizes that the disk holds, one at a time; says where it ends."""
+    free = shutil.disk_usage(folder).free - DISK_LEFT_BYTES
+    fit = [size for size in sorted(sizes) if size * BYTES_A_READING[kind] <= free]
+    for size in sorted(set(sizes) - set(fit)):
+        print(f"growth: {kind} does without {size:,} readings: found {free / 1e9:.0f} GB of disk to use, want {size * BYTES_A_READING[kind] / 1e9:.0f} GB",
+              file=sys.stderr)
     return fit
 
 
@@ -286,18 +283,18 @@ def compressed(clinic):
 
 
 def growth_table(lines):
-    head = ["store", "readings", "bytes a reading", "ingest, messages/s", "page p50 / p99", "curves 28 days", "curves of a year", "backtest, readings/s"]
+    head = ["store", "readings", "people", "days", "bytes a reading", "ingest, messages/s", "page p50 / p99", "curves 28 days", "long curves, 90 days", "backtest, readings/s"]
     rows = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
 
     def both(of):
         return f"{of['p50']:.1f} / {of['p99']:.1f} ms"
 
     for of in lines:
-        rows.append(f"| {of['store']} | {of['readings']:,} | {of['bytes_per_reading']:.1f} | {of['ingest_messages_per_second']:,.0f} | {both(of['page_ms'])} | "
-                    f"{both(of['curves_28_days_ms'])} | {both(of['curves_year_ms'])} | {of['backtest_readings_per_second']:,.0f} |")
+        rows.append(f"| {of['store']} | {of['readings']:,} | {of['patients']:,} | {of['days']:,} | {of['bytes_per_reading']:.1f} | {of['ingest_messages_per_second']:,.0f} | {both(of['page_ms'])} | "
+                    f"{both(of['curves_28_days_ms'])} | {both(of['long_curves_ms'])} | {of['backtest_readings_per_second']:,.0f} |")
     for last_over_first in ratios(lines):
         store, of = last_over_first["store"], last_over_first["last_over_first"]
-        rows.append(f"| {store}, last over first | | | {of['ingest']:.2f} | {of['page']:.2f} | {of['curves_28_days']:.2f} | {of['curves_year']:.2f} | "
+        rows.append(f"| {store}, last over first | | | | | {of['ingest']:.2f} | {of['page']:.2f} | {of['curves_28_days']:.2f} | {of['long_curves']:.2f} | "
                     f"{of['backtest']:.2f} |")
     return "\n".join(rows)
 
@@ -310,7 +307,7 @@ def ratios(lines):
             continue
         first, last = of[0], of[-1]
         fast = {name: last[f"{key}_per_second"] / first[f"{key}_per_second"] for name, key in (("ingest", "ingest_messages"), ("backtest", "backtest_readings"))}
-        slow = {name: first[f"{name}_ms"]["p50"] / last[f"{name}_ms"]["p50"] for name in ("page", "curves_28_days", "curves_year")}
+        slow = {name: first[f"{name}_ms"]["p50"] / last[f"{name}_ms"]["p50"] for name in ("page", "curves_28_days", "long_curves")}
         yield {"bench": "growth-ratio", "store": store, "from": first["readings"], "to": last["readings"], "last_over_first": fast | slow}
 
 
@@ -324,6 +321,7 @@ def main():
     parser = argparse.ArgumentParser(description="How the figures change as a store grows, and what a person costs in storage.")
     parser.add_argument("--vagt", type=pathlib.Path, default=pathlib.Path("target/release/vagt"), help="the program that is measured")
     parser.add_argument("--sizes", type=float, nargs="+", default=[10, 100], help="millions of readings")
+    parser.add_argument("--patients", type=int, default=10_000, help="how many people: with fewer the same readings go further back")
     parser.add_argument("--stores", nargs="*", choices=BYTES_A_READING, default=list(BYTES_A_READING))
     parser.add_argument("--storage", nargs="*", choices=["sqlite", "postgres", "timescale"], default=["sqlite", "postgres", "timescale"])
     parser.add_argument("--seconds", type=int, default=8, help="how long ingestion is measured each time")
