@@ -150,14 +150,6 @@ impl Clinic {
         Ok(fs::write(self.path("roster.toml"), roster(kits))?)
     }
 
-    /// A clinic on this database, as [`stopped`](Self::stopped).
-    ///
-    /// # Errors
-    /// When it can't be made.
-    pub async fn stopped_on_postgres(kits: &[KitLogin], database: &str) -> Result<Self> {
-        Self::stopped_with(kits, Some(database.to_owned())).await
-    }
-
     /// Starts `vagt serve` (again), on the same ports as before.
     ///
     /// # Errors

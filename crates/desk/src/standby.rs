@@ -28,7 +28,6 @@ pub struct Standby {
 }
 
 /// Everything that is answered: for machines that it lives and is not ready, for people a sentence.
-#[must_use]
 pub fn standby(standby: Standby) -> Router {
     Router::new()
         .route("/healthz", get(health::healthz))

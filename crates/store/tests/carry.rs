@@ -56,7 +56,7 @@ fn entry(number: u64) -> Entry {
             reading(Vital::Spo2, Value::new(900 + number.cast_signed() % 70, 1)),
             reading(Vital::Pulse, Value::new(60, 0)),
         ],
-        answers: if number % 4 == 0 { vec![answer] } else { Vec::new() },
+        answers: if number.is_multiple_of(4) { vec![answer] } else { Vec::new() },
         receipts: Vec::new(),
     }
 }
@@ -75,7 +75,7 @@ fn batch(number: u64) -> Batch {
     Batch {
         recorded_at: at(number * STEP_HOURS),
         entries: (number..number + 10).map(entry).collect(),
-        quarantined: if number % 40 == 0 { vec![nonsense(number)] } else { Vec::new() },
+        quarantined: if number.is_multiple_of(40) { vec![nonsense(number)] } else { Vec::new() },
         journal: vec![JournalEntry { at: at(number * STEP_HOURS), by: None, patient, what }],
         ..Batch::default()
     }

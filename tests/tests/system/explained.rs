@@ -19,7 +19,7 @@ async fn the_command_line_explains_as_http_does_beside_a_running_service_and_wit
 #[tokio::test]
 async fn the_same_of_a_store_on_a_server() -> Result<()> {
     let kits = [KitLogin::simulated(1)];
-    let mut cluster = Cluster::start();
+    let cluster = Cluster::start();
     explains(Clinic::on_postgres(&kits, &cluster.database("explained")).await?, &kits[0]).await
 }
 

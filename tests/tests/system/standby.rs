@@ -63,7 +63,7 @@ async fn another_takes_over_within_ten_seconds_and_nothing_is_lost_or_doubled() 
     home.start_edge(doors[0])?;
     let stop = Arc::new(AtomicBool::new(false));
     let ports = |kit: usize| if kit < AT_DOORS { doors.to_vec() } else { vec![broker.port] };
-    let load: Vec<_> = logins[1..].iter().enumerate();
+    let load = logins[1..].iter().enumerate();
     let load: Vec<_> = load.map(|(kit, login)| tokio::spawn(send(ports(kit), login.clone(), stop.clone()))).collect();
     let mut measured = Vec::new();
 

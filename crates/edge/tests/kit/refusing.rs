@@ -7,7 +7,7 @@ use std::{
 
 use bytes::BytesMut;
 use rumqttc::{
-    ConnAck, ConnAckProperties, ConnectReturnCode, Packet, PingResp, PubAck, PubAckReason, Publish, QoS, SubAck,
+    ConnAck, ConnAckProperties, ConnectReturnCode, Packet, PubAck, PubAckReason, Publish, QoS, SubAck,
     SubscribeReasonCode,
 };
 use tokio::{
@@ -71,7 +71,7 @@ async fn converse(
                     vec![Packet::SubAck(SubAck { pkid: asked.pkid, return_codes, properties: None })]
                 }
                 Packet::Publish(publish) => published(&publish, rules, came, &mut taken, through),
-                Packet::PingReq => vec![Packet::PingResp(PingResp)],
+                Packet::PingReq => vec![Packet::PingResp],
                 _ => Vec::new(),
             };
             let mut out = BytesMut::new();
