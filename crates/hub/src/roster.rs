@@ -15,7 +15,7 @@ use crate::{
     cli::config::{own, problem::Problem},
     clock,
     config::Config,
-    directory::{Books, Directory, Invalid, RosterError, plan_of},
+    directory::{Books, Directory, Invalid, RosterError, own_of, plan_of},
     programmes::Library,
     readings,
     ward::{fits_planned, last_basis},
@@ -142,7 +142,9 @@ async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZ
     let stored = store.roster().await?;
     for (at, patient) in roster.patients.iter_mut().enumerate() {
         let under = format!("patient[{at}].own.");
-        if let Some(problem) = own::form(&text, at) {
+        if own_of(patient).is_err()
+            && let Some(problem) = own::form(&text, at)
+        {
             anyhow::bail!(problem.sentence(&file));
         }
         keep_own(patient, &stored);

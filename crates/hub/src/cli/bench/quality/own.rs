@@ -69,8 +69,8 @@ mod tests {
     }
 
     fn book(starts: &str) -> Arc<Rulebook> {
-        let mut all = directory::programmes(None).unwrap().into_values();
-        let programme = all.find(|programme| programme.id().starts_with(starts)).unwrap();
+        let all = directory::programmes(None).unwrap().into_values();
+        let programme = all.filter(|one| one.id().starts_with(starts)).min_by_key(|one| one.id().to_owned()).unwrap();
         Rulebook::new(vec![programme], Arc::new(Clinic::shipped())).unwrap()
     }
 
