@@ -187,7 +187,8 @@ impl Uplink {
                     {
                         return end;
                     }
-                    if let Some(end) = self.refused(&window).await {
+                    // Once every answer is there: all that are refused are counted on one connection.
+                    if notices.is_empty() && let Some(end) = self.refused(&window).await {
                         return end;
                     }
                 }

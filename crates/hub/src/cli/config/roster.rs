@@ -217,7 +217,7 @@ revoked = true
         check_one(
             "limits = []",
             "pauses = [{ kind = \"holiday\", author = 7 }]",
-            "r.toml:7:49: patient[0].own.pauses[0].author: invalid type: integer `7`, expected a string",
+            "r.toml:7:48: patient[0].own.pauses[0].author: invalid type: integer `7`, expected a string",
         );
         check_one(
             "[[kit]]",

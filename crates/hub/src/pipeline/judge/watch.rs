@@ -89,9 +89,9 @@ pub(super) struct Wanted {
 impl Judge {
     /// Loads the charts that are not in memory, beside everything else.
     pub(super) fn load_missing(&self, loader: &mpsc::Sender<Loaded>) {
-        let plans = self.directory.plans().keys();
-        let missing: Vec<_> =
-            plans.filter(|id| !self.charts.contains_key(*id)).filter_map(|id| self.wanted(id)).collect();
+        let mut missing: Vec<_> = self.directory.plans().keys().filter(|id| !self.charts.contains_key(*id)).collect();
+        missing.sort_unstable();
+        let missing: Vec<_> = missing.into_iter().filter_map(|id| self.wanted(id)).collect();
         if !missing.is_empty() {
             tokio::spawn(load_all(Arc::clone(&self.store), missing, loader.clone(), Arc::clone(&self.clock)));
         }
