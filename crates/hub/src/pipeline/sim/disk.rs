@@ -143,9 +143,14 @@ impl Disk {
         *self.away_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 
+    fn trouble(&self) -> StoreError {
+        self.trace.trouble();
+        TROUBLE
+    }
+
     fn away(&self) -> Result<(), StoreError> {
         let until = *self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if until.is_some_and(|until| Instant::now() < until) { Err(TROUBLE) } else { Ok(()) }
+        if until.is_some_and(|until| Instant::now() < until) { Err(self.trouble()) } else { Ok(()) }
     }
 
     /// Before every question that is not a commit.
@@ -154,7 +159,7 @@ impl Disk {
         let drawn = draw(self.seed, 1, self.asked.fetch_add(1, Ordering::Relaxed));
         sleep(Duration::from_micros(drawn % (500 + self.faults().read_ms * 1000))).await;
         self.away()?;
-        if (drawn >> 32) % 1000 < self.faults().unread { Err(TROUBLE) } else { Ok(()) }
+        if (drawn >> 32) % 1000 < self.faults().unread { Err(self.trouble()) } else { Ok(()) }
     }
 
     /// Commits, or does not, or says that it does not.
@@ -170,7 +175,7 @@ impl Disk {
         sleep_until(stored_at).await;
         self.away()?;
         if luck < faults.refuses {
-            return Err(TROUBLE);
+            return Err(self.trouble());
         }
         self.still_leads()?;
         self.within_bounds(batch);
@@ -183,7 +188,7 @@ impl Disk {
         sleep(took / 2).await;
         self.goes_on().await;
         self.away()?;
-        if luck < faults.refuses + faults.lies { Err(TROUBLE) } else { Ok(()) }
+        if luck < faults.refuses + faults.lies { Err(self.trouble()) } else { Ok(()) }
     }
 
     fn within_bounds(&self, batch: &Batch) {

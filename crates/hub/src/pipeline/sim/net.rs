@@ -280,6 +280,7 @@ impl End {
             };
             if !matches!(taken, Ok(Ok(()))) {
                 self.net.trace.tell(&format!("{} is turned away with message {seq}", self.kit));
+                self.net.trace.trouble();
                 return wire.cut.cancel();
             }
             self.net.puback_is_true(&self.kit, seq);

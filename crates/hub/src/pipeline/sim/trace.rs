@@ -22,6 +22,7 @@ struct Inner {
     events: u64,
     hash: u64,
     violated: Option<String>,
+    troubled: bool,
 }
 
 impl Trace {
@@ -41,6 +42,16 @@ impl Trace {
             inner.told.pop_front();
         }
         inner.told.push_back(line);
+    }
+
+    /// The store failed, or a message was turned away: it comes again, behind later ones.
+    pub fn trouble(&self) {
+        self.lock().troubled = true;
+    }
+
+    /// Was there any of that?
+    pub fn was_troubled(&self) -> bool {
+        self.lock().troubled
     }
 
     /// Something that must not happen: the first is kept.
