@@ -1,7 +1,5 @@
 //! What a nurse may do to an alert, and what happens when two of them do it at once: it is done once, and the second is told.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::{Action, ActionError, Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, State};
@@ -24,11 +22,11 @@ pub fn act(
     by: &str,
     now: Timestamp,
 ) -> Result<AlertChange, ActionError> {
-    let Some((family, found)) = chart.alerts.iter().find(|(_, open)| open.id == alert) else {
+    let Some((family, found)) = chart.alerts.iter().find(|(_, open)| open.id == alert).cloned() else {
         let ended = chart.ended.iter().find(|(id, _)| *id == alert);
         return Err(ActionError::AlreadyEnded(ended.map_or("closed or eased", |(_, how)| *how)));
     };
-    let (family, found) = (Arc::clone(family), (**found).clone());
+    let found = (*found).clone();
     let change = match action {
         Action::Acknowledge => acknowledge(found, seen_version, by, now)?,
         Action::Close { reason, note } => {
@@ -45,7 +43,7 @@ pub fn act(
         }
     };
     if change.alert.state.is_open() {
-        chart.alerts.insert(family, Arc::new(change.alert.clone()));
+        chart.alerts.insert(&family, change.alert.clone());
     } else {
         chart.alerts.remove(&family);
         chart.hear_closed(&change.alert);

@@ -14,6 +14,7 @@ use crate::{
     AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan, Remeasure,
     arrive::{self, Arrived},
     call,
+    chart::{Memory, More},
     episode::{self, Fed, Opening},
     held, late,
     look::{Look, Memo},
@@ -288,9 +289,9 @@ fn stand(
     let clinic = plan.programme_of(place).clinic();
     let late = now.duration_since(time(at)) > clinic.late_after.0;
     let again = clinic.repeat_within.map(|within| within.0).filter(|_| doubtful && !late && mark > Mark::Green);
-    let was_told = memory.stands && memory.mark > Mark::Green && memory.held_until.is_none();
+    let was_told = memory.stands && memory.mark > Mark::Green && memory.held_until().is_none();
     // One that is doubtful again does not put off when somebody is told.
-    let since = memory.held_until.unwrap_or(Nanos::MAX);
+    let since = memory.held_until().unwrap_or(Nanos::MAX);
     let held_until =
         again.filter(|_| mark < Mark::Red && !was_told).map(|within| at.saturating_add(length(within)).min(since));
     let finding = (mark > Mark::Green).then(|| {
@@ -305,28 +306,20 @@ fn stand(
         chart.is_unstable(at, at.saturating_add(freeze));
         memo.forget();
     }
-    let handled = chart.rules[place].handled.filter(|_| mark > Mark::Green);
-    chart.rules[place] = crate::chart::Memory {
-        at,
-        rank,
-        mark,
-        stands: true,
-        late,
-        held_until,
-        finding: finding.clone(),
-        handled,
-        ended: None,
-    };
+    let handled = chart.rules[place].handled().filter(|_| mark > Mark::Green);
+    let memory = Memory { at, rank, mark, stands: true, late, ..Memory::default() };
+    chart.rules[place] = memory.with(More { held_until, finding: finding.clone(), handled, ended: None });
     Some(Judged { place, at, mark, finding, late, stands: true, held: held_until.is_some() })
 }
 
 /// The same verdict may rest on more by now: it is told anew to whoever asks, and nobody is woken for it.
 fn refresh(chart: &mut Chart, plan: &Plan, place: usize, (verdict, rank): (Verdict, u8)) {
-    let Some(old) = chart.rules[place].finding.clone() else { return };
+    let Some(old) = chart.rules[place].finding().cloned() else { return };
     let found = told(find(chart, plan, place, verdict, rank), old.provisional, old.late);
     if found != *old {
         let memory = &mut chart.rules[place];
-        (memory.rank, memory.finding) = (rank, Some(Arc::new(found)));
+        memory.rank = rank;
+        memory.more().finding = Some(Arc::new(found));
     }
 }
 
@@ -347,7 +340,8 @@ fn stand_down(chart: &mut Chart, plan: &Plan, place: usize, newest: Nanos) -> Op
     if !memory.stands || (memory.mark == Mark::Green && ended != Nothing::NotNow) {
         return None;
     }
-    chart.rules[place] = crate::chart::Memory { at: newest, ended: Some(ended), ..crate::chart::Memory::default() };
+    let memory = Memory { at: newest, ..Memory::default() };
+    chart.rules[place] = memory.with(More { ended: Some(ended), ..More::default() });
     Some(Judged { place, at: newest, mark: Mark::Green, finding: None, late: false, stands: true, held: false })
 }
 
@@ -385,7 +379,7 @@ fn feed(
     let mut families: BTreeMap<&Arc<str>, Vec<Fed>> = BTreeMap::new();
     for one in judged.iter().filter(|one| !one.held) {
         let family = &plan.rule(one.place).family;
-        let open = chart.alerts.contains_key(family);
+        let open = chart.alerts.get(family).is_some();
         if open || judged.iter().any(|two| two.mark > Mark::Green && plan.rule(two.place).family == *family) {
             let finding = one.finding.clone().or_else(|| chart.finding(plan, one.place));
             let fed = Fed { place: one.place, finding, stands: one.stands };

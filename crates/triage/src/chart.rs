@@ -5,10 +5,7 @@
 //! leaving what it puts out, saying between them with [`Chart::hear_closed`] what a person closed, and then put the open alerts in with
 //! [`Chart::with_alerts`]. Cloning is cheap: findings and alerts are shared.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use jiff::Timestamp;
 use vitals::{Colour, Reading, Value, Vital, check_step};
@@ -18,7 +15,7 @@ use crate::{
     bounds::{ENDED_MAX, REMEMBERED_MAX, UNSTABLE_MAX},
     look::Look,
     rules::{Nothing, Slot, Watches, finding},
-    series::{Names, Nanos, Series, time},
+    series::{Names, Nanos, Series, push, time},
 };
 
 /// One patient's chart.
@@ -55,9 +52,44 @@ pub struct Chart {
     /// What was measured for occurrences whose deadline is to come, of each rule of silence: a bit for each expected vital.
     pub(crate) pending: Vec<(usize, Vec<(Slot, u16)>)>,
     /// The open alert of each family.
-    pub(crate) alerts: BTreeMap<Arc<str>, Arc<Alert>>,
-    /// Alerts that ended lately, and how.
-    pub(crate) ended: VecDeque<(AlertId, &'static str)>,
+    pub(crate) alerts: Open,
+    /// Alerts that ended lately, and how, oldest first.
+    pub(crate) ended: Vec<(AlertId, &'static str)>,
+}
+
+/// The open alerts, one for each family at most, in the order of the families' names. Most people have none or one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Open(Vec<(Arc<str>, Arc<Alert>)>);
+
+impl Open {
+    pub fn iter(&self) -> impl Iterator<Item = &(Arc<str>, Arc<Alert>)> {
+        self.0.iter()
+    }
+
+    pub fn get(&self, family: &str) -> Option<&Arc<Alert>> {
+        self.place(family).ok().map(|place| &self.0[place].1)
+    }
+
+    pub fn insert(&mut self, family: &Arc<str>, alert: Alert) {
+        let alert = Arc::new(alert);
+        match self.place(family) {
+            Ok(place) => self.0[place].1 = alert,
+            Err(place) => {
+                self.0.reserve_exact(1);
+                self.0.insert(place, (Arc::clone(family), alert));
+            }
+        }
+    }
+
+    pub fn remove(&mut self, family: &str) {
+        if let Ok(place) = self.place(family) {
+            self.0.remove(place);
+        }
+    }
+
+    fn place(&self, family: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (**known).cmp(family))
+    }
 }
 
 /// What one rule says of now.
@@ -72,6 +104,13 @@ pub(crate) struct Memory {
     pub stands: bool,
     /// It had arrived late.
     pub late: bool,
+    /// What a calm rule has none of.
+    pub more: Option<Box<More>>,
+}
+
+/// What is remembered of a rule that found something: nearly all rules of nearly all people are calm, and take no room for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct More {
     /// A doubtful yellow that nobody has been told of yet: told at this time, unless another measurement comes before.
     pub held_until: Option<Nanos>,
     /// The finding, where it is above green or of a silence; others are made when they are asked for.
@@ -84,24 +123,40 @@ pub(crate) struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self {
-            at: Nanos::MIN,
-            rank: 0,
-            mark: Mark::Green,
-            stands: false,
-            late: false,
-            held_until: None,
-            finding: None,
-            handled: None,
-            ended: None,
-        }
+        Self { at: Nanos::MIN, rank: 0, mark: Mark::Green, stands: false, late: false, more: None }
     }
 }
 
 impl Memory {
+    /// The same, with this.
+    pub fn with(self, more: More) -> Self {
+        Self { more: (more != More::default()).then(|| Box::new(more)), ..self }
+    }
+
+    /// What is remembered of it besides, to be changed.
+    pub fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    pub fn held_until(&self) -> Option<Nanos> {
+        self.more.as_ref()?.held_until
+    }
+
+    pub fn finding(&self) -> Option<&Arc<Finding>> {
+        self.more.as_ref()?.finding.as_ref()
+    }
+
+    pub fn handled(&self) -> Option<(Nanos, Mark)> {
+        self.more.as_ref()?.handled
+    }
+
+    pub fn ended(&self) -> Option<Nothing> {
+        self.more.as_ref()?.ended
+    }
+
     /// Is it of expected data that is missing, whatever its mark?
     fn is_silence(&self) -> bool {
-        self.finding.as_ref().is_some_and(|finding| matches!(finding.reason, Reason::Missing { .. }))
+        self.finding().is_some_and(|finding| matches!(finding.reason, Reason::Missing { .. }))
     }
 }
 
@@ -123,8 +178,10 @@ impl Chart {
     /// The same chart with these alerts open, instead of those it had. Alerts that are not open are left out.
     #[must_use]
     pub fn with_alerts(mut self, open: Vec<Alert>) -> Self {
-        let open = open.into_iter().filter(|alert| alert.state.is_open());
-        self.alerts = open.map(|alert| (Arc::from(alert.family.as_str()), Arc::new(alert))).collect();
+        self.alerts = Open::default();
+        for alert in open.into_iter().filter(|alert| alert.state.is_open()) {
+            self.alerts.insert(&Arc::from(alert.family.as_str()), alert);
+        }
         self
     }
 
@@ -140,7 +197,7 @@ impl Chart {
             let Some(place) = book.rules().position(is_it) else { continue };
             let memory = &mut self.rules[place];
             if memory.stands && memory.mark > Mark::Green {
-                memory.handled = Some((at, finding.colour));
+                memory.more().handled = Some((at, finding.colour));
             }
         }
     }
@@ -183,7 +240,7 @@ impl Chart {
 
     /// The open alerts, one for each family at most.
     pub fn open_alerts(&self) -> impl Iterator<Item = &Alert> {
-        self.alerts.values().map(AsRef::as_ref)
+        self.alerts.iter().map(|(_, alert)| &**alert)
     }
 
     /// When the patient was last heard of: the newest measurement or answer.
@@ -195,7 +252,7 @@ impl Chart {
     /// The finding of a rule that stands.
     pub(crate) fn finding(&self, plan: &Plan, place: usize) -> Option<Arc<Finding>> {
         let memory = self.rules.get(place).filter(|memory| memory.stands)?;
-        if let Some(finding) = &memory.finding {
+        if let Some(finding) = memory.finding() {
             return Some(Arc::clone(finding));
         }
         let look = Look { plan, chart: self, place, at: memory.at, rank: memory.rank, memo: None };
@@ -254,7 +311,7 @@ impl Chart {
 
     pub(crate) fn series_mut(&mut self, vital: Vital) -> &mut Series {
         let place = self.vitals.iter().position(|(known, _)| *known == vital).unwrap_or_else(|| {
-            self.vitals.push((vital, Series::default()));
+            push(&mut self.vitals, (vital, Series::default()));
             self.vitals.len() - 1
         });
         &mut self.vitals[place].1
@@ -268,7 +325,7 @@ impl Chart {
     pub(crate) fn asked_mut(&mut self, questionnaire: &Arc<str>, question: &Arc<str>) -> &mut Series {
         let is_it = |(of, known, _): &(Arc<str>, Arc<str>, Series)| of == questionnaire && known == question;
         let place = self.questions.iter().position(is_it).unwrap_or_else(|| {
-            self.questions.push((Arc::clone(questionnaire), Arc::clone(question), Series::default()));
+            push(&mut self.questions, (Arc::clone(questionnaire), Arc::clone(question), Series::default()));
             self.questions.len() - 1
         });
         &mut self.questions[place].2
@@ -283,7 +340,7 @@ impl Chart {
     pub(crate) fn hear_answer(&mut self, questionnaire: &Arc<str>, at: Nanos) {
         match self.answered.iter_mut().find(|(known, _)| known == questionnaire) {
             Some((_, newest)) => *newest = at.max(*newest),
-            None => self.answered.push((Arc::clone(questionnaire), at)),
+            None => push(&mut self.answered, (Arc::clone(questionnaire), at)),
         }
     }
 
@@ -340,7 +397,7 @@ impl Chart {
         match self.newest.iter_mut().find(|(vital, ..)| *vital == reading.vital) {
             Some((_, at, value)) if (*at, *value) < new => (*at, *value) = new,
             Some(_) => {}
-            None => self.newest.push((reading.vital, new.0, new.1)),
+            None => push(&mut self.newest, (reading.vital, new.0, new.1)),
         }
         self.last_at = self.last_at.max(Some(reading.measured_at));
     }
@@ -384,9 +441,9 @@ impl Chart {
 
     pub(crate) fn end(&mut self, id: AlertId, how: &'static str) {
         if self.ended.len() == ENDED_MAX {
-            self.ended.pop_front();
+            self.ended.remove(0);
         }
-        self.ended.push_back((id, how));
+        push(&mut self.ended, (id, how));
     }
 }
 

@@ -83,7 +83,7 @@ pub(crate) fn feed(
         (Some(alert), None) => calm(chart, plan, (*alert).clone(), fed, at)?,
     };
     if change.alert.state.is_open() {
-        chart.alerts.insert(Arc::clone(family), Arc::new(change.alert.clone()));
+        chart.alerts.insert(family, change.alert.clone());
     } else {
         chart.alerts.remove(family);
         chart.end(change.alert.id, "eased");
@@ -100,7 +100,7 @@ fn is_handled(chart: &Chart, plan: &Plan, fed: &Fed, now: Timestamp) -> bool {
         return false;
     }
     let (rule, memory) = (plan.rule(fed.place), &chart.rules[fed.place]);
-    let (Some(again_after), Some((closed, mark))) = (rule.again_after, memory.handled) else { return false };
+    let (Some(again_after), Some((closed, mark))) = (rule.again_after, memory.handled()) else { return false };
     fed.mark() <= mark && nanos(now) < closed.saturating_add(length(again_after))
 }
 
@@ -185,7 +185,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
         CALL => "called".to_owned(),
         place if plan.rule(place).judge.missing().is_some() => "data has come again".to_owned(),
         place => {
-            let why = chart.rules[place].ended.unwrap_or(crate::rules::Nothing::NotNow);
+            let why = chart.rules[place].ended().unwrap_or(crate::rules::Nothing::NotNow);
             format!("{}: {}", plan.rule(place).id, why.ended())
         }
     };

@@ -10,7 +10,7 @@ use crate::{
 
 /// Tells what has waited long enough by `now`, each as at its own time.
 pub(crate) fn settle(chart: &mut Chart, plan: &Plan, now: Timestamp, alerts: &mut Vec<AlertChange>) {
-    if chart.rules.iter().all(|memory| memory.held_until.is_none()) {
+    if chart.rules.iter().all(|memory| memory.held_until().is_none()) {
         return;
     }
     let now = nanos(now);
@@ -18,13 +18,13 @@ pub(crate) fn settle(chart: &mut Chart, plan: &Plan, now: Timestamp, alerts: &mu
         .rules
         .iter()
         .enumerate()
-        .filter_map(|(place, memory)| Some((memory.held_until.filter(|until| *until <= now)?, place)))
+        .filter_map(|(place, memory)| Some((memory.held_until().filter(|until| *until <= now)?, place)))
         .collect();
     due.sort_unstable();
     for (at, place) in due {
         let memory = &mut chart.rules[place];
-        memory.held_until = None;
-        let fed = [Fed { place, finding: memory.finding.clone(), stands: true }];
+        memory.more().held_until = None;
+        let fed = [Fed { place, finding: memory.finding().cloned(), stands: true }];
         let family = &plan.rule(place).family;
         alerts.extend(episode::feed(chart, plan, family, &fed, &Opening::Held(time(at)), time(at)));
     }
@@ -34,5 +34,5 @@ pub(crate) fn settle(chart: &mut Chart, plan: &Plan, now: Timestamp, alerts: &mu
 /// this alone.
 #[must_use]
 pub fn next(chart: &Chart) -> Option<Timestamp> {
-    chart.rules.iter().filter_map(|memory| memory.held_until).min().map(time)
+    chart.rules.iter().filter_map(|memory| memory.held_until()).min().map(time)
 }

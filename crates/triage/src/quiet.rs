@@ -201,7 +201,7 @@ fn kept_quiet(look: &Look<'_>, verdict: &Verdict, reason: &Reason) -> (Because, 
 /// Until when a doubtful finding waits for another measurement, where it does.
 fn held(look: &Look<'_>, verdict: &Verdict) -> Option<Timestamp> {
     let memory = look.chart.rules.get(look.place).filter(|memory| memory.stands && memory.at == verdict.at)?;
-    memory.held_until.filter(|until| *until > look.at).map(time)
+    memory.held_until().filter(|until| *until > look.at).map(time)
 }
 
 fn nothing_found(look: &Look<'_>, nothing: Nothing) -> Because {
@@ -241,7 +241,7 @@ fn nothing_in_words(look: &Look<'_>, because: &Because) -> String {
 /// A rule of silence: is it paused, is it overdue, when is the next deadline?
 fn silent(look: &Look<'_>, spec: &MissingSpec) -> Quiet {
     let memory = look.chart.rules.get(look.place).filter(|memory| memory.stands && memory.mark > Mark::Green);
-    if let Some(finding) = memory.and_then(|memory| memory.finding.as_ref()) {
+    if let Some(finding) = memory.and_then(|memory| memory.finding()) {
         return Quiet {
             mark: Some(finding.colour),
             at: Some(finding.at),

@@ -62,7 +62,7 @@ pub fn rejudge(old: &Chart, mut rebuilt: Chart, plan: &Plan, because: Because<'_
     }
     for place in (0..plan.len()).filter(|place| differs(old, &rebuilt, plan, *place)) {
         let memory = &rebuilt.rules[place];
-        if memory.held_until.is_none() {
+        if memory.held_until().is_none() {
             let finding = rebuilt.finding(plan, place);
             families.entry(Arc::clone(&plan.rule(place).family)).or_default().push(Fed {
                 place,
@@ -100,7 +100,7 @@ struct Looks<'a> {
 /// time, or is not kept any longer) stays, unless it rests on nothing but what has changed.
 fn withdraw(looks: &Looks<'_>, chart: &mut Chart, by: &str, why: &str, now: Timestamp) -> Vec<AlertChange> {
     let mut changes = Vec::new();
-    for (family, alert) in chart.alerts.clone() {
+    for (family, alert) in chart.alerts.iter().cloned().collect::<Vec<_>>() {
         let (mut left, gone): (Vec<Finding>, Vec<Finding>) =
             alert.findings.iter().cloned().partition(|finding| looks.stays(finding));
         if gone.is_empty() {
@@ -123,7 +123,7 @@ fn withdraw(looks: &Looks<'_>, chart: &mut Chart, by: &str, why: &str, now: Time
         let mut change = episode::step(alert, EventKind::Withdrawn, now, why.to_owned());
         change.event.by = Some(by.to_owned());
         if change.alert.state.is_open() {
-            chart.alerts.insert(family, Arc::new(change.alert.clone()));
+            chart.alerts.insert(&family, change.alert.clone());
         }
         changes.push(change);
     }

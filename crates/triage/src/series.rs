@@ -169,8 +169,13 @@ fn numbered(value: Value) -> (i64, u32) {
         .unwrap_or(((1 << 43) - 1, 0))
 }
 
-/// So much room more a series takes at once, or an eighth of its length.
-const GROWTH: usize = 4;
+/// Puts one more into a list that hardly ever grows: with room for it and no more, or for an eighth more of a long one.
+pub(crate) fn push<T>(list: &mut Vec<T>, one: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1.max(list.len() / 8));
+    }
+    list.push(one);
+}
 
 fn end_of_day(at: Nanos) -> Nanos {
     at.div_euclid(DAY).saturating_add(1).saturating_mul(DAY)
@@ -200,7 +205,7 @@ impl Series {
     /// Puts a sample in its place; no, if it is there already.
     pub fn insert(&mut self, sample: Sample) -> bool {
         if self.0.last().is_none_or(|newest| newest.at < sample.at) {
-            self.push(sample);
+            push(&mut self.0, sample);
             return true;
         }
         let place = self.0.partition_point(|other| other.order() < sample.order());
@@ -211,7 +216,7 @@ impl Series {
         {
             return false;
         }
-        self.push(sample);
+        push(&mut self.0, sample);
         self.0[place..].rotate_right(1);
         true
     }
@@ -247,14 +252,6 @@ impl Series {
         if most > 0 {
             self.0.drain(..most);
         }
-    }
-
-    /// Grows by little: most series have the length that they will keep.
-    fn push(&mut self, sample: Sample) {
-        if self.0.len() == self.0.capacity() {
-            self.0.reserve_exact(GROWTH.max(self.0.len() / 8));
-        }
-        self.0.push(sample);
     }
 
     /// Everything up to a time, oldest first.
@@ -303,7 +300,7 @@ fn named<T>(names: &mut Vec<T>, is_it: impl Fn(&T) -> bool, make: impl FnOnce() 
         if names.len() == NAMES_MAX {
             names.pop();
         }
-        names.push(make());
+        push(names, make());
         names.len() - 1
     });
     u8::try_from(place).expect("fewer than 256 names")

@@ -12,12 +12,12 @@ use crate::{
     AlertChange, AssessmentChange, Chart, Finding, Mark, Plan, Reason,
     assess::{State, change},
     bounds::OCCURRENCES_MAX,
-    chart::Memory,
+    chart::{Memory, More},
     episode::{self, Fed, Opening},
     held,
     look::Look,
     rules::{Deadline, MissingSpec, Slot, finding},
-    series::nanos,
+    series::{nanos, push},
 };
 
 /// Occurrences that open within this are prepared, so that most readings need no calendar.
@@ -89,18 +89,20 @@ pub(crate) fn hear(chart: &mut Chart, plan: &Plan, reading: &Reading) {
 /// Ends the silences that the newest values end.
 pub(crate) fn ended(chart: &mut Chart, plan: &Plan) -> Vec<(usize, Fed)> {
     let mut ended = Vec::new();
-    if chart.rules.iter().all(|memory| memory.mark == Mark::Green || memory.finding.is_none()) {
+    if chart.rules.iter().all(|memory| memory.mark == Mark::Green || memory.finding().is_none()) {
         return ended;
     }
     // Of every rule: one whose schedule no longer holds for the person's risk level must not stand for ever.
     for (place, spec) in (0..plan.len()).filter_map(|place| Some((place, plan.rule(place).judge.missing()?))) {
         let memory = &chart.rules[place];
-        let Some(finding) = memory.finding.as_ref().filter(|_| memory.stands) else { continue };
+        let Some(finding) = memory.finding().filter(|_| memory.stands) else { continue };
         let Reason::Missing { expected_at, .. } = &finding.reason else { continue };
         let opens = spec.opens(*expected_at);
         let expected = plan.programme_of(place).expects(&spec.schedule, plan.stratum());
         if !expected || spec.vitals.iter().all(|vital| chart.newest_at(*vital).is_some_and(|at| at >= opens)) {
-            chart.rules[place] = Memory { stands: false, finding: None, ..memory.clone() };
+            let memory = &mut chart.rules[place];
+            memory.stands = false;
+            memory.more().finding = None;
             ended.push((place, Fed { place, finding: None, stands: true }));
         }
     }
@@ -176,7 +178,8 @@ fn tell(chart: &mut Chart, plan: &Plan, place: usize, finding: Finding) -> Optio
     let at = finding.at;
     let finding = Arc::new(finding);
     let (mark, told) = (finding.colour, Some(Arc::clone(&finding)));
-    chart.rules[place] = Memory { at: nanos(at), mark, stands: true, finding: told, ..Memory::default() };
+    let memory = Memory { at: nanos(at), mark, stands: true, ..Memory::default() };
+    chart.rules[place] = memory.with(More { finding: told, ..More::default() });
     let fed = [Fed { place, finding: Some(finding), stands: true }];
     episode::feed(chart, plan, &plan.rule(place).family, &fed, &Opening::Deadline(at), at)
 }
@@ -189,9 +192,10 @@ fn prepare(chart: &mut Chart, plan: &Plan, now: Timestamp) {
     for (place, spec) in silences(plan) {
         let reach = spec.early + spec.window + spec.grace;
         let slots = spec.slots(plan.zone(), now, opening.checked_add(reach).unwrap_or(Timestamp::MAX));
-        let slots: Vec<(Slot, u16)> = slots.into_iter().map(|slot| (slot, met(chart, place, spec, slot))).collect();
-        quiet_until = slots.first().map_or(quiet_until, |(slot, _)| quiet_until.min(slot.overdue));
-        pending.push((place, slots));
+        let mut noted: Vec<(Slot, u16)> = Vec::with_capacity(slots.len());
+        noted.extend(slots.into_iter().map(|slot| (slot, met(chart, place, spec, slot))));
+        quiet_until = noted.first().map_or(quiet_until, |(slot, _)| quiet_until.min(slot.overdue));
+        push(&mut pending, (place, noted));
     }
     chart.pending = pending;
     chart.quiet_until = Some(quiet_until);

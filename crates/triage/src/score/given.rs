@@ -147,15 +147,20 @@ impl<'s> Inputs<'s> {
     }
 
     fn choice(&self, input: usize, given: Given<'_>) -> Result<u8, InputError> {
+        let number;
         let found = match given {
-            Given::Number(value) => value.to_string(),
-            Given::Choice(id) => id.to_owned(),
+            Given::Choice(id) => id,
+            Given::Number(value) => {
+                number = value.to_string();
+                &number
+            }
         };
         let choices = self.score.choices(input);
         let at = choices.iter().position(|choice| choice.id == found);
         at.and_then(|at| u8::try_from(at).ok()).ok_or_else(|| {
             let wanted = choices.iter().map(|choice| choice.id.as_str()).collect::<Vec<_>>().join(", ");
-            InputError::NoChoice { name: self.score.name(input).unwrap_or_default().to_owned(), found, wanted }
+            let name = self.score.name(input).unwrap_or_default().to_owned();
+            InputError::NoChoice { name, found: found.to_owned(), wanted }
         })
     }
 

@@ -128,11 +128,11 @@ mark = "yellow"
 
 static WARD: LazyLock<Ward> = LazyLock::new(|| Ward::of(&RULES));
 
-const RULE_IDS: [&str; 13] =
+pub const RULE_IDS: [&str; 13] =
     ["pulse", "weight", "gain", "often", "days", "count", "rises", "path", "both", "either", "habit", "flag", "whose"];
 
 /// A message: minute of the session, and what is in it.
-fn message() -> impl Strategy<Value = (i64, String)> {
+pub fn message() -> impl Strategy<Value = (i64, String)> {
     let one = prop_oneof![
         (90..140_i32, any::<bool>())
             .prop_map(|(pulse, odd)| format!("{pulse} pulse{}", if odd { " irregular_pulse" } else { "" })),
@@ -143,16 +143,16 @@ fn message() -> impl Strategy<Value = (i64, String)> {
 }
 
 /// Days before, one message each.
-fn days() -> impl Strategy<Value = Vec<(i64, String)>> {
+pub fn days() -> impl Strategy<Value = Vec<(i64, String)>> {
     prop::collection::vec(message(), 0..8)
 }
 
-fn contents(day: usize, message: &(i64, String)) -> (Vec<Reading>, Vec<Answer>) {
+pub fn contents(day: usize, message: &(i64, String)) -> (Vec<Reading>, Vec<Answer>) {
     let at = moment(&format!("{} 08:00", day + 2)) + jiff::SignedDuration::from_mins(message.0);
     parsed(at, &message.1)
 }
 
-fn lived(days: &[(i64, String)]) -> Ward {
+pub fn lived(days: &[(i64, String)]) -> Ward {
     let mut ward = WARD.clone();
     for (day, message) in days.iter().enumerate() {
         let (readings, answers) = contents(day, message);

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod anew;
+mod answers_and_devices;
 mod call;
 mod copd;
 mod documented;
@@ -16,8 +17,10 @@ mod kind_properties;
 mod kinds;
 mod late;
 mod life;
+mod missed;
 mod otherwise;
 mod own;
+mod own_course;
 mod person;
 mod properties;
 mod score;

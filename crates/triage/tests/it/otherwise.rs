@@ -1,11 +1,14 @@
 //! What is said to have been green, had it been measured or answered otherwise, would have been.
 
 use proptest::prelude::*;
-use triage::{Finding, LimitKind, Mark, Own, Reason, SHIPPED, Would, why};
+use triage::{Finding, LimitKind, Mark, Own, Plan, Reason, SHIPPED, Would, why};
 use vitals::{Answer, Reading, Value};
 
 use crate::{
+    kind_properties::{RULE_IDS, days, lived},
     life::{Life, Op, contents, ops, shipped},
+    own_course::monotone,
+    trends::{BASELINE, Course, rule},
     ward::Ward,
 };
 
@@ -150,4 +153,133 @@ fn much_is_said() {
             .sum();
         assert!(said > 10, "{name}: {said} say too little");
     }
+}
+
+/// Had it been otherwise: what was said to be green is, and what was said not to be is not. Gives whether there was something to compare.
+fn holds(plan: &Plan, finding: &Finding, other: Option<Finding>) -> Result<bool, TestCaseError> {
+    let (Some(claim), Some(other)) = (why(plan, finding).otherwise, other) else { return Ok(false) };
+    let said = || format!("{}\n{}\nand: {}", finding.why, claim.said, other.why);
+    match (&claim.what, &other.reason) {
+        (
+            Would::Limits { limits, .. },
+            Reason::Trend { value, .. } | Reason::Sum { value, .. } | Reason::Band { value, .. },
+        ) => {
+            let within = limits.iter().all(|limit| is_met(limit, *value));
+            prop_assert_eq!(within, other.colour == Mark::Green, "{}", said());
+        }
+        (Would::Fewer { than, .. }, Reason::Together { found, .. }) => {
+            prop_assert_eq!(found < than, other.colour < finding.colour, "{}", said());
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Each kind of statistic, and one of which both sides are feared.
+fn statistics() -> Vec<String> {
+    let bands = "bands = [{ mark = \"green\", at_most = 3.5 }, { mark = \"yellow\", above = 3.5 }]";
+    let variability =
+        format!("as = \"residual\"\nunit = \"%\"\nover_days = 28\nminimum_days = 10\ndigits = 1\n{bands}");
+    let both = format!(
+        "as = \"difference\"\nunit = \"%\"\n{BASELINE}\ndigits = 1\nhysteresis = 1\nbands = [{{ mark = \"yellow\", below = -3 }}, \
+         {{ mark = \"green\", from = -3, at_most = 2 }}, {{ mark = \"red\", above = 2 }}]"
+    );
+    let mut all = monotone();
+    all.extend([rule("variability", "spo2", &variability), rule("baseline", "spo2", &both)]);
+    all
+}
+
+/// What is said of each statistic's limits, over all that the newest value might have been; and how much there was to compare.
+fn statistics_hold(usual: &[f64], value: i32) -> Result<Vec<u32>, TestCaseError> {
+    let day = i64::try_from(usual.len()).unwrap();
+    let each = |rules: String| -> Result<u32, TestCaseError> {
+        let mut course = Course::new(&rules);
+        course.days("spo2", 0, usual);
+        let on = |value: i32| course.clone().on(day, &format!("{value} spo2")).finding();
+        let Some(finding) = on(value).filter(|finding| finding.colour > Mark::Green) else { return Ok(0) };
+        let mut said = 0;
+        for other in 78..=100 {
+            said += u32::from(holds(&course.plan, &finding, on(other))?);
+        }
+        Ok(said)
+    };
+    statistics().into_iter().map(each).collect()
+}
+
+/// The same of the rules that look at several values, at others, or at answers.
+fn rules_hold(before: &[(i64, String)], [this, other]: [(i32, i32, &str); 2]) -> Result<Vec<u32>, TestCaseError> {
+    let before = lived(before);
+    let on = |(pulse, kg, answers): (i32, i32, &str)| {
+        let mut ward = before.clone();
+        ward.on("10 08:00", &format!("{pulse} pulse, {}.{} weight, {answers}", kg / 10, kg % 10));
+        ward
+    };
+    let (one, two) = (on(this), on(other));
+    let each = |rule: &&str| -> Result<u32, TestCaseError> {
+        let Some(finding) = one.finding(rule).filter(|finding| finding.colour > Mark::Green) else { return Ok(0) };
+        Ok(u32::from(holds(&one.plan, &finding, two.finding(rule))?))
+    };
+    RULE_IDS.iter().map(each).collect()
+}
+
+fn sitting() -> impl Strategy<Value = (i32, i32, &'static str)> {
+    let answers = [
+        "breathless=no, cough=no",
+        "breathless=yes, cough=no",
+        "breathless=no, cough=yes",
+        "breathless=yes, cough=yes",
+    ];
+    let kilograms = prop_oneof![780..930_i32, prop::sample::select(vec![800, 818, 830, 925])];
+    (90..140_i32, kilograms, prop::sample::select(answers.to_vec()))
+}
+
+/// Days of which each has something that counts.
+fn eventful() -> impl Strategy<Value = Vec<(i64, String)>> {
+    let calm = "breathless=no, cough=no";
+    let what = vec!["135 pulse", "120 pulse", "92.0 weight", "80.0 weight", "81.5 weight", calm, calm];
+    let one = prop::sample::select(what);
+    prop::collection::vec(one.prop_map(|what| (0, what.to_owned())), 8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_statistic_would_be_green_within_what_is_said_and_not_beyond(
+        usual in prop::collection::vec(86..99_i32, 16..24), value in 78..100_i32
+    ) {
+        let usual: Vec<f64> = usual.iter().map(|value| f64::from(*value)).collect();
+        statistics_hold(&usual, value)?;
+    }
+
+    #[test]
+    fn several_together_would_be_milder_below_what_is_said_and_not_above(
+        before in prop_oneof![days(), eventful()], this in sitting(), other in sitting()
+    ) {
+        rules_hold(&before, [this, other])?;
+    }
+}
+
+#[test]
+fn every_kind_that_names_a_limit_was_held_against_it() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let mut statistics = vec![0; statistics().len()];
+    let mut rules = vec![0; RULE_IDS.len()];
+    for _ in 0..80 {
+        let usual = prop::collection::vec(86..99_i32, 16..24).new_tree(&mut runner).unwrap().current();
+        let usual: Vec<f64> = usual.into_iter().map(f64::from).collect();
+        let value = (78..100_i32).new_tree(&mut runner).unwrap().current();
+        let counted = statistics_hold(&usual, value).unwrap_or_else(|fault| panic!("{fault}"));
+        statistics.iter_mut().zip(counted).for_each(|(all, one)| *all += one);
+        let (before, this, other) = (eventful(), sitting(), sitting()).new_tree(&mut runner).unwrap().current();
+        let counted = rules_hold(&before, [this, other]).unwrap_or_else(|fault| panic!("{fault}"));
+        rules.iter_mut().zip(counted).for_each(|(all, one)| *all += one);
+    }
+    assert!(statistics.iter().all(|count| *count > 0), "{statistics:?}");
+    // A path of answers names nothing, since another may lead as far; of whose a value is, and of flags, another value says nothing.
+    let silent = ["path", "flag", "whose"];
+    let said = |rule: &&str| rules[RULE_IDS.iter().position(|id| id == rule).unwrap()] > 0;
+    let unsaid: Vec<&&str> = RULE_IDS.iter().filter(|rule| !silent.contains(rule) && !said(rule)).collect();
+    assert!(unsaid.is_empty(), "{unsaid:?}: {rules:?}");
 }
