@@ -48,6 +48,7 @@ pub fn questionnaire(condition: Condition) -> (&'static str, u32) {
     match condition {
         Condition::Copd => ("copd-daily", 2),
         Condition::HeartFailure => ("heart-failure-daily", 1),
+        Condition::PulmonaryFibrosis => ("pulmonary-fibrosis-daily", 1),
     }
 }
 
@@ -56,6 +57,10 @@ pub(super) fn answer(draw: &mut Draw, person: &Person, day: &Day) -> Vec<Said> {
     match person.condition {
         Condition::Copd => copd(draw, person, day),
         Condition::HeartFailure => heart(draw, day),
+        Condition::PulmonaryFibrosis => {
+            let [breathless, cough, _] = day.symptoms.map(degree);
+            vec![("breathless", DEGREES[breathless]), ("cough", DEGREES[cough])]
+        }
     }
 }
 
@@ -63,8 +68,10 @@ fn yes_no(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
 }
 
+/// Degrees of a symptom, as the questionnaires of the lungs have them.
+const DEGREES: [&str; 4] = ["not_at_all", "a_little", "somewhat", "a_lot"];
+
 fn copd(draw: &mut Draw, person: &Person, day: &Day) -> Vec<Said> {
-    const DEGREES: [&str; 4] = ["not_at_all", "a_little", "somewhat", "a_lot"];
     let [breathless, cough, sputum] = day.symptoms.map(degree);
     let purulent = draw.chance(0.8 * day.colour);
     let coughs_up = sputum > 0 || purulent || person.habitual.coloured;

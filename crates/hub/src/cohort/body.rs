@@ -98,7 +98,7 @@ impl Body {
                 + warmer
                 + p::TEMPERATURE_WITHIN.value * self.temperature.once(draw, day),
             fev1: normal.fev1 * (1.0 + effect.fev1 + p::FEV1_CV.value * blow),
-            fvc: normal.fvc * (1.0 + effect.fvc + p::FVC_CV.value * (0.6 * blow + 0.8 * own)),
+            fvc: normal.fvc * (1.0 + effect.fvc + person.fvc_cv * (0.6 * blow + 0.8 * own)),
             systolic: normal.systolic + effect.systolic + higher + p::SYSTOLIC_WITHIN.value * pressure,
             diastolic: normal.diastolic
                 + 0.6 * (effect.systolic + higher)

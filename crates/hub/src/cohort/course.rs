@@ -6,7 +6,7 @@
 
 use super::{
     draw::Draw,
-    parameters as p,
+    fibrosis, parameters as p,
     person::{Condition, Kind, Person, SYMPTOMS},
 };
 
@@ -104,6 +104,11 @@ impl Course {
             let size = size(draw, person, 1.0);
             effects[usize::try_from(*day).expect("within the year")].add(&size, 1.0, 1.0, 0.0);
         }
+        for (day, effect) in (0_u32..).zip(&mut effects) {
+            let lost = person.fvc_lost_a_year * f64::from(day) / 365.0;
+            effect.fvc -= lost;
+            effect.fev1 -= lost;
+        }
         Self { events, bad_days, silences, effects }
     }
 
@@ -144,9 +149,13 @@ impl Event {
         let delay = draw.whole(0, p::TREATED_AFTER_DAYS_MAX.value as i64);
         let treated = onset + delay;
         let least = delay.max(p::PHYSIOLOGY_BEFORE_DAYS_MIN.value as i64);
-        let begins = treated - draw.whole(least, p::PHYSIOLOGY_BEFORE_DAYS_MAX.value as i64);
+        let (most, share) = match person.condition {
+            Condition::Copd => (p::PHYSIOLOGY_BEFORE_DAYS_MAX, p::COPD_ADMITTED.value),
+            Condition::HeartFailure => (p::PHYSIOLOGY_BEFORE_DAYS_MAX, p::HF_ADMITTED.value),
+            Condition::PulmonaryFibrosis => (p::PF_BEFORE_DAYS_MAX, p::PF_ADMITTED.value),
+        };
+        let begins = treated - draw.whole(least, most.value as i64);
         let gains_from = treated + 1 - draw.whole(1, p::WEIGHT_BEFORE_DAYS.value as i64);
-        let share = if person.condition == Condition::Copd { p::COPD_ADMITTED.value } else { p::HF_ADMITTED.value };
         let admitted = draw.chance(share);
         let large = p::ADMITTED_SIZE.value;
         let factor = if admitted { large } else { (1.0 - share * large) / (1.0 - share) };
@@ -194,12 +203,12 @@ fn size(draw: &mut Draw, person: &Person, factor: f64) -> Effect {
     match person.condition {
         Condition::Copd => copd_size(draw, person, factor),
         Condition::HeartFailure => heart_size(draw, factor),
+        Condition::PulmonaryFibrosis => fibrosis::size(draw, factor),
     }
 }
 
 fn copd_size(draw: &mut Draw, person: &Person, factor: f64) -> Effect {
     let fev1 = shown(draw, p::COPD_FEV1_FALL.value, p::FEV1_RESPONDERS.value) * factor / p::FEV1.value;
-    let rise = |draw: &mut Draw, share: f64| if draw.chance(share) { p::SYMPTOM_RISE.value } else { 0.0 };
     Effect {
         pulse: shown(draw, p::COPD_PULSE_RISE.value, p::PULSE_RESPONDERS.value) * factor,
         spo2: -shown(draw, p::COPD_SPO2_FALL.value, p::SPO2_RESPONDERS.value) * factor,
@@ -207,9 +216,9 @@ fn copd_size(draw: &mut Draw, person: &Person, factor: f64) -> Effect {
         fev1: -fev1.min(0.6),
         fvc: -(fev1 * p::FVC_FALL_SHARE.value).min(0.6),
         symptoms: [
-            rise(draw, p::DYSPNOEA_TAKES_PART.value),
-            rise(draw, p::COUGH_TAKES_PART.value),
-            rise(draw, p::SPUTUM_TAKES_PART.value),
+            symptom(draw, p::DYSPNOEA_TAKES_PART.value),
+            symptom(draw, p::COUGH_TAKES_PART.value),
+            symptom(draw, p::SPUTUM_TAKES_PART.value),
         ],
         colour: if draw.chance(p::COLOUR_TAKES_PART.value) && !person.habitual.coloured { 1.0 } else { 0.0 },
         ..Effect::default()
@@ -217,7 +226,6 @@ fn copd_size(draw: &mut Draw, person: &Person, factor: f64) -> Effect {
 }
 
 fn heart_size(draw: &mut Draw, factor: f64) -> Effect {
-    let rise = |draw: &mut Draw, share: f64| if draw.chance(share) { p::SYMPTOM_RISE.value } else { 0.0 };
     Effect {
         pulse: shown(draw, p::HF_PULSE_RISE.value, p::PULSE_RESPONDERS.value) * factor,
         spo2: -shown(draw, p::HF_SPO2_FALL.value, p::SPO2_RESPONDERS.value) * factor,
@@ -228,16 +236,21 @@ fn heart_size(draw: &mut Draw, factor: f64) -> Effect {
             0.0
         },
         symptoms: [
-            rise(draw, p::DYSPNOEA_TAKES_PART.value),
-            rise(draw, p::COUGH_TAKES_PART.value),
-            rise(draw, p::SPUTUM_TAKES_PART.value),
+            symptom(draw, p::DYSPNOEA_TAKES_PART.value),
+            symptom(draw, p::COUGH_TAKES_PART.value),
+            symptom(draw, p::SPUTUM_TAKES_PART.value),
         ],
         ..Effect::default()
     }
 }
 
+/// How much a symptom rises that takes part in a share of the events.
+pub(super) fn symptom(draw: &mut Draw, share: f64) -> f64 {
+    if draw.chance(share) { p::SYMPTOM_RISE.value } else { 0.0 }
+}
+
 /// A change that a share of the events show, with this mean over all of them.
-fn shown(draw: &mut Draw, mean: f64, share: f64) -> f64 {
+pub(super) fn shown(draw: &mut Draw, mean: f64, share: f64) -> f64 {
     let mean_of_those = mean / share;
     if draw.chance(share) { draw.gamma(mean_of_those, mean_of_those * p::SIZE_SPREAD.value) } else { 0.0 }
 }

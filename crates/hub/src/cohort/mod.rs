@@ -1,7 +1,7 @@
 //! The cohort: simulated people over a year, labelled as simulated everywhere, with what truly happened to them.
 //!
 //! For judging programmes where nobody's history may be used: some people are stable, some exacerbate (COPD) or decompensate (heart
-//! failure), some are sloppy and some fall silent. Every number that it is made of stands in [`PARAMETERS`] with its source; most
+//! failure), some are sloppy and some fall silent; people with pulmonary fibrosis are a group of their own. Every number that it is made of stands in [`PARAMETERS`] with its source; most
 //! publications are small, and where none was found the number is our assumption and says so. Pure: no clock, no IO; the same seed gives
 //! the same people, each from a stream of their own. What it can't tell: `docs/cohort.md`.
 
@@ -9,6 +9,7 @@ mod answers;
 mod body;
 mod course;
 mod draw;
+mod fibrosis;
 mod parameters;
 mod person;
 mod recording;
@@ -75,6 +76,18 @@ impl Cohort {
     pub fn person(&self, number: u64) -> Simulated {
         let mut draw = Draw::new(self.seed, number);
         let person = Person::draw(&mut draw);
+        self.lived(number, draw, person)
+    }
+
+    /// The person of this number, who has pulmonary fibrosis.
+    #[must_use]
+    pub fn with_fibrosis(&self, number: u64) -> Simulated {
+        let mut draw = Draw::new(self.seed ^ fibrosis::STREAMS, number);
+        let person = fibrosis::person(&mut draw);
+        self.lived(number, draw, person)
+    }
+
+    fn lived(&self, number: u64, mut draw: Draw, person: Person) -> Simulated {
         let course = Course::draw(&mut draw, &person, i64::from(self.days));
         let body = Body::draw(&mut draw, usize::from(self.days));
         let sittings = Year { cohort: self, draw: &mut draw, person: &person, course: &course, body: &body }.sittings();

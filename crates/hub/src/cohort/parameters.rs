@@ -47,6 +47,8 @@ const AL_RAJEH: &str = "Al Rajeh 2020, mhealth.jmir.org/2020/11/e17597";
 const EQUIVITAL: &str = "Respir Res 2022, 12931-022-02018-5";
 const HEARTPHONE: &str = "HeartPhone (87 people, 28 events)";
 const MYCOPD: &str = "myCOPD 2022, medinform 2022;10:e26499: heuristic Se 0.551, Sp 0.759";
+const ERS_FVC: &str = "ERS channel 159702: classes of decline, 373 people";
+const PF_VARIES: &str = "Respir Res 2020, 12931-020-01524-8: variability over 28 days, progressors and others";
 const TECHNIQUE: &str =
     "so that of false alerts of fixed limits (3 sd, about as many as Linde's) 54 % come from technique (Radhakrishnan)";
 
@@ -124,6 +126,27 @@ parameters! {
     HF_SPO2_FALL = 1.2 "%", "SpO2 at onset, mean fall", Ours("as in COPD");
     HF_SYSTOLIC_FALL = 6.0 "mm[Hg]", "systolic pressure at onset, mean fall", Ours("EHJ Digital Health 2023: pulse and pressure tell more than weight, without a size");
     HF_SYSTOLIC_SPREAD = 8.0 "mm[Hg]", "sd of that, so that it also rises", Ours("");
+
+    // --- pulmonary fibrosis
+    PF_SHARE_RAPID = 0.25 "", "share of people with pulmonary fibrosis whose FVC falls fast", Ours("");
+    PF_SHARE_MODERATE = 0.35 "", "share of them whose FVC falls moderately", Ours("");
+    PF_DECLINE_SLOW = 5.0 "% a year", "FVC falls slowly: less than this (even spread)", Published(ERS_FVC);
+    PF_DECLINE_RAPID = 10.0 "% a year", "fast: more than this (moderately: between the two, even spread)", Published(ERS_FVC);
+    PF_DECLINE_MOST = 20.0 "% a year", "fast: at most this (even spread)", Ours("");
+    PF_FVC_CV = 0.048 "", "coefficient of variation of their FVC where it does not fall fast", Published(PF_VARIES);
+    PF_FVC_CV_RAPID = 0.086 "", "the same where it falls fast", Published(PF_VARIES);
+    PF_SHARE_WITH_EVENTS = 0.3 "", "share of them with acute exacerbations", Ours("");
+    PF_RATE = 1.0 "a year", "acute exacerbations of those, mean", Ours("more than is usual, so that there is something to count");
+    PF_BEFORE_DAYS_MAX = 21.0 "days", "physiology changes at most this long before treatment", Ours("worsening within a month is how an acute exacerbation is defined");
+    PF_ADMITTED = 0.6 "", "share of acute exacerbations admitted", Ours("");
+    PF_SPO2_FALL = 4.0 "%", "SpO2 at onset of an acute exacerbation, mean fall", Ours("that it falls is how it is defined, without a size");
+    PF_FVC_FALL = 0.10 "", "relative fall of FVC then, mean", Derived("Respir Res 2020, 12931-020-01524-8: a relative fall of more than 10 % is an event");
+    PF_PULSE_RISE = 8.0 "/min", "pulse then, mean rise", Ours("as in COPD");
+    PF_SPO2 = 94.0 "%", "SpO2, pulmonary fibrosis, mean", Ours("");
+    PF_PULSE = 80.0 "/min", "pulse, pulmonary fibrosis, mean", Ours("");
+    PF_FVC = 2.7 "L", "FVC, pulmonary fibrosis, mean", Ours("");
+    PF_FVC_BETWEEN = 0.7 "L", "sd between people (lognormal)", Ours("");
+    PF_FEV1_FVC = 0.82 "", "FEV1/FVC, pulmonary fibrosis, mean (sd 0.04)", Ours("");
 
     // --- people: habitual values
     BETWEEN_SHARE = 0.36 "", "share of the variance of SpO2 and pulse that lies between people", Ours("the ICC of Burton's symptom model, taken for vitals too: less than many expect, which works against personal baselines");

@@ -14,7 +14,7 @@ pub(super) const SYMPTOMS: usize = 3;
 pub enum Kind {
     /// No event all year; bad days like everybody.
     Stable,
-    /// COPD, with exacerbations.
+    /// COPD, with exacerbations; pulmonary fibrosis, with acute ones.
     Exacerbating,
     /// Heart failure, with decompensations.
     Decompensating,
@@ -32,6 +32,8 @@ pub enum Condition {
     Copd,
     /// Heart failure.
     HeartFailure,
+    /// Pulmonary fibrosis: see `fibrosis.rs`.
+    PulmonaryFibrosis,
 }
 
 /// Habitual values: the person's own normal.
@@ -65,6 +67,10 @@ pub struct Person {
     pub rolling: bool,
     /// Events that are expected of them in a year.
     pub events_a_year: f64,
+    /// The share of the lung volume that is lost in a year, of those of whom that is simulated.
+    pub fvc_lost_a_year: f64,
+    /// How unsteady their FVC is: its coefficient of variation.
+    pub fvc_cv: f64,
     /// The share of sittings that they drift to.
     pub adherence: f64,
     /// The share of measurements with a technique error.
@@ -92,6 +98,8 @@ impl Person {
             habitual: Habitual::draw(draw, condition),
             rolling: draw.chance(p::ROLLING_SHARE.value),
             events_a_year: if has_events { own_rate } else { 0.0 },
+            fvc_lost_a_year: 0.0,
+            fvc_cv: p::FVC_CV.value,
             adherence: draw.between(p::ADHERENCE_LOW.value, p::ADHERENCE_HIGH.value, p::ADHERENCE_MEAN.value),
             errors: if is_sloppy { p::ERRORS_SLOPPY.value } else { p::ERRORS.value },
             minutes_spread: if is_sloppy { p::MINUTES_SPREAD_SLOPPY.value } else { p::MINUTES_SPREAD.value },
@@ -164,12 +172,12 @@ pub(super) fn symptoms_within() -> f64 {
 }
 
 /// Somebody's symptoms go together, and each has something of its own.
-fn symptoms(draw: &mut Draw) -> [f64; SYMPTOMS] {
+pub(super) fn symptoms(draw: &mut Draw) -> [f64; SYMPTOMS] {
     let common = draw.standard();
     std::array::from_fn(|_| symptoms_between() * (0.8 * common + 0.6 * draw.standard()))
 }
 
-fn lognormal(draw: &mut Draw, mean: f64, sd: f64) -> f64 {
+pub(super) fn lognormal(draw: &mut Draw, mean: f64, sd: f64) -> f64 {
     let variance = (1.0 + sd * sd / (mean * mean)).ln();
     draw.normal(mean.ln() - variance / 2.0, variance.sqrt()).exp()
 }

@@ -206,7 +206,8 @@ impl Devices<'_> {
                 self.device(truth, Self::cuff);
                 self.device(truth, Self::scale);
             }
-            (Condition::Copd, Time::Evening) => {}
+            (Condition::PulmonaryFibrosis, Time::Morning) => self.device(truth, Self::spirometer),
+            (Condition::Copd | Condition::PulmonaryFibrosis, Time::Evening) => {}
             (Condition::HeartFailure, Time::Evening) => self.device(truth, Self::cuff),
         }
     }

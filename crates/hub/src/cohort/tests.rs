@@ -322,6 +322,50 @@ fn a_recording_in_stretches_is_the_recording_in_one() {
 }
 
 #[test]
+fn lungs_with_fibrosis_lose_what_they_were_drawn_to_lose_and_vary_as_published() {
+    let cohort = cohort(7);
+    let people: Vec<Simulated> = (1..=PEOPLE).map(|number| cohort.with_fibrosis(number)).collect();
+    let rapid = |one: &&Simulated| one.person.fvc_lost_a_year > p::PF_DECLINE_RAPID.value / 100.0;
+    near("share rapid", people.iter().filter(rapid).count() as f64 / PEOPLE as f64, p::PF_SHARE_RAPID.value, 0.08);
+    let calm = people.iter().filter(|one| one.course.events.is_empty());
+    let mut lost = Vec::new();
+    let (mut steady, mut unsteady) = (Vec::new(), Vec::new());
+    for one in calm {
+        let blows = values(&cohort, one, Vital::Fvc);
+        let quiet: Vec<(i64, f64)> = blows.into_iter().filter(|(day, _)| is_quiet(&one.course, *day)).collect();
+        let usual = |day: i64| one.person.habitual.fvc * (1.0 - one.person.fvc_lost_a_year * day as f64 / 365.0);
+        let of_usual: Vec<f64> = quiet.iter().map(|(day, fvc)| fvc / usual(*day)).collect();
+        lost.push(mean(&of_usual));
+        let spread = variance(&of_usual).sqrt();
+        if rapid(&one) { unsteady.push(spread) } else { steady.push(spread) }
+    }
+    near("of the volume that is left", mean(&lost), 1.0, 0.01);
+    near("steady", mean(&steady), p::PF_FVC_CV.value, 0.008);
+    near("unsteady", mean(&unsteady), p::PF_FVC_CV_RAPID.value, 0.015);
+}
+
+#[test]
+fn who_has_fibrosis_answers_what_the_programme_asks_and_what_comes_is_believable() {
+    let cohort = cohort(7);
+    let (_, text) = triage::SHIPPED.iter().find(|(file, _)| *file == "pulmonary-fibrosis.toml").expect("it is shipped");
+    let programme = triage::Programme::parse(text, "pulmonary-fibrosis.toml").unwrap();
+    for simulated in (1..=12).map(|number| cohort.with_fibrosis(number)) {
+        for sitting in &simulated.sittings {
+            for answer in sitting.answered(&simulated.ids) {
+                let of =
+                    programme.questionnaires().iter().find(|of| of.id == answer.questionnaire).expect("it is asked");
+                let question = of.question.iter().find(|question| question.id == answer.question).expect("it is asked");
+                assert!(question.choice.iter().any(|choice| choice.id == answer.answer), "{answer:?}");
+            }
+            for reading in sitting.readings(&simulated.ids) {
+                let believed = check_value(reading.vital, reading.value);
+                assert!(!matches!(believed, Plausibility::Reject(_)), "{believed:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_table_in_the_docs_is_this_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cohort.md");
     let docs = fs::read_to_string(&path).expect("docs/cohort.md");

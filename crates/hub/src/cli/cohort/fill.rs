@@ -34,11 +34,15 @@ pub struct Programmes {
     pub heart_failure: String,
 }
 
+/// The programme of people with pulmonary fibrosis. Only a bench draws them so far.
+const FIBROSIS: &str = "pulmonary-fibrosis";
+
 impl Programmes {
     fn of(&self, condition: Condition) -> &str {
         match condition {
             Condition::Copd => &self.copd,
             Condition::HeartFailure => &self.heart_failure,
+            Condition::PulmonaryFibrosis => FIBROSIS,
         }
     }
 }
@@ -187,7 +191,7 @@ fn kit(cohort: &Cohort, ids: &Ids) -> Kit {
 pub(in crate::cli) fn told(cohort: &Cohort, simulated: &Simulated) -> Vec<JournalEntry> {
     let noon = |day: i64| cohort.midnight(day) + SignedDuration::from_hours(12);
     let outcome = match simulated.person.condition {
-        Condition::Copd => PatientOutcome::Exacerbation,
+        Condition::Copd | Condition::PulmonaryFibrosis => PatientOutcome::Exacerbation,
         Condition::HeartFailure => PatientOutcome::Decompensation,
     };
     let entry = |at: Timestamp, began: i64, outcome: PatientOutcome| JournalEntry {

@@ -31,6 +31,9 @@ use table::Table;
 pub struct Quality {
     #[command(flatten)]
     who: Who,
+    /// People with pulmonary fibrosis besides: a quarter as many as the others where nothing is said.
+    #[arg(long, value_name = "PEOPLE")]
+    fibrosis: Option<u64>,
     /// How often people are drawn again for the confidence intervals.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(20..=10_000))]
     resamples: u16,
@@ -44,11 +47,15 @@ pub struct Quality {
 
 const COPD: &[Condition] = &[Condition::Copd];
 const HEART: &[Condition] = &[Condition::HeartFailure];
-const BOTH: &[Condition] = &[Condition::Copd, Condition::HeartFailure];
+const FIBROSIS: &[Condition] = &[Condition::PulmonaryFibrosis];
+const EVERYBODY: &[Condition] = &[Condition::Copd, Condition::HeartFailure, Condition::PulmonaryFibrosis];
 
-/// Whom the shipped programmes concern, by how their ids begin; others concern everybody. Nobody with pulmonary fibrosis is simulated.
+/// Whom the shipped programmes concern, by how their ids begin; others concern everybody.
 const CONCERN: &[(&str, &[Condition])] =
-    &[("copd", COPD), ("alpha-1", COPD), ("heart", HEART), ("pulmonary-fibrosis", &[])];
+    &[("copd", COPD), ("alpha-1", COPD), ("heart", HEART), ("pulmonary-fibrosis", FIBROSIS)];
+
+/// People with pulmonary fibrosis at most.
+const FIBROSIS_MAX: u64 = 1_000_000;
 
 /// Runs it.
 ///
@@ -64,13 +71,17 @@ pub fn run(args: &Quality) -> Result<(), Ended> {
         )));
     }
     let ours = programmes(args.programmes.as_deref())?;
-    let progress = progress(args.who.patients);
-    let seen = people::run(&cohort, &ours, args.who.patients, &|done| progress.inc(done)).map_err(Ended::Failed)?;
+    let fibrosis = args.fibrosis.unwrap_or(args.who.patients / 4);
+    if fibrosis > FIBROSIS_MAX {
+        return Err(Ended::Usage(format!("--fibrosis: found {fibrosis}, want at most {FIBROSIS_MAX}")));
+    }
+    let progress = progress(args.who.patients + fibrosis);
+    let people = [args.who.patients, fibrosis];
+    let seen = people::run(&cohort, &ours, people, &|done| progress.inc(done)).map_err(Ended::Failed)?;
     progress.finish_and_clear();
     eprintln!("drawing people again, {} times", args.resamples);
-    let conditions = [Condition::Copd, Condition::HeartFailure];
     let table = |condition| table::table(condition, &seen, &ours, usize::from(args.resamples), args.who.seed);
-    conditions.into_iter().filter_map(table).try_for_each(|table| print(&table, args.json))
+    EVERYBODY.iter().copied().filter_map(table).try_for_each(|table| print(&table, args.json))
 }
 
 fn programmes(folder: Option<&Path>) -> Result<Vec<Ours>, Ended> {
@@ -79,7 +90,7 @@ fn programmes(folder: Option<&Path>) -> Result<Vec<Ours>, Ended> {
     programmes.sort_by(|a, b| a.id().cmp(b.id()));
     let ours = |programme: Arc<Programme>| {
         let concerns =
-            CONCERN.iter().find(|(start, _)| programme.id().starts_with(start)).map_or(BOTH, |(_, whom)| *whom);
+            CONCERN.iter().find(|(start, _)| programme.id().starts_with(start)).map_or(EVERYBODY, |(_, whom)| *whom);
         let name = format!("programme {} v{}", programme.id(), programme.version());
         let book =
             Rulebook::new(vec![programme], Arc::clone(&clinic)).map_err(|error| Ended::Failed(error.to_string()))?;

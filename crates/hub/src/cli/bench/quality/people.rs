@@ -63,20 +63,29 @@ const OPEN_MAX: usize = 64;
 /// People that a thread takes at a time.
 const TAKEN: u64 = 8;
 
-/// Runs people 1 to `people`; `step` hears of every few that are done.
+/// Runs people 1 to so many, and so many more with pulmonary fibrosis; `step` hears of every few that are done.
 ///
 /// # Errors
 /// A programme can't be used, in a sentence.
-pub fn run(cohort: &Cohort, ours: &[Ours], people: u64, step: &(dyn Fn(u64) + Sync)) -> Result<Vec<Seen>, String> {
-    let next = AtomicU64::new(1);
+pub fn run(
+    cohort: &Cohort,
+    ours: &[Ours],
+    [mixed, fibrosis]: [u64; 2],
+    step: &(dyn Fn(u64) + Sync),
+) -> Result<Vec<Seen>, String> {
+    let (next, people) = (AtomicU64::new(1), mixed + fibrosis);
     let done: Mutex<BTreeMap<u64, Result<Seen, String>>> = Mutex::new(BTreeMap::new());
+    let drawn = |number: u64| match number <= mixed {
+        true => cohort.person(number),
+        false => cohort.with_fibrosis(number),
+    };
     let work = || loop {
         let first = next.fetch_add(TAKEN, Ordering::Relaxed);
         if first > people {
             return;
         }
         let numbers = first..(first + TAKEN).min(people + 1);
-        let seen: Vec<_> = numbers.clone().map(|number| (number, person(cohort, ours, number))).collect();
+        let seen: Vec<_> = numbers.clone().map(|number| (number, person(ours, cohort, drawn(number)))).collect();
         done.lock().expect("no thread fails while it holds this").extend(seen);
         step(numbers.count() as u64);
     };
@@ -85,8 +94,7 @@ pub fn run(cohort: &Cohort, ours: &[Ours], people: u64, step: &(dyn Fn(u64) + Sy
     done.into_inner().expect("every thread is done").into_values().collect()
 }
 
-fn person(cohort: &Cohort, ours: &[Ours], number: u64) -> Result<Seen, String> {
-    let simulated = cohort.person(number);
+fn person(ours: &[Ours], cohort: &Cohort, simulated: Simulated) -> Result<Seen, String> {
     let condition = simulated.person.condition;
     let judged = Judged::of(cohort, &simulated.course);
     let plain = METHODS.iter().map(|method| {

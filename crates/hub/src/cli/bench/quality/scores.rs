@@ -45,21 +45,21 @@ pub struct Method {
     pub swept: &'static [f64],
 }
 
-const BOTH: &[Condition] = &[Condition::Copd, Condition::HeartFailure];
+const EVERYBODY: &[Condition] = &[Condition::Copd, Condition::HeartFailure, Condition::PulmonaryFibrosis];
 
 /// Every plain way.
 #[rustfmt::skip]
 pub const METHODS: &[Method] = &[
-    Method { name: "fixed individual limits", plain: Plain::FixedLimits, concerns: BOTH, printed: &[2.0, 3.0],
+    Method { name: "fixed individual limits", plain: Plain::FixedLimits, concerns: EVERYBODY, printed: &[2.0, 3.0],
              swept: &[8.0, 7.0, 6.0, 5.5, 5.0, 4.5, 4.0, 3.75, 3.5, 3.25, 3.0, 2.75, 2.5, 2.25, 2.0, 1.75, 1.5, 1.25, 1.0] },
-    Method { name: "symptom count", plain: Plain::SymptomCount, concerns: BOTH, printed: &[2.0], swept: &[5.0, 4.0, 3.0, 2.0, 1.0] },
-    Method { name: "NEWS2, scale 1, partial", plain: Plain::News2 { scale: "1" }, concerns: BOTH, printed: &[5.0],
+    Method { name: "symptom count", plain: Plain::SymptomCount, concerns: EVERYBODY, printed: &[2.0], swept: &[5.0, 4.0, 3.0, 2.0, 1.0] },
+    Method { name: "NEWS2, scale 1, partial", plain: Plain::News2 { scale: "1" }, concerns: EVERYBODY, printed: &[5.0],
              swept: &[10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0] },
     Method { name: "NEWS2, scale 2, partial", plain: Plain::News2 { scale: "2" }, concerns: &[Condition::Copd], printed: &[5.0],
              swept: &[10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0] },
     Method { name: "weight gain in 3 days", plain: Plain::WeightGain, concerns: &[Condition::HeartFailure], printed: &[2.0],
              swept: &[4.0, 3.5, 3.0, 2.75, 2.5, 2.25, 2.0, 1.75, 1.5, 1.25, 1.0, 0.75, 0.5] },
-    Method { name: "alerts at random", plain: Plain::Random, concerns: BOTH, printed: &[0.95],
+    Method { name: "alerts at random", plain: Plain::Random, concerns: EVERYBODY, printed: &[0.95],
              swept: &[0.999, 0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.92, 0.9, 0.875, 0.85, 0.8, 0.7, 0.6, 0.5] },
 ];
 

@@ -236,7 +236,11 @@ fn tidy(number: f64) -> f64 {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let People { condition, people, events, ppv_by_chance, events_per_patient_year, .. } = &self.people;
-        let name = if *condition == Condition::Copd { "COPD" } else { "Heart failure" };
+        let name = match condition {
+            Condition::Copd => "COPD",
+            Condition::HeartFailure => "Heart failure",
+            Condition::PulmonaryFibrosis => "Pulmonary fibrosis",
+        };
         writeln!(
             f,
             "{name}: {people} simulated people, {events} events that count ({events_per_patient_year:.2} a patient-year; {} without any data around \
