@@ -36,7 +36,7 @@ impl Ward for StoredWard {
             return Err(Refused::new(Refusal::Unknown, not_judged(&*self.store, patient, at).await?));
         };
         let plan = library.plan_by(patient, &basis).map_err(|why| Refused::new(Refusal::Failed, why))?;
-        let span = Span::of(&plan, at);
+        let span = Span::stored(&*self.store, &plan, at).await?;
         let mut story = charts::read(&*self.store, patient, span.from).await?;
         story.steps.retain(|step| step.at() <= at);
         Ok((Arc::new(plan.clone()), charts::fold(&plan, &story.steps, span, &basis)))

@@ -80,7 +80,12 @@ impl Store for Border {
         }
         self.inner.message_pages(patient, since).await
     }
-    async fn newest_messages(&self, patient: &PatientId, since: Timestamp, before: Option<Timestamp>, limit: u32) -> Result<Vec<StoredMessage>, StoreError> { self.inner.newest_messages(patient, since, before, limit).await }
+    async fn newest_messages(&self, patient: &PatientId, since: Timestamp, before: Option<Timestamp>, limit: u32) -> Result<Vec<StoredMessage>, StoreError> {
+        if patient.as_str().starts_with("unreadable") {
+            return Err(StoreError::Corrupt { table: "message", row: "1".into(), what: "nonsense".into() });
+        }
+        self.inner.newest_messages(patient, since, before, limit).await
+    }
     async fn message(&self, key: &KitSeq) -> Result<Option<(PatientId, StoredMessage)>, StoreError> { self.inner.message(key).await }
     async fn invalidated(&self, patient: Option<&PatientId>) -> Result<Vec<InvalidReading>, StoreError> { self.inner.invalidated(patient).await }
     async fn history(&self, filter: &HistoryFilter) -> Result<History, StoreError> { self.inner.history(filter).await }

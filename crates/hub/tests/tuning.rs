@@ -367,18 +367,18 @@ async fn a_shadow_lives_on_what_is_stored_and_a_restart_changes_nothing() {
     let (first, rest): (Vec<Entry>, Vec<Entry>) = late.into_iter().partition(|entry| entry.recorded_at < day(44.5));
     clinic.live(&active, first, None).await;
     let store: Arc<dyn Store> = Arc::clone(&clinic.store) as Arc<dyn Store>;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let shadows = |at: f64| Shadows::new(Arc::clone(&store), TimeZone::UTC, Arc::new(move || day(at)), stop.clone());
-    let mut running = shadows(45.0);
+    let (now, shadows) = hands(&store, 45.0);
+    let mut running = shadows();
     running.round().await.unwrap();
     let raised = async || clinic.store.shadow_alerts("t", 2, day(0.0), day(100.0)).await.unwrap();
     assert_eq!(raised().await.len(), 1);
 
     clinic.live(&active, rest, None).await;
+    now.set(60.0);
     running.round().await.unwrap();
     let as_it_went = raised().await;
     assert_eq!(as_it_went.len(), 2);
-    shadows(60.0).round().await.unwrap();
+    shadows().round().await.unwrap();
     assert_eq!(raised().await, as_it_went, "a restart changes nothing");
 
     let running: Vec<Running> = shadow::running(&*store).await.unwrap();
@@ -391,6 +391,76 @@ async fn a_shadow_lives_on_what_is_stored_and_a_restart_changes_nothing() {
 
     shadow::stop(&*store, ("t", 2), "ane", day(61.0)).await.unwrap();
     assert!(shadow::running(&*store).await.unwrap().is_empty());
+}
+
+/// A clock that is set by hand, in days, and shadows that look at it.
+fn hands(store: &Arc<dyn Store>, at: f64) -> (Hands, impl Fn() -> Shadows) {
+    let hands = Hands(Arc::new(std::sync::Mutex::new(at)));
+    let (store, of_shadows) = (Arc::clone(store), hands.clone());
+    let shadows = move || {
+        let hands = of_shadows.clone();
+        let clock = Arc::new(move || day(*hands.0.lock().unwrap()));
+        Shadows::new(Arc::clone(&store), TimeZone::UTC, clock, tokio_util::sync::CancellationToken::new())
+    };
+    (hands, shadows)
+}
+
+#[derive(Clone)]
+struct Hands(Arc<std::sync::Mutex<f64>>);
+
+impl Hands {
+    fn set(&self, at: f64) {
+        *self.0.lock().unwrap() = at;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shadow_goes_on_after_a_clock_that_leapt_and_is_built_again_where_somebody_is_judged_otherwise() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    clinic.account("ane", "operator").await;
+    let active = programme(1, 88);
+    clinic.propose(1, 88, "ane", -0.9).await;
+    clinic.propose(2, 86, "ane", -0.8).await;
+    let (mut early, late): (Vec<Entry>, Vec<Entry>) =
+        two_people().into_iter().partition(|entry| entry.recorded_at < day(45.5));
+    // The last that comes before the clock goes back is stamped a year ahead.
+    early.last_mut().unwrap().recorded_at = day(400.0);
+    clinic.live(&active, early, None).await;
+    shadow::start(&*clinic.store, ("t", 2), "ane", day(14.6)).await.unwrap();
+    let store: Arc<dyn Store> = Arc::clone(&clinic.store) as Arc<dyn Store>;
+    let raised = async || clinic.store.shadow_alerts("t", 2, day(0.0), day(500.0)).await.unwrap();
+    let (now, shadows) = hands(&store, 45.4);
+    let mut running = shadows();
+    running.round().await.unwrap();
+    now.set(400.1);
+    running.round().await.unwrap();
+    now.set(45.6);
+    running.round().await.unwrap();
+    clinic.live(&active, late, None).await;
+    now.set(60.0);
+    running.round().await.unwrap();
+    let as_it_went = raised().await;
+    let of = |patient: &str| as_it_went.iter().filter(|one| one.patient.as_str() == patient).count();
+    assert_eq!((of("p-1"), of("p-2")), (1, 1), "84 on day 40, and on day 50 after the leap");
+    shadows().round().await.unwrap();
+    assert_eq!(raised().await, as_it_went, "one that begins now says the same");
+
+    // Red is at 83 for p-1 from now on, and was at 85 on day 40.
+    let own = serde_json::json!({ "limits": [{ "rule": "spo2", "limit": "red_low", "value": 83, "unit": "%", "author": "Dr Test",
+        "reason": "his normal state", "from": "2024-01-01T00:00:00Z" }] });
+    let patients = vec![Patient { own, ..patient("p-1") }, patient("p-2")];
+    clinic.store.put_roster(&Roster { patients, kits: Vec::new() }, day(60.0)).await.unwrap();
+    now.set(60.1);
+    running.round().await.unwrap();
+    let anew = raised().await;
+    assert!(anew != as_it_went, "p-1 is judged otherwise");
+    assert!(anew.iter().all(|one| one.patient.as_str() != "p-1" || one.alert.mark < triage::Mark::Red), "{anew:#?}");
+    let of_other = |all: &[store::ShadowAlert]| {
+        all.iter().filter(|one| one.patient.as_str() == "p-2").cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(of_other(&anew), of_other(&as_it_went), "and nobody else");
+    shadows().round().await.unwrap();
+    assert_eq!(raised().await, anew, "as one that begins now would");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,8 +14,10 @@ use crate::basis::Basis;
 
 /// How many of a patient's alerts are asked for what was closed and for the silences that were told: the newest.
 pub(super) const ALERTS_ASKED_MAX: u32 = 256;
-/// The most entries of a patient's journal that a chart is built from: the newest.
+/// The most entries of a patient's journal, and the most messages, that a chart is built from: the newest. Where there are more, an error in
+/// the log says so.
 const ENTRIES_MAX: u32 = 10_000;
+const MESSAGES_MAX: u32 = 100_000;
 /// Names of the entries that a chart is built from.
 const STEPS: [&str; 3] = ["ticked", "kit_silent", "kit_back"];
 /// Those that hold until the next.
@@ -72,11 +74,31 @@ impl Step {
 }
 
 impl Span {
-    /// What a plan needs to know, up to `through`.
+    /// What a plan needs to know, up to `through`, of somebody whose last message came at `last`. Of who has been silent for long, what was
+    /// found last still stands: it is built from what was needed then.
     #[must_use]
-    pub fn of(plan: &Plan, through: Timestamp) -> Self {
-        Self { from: through.checked_sub(plan.book().history()).unwrap_or(Timestamp::MIN), through }
+    pub fn of(plan: &Plan, last: Option<Timestamp>, through: Timestamp) -> Self {
+        let needed_at = last.map_or(through, |last| last.min(through));
+        Self { from: needed_at.checked_sub(plan.book().history()).unwrap_or(Timestamp::MIN), through }
     }
+
+    /// The same of somebody whose story is stored.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn stored(store: &dyn Store, plan: &Plan, through: Timestamp) -> Result<Self, StoreError> {
+        let newest = store.newest_messages(plan.patient(), Timestamp::MIN, NEWEST_ASKED).await?;
+        Ok(Self::of(plan, last_through(newest.iter().map(|message| message.recorded_at), through), through))
+    }
+}
+
+/// So many of the newest messages are asked for the last that came in time: the others came since, or while the clock was ahead.
+const NEWEST_ASKED: u32 = 64;
+
+/// The last of these that is not after `through`.
+#[must_use]
+pub fn last_through(stamps: impl Iterator<Item = Timestamp>, through: Timestamp) -> Option<Timestamp> {
+    stamps.filter(|at| *at <= through).max()
 }
 
 /// What a patient was last judged by.
@@ -99,7 +121,7 @@ pub async fn last_basis(store: &dyn Store, patient: &PatientId) -> Result<Option
 /// # Errors
 /// The store can't be read.
 pub async fn read(store: &dyn Store, patient: &PatientId, from: Timestamp) -> Result<Story, StoreError> {
-    let messages = store.messages(patient, from).await?;
+    let messages = store.newest_messages(patient, from, MESSAGES_MAX).await?;
     let filter = JournalFilter {
         patient: Some(patient),
         entries: Some(&STEPS),
@@ -109,6 +131,10 @@ pub async fn read(store: &dyn Store, patient: &PatientId, from: Timestamp) -> Re
         ..JournalFilter::default()
     };
     let entries = store.journal(filter).await?;
+    if messages.len() >= MESSAGES_MAX as usize || entries.len() >= ENTRIES_MAX as usize {
+        let (messages, entries) = (messages.len(), entries.len());
+        tracing::error!(%patient, "a chart is built from the newest {messages} messages and {entries} entries since {from} alone");
+    }
     let before = JournalFilter { entries: Some(&LASTING), since: None, before: Some(from), limit: 1, ..filter };
     let before = store.journal(before).await?;
     let alerts = store.alerts_of(patient, ALERTS_ASKED_MAX).await?;
@@ -121,10 +147,9 @@ pub async fn read(store: &dyn Store, patient: &PatientId, from: Timestamp) -> Re
 ///
 /// # Errors
 /// The store can't be read.
-pub async fn load(store: &dyn Store, plan: &Plan, basis: &Basis, now: Timestamp) -> Result<Chart, StoreError> {
-    let span = Span::of(plan, now);
+pub async fn load(store: &dyn Store, plan: &Plan, basis: &Basis, span: Span) -> Result<Chart, StoreError> {
     let story = read(store, plan.patient(), span.from).await?;
-    Ok(with_alerts(fold(plan, &story.steps, span, basis), plan, &story, now))
+    Ok(with_alerts(fold(plan, &story.steps, span, basis), plan, &story, span.through))
 }
 
 /// Messages and entries, each in the order in which they were stored, as one: by stamp, where that grows.

@@ -111,7 +111,9 @@ impl Retelling {
     /// The judge began: every chart came from the store.
     fn start_anew(&mut self, at: Timestamp) {
         let Some((plan, basis)) = &self.by else { return };
-        let chart = charts::fold(plan, &self.steps, Span::of(plan, at), basis);
+        let messages = self.steps.iter().filter(|step| matches!(step, Step::Message(_)));
+        let last = charts::last_through(messages.map(Step::at), at);
+        let chart = charts::fold(plan, &self.steps, Span::of(plan, last, at), basis);
         self.chart = charts::with_alerts(chart, plan, &self.story(), at);
     }
 

@@ -319,15 +319,28 @@ fn file_name(id: &str, version: u32) -> String {
 /// The store can't be read.
 pub async fn all_entries(store: &dyn Store, names: &[&str]) -> Result<Vec<JournalEntry>, StoreError> {
     let mut all = Vec::new();
+    each_entry(store, names, |entry| all.push(entry)).await?;
+    Ok(all)
+}
+
+/// Every entry of these names, oldest first, read page by page.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn each_entry(
+    store: &dyn Store,
+    names: &[&str],
+    mut take: impl FnMut(JournalEntry) + Send,
+) -> Result<(), StoreError> {
     let mut since = None;
     loop {
         let filter = JournalFilter { entries: Some(names), since, limit: PAGE, ..JournalFilter::default() };
         let page = store.journal(filter).await?;
         let full = page.len() >= PAGE as usize;
         since = page.last().and_then(|entry| entry.at.checked_add(jiff::SignedDuration::from_nanos(1)).ok());
-        all.extend(page);
+        page.into_iter().for_each(&mut take);
         if !full {
-            return Ok(all);
+            return Ok(());
         }
     }
 }

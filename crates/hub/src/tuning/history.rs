@@ -1,15 +1,15 @@
 //! What the store knows beside the messages: what nurses closed, what became of people, which readings are not to be judged by.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use store::{Journal, Store, StoreError};
+use store::{Journal, JournalEntry, Store, StoreError};
 use triage::{Alert, State};
 use vitals::{KitId, PatientId, Reading};
 
 use super::pair::{Closing, Note};
-use crate::programmes::all_entries;
+use crate::programmes::each_entry;
 
 /// How many patients' alerts are asked for at once.
 const ASKED_AT_ONCE: usize = 4;
@@ -58,9 +58,7 @@ impl Invalid {
     /// The store can't be read.
     pub async fn read(store: &dyn Store) -> Result<Self, StoreError> {
         let mut invalid = Self::default();
-        for entry in all_entries(store, &["reading_invalidated", "reading_restored"]).await? {
-            invalid.take_in(entry.what);
-        }
+        each_entry(store, &["reading_invalidated", "reading_restored"], |entry| invalid.take_in(entry.what)).await?;
         Ok(invalid)
     }
 
@@ -93,7 +91,7 @@ impl Notes {
         (from, until): (Timestamp, Timestamp),
     ) -> Result<Self, StoreError> {
         let mut notes = Self::default();
-        notes.read_journal(store).await?;
+        notes.read_journal(store, &patients.iter().collect()).await?;
         let closed = |alert: Alert| closed(alert).filter(|(_, at, _)| from <= *at && *at < until);
         for (patient, at, closing) in alerts_of(store, patients.to_vec(), closed).await? {
             notes.of.entry(patient).or_default().push((at, Note::Closed(closing)));
@@ -119,19 +117,21 @@ impl Notes {
         }
     }
 
-    async fn read_journal(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        for entry in all_entries(store, &TOLD).await? {
+    /// What the journal says of these patients: it is read page by page, and of the others nothing is kept.
+    async fn read_journal(&mut self, store: &dyn Store, wanted: &HashSet<&PatientId>) -> Result<(), StoreError> {
+        let take = |entry: JournalEntry| {
+            let patient = entry.patient.filter(|patient| wanted.contains(patient));
             match entry.what {
                 Journal::OutcomeRecorded { outcome, at, .. } => {
                     // Somebody may tell of it long after: it belongs to when it was.
-                    self.add(entry.patient, entry.at.min(at), Note::Outcome(at, outcome))
+                    self.add(patient, entry.at.min(at), Note::Outcome(at, outcome));
                 }
-                Journal::KitSilent { since, .. } => self.add(entry.patient, entry.at, Note::Kit(Some(since))),
-                Journal::KitBack { .. } => self.add(entry.patient, entry.at, Note::Kit(None)),
+                Journal::KitSilent { since, .. } => self.add(patient, entry.at, Note::Kit(Some(since))),
+                Journal::KitBack { .. } => self.add(patient, entry.at, Note::Kit(None)),
                 other => self.invalid.take_in(other),
             }
-        }
-        Ok(())
+        };
+        each_entry(store, &TOLD, take).await
     }
 }
 

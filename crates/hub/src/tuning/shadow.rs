@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    pipeline::stamps::STEP_BACK_MAX,
     programmes::{Library, Refused, all_entries},
 };
 
@@ -146,6 +147,8 @@ pub struct Shadows {
     watchers: Vec<Watcher>,
     around: Option<Around>,
     looked: Timestamp,
+    /// Up to here time has been judged.
+    judged: Timestamp,
     stop: CancellationToken,
 }
 
@@ -161,7 +164,16 @@ impl Shadows {
     /// None judged yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, zone: TimeZone, clock: Clock, stop: CancellationToken) -> Self {
-        Self { store, zone, clock, watchers: Vec::new(), around: None, looked: Timestamp::MIN, stop }
+        Self {
+            store,
+            zone,
+            clock,
+            watchers: Vec::new(),
+            around: None,
+            looked: Timestamp::MIN,
+            judged: Timestamp::MIN,
+            stop,
+        }
     }
 
     /// Judges until it is stopped, on a nice thread of its own; ends when that has ended.
@@ -195,6 +207,11 @@ impl Shadows {
     pub async fn round(&mut self) -> Result<(), StoreError> {
         let now = (self.clock)();
         let running = running(&*self.store).await?;
+        // The clock had leapt ahead, and silences were judged of times that are still to come.
+        if self.judged.duration_since(now) > STEP_BACK_MAX {
+            self.watchers.clear();
+        }
+        self.judged = now;
         self.watchers.retain(|watcher| running.contains(&watcher.running));
         if running.is_empty() {
             self.looked = Timestamp::MIN;
@@ -306,9 +323,10 @@ enum Deed {
 impl Watcher {
     /// Judges what was committed since, and keeps what changed.
     async fn advance(&mut self, store: &dyn Store, now: Timestamp, stop: &CancellationToken) -> Result<(), StoreError> {
-        let mut deeds = self.deeds(store).await?;
+        let mut deeds = self.deeds(store, now).await?;
         let since = next(self.reached);
-        let filter = HistoryFilter { since, ..HistoryFilter::default() };
+        // What was recorded while the clock was ahead waits until then: else all that comes meanwhile would be passed over.
+        let filter = HistoryFilter { since, until: next(now), ..HistoryFilter::default() };
         let mut history = store.history(&filter).await?;
         let names = Arc::clone(history.names());
         let mut readings = Vec::new();
@@ -338,13 +356,14 @@ impl Watcher {
     }
 
     /// What was done since the journal was read last.
-    async fn deeds(&mut self, store: &dyn Store) -> Result<Deeds, StoreError> {
+    async fn deeds(&mut self, store: &dyn Store, now: Timestamp) -> Result<Deeds, StoreError> {
         let mut deeds = Deeds::new();
         loop {
             let entries = Some(["acted", "kit_silent", "kit_back"].as_slice());
             let filter = JournalFilter {
                 entries,
                 since: Some(next(self.journal)),
+                before: Some(next(now)),
                 limit: ENTRIES_MAX,
                 ..JournalFilter::default()
             };

@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     directory::Directory,
     pipeline::{
-        charts::{self, Looks, Span, Step},
+        charts::{self, Looks, Span, Step, Story},
         loading::{READ_PAUSE, until_read},
     },
 };
@@ -59,13 +59,15 @@ pub(super) enum Loaded {
     /// Of somebody who had none. The plan by which it was built may be an older one than the directory's.
     First { patient: PatientId, plan: Arc<Plan>, basis: Arc<Basis>, chart: Box<Chart>, fresh: Option<Timestamp> },
     /// Built anew.
-    Anew { patient: PatientId, basis: Arc<Basis>, through: Timestamp, from: Timestamp, built: Option<Box<Built>> },
+    Anew { patient: PatientId, basis: Arc<Basis>, through: Timestamp, built: Option<Box<Built>> },
 }
 
 /// A chart that was built anew, and, where readings have changed, what there is to look at.
 pub(super) struct Built {
     chart: Chart,
     looks: Option<Looks>,
+    /// From when on it was folded.
+    from: Timestamp,
 }
 
 /// How a patient came to be judged by something.
@@ -156,9 +158,9 @@ impl Judge {
                 self.charts.insert(patient.clone(), Watched { plan, basis, chart: *chart, rebuild: None });
                 self.want_anew(&patient);
             }
-            Loaded::Anew { patient, basis, through, from, built } => {
+            Loaded::Anew { patient, basis, through, built } => {
                 self.building = self.building.saturating_sub(1);
-                self.change_over(&patient, &basis, through, from, built);
+                self.change_over(&patient, &basis, through, built);
             }
         }
     }
@@ -227,14 +229,7 @@ impl Judge {
     }
 
     /// The new chart takes over, if it is the one that is wanted.
-    fn change_over(
-        &mut self,
-        patient: &PatientId,
-        basis: &Arc<Basis>,
-        through: Timestamp,
-        from: Timestamp,
-        built: Option<Box<Built>>,
-    ) {
+    fn change_over(&mut self, patient: &PatientId, basis: &Arc<Basis>, through: Timestamp, built: Option<Box<Built>>) {
         let rebuild = self.charts.get(patient).and_then(|watched| watched.rebuild.as_ref());
         if rebuild.is_none_or(|rebuild| rebuild.basis != *basis || rebuild.through != through) {
             return;
@@ -244,7 +239,7 @@ impl Judge {
             return;
         };
         self.pass(patient, (self.clock)());
-        let at = self.stamp();
+        let (at, from) = (self.stamp(), built.from);
         let Some(watched) = self.charts.get_mut(patient) else { return };
         let Some(rebuild) = watched.rebuild.take() else { return };
         let readings = basis.without != watched.basis.without;
@@ -294,7 +289,7 @@ fn change(
     at: Timestamp,
 ) -> triage::Outcome {
     let Rebuild { plan, basis, meanwhile, .. } = rebuild;
-    let Built { mut chart, mut looks } = built;
+    let Built { mut chart, mut looks, .. } = built;
     for step in &meanwhile {
         charts::judge(&mut chart, &plan, step, step.at(), &basis);
         if let Some(looks) = &mut looks {
@@ -351,8 +346,9 @@ async fn load_first(store: &dyn Store, wanted: &Wanted, now: Timestamp) -> Resul
     let goes_on = before.is_some();
     let (plan, basis) = before.unwrap_or_else(|| (Arc::clone(&wanted.plan), Arc::clone(&wanted.basis)));
     let through = wanted.started.filter(|_| goes_on).unwrap_or(now);
-    let chart = Box::new(charts::load(store, &plan, &basis, through).await?);
-    let fresh = (!goes_on).then(|| Span::of(&plan, through).from);
+    let span = Span::stored(store, &plan, through).await?;
+    let chart = Box::new(charts::load(store, &plan, &basis, span).await?);
+    let fresh = (!goes_on).then_some(span.from);
     Ok(Loaded::First { patient, plan, basis, chart, fresh })
 }
 
@@ -364,13 +360,12 @@ async fn build_anew(
     through: Timestamp,
     to: mpsc::Sender<Loaded>,
 ) {
-    let span = Span::of(&plan, through);
     let patient = plan.patient().clone();
-    let built = match charts::read(&*store, &patient, span.from).await {
-        Ok(mut story) => {
-            story.steps.retain(|step| step.at() <= through);
+    let built = match story_of(&*store, &plan, through).await {
+        Ok((story, span)) => {
             let looks = Looks::of(&plan, &story.steps, span, &before, &basis);
-            Some(Box::new(Built { chart: charts::fold(&plan, &story.steps, span, &basis), looks }))
+            let chart = charts::fold(&plan, &story.steps, span, &basis);
+            Some(Box::new(Built { chart, looks, from: span.from }))
         }
         Err(error) => {
             tracing::error!(%patient, "judged as before, a chart can't be built anew yet: {error}");
@@ -378,8 +373,16 @@ async fn build_anew(
             None
         }
     };
-    let anew = Loaded::Anew { patient, basis, through, from: span.from, built };
+    let anew = Loaded::Anew { patient, basis, through, built };
     if to.send(anew).await.is_err() {
         tracing::debug!("a chart was built anew, and the judge has ended");
     }
+}
+
+/// What is stored up to `through`.
+async fn story_of(store: &dyn Store, plan: &Plan, through: Timestamp) -> Result<(Story, Span), StoreError> {
+    let span = Span::stored(store, plan, through).await?;
+    let mut story = charts::read(store, plan.patient(), span.from).await?;
+    story.steps.retain(|step| step.at() <= through);
+    Ok((story, span))
 }

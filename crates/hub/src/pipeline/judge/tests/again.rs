@@ -193,6 +193,31 @@ async fn what_rested_on_an_invalid_reading_is_withdrawn_and_comes_back_with_it()
     assert!(alerts >= 1);
 }
 
+/// What stands of the patient, as it is told.
+fn standing(house: &House) -> String {
+    let watched = &house.room.judge.charts[&patient()];
+    serde_json::to_string(&watched.chart.standing(&watched.plan)).unwrap()
+}
+
+#[tokio::test]
+async fn what_stood_of_somebody_who_fell_silent_stands_after_a_restart_however_long_that_was() {
+    let mut house = House::open(&Hands::at("2026-03-02T08:00:00Z")).await;
+    house.measures(1, 95, "").await;
+    house.room.hands.turn(DAY);
+    house.measures(2, 84, "").await;
+    for _ in 0..3 {
+        house.room.hands.turn(DAY * 100);
+        house.settle().await;
+        let before = standing(&house);
+        assert!(before.contains("SpO2 84 %"), "{before}");
+        house.restart().await;
+        assert_eq!(standing(&house), before);
+        house.limit(if before.contains("own limit") { 83 } else { 84 }).await;
+        assert!(standing(&house).contains("SpO2 84 %"), "{}", standing(&house));
+    }
+    house.is_retold().await;
+}
+
 #[tokio::test]
 async fn what_a_nurse_closed_has_been_handled_after_a_restart_too() {
     for restarts in [false, true] {
