@@ -87,7 +87,7 @@ impl Span {
     /// # Errors
     /// The store can't be read.
     pub async fn stored(store: &dyn Store, plan: &Plan, through: Timestamp) -> Result<Self, StoreError> {
-        let newest = store.newest_messages(plan.patient(), Timestamp::MIN, NEWEST_ASKED).await?;
+        let newest = store.newest_messages(plan.patient(), Timestamp::MIN, None, NEWEST_ASKED).await?;
         Ok(Self::of(plan, last_through(newest.iter().map(|message| message.recorded_at), through), through))
     }
 }
@@ -121,7 +121,7 @@ pub async fn last_basis(store: &dyn Store, patient: &PatientId) -> Result<Option
 /// # Errors
 /// The store can't be read.
 pub async fn read(store: &dyn Store, patient: &PatientId, from: Timestamp) -> Result<Story, StoreError> {
-    let messages = store.newest_messages(patient, from, MESSAGES_MAX).await?;
+    let messages = store.newest_messages(patient, from, None, MESSAGES_MAX).await?;
     let filter = JournalFilter {
         patient: Some(patient),
         entries: Some(&STEPS),
