@@ -64,6 +64,8 @@ enum End {
     Lost(String),
     Unacked,
     Again,
+    /// Some messages were refused on this connection, and later ones taken.
+    Refused,
 }
 
 type Notices = FuturesUnordered<BoxFuture<'static, (u64, Puback)>>;
@@ -94,6 +96,8 @@ impl Uplink {
                     self.turn();
                 }
                 End::Again => tracing::info!("uplink: connecting again, to send from the first that waits"),
+                // The broker is well; a message costs a few connections at most, and all behind it waits.
+                End::Refused => backoff.reset(),
                 End::Unacked => {
                     self.patience.silent();
                     let sentence =
@@ -255,7 +259,7 @@ impl Uplink {
             self.board.problem("refused", Some(sentence));
             self.board.problem("broker", None);
         }
-        Some(End::Again)
+        Some(End::Refused)
     }
 
     async fn acked(&mut self, through: u64, window: &mut Window) -> Option<End> {

@@ -31,7 +31,7 @@ const SERVER_MIN: i32 = 150_000;
 /// What every connection begins with. A server whose client is gone should know it soon: what that client held, others wait for.
 const BEGIN: &str = "\
 SET search_path = vagt, public; SET jit = off; SET client_min_messages = error; SET lock_timeout = '30s'; \
-SET idle_in_transaction_session_timeout = '30s'; \
+SET idle_in_transaction_session_timeout = '10s'; \
 SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3; \
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 /// A server that goes on with the session of the client before.

@@ -24,7 +24,7 @@ use crate::StoreError;
 /// Held, in a session, by the service that leads: "VAGT" and 1. Held together by whoever else commits a batch.
 pub(super) const LEAD_LOCK: i64 = 0x5641_4754_0001;
 /// How long one statement of a write may take: beyond it the connection is given up. A half-open connection would be waited for much longer.
-const STATEMENT_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
+const STATEMENT_WAIT: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Says that whoever led has ended in order.
 const FREE: &str = "UPDATE book SET heard_at = 'epoch' WHERE id = 1 AND epoch = $1";
@@ -216,7 +216,7 @@ async fn first_row(conn: &mut PgConnection, sql: &str) -> Result<sqlx::postgres:
 
 /// The same, or an error when it takes too long.
 pub(super) async fn within<T>(doing: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 60 s");
+    let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 15 s");
     tokio::time::timeout(STATEMENT_WAIT, doing).await.unwrap_or_else(|_| Err(late().into()))
 }
 
