@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
-use sqlx::{Row as _, Sqlite as Db, SqliteConnection, Transaction, query::Query, sqlite::SqliteArguments};
+use rusqlite::{Connection, params_from_iter, types::Value};
+use sqlx::{Row as _, Sqlite as Db, SqliteConnection, Transaction};
 use tokio::sync::mpsc;
 use vitals::PatientId;
 
@@ -11,8 +12,10 @@ use super::{
     chain::Chains,
     commit,
     convert::{nanos, parsed, time},
+    history,
+    keys::Keys,
     messages,
-    writer::Write,
+    writer::Pieces,
 };
 use crate::{
     Batch, KitSeq, StoreError,
@@ -142,82 +145,80 @@ async fn counted(conn: &mut SqliteConnection) -> Result<Vec<(&'static str, u64)>
 }
 
 /// A transaction into an empty file.
-struct Loading<'a> {
-    store: &'a Sqlite,
-    write: Write<'a>,
-}
+struct Loading(Pieces);
 
 /// Begins to take everything in.
 pub(super) async fn load(store: &Sqlite) -> Result<Box<dyn Load + '_>, StoreError> {
-    let mut write = store.writer.begin().await?;
-    let counts = counted(write.conn()).await.map_err(|error| store.trouble(error))?;
-    carry::must_be_empty(&store.path.display().to_string(), &counts)?;
-    Ok(Box::new(Loading { store, write }))
+    let turn = store.writer.turn().await?;
+    carry::must_be_empty(&store.path.display().to_string(), &holdings(store).await?)?;
+    Ok(Box::new(Loading(turn.begin()?)))
 }
 
 #[async_trait]
-impl Load for Loading<'_> {
+impl Load for Loading {
     async fn put(&mut self, section: &str, lines: &[String]) -> Result<(), StoreError> {
-        let (conn, keys) = self.write.parts();
-        keys.make_room();
-        if section == MESSAGES {
-            return put_messages(self, lines).await;
-        }
-        let table = carry::known(section)?;
-        let sql = table.insert();
-        for (place, line) in lines.iter().enumerate() {
-            let cells = line::cells(table, line).map_err(|what| carry::bad_line(section, place, what))?;
-            for (cell, (_, kind)) in cells.iter().zip(table.columns) {
-                match (cell, kind) {
-                    (Cell::Text(id), Kind::Patient) => {
-                        let id = id.parse().map_err(|error| carry::bad_id(section, place, &error))?;
-                        keys.patient(conn, &id).await.map_err(|error| self.store.trouble(error))?;
-                    }
-                    (Cell::Text(id), Kind::Kit) => {
-                        let id = id.parse().map_err(|error| carry::bad_id(section, place, &error))?;
-                        keys.kit(conn, &id).await.map_err(|error| self.store.trouble(error))?;
-                    }
-                    _ => {}
-                }
-            }
-            let insert = cells.iter().fold(sqlx::query(sqlx::AssertSqlSafe(sql.clone())), bind);
-            insert.execute(&mut *conn).await.map_err(|error| self.store.trouble(error))?;
-        }
-        Ok(())
+        self.0.put(|conn, keys| {
+            keys.make_room();
+            if section == MESSAGES { put_messages(conn, keys, lines) } else { put_rows(conn, keys, section, lines) }
+        })
     }
 
     async fn finish(self: Box<Self>) -> Result<(), StoreError> {
-        self.write.commit().await
+        self.0.commit()
     }
 }
 
-fn bind<'q>(query: Query<'q, Db, SqliteArguments>, cell: &'q Cell) -> Query<'q, Db, SqliteArguments> {
+/// Rows of a section, with the numbers of the people and kits that they name.
+fn put_rows(conn: &Connection, keys: &mut Keys, section: &str, lines: &[String]) -> Result<(), history::Stopped> {
+    let known = history::Stopped::Known;
+    let table = carry::known(section).map_err(known)?;
+    let mut insert = conn.prepare(&table.insert())?;
+    for (place, line) in lines.iter().enumerate() {
+        let cells = line::cells(table, line).map_err(|what| known(carry::bad_line(section, place, what)))?;
+        for (cell, (_, kind)) in cells.iter().zip(table.columns) {
+            match (cell, kind) {
+                (Cell::Text(id), Kind::Patient) => {
+                    let id = id.parse().map_err(|error| known(carry::bad_id(section, place, &error)))?;
+                    keys.patient(conn, &id)?;
+                }
+                (Cell::Text(id), Kind::Kit) => {
+                    let id = id.parse().map_err(|error| known(carry::bad_id(section, place, &error)))?;
+                    keys.kit(conn, &id)?;
+                }
+                _ => {}
+            }
+        }
+        insert.execute(params_from_iter(cells.iter().map(value)))?;
+    }
+    Ok(())
+}
+
+fn value(cell: &Cell) -> Value {
     match cell {
-        Cell::Null(_) => query.bind(None::<i64>),
-        Cell::Text(text) => query.bind(text.as_str()),
-        Cell::Number(number) => query.bind(number),
-        Cell::Flag(flag) => query.bind(flag),
-        Cell::Bytes(bytes) => query.bind(bytes.as_slice()),
-        Cell::Id(id) => query.bind(id.as_bytes().as_slice()),
+        Cell::Null(_) => Value::Null,
+        Cell::Text(text) => Value::Text(text.clone()),
+        Cell::Number(number) => Value::Integer(*number),
+        Cell::Flag(flag) => Value::Integer((*flag).into()),
+        Cell::Bytes(bytes) => Value::Blob(bytes.clone()),
+        Cell::Id(id) => Value::Blob(id.as_bytes().to_vec()),
     }
 }
 
 /// In their order, marks among the others.
-async fn put_messages(loading: &mut Loading<'_>, lines: &[String]) -> Result<(), StoreError> {
-    let (conn, keys) = loading.write.parts();
-    let trouble = |error| loading.store.trouble(error);
-    let mut chains = Chains::begin(conn).await.map_err(trouble)?;
+fn put_messages(conn: &Connection, keys: &mut Keys, lines: &[String]) -> Result<(), history::Stopped> {
+    let mut chains = Chains::begin(conn)?;
     let mut batch = Batch::default();
     for (place, line) in lines.iter().enumerate() {
-        match message::read(line).map_err(|what| carry::bad_line(MESSAGES, place, what))? {
+        let bad = |what| history::Stopped::Known(carry::bad_line(MESSAGES, place, what));
+        match message::read(line).map_err(bad)? {
             Carried::Whole(entry) => batch.entries.push(*entry),
             Carried::Mark(Mark { key, hash, recorded_at }) => {
-                commit::messages(loading.store, conn, keys, &mut chains, &batch).await?;
+                commit::messages(conn, keys, &mut chains, &batch)?;
                 batch.entries.clear();
-                commit::mark(loading.store, conn, keys, &mut chains, (&key, &hash, nanos(recorded_at))).await?;
+                commit::mark(conn, keys, &mut chains, (&key, &hash, nanos(recorded_at)))?;
             }
         }
     }
-    commit::messages(loading.store, conn, keys, &mut chains, &batch).await?;
-    chains.write(conn).await.map_err(trouble)
+    commit::messages(conn, keys, &mut chains, &batch)?;
+    Ok(chains.write(conn)?)
 }

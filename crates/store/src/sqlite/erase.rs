@@ -50,7 +50,7 @@ const NAMES: [(&str, Option<&str>); 2] =
 pub(super) async fn erase(store: &Sqlite, patient: &PatientId, said: &[JournalEntry]) -> Result<Erased, StoreError> {
     let mut write = store.writer.begin().await?;
     let mut erased = Erased::default();
-    let (conn, keys) = write.parts();
+    let conn = write.conn();
     let erasing = async {
         sqlx::query(OPEN_JOURNAL).execute(&mut *conn).await?;
         for table in AFTER.iter().rev() {
@@ -70,9 +70,8 @@ pub(super) async fn erase(store: &Sqlite, patient: &PatientId, said: &[JournalEn
         let rows = gone.map_err(|error| store.trouble(error))?.rows_affected();
         section.into_iter().for_each(|section| erased.add(section, rows));
     }
-    // Their number and their chain are in memory.
-    *keys = super::keys::Keys::default();
-    journal::append(conn, keys, said).await.map_err(|error| store.trouble(error))?;
+    // Their number and their chain, which are in memory, the next batch forgets: another connection has committed.
+    journal::append(conn, said).await.map_err(|error| store.trouble(error))?;
     write.commit().await?;
     Ok(erased)
 }
