@@ -68,7 +68,12 @@ pub async fn post(State(app): State<Arc<App>>, head: HeaderMap, body: Result<Byt
         Ok(payload) => payload,
         Err(error) => return Problem::new(error.status(), too_large(&error)).into_response(),
     };
-    match door.take(&kit, secret.as_bytes(), payload).await {
+    told(door.take(&kit, secret.as_bytes(), payload).await)
+}
+
+/// The answer: what is to be sent again says when.
+fn told(outcome: Result<TakenIn, NotTakenIn>) -> Response {
+    match outcome {
         Ok(taken) => Json(taken).into_response(),
         Err(NotTakenIn::Unknown) => unknown(),
         Err(NotTakenIn::Unusable(why)) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
@@ -113,6 +118,21 @@ fn credentials(head: &HeaderMap) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_sent_again_says_when_and_nothing_else_does() {
+        for (outcome, status, again) in [
+            (Ok(TakenIn { stored: true, rejected: None }), 200, None),
+            (Err(NotTakenIn::Unknown), 401, None),
+            (Err(NotTakenIn::Unusable("no".to_owned())), 422, None),
+            (Err(NotTakenIn::TooFast(7)), 429, Some("7")),
+            (Err(NotTakenIn::Later("the store is away".to_owned())), 503, Some("10")),
+        ] {
+            let answer = told(outcome);
+            let found = answer.headers().get(header::RETRY_AFTER).map(|again| again.to_str().unwrap());
+            assert_eq!((answer.status().as_u16(), found), (status, again));
+        }
+    }
 
     #[test]
     fn credentials_are_read_and_nothing_else_is() {

@@ -192,7 +192,7 @@ impl Service {
         tasks.spawn(keeper.keep());
         tasks.spawn(kits::watch(directories.clone(), Arc::clone(&presence), kits, clock::wall()));
         tasks.spawn(remeasure::keep(to_remeasure, Arc::clone(&store), directories, Arc::clone(&presence)));
-        tasks.spawn(watching::keep(Sampled::new(&config, Arc::clone(&board), metrics.clone())));
+        tasks.spawn(watching::keep(Sampled::new(&config, Arc::clone(&store), Arc::clone(&board), metrics.clone())));
         if let Some(heart) = heart(&config, &store, &board, front_door.addr())? {
             tasks.spawn(heart.keep());
         }

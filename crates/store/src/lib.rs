@@ -32,8 +32,9 @@ pub use history::{History, HistoryChannel, HistoryChunk, HistoryFilter, HistoryM
 pub use journal::{InvalidReading, Journal, JournalEntry, JournalFilter, PatientOutcome, UnknownEntry};
 pub use lead::Lead;
 pub use model::{
-    Account, Batch, Command, CommandState, Curve, CurvePoint, Enrolled, Enrolment, Entry, Heard, Kit, KitSeq, Patient,
-    Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage, WebSession,
+    Account, Batch, Command, CommandState, Connections, Curve, CurvePoint, Enrolled, Enrolment, Entry, Heard, Kit,
+    KitSeq, Patient, Progress, Quarantined, QuarantinedEntry, Receipt, Roster, StoreError, Stored, StoredMessage,
+    WebSession,
 };
 pub use pages::MessagePages;
 pub use place::{Place, open, open_read_only};
@@ -243,6 +244,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Counts for `vagt doctor` and the kill tests.
     async fn stored(&self) -> Result<Stored, StoreError>;
+
+    /// How the connections to a server are used; none where there is no server.
+    fn connections(&self) -> Option<Connections> {
+        None
+    }
 
     /// Finishes what is under way and closes.
     async fn close(&self);

@@ -503,3 +503,18 @@ pub enum StoreError {
         what: String,
     },
 }
+
+/// Connections to a server that reads take turns with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Open, and nobody's.
+    pub idle: u32,
+    /// With somebody.
+    pub used: u32,
+    /// How many there may be.
+    pub most: u32,
+    /// Reads that wait for one now.
+    pub waiting: u32,
+    /// Reads that have had to wait.
+    pub waits: u64,
+}

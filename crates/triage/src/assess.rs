@@ -166,7 +166,11 @@ fn judge(
         if rule.judge.also().is_empty() || brought() {
             say(outcome, arrived, &rule.watches, verdict.0.mark);
         }
-        judged.extend(stand(chart, plan, place, verdict, now, memo, outcome));
+        // Of what came later alone, a verdict of an earlier time says nothing new.
+        let is_later = |arrived: &Arrived| arrived.vital.is_some() && arrived.sample.at > verdict.0.at;
+        if !stays(chart, place, verdict.0) || !arrived.iter().all(is_later) {
+            judged.extend(stand(chart, plan, place, verdict, now, memo, outcome));
+        }
     } else if !unplaced {
         judged.extend(stand_down(chart, plan, place, newest));
     }
@@ -200,7 +204,8 @@ pub(crate) fn say(outcome: &mut Outcome, arrived: &[Arrived], rule: &Watches, ma
 }
 
 /// The worst of what a rule says as of each time from `start` on: later ones where they are as bad. A doubtful value does not count where a
-/// later one of the same vital, within the same time, is beyond doubt.
+/// later one of the same vital, within the same time, is beyond doubt. Who sends more often than any device does is not looked at longer for
+/// it: each time is judged when it comes, and the worst stands for as long (decision 0096).
 pub(crate) fn stands(
     chart: &Chart,
     plan: &Plan,
@@ -215,7 +220,12 @@ pub(crate) fn stands(
     }
     let mut worst: Option<(Verdict, u8)> = None;
     let mut times = Vec::with_capacity(4);
-    chart.times(watches, start.saturating_sub(1), newest, &mut times);
+    if chart.newest_times(watches, start.saturating_sub(1), newest, &mut times) {
+        // Of more than that the newest count, and the one that stands as the worst of those before.
+        let standing =
+            chart.rules.get(place).filter(|memory| memory.stands && memory.at >= start && memory.at < times[0]);
+        times.splice(0..0, standing.map(|memory| memory.at));
+    }
     for at in times {
         if is_superseded(chart, watches, at, newest) {
             continue;
@@ -280,11 +290,11 @@ fn stand(
     outcome: &mut Outcome,
 ) -> Option<Judged> {
     let Verdict { mark, at, doubtful } = verdict;
-    let memory = &chart.rules[place];
-    if memory.stands && (memory.at, memory.mark) == (at, mark) {
+    if stays(chart, place, verdict) {
         refresh(chart, plan, place, (verdict, rank));
         return None;
     }
+    let memory = &chart.rules[place];
     let clinic = plan.programme_of(place).clinic();
     let late = now.duration_since(time(at)) > clinic.late_after.0;
     let again = clinic.repeat_within.map(|within| within.0).filter(|_| doubtful && !late && mark > Mark::Green);
@@ -318,6 +328,12 @@ fn stand(
         ended: None,
     };
     Some(Judged { place, at, mark, finding, late, stands: true, held: held_until.is_some() })
+}
+
+/// Is it what stands already?
+fn stays(chart: &Chart, place: usize, verdict: Verdict) -> bool {
+    let memory = &chart.rules[place];
+    memory.stands && (memory.at, memory.mark) == (verdict.at, verdict.mark)
 }
 
 /// The same verdict may rest on more by now: it is told anew to whoever asks, and nobody is woken for it.

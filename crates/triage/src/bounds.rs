@@ -34,6 +34,8 @@ pub const REMEMBERED_MAX: usize = 256;
 pub const PROGRAMMES_MAX: usize = 4;
 /// Samples that are kept of one vital of a patient.
 pub const SAMPLES_MAX: usize = 4096;
+/// Times of one sitting, 15 minutes, that are all looked at each time: a reading a minute.
+pub const TIMES_MAX: usize = 16;
 /// Devices, sets of flags, or answers that a chart knows by name.
 pub const NAMES_MAX: usize = 200;
 /// Times around reds that a chart keeps apart.

@@ -15,7 +15,7 @@ use vitals::{Colour, Reading, Value, Vital, check_step};
 
 use crate::{
     Alert, AlertId, Finding, Mark, Plan, Reason, Rulebook,
-    bounds::{ENDED_MAX, REMEMBERED_MAX, UNSTABLE_MAX},
+    bounds::{ENDED_MAX, REMEMBERED_MAX, TIMES_MAX, UNSTABLE_MAX},
     look::Look,
     rules::{Nothing, Slot, Watches, finding},
     series::{Names, Nanos, Series, time},
@@ -307,6 +307,22 @@ impl Chart {
         }
         times.sort_unstable();
         times.dedup();
+    }
+
+    /// The newest of the same, [`TIMES_MAX`] at most; says whether there are more.
+    pub(crate) fn newest_times(&self, watches: &Watches, after: Nanos, until: Nanos, times: &mut Vec<Nanos>) -> bool {
+        times.clear();
+        for series in self.watched(watches) {
+            let samples = series.until(until).iter().rev().take_while(|sample| sample.at > after);
+            let mut later = None;
+            let apart = samples.map(|sample| sample.at).filter(|at| later.replace(*at) != Some(*at));
+            times.extend(apart.take(TIMES_MAX + 1));
+        }
+        times.sort_unstable();
+        times.dedup();
+        let more = times.len().saturating_sub(TIMES_MAX);
+        times.drain(..more);
+        more > 0
     }
 
     /// The one time of all that a rule watches in (`after`, `until`], and how many values of one vital lie there at most; `None` where it

@@ -11,10 +11,7 @@ use std::{
 };
 
 use governor::{
-    NotUntil, Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
-    middleware::NoOpMiddleware,
-    state::keyed::DefaultKeyedStateStore,
+    NotUntil, Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, state::keyed::DefaultKeyedStateStore,
 };
 use vitals::KitId;
 
@@ -27,8 +24,20 @@ const BYTES_UNIT: usize = 1024;
 
 type Limiter<C> = RateLimiter<KitId, DefaultKeyedStateStore<KitId>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
+/// The time that passes for the runtime: a test can hold it still.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Passing;
+
+impl Clock for Passing {
+    type Instant = std::time::Instant;
+
+    fn now(&self) -> Self::Instant {
+        tokio::time::Instant::now().into_std()
+    }
+}
+
 /// The limits of every kit.
-pub struct Limits<C: Clock = DefaultClock> {
+pub struct Limits<C: Clock = Passing> {
     messages: Limiter<C>,
     kibibytes: Limiter<C>,
     kibibytes_burst: u32,
@@ -53,7 +62,7 @@ impl Limits {
     /// As the configuration says.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self::by(config, DefaultClock::default())
+        Self::by(config, Passing)
     }
 }
 

@@ -4,9 +4,9 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use desk::{Board, EVENT_PAGES_MAX, KitState};
 use jiff::{SignedDuration, Timestamp};
-use metrics::gauge;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
-use store::Place;
+use store::{Connections, Place, Store};
 use triage::{Mark, State};
 
 use crate::{authority, clock, config::Config, pipeline::QUEUE_MESSAGES_MAX, watching::heartbeat};
@@ -24,6 +24,7 @@ pub struct Sampled {
     pub board: Arc<Board>,
     /// What `/metrics` prints.
     pub handle: PrometheusHandle,
+    store: Arc<dyn Store>,
     place: Place,
     data: PathBuf,
     certificate: Option<PathBuf>,
@@ -32,7 +33,7 @@ pub struct Sampled {
 impl Sampled {
     /// Of the service with this configuration. What never changes is said here.
     #[must_use]
-    pub fn new(config: &Config, board: Arc<Board>, handle: PrometheusHandle) -> Self {
+    pub fn new(config: &Config, store: Arc<dyn Store>, board: Arc<Board>, handle: PrometheusHandle) -> Self {
         gauge!("vagt_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         gauge!("vagt_started_timestamp_seconds").set(clock::now().as_millisecond() as f64 / 1e3);
         gauge!("vagt_intake_queue_messages_max").set(QUEUE_MESSAGES_MAX as f64);
@@ -40,7 +41,7 @@ impl Sampled {
         gauge!("vagt_desk_pages_max").set(EVENT_PAGES_MAX as f64);
         gauge!("vagt_heartbeat_period_seconds").set(f64::from(config.heartbeat.period_seconds));
         let certificate = config.mqtt.tls.as_ref().map(|tls| tls.cert.clone());
-        Self { board, handle, place: config.store(), data: config.data.clone(), certificate }
+        Self { board, handle, store, place: config.store(), data: config.data.clone(), certificate }
     }
 }
 
@@ -51,6 +52,7 @@ pub async fn keep(sampled: Sampled) {
         let now = clock::now();
         board(&sampled.board, now);
         kits(&sampled.board.kits(), now);
+        connections(sampled.store.connections());
         if round.is_multiple_of(FILES_PERIODS) {
             files(&sampled);
         }
@@ -72,6 +74,15 @@ fn board(board: &Board, now: Timestamp) {
     gauge!("vagt_patients").set(board.people().len() as f64);
     gauge!("vagt_quarantine_entries").set(board.counts().quarantined as f64);
     gauge!("vagt_live").set(if board.liveness(now).live { 1.0 } else { 0.0 });
+}
+
+fn connections(connections: Option<Connections>) {
+    let Some(Connections { idle, used, most, waiting, waits }) = connections else { return };
+    gauge!("vagt_store_connections", "state" => "idle").set(f64::from(idle));
+    gauge!("vagt_store_connections", "state" => "used").set(f64::from(used));
+    gauge!("vagt_store_connections_max").set(f64::from(most));
+    gauge!("vagt_store_reads_waiting").set(f64::from(waiting));
+    counter!("vagt_store_reads_waited_total").absolute(waits);
 }
 
 fn kits(kits: &[KitState], now: Timestamp) {

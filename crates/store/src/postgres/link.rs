@@ -5,17 +5,18 @@ use std::{
     ops::{Deref, DerefMut},
     path::PathBuf,
     str::FromStr,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions, Executor, PgConnection, PgPool, Postgres, Row,
+    ConnectOptions, Executor, PgConnection, PgPool, Postgres, Row, Transaction,
     pool::{PoolConnection, PoolOptions},
     postgres::PgConnectOptions,
 };
 
 use super::trouble;
-use crate::StoreError;
+use crate::{Connections, StoreError};
 
 /// Reads that run at once.
 const READERS_MAX: u32 = 4;
@@ -126,6 +127,17 @@ pub(super) struct Link {
     pub(super) can: Can,
     options: PgConnectOptions,
     pub(super) readers: PgPool,
+    waits: AtomicU64,
+    waiting: AtomicU32,
+}
+
+/// One that waits for a connection, for as long as this lives.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A connection: one's own, or the only one there is, for as long as it is used.
@@ -165,7 +177,44 @@ impl Link {
             return Err(trouble::too_old(&name, can.version, SERVER_MIN));
         }
         let readers = readers(options.clone(), can);
-        Ok(Self { name, can, options, readers })
+        Ok(Self { name, can, options, readers, waits: AtomicU64::new(0), waiting: AtomicU32::new(0) })
+    }
+
+    /// A connection to read with.
+    pub(super) async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.counted(self.readers.acquire()).await
+    }
+
+    /// The same, in a transaction that begins so.
+    pub(super) async fn reading(&self, begin: &'static str) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.counted(self.readers.begin_with(begin)).await
+    }
+
+    /// Counts those that have to wait until another gives its connection back.
+    async fn counted<T>(&self, getting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        let is_full = self.readers.num_idle() == 0 && self.readers.size() >= self.most();
+        let _waiting = is_full.then(|| {
+            self.waits.fetch_add(1, Ordering::Relaxed);
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            Waiting(&self.waiting)
+        });
+        getting.await.map_err(|error| self.trouble(error))
+    }
+
+    fn most(&self) -> u32 {
+        self.readers.options().get_max_connections()
+    }
+
+    /// How the connections to read with are used.
+    pub(super) fn connections(&self) -> Connections {
+        let idle = u32::try_from(self.readers.num_idle()).unwrap_or(u32::MAX);
+        Connections {
+            idle,
+            used: self.readers.size().saturating_sub(idle),
+            most: self.most(),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            waits: self.waits.load(Ordering::Relaxed),
+        }
     }
 
     /// A connection to write with.

@@ -47,10 +47,10 @@ pub use self::{
     report::{Report, report},
 };
 use crate::{
-    Account, Batch, Change, Command, CommandState, Curve, Enrolled, Enrolment, Heard, History, HistoryFilter,
-    InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, LongCurve, MessagePages, ProgrammeVersion,
-    QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored, StoredMessage, WebSession,
-    spans::of_messages,
+    Account, Batch, Change, Command, CommandState, Connections, Curve, Enrolled, Enrolment, Heard, History,
+    HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, LongCurve, MessagePages,
+    ProgrammeVersion, QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored, StoredMessage,
+    WebSession, spans::of_messages,
 };
 
 /// A database on a PostgreSQL server.
@@ -71,13 +71,12 @@ pub(crate) struct Inner {
 impl Inner {
     /// A connection to read with.
     async fn reader(&self) -> Result<PoolConnection<Pg>, StoreError> {
-        self.link.readers.acquire().await.map_err(|error| self.trouble(error))
+        self.link.reader().await
     }
 
     /// Several questions about one and the same state.
     async fn snapshot(&self) -> Result<Transaction<'static, Pg>, StoreError> {
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        self.link.readers.begin_with(begin).await.map_err(|error| self.trouble(error))
+        self.link.reading("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
     }
 
     /// An error of this database, in words where there are any.
@@ -329,6 +328,10 @@ impl Store for Postgres {
 
     async fn stored(&self) -> Result<Stored, StoreError> {
         read::stored(&self.inner).await
+    }
+
+    fn connections(&self) -> Option<Connections> {
+        Some(self.inner.link.connections())
     }
 
     async fn close(&self) {

@@ -5,7 +5,8 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use rusqlite::Connection;
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use vitals::PatientId;
 
 use super::{
@@ -82,10 +83,10 @@ pub(super) struct OfPatient {
 
 impl Chains {
     /// Before a batch's first message.
-    pub(super) async fn begin(conn: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
-        let last = sqlx::query("SELECT coalesce(max(id), 0) FROM message").fetch_one(conn).await?;
+    pub(super) fn begin(conn: &Connection) -> Result<Self, rusqlite::Error> {
+        let mut last = conn.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM message")?;
         Ok(Self {
-            next_id: last.try_get::<i64, _>(0)? + 1,
+            next_id: last.query_row([], |row| row.get(0))?,
             placed: Vec::new(),
             marks: Vec::new(),
             strays: Vec::new(),
@@ -100,17 +101,17 @@ impl Chains {
     }
 
     /// Gives the next message its id and its place; none if it is there already, in the file or in this batch.
-    pub(super) async fn of_kit(
+    pub(super) fn of_kit(
         &mut self,
-        conn: &mut SqliteConnection,
+        conn: &Connection,
         keys: &mut Keys,
         key: &KitSeq,
-    ) -> Result<Option<OfKit>, sqlx::Error> {
-        let known = keys.kit(conn, &key.kit).await?;
+    ) -> Result<Option<OfKit>, rusqlite::Error> {
+        let known = keys.kit(conn, &key.kit)?;
         let place = Place { kit: known.key, seq: key.seq.cast_signed(), id: self.next_id };
         let previous = match known.end {
             Some(end) if place.seq <= end.seq => {
-                if place.seq == end.seq || self.is_there(conn, place).await? {
+                if place.seq == end.seq || self.is_there(conn, place)? {
                     return Ok(None);
                 }
                 self.strays.push(place);
@@ -133,23 +134,23 @@ impl Chains {
     }
 
     /// The file still has the chains as they were before this batch.
-    async fn is_there(&self, conn: &mut SqliteConnection, wanted: Place) -> Result<bool, sqlx::Error> {
+    fn is_there(&self, conn: &Connection, wanted: Place) -> Result<bool, rusqlite::Error> {
         if self.placed.iter().any(|place| place.kit == wanted.kit && place.seq == wanted.seq) {
             return Ok(true);
         }
-        Ok(find(conn, wanted.kit, wanted.seq.cast_unsigned()).await?.is_some())
+        conn.prepare_cached(FIND)?.exists((wanted.kit, wanted.seq))
     }
 
     /// Gives a message its place among its patient's; `latest` is the newest time in it.
-    pub(super) async fn of_patient(
+    pub(super) fn of_patient(
         &mut self,
-        conn: &mut SqliteConnection,
+        conn: &Connection,
         keys: &mut Keys,
         patient: &PatientId,
         id: i64,
         latest: i64,
-    ) -> Result<OfPatient, sqlx::Error> {
-        let known = keys.patient(conn, patient).await?;
+    ) -> Result<OfPatient, rusqlite::Error> {
+        let known = keys.patient(conn, patient)?;
         let latest = known.end.map_or(latest, |end| end.latest.max(latest));
         let new = PatientEnd { id, latest };
         let previous = known.end.replace(new).map(|end| end.id);
@@ -158,30 +159,17 @@ impl Chains {
     }
 
     /// After a batch's last message.
-    pub(super) async fn write(self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        KIT_ENDS
-            .run(conn, self.kits.len(), self.kits.into_iter(), |values, (kit, end)| {
-                values.push(kit);
-                values.push(end.id);
-                values.push(end.seq);
-                values.push(end.chained);
-            })
-            .await?;
-        PATIENT_ENDS
-            .run(conn, self.patients.len(), self.patients.into_iter(), |values, (patient, end)| {
-                values.push(patient);
-                values.push(end.id);
-                values.push(end.latest);
-            })
-            .await?;
+    pub(super) fn write(self, conn: &Connection) -> Result<(), rusqlite::Error> {
+        KIT_ENDS.run(conn, self.kits.len(), self.kits.into_iter(), |values, (kit, end)| {
+            values.push(&[&kit, &end.id, &end.seq, &end.chained])
+        })?;
+        PATIENT_ENDS.run(conn, self.patients.len(), self.patients.into_iter(), |values, (patient, end)| {
+            values.push(&[&patient, &end.id, &end.latest])
+        })?;
         for (insert, places) in [(&*MARKS, self.marks), (&*STRAYS, self.strays)] {
-            insert
-                .run(conn, places.len(), places.into_iter(), |values, place| {
-                    values.push(place.kit);
-                    values.push(place.seq);
-                    values.push(place.id);
-                })
-                .await?;
+            insert.run(conn, places.len(), places.into_iter(), |values, place| {
+                values.push(&[&place.kit, &place.seq, &place.id])
+            })?;
         }
         Ok(())
     }

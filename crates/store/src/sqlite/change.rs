@@ -27,8 +27,7 @@ pub(super) async fn change(store: &Sqlite, change: &Change<'_>) -> Result<Vec<Ti
         None => Ok(()),
     }
     .map_err(|error| store.trouble(error))?;
-    let (conn, keys) = write.parts();
-    let stamps = journal::append(conn, keys, change.journal).await.map_err(|error| store.trouble(error))?;
+    let stamps = journal::append(write.conn(), change.journal).await.map_err(|error| store.trouble(error))?;
     write.commit().await?;
     Ok(stamps)
 }

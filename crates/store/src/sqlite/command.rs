@@ -1,7 +1,8 @@
 //! What is asked of kits, and what they say became of it. Receipts are recorded with the message that brought them.
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection};
+use rusqlite::Connection;
+use sqlx::Row;
 use vitals::KitId;
 
 use super::{
@@ -76,28 +77,12 @@ pub(super) async fn of_kit(store: &Sqlite, kit: &KitId, limit: u32) -> Result<Ve
 }
 
 /// Keeps what the kits of a batch say of commands, and moves those commands on that are theirs.
-pub(super) async fn record_receipts(conn: &mut SqliteConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+pub(super) fn record_receipts(conn: &Connection, batch: &Batch) -> Result<(), rusqlite::Error> {
     for entry in &batch.entries {
         for Receipt { command, outcome, at, detail } in &entry.receipts {
-            let kit = entry.key.kit.as_str();
-            sqlx::query(RECEIPT)
-                .bind(kit)
-                .bind(command.as_str())
-                .bind(outcome.name())
-                .bind(nanos(*at))
-                .bind(nanos(entry.recorded_at))
-                .bind(detail.as_deref())
-                .execute(&mut *conn)
-                .await?;
-            sqlx::query(ONWARD)
-                .bind(command.as_str())
-                .bind(kit)
-                .bind(outcome.name())
-                .bind(nanos(*at))
-                .bind(detail.as_deref())
-                .bind(PROGRESS_IN_ORDER)
-                .execute(&mut *conn)
-                .await?;
+            let (kit, at, recorded_at) = (entry.key.kit.as_str(), nanos(*at), nanos(entry.recorded_at));
+            conn.prepare_cached(RECEIPT)?.execute((kit, command, outcome.name(), at, recorded_at, detail))?;
+            conn.prepare_cached(ONWARD)?.execute((command, kit, outcome.name(), at, detail, PROGRESS_IN_ORDER))?;
         }
     }
     Ok(())

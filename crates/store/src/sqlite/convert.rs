@@ -11,17 +11,13 @@ pub(super) use crate::convert::{
 };
 
 /// Pushes mantissa and scale.
-pub(super) fn push_value(values: &mut Values, value: Value) {
+pub(super) fn push_value(values: &mut Values<'_>, value: Value) -> Result<(), rusqlite::Error> {
     let decimal = value.decimal();
     match i64::try_from(decimal.mantissa()) {
         Ok(mantissa) if decimal.scale() <= SCALE_MAX && !(mantissa == 0 && decimal.is_sign_negative()) => {
-            values.push(mantissa);
-            values.push(i64::from(decimal.scale()));
+            values.push(&[&mantissa, &decimal.scale()])
         }
-        _ => {
-            values.push(decimal.to_string());
-            values.push(0_i64);
-        }
+        _ => values.push(&[&decimal.to_string(), &0]),
     }
 }
 

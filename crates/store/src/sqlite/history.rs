@@ -102,7 +102,7 @@ fn start(wanted: Arc<Wanted>, turn: usize, count: usize) -> mpsc::Receiver<Step>
     let (to, from) = mpsc::channel(CHUNKS_WAIT_MAX);
     tokio::task::spawn_blocking(move || {
         if let Err(error) = read(&wanted, turn, count, &to) {
-            let error = trouble::of_history(&wanted.path, error);
+            let error = trouble::of_stopped(&wanted.path, error);
             if to.blocking_send(Err(error)).is_err() {
                 tracing::debug!("a history was given up");
             }
@@ -111,10 +111,10 @@ fn start(wanted: Arc<Wanted>, turn: usize, count: usize) -> mpsc::Receiver<Step>
     from
 }
 
-/// Why reading stopped.
+/// Why reading or writing stopped: in the database's words, or in ours.
 pub(super) enum Stopped {
     Database(rusqlite::Error),
-    Corrupt(StoreError),
+    Known(StoreError),
 }
 
 impl From<rusqlite::Error> for Stopped {
@@ -229,7 +229,7 @@ impl Reader<'_> {
                 chunk.readings.len(),
                 chunk.answers.len()
             );
-            return Err(Stopped::Corrupt(corrupt("message", placed[0].message.seq, what)));
+            return Err(Stopped::Known(corrupt("message", placed[0].message.seq, what)));
         }
         Ok(chunk)
     }
@@ -291,7 +291,7 @@ fn reading(row: &rusqlite::Row<'_>) -> Result<HistoryReading, Stopped> {
         other => {
             let text = other.as_str().unwrap_or_default();
             let wrong = |_| corrupt("reading", "?", format!("value {other:?}, scale {scale}"));
-            text.parse::<Decimal>().map(Value::from).map_err(wrong).map_err(Stopped::Corrupt)?
+            text.parse::<Decimal>().map(Value::from).map_err(wrong).map_err(Stopped::Known)?
         }
     };
     Ok(HistoryReading { channel: row.get(0)?, value, measured_at: time(row.get(3)?) })

@@ -1,6 +1,6 @@
 //! Many rows in few statements: chunks of fixed sizes, so that every statement is prepared once and the rest of a batch needs only a few.
 
-use sqlx::{Arguments, Encode, SqliteConnection, Type, sqlite::SqliteArguments};
+use rusqlite::{CachedStatement, Connection, ToSql};
 
 /// Rows of one statement, largest first; each is at most a quarter of the one before, so the rest costs at most three of each.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
@@ -12,12 +12,18 @@ pub(super) struct Insert {
 }
 
 /// The values of a statement, in order.
-pub(super) struct Values(SqliteArguments);
+pub(super) struct Values<'c> {
+    statement: CachedStatement<'c>,
+    bound: usize,
+}
 
-impl Values {
-    /// The next column's value.
-    pub(super) fn push<'v, T: Encode<'v, sqlx::Sqlite> + Type<sqlx::Sqlite>>(&mut self, value: T) {
-        self.0.add(value).expect("numbers, texts and bytes can always be bound");
+impl Values<'_> {
+    /// The next columns' values.
+    pub(super) fn push(&mut self, values: &[&dyn ToSql]) -> Result<(), rusqlite::Error> {
+        values.iter().try_for_each(|value| {
+            self.bound += 1;
+            self.statement.raw_bind_parameter(self.bound, value)
+        })
     }
 }
 
@@ -29,21 +35,20 @@ impl Insert {
     }
 
     /// Inserts `count` rows: `bind` pushes the columns of each.
-    pub(super) async fn run<T>(
-        &'static self,
-        conn: &mut SqliteConnection,
+    pub(super) fn run<T>(
+        &self,
+        conn: &Connection,
         count: usize,
         mut rows: impl Iterator<Item = T>,
-        mut bind: impl FnMut(&mut Values, T),
-    ) -> Result<(), sqlx::Error> {
+        mut bind: impl FnMut(&mut Values<'_>, T) -> Result<(), rusqlite::Error>,
+    ) -> Result<(), rusqlite::Error> {
         let mut left = count;
         for (size, sql) in SIZES.iter().zip(&self.statements) {
             while left >= *size {
-                let mut values = Values(SqliteArguments::default());
-                values.0.reserve(size * self.columns, 0);
-                rows.by_ref().take(*size).for_each(|row| bind(&mut values, row));
-                debug_assert_eq!(values.0.len(), size * self.columns, "every column of every row has a value");
-                sqlx::query_with(sql.as_str(), values.0).execute(&mut *conn).await?;
+                let mut values = Values { statement: conn.prepare_cached(sql)?, bound: 0 };
+                rows.by_ref().take(*size).try_for_each(|row| bind(&mut values, row))?;
+                debug_assert_eq!(values.bound, size * self.columns, "every column of every row has a value");
+                values.statement.raw_execute()?;
                 left -= size;
             }
         }

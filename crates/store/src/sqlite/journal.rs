@@ -1,6 +1,7 @@
 //! The journal: in a batch's transaction with the judge's stamps, or by itself with a stamp that the store gives.
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use sqlx::{QueryBuilder, Row, SqliteConnection};
 use vitals::PatientId;
 
@@ -24,19 +25,39 @@ SELECT max(at) FROM (
     UNION ALL SELECT at FROM alert_event WHERE id = (SELECT max(id) FROM alert_event)
 ) WHERE at <= ?1";
 
+const INSERT: &str =
+    "INSERT INTO journal (at, by, patient, entry, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (at) DO NOTHING";
+
 /// Appends what belongs to no batch, and tells the stamps.
 pub(super) async fn append(
     conn: &mut SqliteConnection,
-    keys: &mut Keys,
     entries: &[JournalEntry],
 ) -> Result<Vec<Timestamp>, sqlx::Error> {
-    keys.make_room();
     let mut stamps = Vec::with_capacity(entries.len());
     for entry in entries {
-        let at = next(conn, nanos(entry.at)).await?;
-        stamps.push(time(put(conn, keys, entry, at).await?));
+        let patient = match &entry.patient {
+            Some(patient) => Some(number_of(conn, patient).await?),
+            None => None,
+        };
+        let mut at = next(conn, nanos(entry.at)).await?;
+        let body = to_json(&entry.what);
+        loop {
+            let row = sqlx::query(INSERT).bind(at).bind(entry.by.as_deref()).bind(patient).bind(entry.what.name());
+            if row.bind(body.as_str()).execute(&mut *conn).await?.rows_affected() == 1 {
+                break;
+            }
+            at = at.saturating_add(1);
+        }
+        stamps.push(time(at));
     }
     Ok(stamps)
+}
+
+async fn number_of(conn: &mut SqliteConnection, patient: &PatientId) -> Result<i64, sqlx::Error> {
+    let new = sqlx::query("INSERT INTO patient_key (patient) VALUES (?1) ON CONFLICT DO NOTHING");
+    new.bind(patient.as_str()).execute(&mut *conn).await?;
+    let key = sqlx::query("SELECT key FROM patient_key WHERE patient = ?1").bind(patient.as_str());
+    key.fetch_one(conn).await?.try_get(0)
 }
 
 /// The stamp for something that happened at `wanted`: after everything that is stored.
@@ -45,44 +66,21 @@ async fn next(conn: &mut SqliteConnection, wanted: i64) -> Result<i64, sqlx::Err
     Ok(stamp_after(newest, wanted))
 }
 
-/// Keeps a batch's entries with its stamps. What is there already in every part (a batch that is committed again) stays as it is.
-pub(super) async fn record(
-    conn: &mut SqliteConnection,
-    keys: &mut Keys,
-    entries: &[JournalEntry],
-) -> Result<(), sqlx::Error> {
+/// Keeps a batch's entries with its stamps. What is there already in every part (a batch that is committed again) stays as it is; a stamp
+/// that another entry has (a clock that was set back can bring an old one again) moves on to the next nanosecond that is free.
+pub(super) fn record(conn: &Connection, keys: &mut Keys, entries: &[JournalEntry]) -> Result<(), rusqlite::Error> {
+    let same = "SELECT by IS ?2 AND patient IS ?3 AND body = ?4 FROM journal WHERE at = ?1";
     for entry in entries {
-        put(conn, keys, entry, nanos(entry.at)).await?;
+        let patient =
+            entry.patient.as_ref().map(|patient| keys.patient(conn, patient).map(|known| known.key)).transpose()?;
+        let (by, body, mut at) = (entry.by.as_deref(), to_json(&entry.what), nanos(entry.at));
+        while conn.prepare_cached(INSERT)?.execute((at, by, patient, entry.what.name(), &body))? == 0
+            && !conn.prepare_cached(same)?.query_row((at, by, patient, &body), |row| row.get(0))?
+        {
+            at = at.saturating_add(1);
+        }
     }
     Ok(())
-}
-
-/// With this stamp, or the next nanosecond that is free: a clock that was set back can bring an old stamp again.
-async fn put(
-    conn: &mut SqliteConnection,
-    keys: &mut Keys,
-    entry: &JournalEntry,
-    mut at: i64,
-) -> Result<i64, sqlx::Error> {
-    let patient = match &entry.patient {
-        Some(patient) => Some(keys.patient(conn, patient).await?.key),
-        None => None,
-    };
-    let body = to_json(&entry.what);
-    let insert =
-        "INSERT INTO journal (at, by, patient, entry, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (at) DO NOTHING";
-    let same = "SELECT by IS ?2 AND patient IS ?3 AND body = ?4 FROM journal WHERE at = ?1";
-    loop {
-        let row = sqlx::query(insert).bind(at).bind(entry.by.as_deref()).bind(patient);
-        if row.bind(entry.what.name()).bind(body.as_str()).execute(&mut *conn).await?.rows_affected() == 1 {
-            return Ok(at);
-        }
-        let there = sqlx::query(same).bind(at).bind(entry.by.as_deref()).bind(patient).bind(body.as_str());
-        if there.fetch_one(&mut *conn).await?.try_get(0)? {
-            return Ok(at);
-        }
-        at = at.saturating_add(1);
-    }
 }
 
 /// Entries that are wanted, by stamp.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{Connection, OptionalExtension as _};
 use vitals::{Clock, DeviceId, Flag, KitId, PatientId, Reading, Unit, Vital};
 
 /// Entries of each memory, beside those of the batch that filled it.
@@ -69,50 +69,43 @@ impl Keys {
     }
 
     /// A kit's number and end.
-    pub(super) async fn kit(
-        &mut self,
-        conn: &mut SqliteConnection,
-        kit: &KitId,
-    ) -> Result<&mut Known<KitEnd>, sqlx::Error> {
+    pub(super) fn kit(&mut self, conn: &Connection, kit: &KitId) -> Result<&mut Known<KitEnd>, rusqlite::Error> {
         if !self.kits.contains_key(kit) {
             let find = "SELECT key FROM kit_key WHERE kit = ?1";
             let insert = "INSERT INTO kit_key (kit) VALUES (?1) RETURNING key";
-            let key = find_or_insert(conn, find, insert, kit.as_str()).await?;
-            let end = "SELECT id, seq, chained FROM kit_end WHERE kit = ?1";
-            let row = sqlx::query(end).bind(key).fetch_optional(conn).await?;
-            let end = row.map(|row| {
-                Ok::<_, sqlx::Error>(KitEnd { id: row.try_get(0)?, seq: row.try_get(1)?, chained: row.try_get(2)? })
-            });
-            self.kits.insert(kit.clone(), Known { key, end: end.transpose()? });
+            let key = find_or_insert(conn, find, insert, kit.as_str())?;
+            let mut end = conn.prepare_cached("SELECT id, seq, chained FROM kit_end WHERE kit = ?1")?;
+            let end =
+                end.query_row([key], |row| Ok(KitEnd { id: row.get(0)?, seq: row.get(1)?, chained: row.get(2)? }));
+            self.kits.insert(kit.clone(), Known { key, end: end.optional()? });
         }
         Ok(self.kits.get_mut(kit).expect("it was there, or was put there"))
     }
 
     /// A patient's number and end.
-    pub(super) async fn patient(
+    pub(super) fn patient(
         &mut self,
-        conn: &mut SqliteConnection,
+        conn: &Connection,
         patient: &PatientId,
-    ) -> Result<&mut Known<PatientEnd>, sqlx::Error> {
+    ) -> Result<&mut Known<PatientEnd>, rusqlite::Error> {
         if !self.patients.contains_key(patient) {
             let find = "SELECT key FROM patient_key WHERE patient = ?1";
             let insert = "INSERT INTO patient_key (patient) VALUES (?1) RETURNING key";
-            let key = find_or_insert(conn, find, insert, patient.as_str()).await?;
-            let end = "SELECT id, latest FROM patient_end WHERE patient = ?1";
-            let row = sqlx::query(end).bind(key).fetch_optional(conn).await?;
-            let end = row.map(|row| Ok::<_, sqlx::Error>(PatientEnd { id: row.try_get(0)?, latest: row.try_get(1)? }));
-            self.patients.insert(patient.clone(), Known { key, end: end.transpose()? });
+            let key = find_or_insert(conn, find, insert, patient.as_str())?;
+            let mut end = conn.prepare_cached("SELECT id, latest FROM patient_end WHERE patient = ?1")?;
+            let end = end.query_row([key], |row| Ok(PatientEnd { id: row.get(0)?, latest: row.get(1)? }));
+            self.patients.insert(patient.clone(), Known { key, end: end.optional()? });
         }
         Ok(self.patients.get_mut(patient).expect("it was there, or was put there"))
     }
 
     /// The number of a reading's channel.
-    pub(super) async fn channel(&mut self, conn: &mut SqliteConnection, reading: &Reading) -> Result<i64, sqlx::Error> {
+    pub(super) fn channel(&mut self, conn: &Connection, reading: &Reading) -> Result<i64, rusqlite::Error> {
         let known = self.devices.get(&reading.device).and_then(|channels| channels.iter().find(|c| c.is_of(reading)));
         if let Some(channel) = known {
             return Ok(channel.key);
         }
-        let key = channel_in_file(conn, reading).await?;
+        let key = channel_in_file(conn, reading)?;
         let channels = self.devices.entry(reading.device.clone()).or_default();
         if channels.len() >= CHANNELS_OF_DEVICE_MAX {
             channels.clear();
@@ -129,32 +122,21 @@ fn empty_if_full<K, V>(memory: &mut HashMap<K, V>) {
     }
 }
 
-async fn find_or_insert(
-    conn: &mut SqliteConnection,
-    find: &'static str,
-    insert: &'static str,
-    text: &str,
-) -> Result<i64, sqlx::Error> {
-    if let Some(row) = sqlx::query(find).bind(text).fetch_optional(&mut *conn).await? {
-        return row.try_get(0);
+fn find_or_insert(conn: &Connection, find: &str, insert: &str, text: &str) -> Result<i64, rusqlite::Error> {
+    match conn.prepare_cached(find)?.query_row([text], |row| row.get(0)).optional()? {
+        Some(key) => Ok(key),
+        None => conn.prepare_cached(insert)?.query_row([text], |row| row.get(0)),
     }
-    sqlx::query(insert).bind(text).fetch_one(conn).await?.try_get(0)
 }
 
-async fn channel_in_file(conn: &mut SqliteConnection, reading: &Reading) -> Result<i64, sqlx::Error> {
+fn channel_in_file(conn: &Connection, reading: &Reading) -> Result<i64, rusqlite::Error> {
     let flags = reading.flags.iter().map(Flag::as_str).collect::<Vec<_>>().join(" ");
-    let bound = |sql: &'static str| {
-        sqlx::query(sql)
-            .bind(reading.device.as_str())
-            .bind(reading.vital.name())
-            .bind(reading.unit.ucum())
-            .bind(super::convert::clock_name(reading.clock))
-            .bind(flags.clone())
-    };
+    let Reading { device, vital, unit, clock, .. } = reading;
+    let columns = (device.as_str(), vital.name(), unit.ucum(), super::convert::clock_name(*clock), flags);
     let find = "SELECT key FROM channel WHERE device = ?1 AND vital = ?2 AND unit = ?3 AND clock = ?4 AND flags = ?5";
-    if let Some(row) = bound(find).fetch_optional(&mut *conn).await? {
-        return row.try_get(0);
+    if let Some(key) = conn.prepare_cached(find)?.query_row(columns.clone(), |row| row.get(0)).optional()? {
+        return Ok(key);
     }
     let insert = "INSERT INTO channel (device, vital, unit, clock, flags) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING key";
-    bound(insert).fetch_one(conn).await?.try_get(0)
+    conn.prepare_cached(insert)?.query_row(columns, |row| row.get(0))
 }

@@ -80,7 +80,7 @@ impl Sqlite {
     }
 
     async fn open_within(path: &Path, bounds: Bounds) -> Result<Self, StoreError> {
-        let writer = Arc::new(Writer::new(path, Some(writing(path, &bounds))));
+        let writer = Arc::new(Writer::new(path, Some(Options { log_kept_bytes: bounds.copied })));
         writer.migrate().await?;
         let checkpoints = Some(Checkpoints::start(path, copying(path), writer.clone(), bounds));
         Ok(Self { path: path.to_owned(), writer, readers: readers(path), checkpoints })
@@ -124,15 +124,39 @@ fn common(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-fn writing(path: &Path, bounds: &Bounds) -> SqliteConnectOptions {
-    common(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", "0")
-        .pragma("journal_size_limit", bounds.copied.to_string())
-        .pragma("cache_size", WRITER_CACHE_KIB)
-        .pragma("temp_store", "memory")
+/// What both of the writer's connections begin with.
+#[derive(Clone)]
+struct Options {
+    log_kept_bytes: u64,
+}
+
+impl Options {
+    fn pragmas(&self) -> [(&'static str, String); 4] {
+        [
+            ("wal_autocheckpoint", "0".to_owned()),
+            ("journal_size_limit", self.log_kept_bytes.to_string()),
+            ("cache_size", WRITER_CACHE_KIB.to_owned()),
+            ("temp_store", "memory".to_owned()),
+        ]
+    }
+
+    /// For the connection of what is small, which makes the file and brings it up to date.
+    fn small(&self, path: &Path) -> SqliteConnectOptions {
+        let options = common(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        self.pragmas().into_iter().fold(options, |options, (name, value)| options.pragma(name, value))
+    }
+
+    /// For the connection of batches, when it has been opened.
+    fn apply(&self, conn: &rusqlite::Connection) -> Result<(), rusqlite::Error> {
+        conn.busy_timeout(BUSY_WAIT)?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        conn.pragma_update(None, "synchronous", "full")?;
+        conn.pragma_update(None, "foreign_keys", true)?;
+        self.pragmas().into_iter().try_for_each(|(name, value)| conn.pragma_update(None, name, value))
+    }
 }
 
 fn copying(path: &Path) -> SqliteConnectOptions {

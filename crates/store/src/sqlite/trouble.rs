@@ -27,10 +27,10 @@ pub(super) fn of(path: &Path, error: sqlx::Error) -> StoreError {
     }
 }
 
-/// The same of what reads a history.
-pub(super) fn of_history(path: &Path, stopped: Stopped) -> StoreError {
+/// The same of what works with a connection of its own, in a thread.
+pub(super) fn of_stopped(path: &Path, stopped: Stopped) -> StoreError {
     let error = match stopped {
-        Stopped::Corrupt(error) => return error,
+        Stopped::Known(error) => return error,
         Stopped::Database(error) => error,
     };
     let code = error.sqlite_error().map(|error| error.extended_code & 0xff);
@@ -49,8 +49,8 @@ pub(super) fn not_ours(path: &Path) -> StoreError {
 }
 
 /// Is it a uniqueness that was violated? (2067: a unique index, 1555: a primary key)
-pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| matches!(error.extended_code, 2067 | 1555))
 }
 
 /// The primary result code: the lowest byte of the extended one.

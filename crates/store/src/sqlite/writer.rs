@@ -1,78 +1,96 @@
-//! The single writer: one connection, one transaction at a time.
+//! The single writer: one transaction at a time, over two connections: one for batches, which a thread of its own works with, and one for
+//! everything small.
 //!
-//! A transaction takes the connection and its keys out of their place and brings them back when it has committed. Whatever else happens
-//! (an error, a full disk, a caller that gave up waiting), the connection is dropped, which rolls back, and the next write opens another:
-//! SQLite may already have rolled back by itself, and the keys in memory may be of rows that are no longer there. Another program's commit
-//! empties that memory too, since the ends of chains move.
+//! A transaction takes its connection out of its place and brings it back when it has committed. Whatever else happens (an error, a full
+//! disk, a small write that nobody waits for any more), the connection is dropped, which rolls back, and the next write opens another:
+//! SQLite may already have rolled back by itself, and the keys in memory may be of rows that are no longer there. A commit over any other
+//! connection, ours or another program's, empties that memory too, since the ends of chains move.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
-use tokio::sync::{Mutex, MutexGuard};
+use rusqlite::{Connection as Direct, OpenFlags};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{keys::Keys, migrate, trouble};
+use super::{Options, history::Stopped, keys::Keys, migrate, trouble};
 use crate::StoreError;
 
-/// Where the connection is when nothing is being written.
+/// Where the connections are when nothing is being written.
 pub(super) struct Writer {
     path: PathBuf,
-    place: Mutex<Place>,
+    place: Arc<Mutex<Place>>,
 }
 
 struct Place {
     /// `None` where writing is not allowed, or no longer.
-    options: Option<SqliteConnectOptions>,
-    session: Option<Session>,
+    options: Option<Options>,
+    small: Option<SqliteConnection>,
+    batches: Option<Batches>,
     refusal: fn() -> StoreError,
 }
 
-/// A connection, and what it knows of the file.
-struct Session {
-    conn: SqliteConnection,
+/// The connection for batches, and what it knows of the file.
+struct Batches {
+    conn: Direct,
     keys: Keys,
     /// `PRAGMA data_version`: moves when another connection has committed.
     data_version: i64,
 }
 
 /// Nothing is written while this is held.
-pub(super) struct Pause<'a>(#[expect(dead_code, reason = "held, never read")] MutexGuard<'a, Place>);
+pub(super) struct Pause(#[expect(dead_code, reason = "held, never read")] OwnedMutexGuard<Place>);
 
-/// A transaction under way: rolled back unless [`commit`](Self::commit) is called.
+/// The turn of a batch.
+pub(super) struct Turn {
+    path: PathBuf,
+    place: OwnedMutexGuard<Place>,
+}
+
+/// A small transaction under way: rolled back unless [`commit`](Self::commit) is called.
 pub(super) struct Write<'a> {
     path: &'a Path,
-    place: MutexGuard<'a, Place>,
-    session: Session,
+    place: OwnedMutexGuard<Place>,
+    conn: SqliteConnection,
 }
 
 impl Writer {
     /// Without options, every write is refused.
-    pub(super) fn new(path: &Path, options: Option<SqliteConnectOptions>) -> Self {
-        let place = Place { options, session: None, refusal: || StoreError::ReadOnly };
-        Self { path: path.to_owned(), place: Mutex::new(place) }
+    pub(super) fn new(path: &Path, options: Option<Options>) -> Self {
+        let place = Place { options, small: None, batches: None, refusal: || StoreError::ReadOnly };
+        Self { path: path.to_owned(), place: Arc::new(Mutex::new(place)) }
     }
 
     /// Opens the connection and brings the schema up to date.
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
         let mut place = self.place.lock().await;
-        let mut session = self.session(&mut place).await?;
-        migrate::up(&mut session.conn, &self.path).await?;
-        place.session = Some(session);
+        let mut conn = place.small(&self.path).await?;
+        migrate::up(&mut conn, &self.path).await?;
+        place.small = Some(conn);
         Ok(())
     }
 
-    /// Waits for its turn and begins.
+    /// Waits for its turn and begins something small.
     pub(super) async fn begin(&self) -> Result<Write<'_>, StoreError> {
-        let mut place = self.place.lock().await;
-        let session = self.session(&mut place).await?;
-        let mut write = Write { path: &self.path, place, session };
+        let mut place = Arc::clone(&self.place).lock_owned().await;
+        let conn = place.small(&self.path).await?;
+        let mut write = Write { path: &self.path, place, conn };
         write.run("BEGIN IMMEDIATE").await?;
-        write.forget_what_is_old().await?;
         Ok(write)
     }
 
+    /// Waits for the turn of a batch.
+    pub(super) async fn turn(&self) -> Result<Turn, StoreError> {
+        let place = Arc::clone(&self.place).lock_owned().await;
+        place.options()?;
+        Ok(Turn { path: self.path.clone(), place })
+    }
+
     /// Waits for what is under way, and keeps others from beginning for as long as it is held.
-    pub(super) async fn pause(&self) -> Pause<'_> {
-        Pause(self.place.lock().await)
+    pub(super) async fn pause(&self) -> Pause {
+        Pause(Arc::clone(&self.place).lock_owned().await)
     }
 
     /// Waits for what is under way, then refuses everything.
@@ -80,20 +98,26 @@ impl Writer {
         let mut place = self.place.lock().await;
         place.options = None;
         place.refusal = || StoreError::Closed;
-        if let Some(session) = place.session.take()
-            && let Err(error) = in_order(session.conn).await
+        place.batches = None;
+        if let Some(conn) = place.small.take()
+            && let Err(error) = in_order(conn).await
         {
             tracing::warn!(%error, "the store's file was not closed in order; it is whole nevertheless");
         }
     }
+}
 
-    async fn session(&self, place: &mut Place) -> Result<Session, StoreError> {
-        if let Some(session) = place.session.take() {
-            return Ok(session);
+impl Place {
+    fn options(&self) -> Result<&Options, StoreError> {
+        self.options.as_ref().ok_or_else(self.refusal)
+    }
+
+    async fn small(&mut self, path: &Path) -> Result<SqliteConnection, StoreError> {
+        let options: SqliteConnectOptions = self.options()?.small(path);
+        match self.small.take() {
+            Some(conn) => Ok(conn),
+            None => options.connect().await.map_err(|error| trouble::of(path, error)),
         }
-        let options = place.options.as_ref().ok_or_else(place.refusal)?;
-        let conn = options.connect().await.map_err(|error| trouble::of(&self.path, error))?;
-        Ok(Session { conn, keys: Keys::default(), data_version: 0 })
     }
 }
 
@@ -104,38 +128,63 @@ async fn in_order(mut conn: SqliteConnection) -> Result<(), sqlx::Error> {
     copied.map(|_| ())
 }
 
-impl Write<'_> {
-    /// The connection, and the keys that it made.
-    pub(super) fn parts(&mut self) -> (&mut SqliteConnection, &mut Keys) {
-        (&mut self.session.conn, &mut self.session.keys)
+impl Turn {
+    /// Does its work in one transaction and commits it durably. Waits for the disk.
+    pub(super) fn commit(
+        &mut self,
+        work: impl FnOnce(&Direct, &mut Keys) -> Result<(), Stopped>,
+    ) -> Result<(), StoreError> {
+        let done = self.batches().and_then(|mut batches| {
+            batches.conn.prepare_cached("BEGIN IMMEDIATE")?.raw_execute()?;
+            batches.forget_what_is_old()?;
+            work(&batches.conn, &mut batches.keys)?;
+            batches.conn.prepare_cached("COMMIT")?.raw_execute()?;
+            Ok(batches)
+        });
+        self.place.batches = Some(done.map_err(|stopped| trouble::of_stopped(&self.path, stopped))?);
+        Ok(())
     }
 
+    fn batches(&mut self) -> Result<Batches, Stopped> {
+        if let Some(batches) = self.place.batches.take() {
+            return Ok(batches);
+        }
+        let options = self.place.options().map_err(Stopped::Known)?;
+        let conn =
+            Direct::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        options.apply(&conn)?;
+        Ok(Batches { conn, keys: Keys::default(), data_version: 0 })
+    }
+}
+
+impl Batches {
+    /// In the transaction, so that nobody else can commit after it.
+    fn forget_what_is_old(&mut self) -> Result<(), rusqlite::Error> {
+        let found = self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if found != self.data_version {
+            self.keys = Keys::default();
+            self.data_version = found;
+        }
+        Ok(())
+    }
+}
+
+impl Write<'_> {
     /// The connection.
     pub(super) fn conn(&mut self) -> &mut SqliteConnection {
-        &mut self.session.conn
+        &mut self.conn
     }
 
     /// Commits durably, and leaves the connection for the next.
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
         self.run("COMMIT").await?;
-        let Self { mut place, session, .. } = self;
-        place.session = Some(session);
-        Ok(())
-    }
-
-    /// In the transaction, so that nobody else can commit after it.
-    async fn forget_what_is_old(&mut self) -> Result<(), StoreError> {
-        let row = sqlx::query("PRAGMA data_version").fetch_one(&mut self.session.conn).await;
-        let found: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| trouble::of(self.path, error))?;
-        if found != self.session.data_version {
-            self.session.keys = Keys::default();
-            self.session.data_version = found;
-        }
+        let Self { mut place, conn, .. } = self;
+        place.small = Some(conn);
         Ok(())
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        let done = sqlx::query(sql).execute(&mut self.session.conn).await;
+        let done = sqlx::query(sql).execute(&mut self.conn).await;
         done.map(|_| ()).map_err(|error| trouble::of(self.path, error))
     }
 }
@@ -144,6 +193,7 @@ impl Write<'_> {
 mod tests {
     use std::time::Duration;
 
+    use super::Direct;
     use crate::{
         Sqlite, Store, StoreError,
         conformance::sample::{batch, plain},
@@ -160,9 +210,8 @@ mod tests {
         store.commit(&of_100(1)).await.unwrap();
         for first in [1_001, 2_001] {
             // The limit belongs to the connection, which a failed write throws away: the next one has space again.
-            let mut write = store.writer.begin().await.unwrap();
-            sqlx::raw_sql("PRAGMA max_page_count = 1").execute(write.conn()).await.unwrap();
-            write.commit().await.unwrap();
+            let limit = |conn: &Direct| conn.query_row("PRAGMA max_page_count = 1", [], |_| Ok(()));
+            store.writer.turn().await.unwrap().commit(|conn, _| Ok(limit(conn)?)).unwrap();
 
             let large = (0..20).flat_map(|n| of_100(first + n * 100).entries).collect();
             let error = store.commit(&batch(0, large)).await.unwrap_err();

@@ -1,5 +1,6 @@
 //! Judge the reading that arrived: late ones as what they were; repeats are harmless; the order within a sitting does not matter.
 
+use jiff::SignedDuration;
 use triage::{EventKind, Mark, suspect_step};
 use vitals::{Clock, Colour, Reading};
 
@@ -196,4 +197,21 @@ fn ids_and_words_are_the_same_on_every_run() {
         "da38111b-a860-55aa-9953-792987be59d4",
         "an id of an earlier release is never made otherwise"
     );
+}
+
+#[test]
+fn of_a_flood_the_worst_stands_for_a_sitting_and_no_longer() {
+    let mut person = Person::new();
+    let at = |seconds: i64| (time("2026-11-22T10:00:00Z") + SignedDuration::from_secs(seconds)).to_string();
+    person.measures(&at(0), &["95 spo2"]);
+    person.measures(&at(1), &["84 spo2"]);
+    person.measures(&at(2), &["95 spo2"]);
+    let red = (3..=2000).filter(|second| {
+        person.measures(&at(*second), &["95 spo2"]);
+        person.chart.colour() == Colour::Red
+    });
+    let red: Vec<_> = red.collect();
+    assert_eq!((red.first(), red.last(), red.len()), (Some(&3), Some(&901), 899), "15 minutes from second 1 on");
+    person.measures(&at(2001), &["84 spo2"]);
+    assert_eq!(person.chart.colour(), Colour::Red);
 }
