@@ -161,7 +161,7 @@ fn judge(
     }
     if let Some(at) = is_asked_no_more(chart, plan, place, newest) {
         judged.extend(stand_down(chart, plan, place, at));
-    } else if !unplaced && let Some(verdict) = stands(chart, plan, place, (start, newest), Some(memo)) {
+    } else if !unplaced && let Some(verdict) = stands(chart, plan, place, (start, newest), Some(memo), Some(arrived)) {
         let brought = || arrived.iter().any(|arrived| arrived.is_of(&rule.watches));
         if rule.judge.also().is_empty() || brought() {
             say(outcome, arrived, &rule.watches, verdict.0.mark);
@@ -204,14 +204,14 @@ pub(crate) fn say(outcome: &mut Outcome, arrived: &[Arrived], rule: &Watches, ma
 }
 
 /// The worst of what a rule says as of each time from `start` on: later ones where they are as bad. A doubtful value does not count where a
-/// later one of the same vital, within the same time, is beyond doubt. Who sends more often than any device does is not looked at longer for
-/// it: each time is judged when it comes, and the worst stands for as long (decision 0096).
+/// later one of the same vital, within the same time, is beyond doubt. All times count; of a rule that remembers what stands, see [`times`].
 pub(crate) fn stands(
     chart: &Chart,
     plan: &Plan,
     place: usize,
     (start, newest): (Nanos, Nanos),
     memo: Option<&Memo>,
+    arrived: Option<&[Arrived]>,
 ) -> Option<(Verdict, u8)> {
     let watches = &plan.rule(place).watches;
     if let Some((at, at_once)) = chart.one_time(watches, start.saturating_sub(1), newest) {
@@ -219,14 +219,7 @@ pub(crate) fn stands(
         return worst_of(chart, plan, place, (at, at_once), memo);
     }
     let mut worst: Option<(Verdict, u8)> = None;
-    let mut times = Vec::with_capacity(4);
-    if chart.newest_times(watches, start.saturating_sub(1), newest, &mut times) {
-        // Of more than that the newest count, and the one that stands as the worst of those before.
-        let standing =
-            chart.rules.get(place).filter(|memory| memory.stands && memory.at >= start && memory.at < times[0]);
-        times.splice(0..0, standing.map(|memory| memory.at));
-    }
-    for at in times {
+    for at in times(chart, plan, place, (start, newest), arrived) {
         if is_superseded(chart, watches, at, newest) {
             continue;
         }
@@ -237,6 +230,32 @@ pub(crate) fn stands(
         }
     }
     worst
+}
+
+/// The times that are looked at. Who sends more often than any device does is not looked at longer for it: of more than
+/// [`crate::bounds::TIMES_MAX`] times the newest, those that have arrived just now, and the one that stands as the worst of the others
+/// (decision 0096).
+fn times(
+    chart: &Chart,
+    plan: &Plan,
+    place: usize,
+    (start, newest): (Nanos, Nanos),
+    arrived: Option<&[Arrived]>,
+) -> Vec<Nanos> {
+    let (watches, mut times) = (&plan.rule(place).watches, Vec::with_capacity(4));
+    let Some(arrived) = arrived else {
+        chart.times(watches, start.saturating_sub(1), newest, &mut times);
+        return times;
+    };
+    if chart.newest_times(watches, start.saturating_sub(1), newest, &mut times) {
+        let before = start..times[0];
+        let came = arrived.iter().filter(|arrived| arrived.is_of(watches)).map(|arrived| arrived.sample.at);
+        let standing = chart.rules.get(place).filter(|memory| memory.stands).map(|memory| memory.at);
+        times.extend(came.chain(standing).filter(|at| before.contains(at)));
+        times.sort_unstable();
+        times.dedup();
+    }
+    times
 }
 
 /// What a rule says as of a time: the worst of it, where several values are of exactly that time.

@@ -100,7 +100,7 @@ impl Part {
         let newest = newest.max().filter(|newest| *newest >= oldest)?;
         let start = newest.saturating_sub(length(TOGETHER));
         let (place, of) = (self.place(look), (start, newest));
-        let say = || stands(look.chart, look.plan, place, of, look.memo);
+        let say = || stands(look.chart, look.plan, place, of, look.memo, None);
         let (verdict, rank) = match look.memo {
             Some(memo) => memo.recall((place, start, newest), say)?,
             None => say()?,

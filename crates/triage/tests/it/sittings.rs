@@ -215,3 +215,18 @@ fn of_a_flood_the_worst_stands_for_a_sitting_and_no_longer() {
     person.measures(&at(2001), &["84 spo2"]);
     assert_eq!(person.chart.colour(), Colour::Red);
 }
+
+#[test]
+fn of_many_readings_in_one_message_each_is_looked_at() {
+    for worst in [0, 10, 60, 119] {
+        let mut person = Person::new();
+        let at = |place: i64| time("2026-11-22T10:00:00Z") + SignedDuration::from_secs(5 * place);
+        let value = |place| if place == worst { "84 spo2" } else { "95 spo2" };
+        let (first, second): (Vec<_>, Vec<_>) =
+            (0..120).map(|place| reading(value(place), at(place))).partition(|reading| reading.measured_at < at(40));
+        // What was measured later comes first.
+        person.gives(&second, &[], &at(120).to_string());
+        person.gives(&first, &[], &at(121).to_string());
+        assert_eq!(person.chart.colour(), Colour::Red, "place {worst}");
+    }
+}
