@@ -49,9 +49,10 @@ pub use self::{
     report::{Report, report},
 };
 use crate::{
-    Account, Batch, Change, Command, CommandState, Connections, Curve, Dump, Enrolled, Enrolment, Erased, Heard, History, HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, Leader, Load, LongCurve, MessagePages,
-    ProgrammeVersion, QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored, StoredMessage,
-    WebSession, spans::of_messages,
+    Account, Batch, Change, Command, CommandState, Connections, Curve, Dump, Enrolled, Enrolment, Erased, Heard,
+    History, HistoryFilter, InvalidReading, JournalEntry, JournalFilter, KitSeq, Lead, Leader, Load, LongCurve,
+    MessagePages, ProgrammeVersion, QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored,
+    StoredMessage, WebSession, spans::of_messages,
 };
 
 /// A database on a PostgreSQL server.

@@ -64,12 +64,7 @@ pub(super) async fn commit(store: &Sqlite, batch: &Batch) -> Result<(), StoreErr
 }
 
 /// Messages that are carried here from another store, after those before them; the ends of their chains are still to be written.
-pub(super) fn messages(
-    conn: &Connection,
-    keys: &mut Keys,
-    chains: &mut Chains,
-    batch: &Batch,
-) -> Result<(), Stopped> {
+pub(super) fn messages(conn: &Connection, keys: &mut Keys, chains: &mut Chains, batch: &Batch) -> Result<(), Stopped> {
     let before = chains.next_id();
     record_messages(conn, keys, chains, batch)?;
     Ok(note_blocks(conn, before, batch)?)
