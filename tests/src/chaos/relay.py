@@ -1,3 +1,4 @@
+# IP packets between two network namespaces, lost, doubled, delayed and reordered on demand.
 """Carries IP packets between two network namespaces, and loses, doubles, delays and reorders them on demand.
 
 usage: relay.py NAMESPACE NAME HERE THERE SEED     (addresses of the two ends; root)
