@@ -30,7 +30,7 @@ async fn explains(mut clinic: Clinic, kit: &KitLogin) -> Result<()> {
     let id = alert["id"].as_str().context("an id")?.to_owned();
     let http = clinic.get(&format!("/api/v1/alerts/{id}/why")).await?;
     let listed = clinic.vagt(&["why", "--json"]).await?;
-    assert_eq!(listed, [alert.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&alert));
 
     // Who acts is stored as the user name, and shown as colleagues know her.
     let path = format!("/api/v1/alerts/{id}/actions");
