@@ -191,8 +191,7 @@ impl Uplink {
                     {
                         return end;
                     }
-                    // Once every answer is there: all that are refused are counted on one connection.
-                    if notices.is_empty() && let Some(end) = self.refused(&window).await {
+                    if let Some(end) = self.refused(&window).await {
                         return end;
                     }
                 }

@@ -6,7 +6,7 @@ use vitals::{Value, Vital};
 use super::load::{Kit, RED};
 use crate::{
     clinic::{Clinic, KitLogin},
-    proofs::{self, Way},
+    proofs,
 };
 
 /// How long the last blow may take: a kit that was cut off again and again waits for up to a minute before it tries again.
@@ -27,7 +27,7 @@ pub struct Counted {
 ///
 /// # Errors
 /// What is not true.
-pub async fn all(clinic: &Clinic, kits: &[std::sync::Arc<Kit>], way: Way) -> Result<Counted> {
+pub async fn all(clinic: &Clinic, kits: &[std::sync::Arc<Kit>]) -> Result<Counted> {
     let store = clinic.any_store().await?;
     let mut messages = 0;
     for kit in kits {
@@ -38,7 +38,7 @@ pub async fn all(clinic: &Clinic, kits: &[std::sync::Arc<Kit>], way: Way) -> Res
         ensure!(rejected.is_empty(), "good messages of {} were rejected: {rejected:?}", kit.login.kit);
         messages += sent.len();
         proofs::every_message_once(&*store, &kit.login, &sent).await?;
-        proofs::every_due_alert_once(&*store, &kit.login, &sent, Value::new(RED, 0), way).await?;
+        proofs::every_due_alert_once(&*store, &kit.login, &sent, Value::new(RED, 0)).await?;
     }
     let retold = clinic.retold().await?;
     let number = |name: &str| retold[name].as_u64().unwrap_or_default();

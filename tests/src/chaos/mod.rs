@@ -27,7 +27,6 @@ use self::{
 use crate::{
     clinic::{Clinic, KitLogin},
     home::Home,
-    proofs::Way,
 };
 
 /// Kits that send under load.
@@ -118,8 +117,7 @@ impl Run<'_> {
         (self.tell)("waiting until everything is acknowledged");
         let kits = load.finish(FINISH_WITHIN).await.with_context(|| world.clinic.log())?;
         self.remember_memory(&world.clinic)?;
-        let way = if ground == Ground::Broker { Way::Broker } else { Way::FrontDoor };
-        let counted = check::all(&world.clinic, &kits, way).await?;
+        let counted = check::all(&world.clinic, &kits).await?;
         for (home, login) in world.homes.iter().zip(of_homes) {
             check::every_blow_once(&world.clinic, login, &blown).await.with_context(|| tail(&home.log()))?;
         }

@@ -19,7 +19,7 @@ use tests::{
     home::Home,
     load::send_all,
     program,
-    proofs::{Way, every_message_once, every_value_once, one_alert_alone},
+    proofs::{every_message_once, every_value_once, one_alert_alone},
 };
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -55,7 +55,7 @@ async fn a_hundred_kills_lose_nothing_and_double_nothing() -> Result<()> {
         let sent = sent.await?.with_context(|| clinic.log())?;
         messages += sent.len();
         every_message_once(&store, login, &sent).await?;
-        one_alert_alone(&store, login, &sent, Value::new(84, 0), Way::FrontDoor).await?;
+        one_alert_alone(&store, login, &sent, Value::new(84, 0)).await?;
     }
     every_value_once(&store, &logins[0], Vital::Fev1, &blown, SOON).await.with_context(|| home.log())?;
     the_way_is_retold(&clinic).await?;

@@ -11,8 +11,9 @@ use std::{
 use rumqttc::{AsyncClient, Broker, Event, Incoming, MqttOptions, PublishOptions, QoS};
 use tempfile::TempDir;
 
-/// Longest wait for something that must happen.
-pub const SOON: Duration = Duration::from_secs(20);
+/// Longest wait for something that must happen. A kit whose broker dies a few times in a row waits up to half a minute before it tries again, and
+/// as long again for what it sent while nobody listened.
+pub const SOON: Duration = Duration::from_secs(100);
 
 /// Mosquitto on a free port; stopped when dropped.
 pub struct Mosquitto {

@@ -80,7 +80,7 @@ impl Kit {
 
     async fn until_problem(&self, wanted: &str) {
         let mut problems = String::new();
-        for _ in 0..4000 {
+        for _ in 0..10_000 {
             problems = self.board.status(true, clock::now()).problems.join("; ");
             if problems.starts_with(wanted) {
                 return;
@@ -93,7 +93,7 @@ impl Kit {
     async fn until_empty(&self) {
         let mut left = self.waiting().await.len();
         // A hole is passed when the kit begins anew, which it does when nothing is acknowledged for a while.
-        for _ in 0..8000 {
+        for _ in 0..10_000 {
             if left == 0 {
                 return;
             }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Kind, Table};
 use crate::{
     StoreError,
-    convert::{corrupt, nanos, time, to_json},
+    convert::{corrupt, nanos, time},
     rows::Row,
 };
 
@@ -117,11 +117,6 @@ pub(crate) fn encoded(bytes: &[u8]) -> String {
 
 pub(crate) fn decoded(text: &str) -> Result<Vec<u8>, String> {
     STANDARD.decode(text).map_err(|error| format!("want base64: {error}"))
-}
-
-/// A type of ours as a line.
-pub(crate) fn of<T: Serialize>(value: &T) -> String {
-    to_json(value)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use vitals::{Answer, KitId, PatientId, Reading, SessionId};
 
 use super::line::{decoded, encoded};
-use crate::{Entry, KitSeq, StoredMessage};
+use crate::{Entry, KitSeq, StoredMessage, convert::to_json};
 
 /// The fields of a line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub(crate) fn whole(message: StoredMessage, patient: PatientId, hash: &[u8; 32],
     let StoredMessage { key: KitSeq { kit, seq }, recorded_at, session, readings, answers } = message;
     let (patient, session, sent_at) = (Some(patient), Some(session), Some(sent_at));
     let hash = encoded(hash);
-    super::line::of(&Fields { kit, seq, hash, recorded_at, patient, session, sent_at, readings, answers })
+    to_json(&Fields { kit, seq, hash, recorded_at, patient, session, sent_at, readings, answers })
 }
 
 /// A mark as a line.
@@ -78,7 +78,7 @@ pub(crate) fn mark(mark: Mark) -> String {
     let Mark { key: KitSeq { kit, seq }, hash, recorded_at } = mark;
     let (hash, readings, answers) = (encoded(&hash), Vec::new(), Vec::new());
     let (patient, session, sent_at) = (None, None, None);
-    super::line::of(&Fields { kit, seq, hash, recorded_at, patient, session, sent_at, readings, answers })
+    to_json(&Fields { kit, seq, hash, recorded_at, patient, session, sent_at, readings, answers })
 }
 
 /// A line, read.

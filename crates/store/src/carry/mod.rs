@@ -456,9 +456,9 @@ pub(crate) fn bad_line(section: &str, place: usize, what: String) -> StoreError 
     StoreError::BadLine { section: section.to_owned(), line: place, what }
 }
 
-/// An id in a line that is none.
-pub(crate) fn bad_id(section: &str, place: usize, _: &vitals::IdError) -> StoreError {
-    bad_line(section, place, "found something that is no id".to_owned())
+/// An id in a line.
+pub(crate) fn id<T: std::str::FromStr>(section: &str, place: usize, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| bad_line(section, place, "found something that is no id".to_owned()))
 }
 
 /// A message that can't be read back.

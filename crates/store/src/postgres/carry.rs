@@ -195,7 +195,6 @@ impl Load for Loading<'_> {
 impl Loading<'_> {
     /// Everybody who is named has a number afterwards.
     async fn learn(&mut self, table: &Table, rows: &[Vec<Cell>]) -> Result<(), StoreError> {
-        let bad = |error| carry::bad_id(table.name, 0, &error);
         let named = |wanted| {
             let of_row = move |cells: &'_ Vec<Cell>| -> Vec<String> {
                 let texts = cells.iter().zip(table.columns).filter(|(_, (_, kind))| *kind == wanted);
@@ -203,9 +202,11 @@ impl Loading<'_> {
             };
             rows.iter().flat_map(of_row).collect::<BTreeSet<String>>()
         };
-        let patients: Vec<PatientId> =
-            named(Kind::Patient).iter().map(|id| id.parse()).collect::<Result<_, _>>().map_err(bad)?;
-        let kits: Vec<KitId> = named(Kind::Kit).iter().map(|id| id.parse()).collect::<Result<_, _>>().map_err(bad)?;
+        let patients = named(Kind::Patient)
+            .iter()
+            .map(|id| carry::id(table.name, 0, id))
+            .collect::<Result<Vec<PatientId>, _>>()?;
+        let kits = named(Kind::Kit).iter().map(|id| carry::id(table.name, 0, id)).collect::<Result<Vec<KitId>, _>>()?;
         let (conn, keys) = self.write.parts();
         let learnt = async {
             keys.learn_patients(&mut *conn, patients.iter()).await?;

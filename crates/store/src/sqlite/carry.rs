@@ -178,13 +178,9 @@ fn put_rows(conn: &Connection, keys: &mut Keys, section: &str, lines: &[String])
         for (cell, (_, kind)) in cells.iter().zip(table.columns) {
             match (cell, kind) {
                 (Cell::Text(id), Kind::Patient) => {
-                    let id = id.parse().map_err(|error| known(carry::bad_id(section, place, &error)))?;
-                    keys.patient(conn, &id)?;
+                    _ = keys.patient(conn, &carry::id(section, place, id).map_err(known)?)?;
                 }
-                (Cell::Text(id), Kind::Kit) => {
-                    let id = id.parse().map_err(|error| known(carry::bad_id(section, place, &error)))?;
-                    keys.kit(conn, &id)?;
-                }
+                (Cell::Text(id), Kind::Kit) => _ = keys.kit(conn, &carry::id(section, place, id).map_err(known)?)?,
                 _ => {}
             }
         }

@@ -58,7 +58,7 @@ RETURNING key";
 /// Commits a batch, whole or not at all. It goes to a thread where it may wait for the disk, in one piece: a batch is many statements, and each
 /// journey between two threads costs more than most of them. Who stops waiting stops nothing.
 pub(super) async fn commit(store: &Sqlite, batch: &Batch) -> Result<(), StoreError> {
-    let (mut turn, batch) = (store.writer.turn().await?, batch.clone());
+    let (turn, batch) = (store.writer.turn().await?, batch.clone());
     let done = tokio::task::spawn_blocking(move || turn.commit(|conn, keys| record(conn, keys, &batch)));
     done.await.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
 }

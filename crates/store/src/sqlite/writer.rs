@@ -136,25 +136,16 @@ async fn in_order(mut conn: SqliteConnection) -> Result<(), sqlx::Error> {
 
 impl Turn {
     /// Does its work in one transaction and commits it durably. Waits for the disk.
-    pub(super) fn commit(
-        &mut self,
-        work: impl FnOnce(&Direct, &mut Keys) -> Result<(), Stopped>,
-    ) -> Result<(), StoreError> {
-        let done = self.batches().and_then(|mut batches| {
-            batches.conn.prepare_cached("BEGIN IMMEDIATE")?.raw_execute()?;
-            batches.forget_what_is_old()?;
-            work(&batches.conn, &mut batches.keys)?;
-            batches.conn.prepare_cached("COMMIT")?.raw_execute()?;
-            Ok(batches)
-        });
-        self.place.batches = Some(done.map_err(|stopped| trouble::of_stopped(&self.path, stopped))?);
-        Ok(())
+    pub(super) fn commit(self, work: impl FnOnce(&Direct, &mut Keys) -> Result<(), Stopped>) -> Result<(), StoreError> {
+        let mut pieces = self.begin()?;
+        pieces.put(work)?;
+        pieces.commit()
     }
 
     /// Begins one that takes many pieces.
     pub(super) fn begin(mut self) -> Result<Pieces, StoreError> {
         let begun = self.batches().and_then(|mut batches| {
-            batches.conn.execute_batch("BEGIN IMMEDIATE")?;
+            batches.conn.prepare_cached("BEGIN IMMEDIATE")?.raw_execute()?;
             batches.forget_what_is_old()?;
             Ok(batches)
         });
@@ -176,17 +167,17 @@ impl Turn {
 
 impl Pieces {
     /// One piece. Waits for the disk.
-    pub(super) fn put<T>(
+    pub(super) fn put(
         &mut self,
-        work: impl FnOnce(&Direct, &mut Keys) -> Result<T, Stopped>,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(&Direct, &mut Keys) -> Result<(), Stopped>,
+    ) -> Result<(), StoreError> {
         let Self { turn, batches } = self;
         work(&batches.conn, &mut batches.keys).map_err(|stopped| trouble::of_stopped(&turn.path, stopped))
     }
 
     /// Commits it durably.
     pub(super) fn commit(mut self) -> Result<(), StoreError> {
-        self.put(|conn, _| Ok(conn.execute_batch("COMMIT")?))?;
+        self.put(|conn, _| Ok(conn.prepare_cached("COMMIT")?.raw_execute().map(drop)?))?;
         self.turn.place.batches = Some(self.batches);
         Ok(())
     }
