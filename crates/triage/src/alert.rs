@@ -39,7 +39,7 @@ pub struct Alert {
     /// What made it as bad as it is is doubtful, and another measurement has been asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub provisional: bool,
-    /// How often a finding has fed it.
+    /// How many findings above green have fed it: each rule and time once.
     pub count: u32,
     /// Normal readings in a row, towards easing.
     pub normal_in_row: u32,

@@ -15,7 +15,7 @@ use crate::{
     arrive::{self, Arrived},
     call,
     chart::{Memory, More},
-    episode::{self, Fed, Opening},
+    episode::{self, Fed, Opening, Tells},
     held, late,
     look::{Look, Memo},
     rules::{Nothing, Verdict, Watches, finding},
@@ -95,7 +95,7 @@ pub(crate) fn change(chart: &Chart, plan: &Plan, before: State, at: Timestamp, l
     })
 }
 
-/// What a rule found, and whether it stands now.
+/// What a rule found, and of when.
 pub(crate) struct Judged {
     pub place: usize,
     pub at: Nanos,
@@ -103,7 +103,7 @@ pub(crate) struct Judged {
     /// Made where it is above green; others when somebody reads them.
     pub finding: Option<Arc<Finding>>,
     pub late: bool,
-    pub stands: bool,
+    pub tells: Tells,
     /// It waits for another measurement: nobody is told yet.
     pub held: bool,
 }
@@ -172,6 +172,9 @@ fn judge(
         if !stays(chart, place, verdict.0) || !arrived.iter().all(is_later) {
             judged.extend(stand(chart, plan, place, verdict, now, memo, outcome));
         }
+        if verdict.0.mark > Mark::Green && chart.rules[place].held_until().is_none() {
+            judged.extend(beside(chart, plan, place, (start, newest), verdict.0, arrived, now));
+        }
     } else if !unplaced {
         judged.extend(stand_down(chart, plan, place, newest));
     }
@@ -183,6 +186,40 @@ fn judge(
     for arrived in late {
         judged.extend(late::as_it_was(chart, plan, place, arrived, memo, outcome));
     }
+}
+
+/// What came close to what stands, and is above green as of its own time: what stands is as bad and speaks for it, but it counts too, so that
+/// how often somebody was found ill does not hang on the order in which it came.
+fn beside(
+    chart: &Chart,
+    plan: &Plan,
+    place: usize,
+    (start, newest): (Nanos, Nanos),
+    stands: Verdict,
+    arrived: &[Arrived],
+    now: Timestamp,
+) -> Vec<Judged> {
+    let rule = plan.rule(place);
+    let of_it = arrived.iter().filter(|arrived| arrived.is_of(&rule.watches)).map(|arrived| arrived.sample.at);
+    let mut times: Vec<Nanos> = of_it.filter(|at| *at >= start && *at != stands.at).collect();
+    times.sort_unstable();
+    times.dedup();
+    let found = times.into_iter().filter(|at| !is_superseded(chart, &rule.watches, *at, newest)).filter_map(|at| {
+        let (verdict, rank) = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
+        let late = now.duration_since(time(at)) > plan.programme_of(place).clinic().late_after.0;
+        let found = || Arc::new(told(find(chart, plan, place, verdict, rank), false, late));
+        let judged = |finding| Judged {
+            place,
+            at,
+            mark: verdict.mark,
+            finding: Some(finding),
+            late,
+            tells: Tells::Beside,
+            held: false,
+        };
+        (verdict.mark > Mark::Green).then(|| judged(found()))
+    });
+    found.collect()
 }
 
 /// When the questionnaire of a rule was answered without its question, so that what was answered before says nothing of now.
@@ -338,7 +375,7 @@ fn stand(
     let handled = chart.rules[place].handled().filter(|_| mark > Mark::Green);
     let memory = Memory { at, rank, mark, stands: true, late, ..Memory::default() };
     chart.rules[place] = memory.with(More { held_until, finding: finding.clone(), handled, ended: None });
-    Some(Judged { place, at, mark, finding, late, stands: true, held: held_until.is_some() })
+    Some(Judged { place, at, mark, finding, late, tells: Tells::Now, held: held_until.is_some() })
 }
 
 /// Is it what stands already?
@@ -377,7 +414,7 @@ fn stand_down(chart: &mut Chart, plan: &Plan, place: usize, newest: Nanos) -> Op
     }
     let memory = Memory { at: newest, ..Memory::default() };
     chart.rules[place] = memory.with(More { ended: Some(ended), ..More::default() });
-    Some(Judged { place, at: newest, mark: Mark::Green, finding: None, late: false, stands: true, held: false })
+    Some(Judged { place, at: newest, mark: Mark::Green, finding: None, late: false, tells: Tells::Now, held: false })
 }
 
 /// Asks for what is doubtful in it once more; for all of it, where nothing of it says that it is.
@@ -417,7 +454,7 @@ fn feed(
         let open = chart.alerts.get(family).is_some();
         if open || judged.iter().any(|two| two.mark > Mark::Green && plan.rule(two.place).family == *family) {
             let finding = one.finding.clone().or_else(|| chart.finding(plan, one.place));
-            let fed = Fed { place: one.place, finding, stands: one.stands };
+            let fed = Fed { place: one.place, finding, tells: one.tells };
             families.entry(family).or_default().push(fed);
         }
     }
@@ -441,21 +478,26 @@ fn assessment(
     sitting: &Sitting<'_>,
     judged: &[Judged],
 ) -> Option<AssessmentChange> {
-    let late = || judged.iter().filter(|judged| !judged.stands).filter_map(|judged| judged.finding.as_deref().cloned());
-    let worst = |stands: bool| {
-        judged.iter().filter(|judged| judged.stands == stands).max_by_key(|judged| (judged.mark, judged.at))
+    let late = || {
+        judged
+            .iter()
+            .filter(|judged| judged.tells == Tells::Then)
+            .filter_map(|judged| judged.finding.as_deref().cloned())
     };
-    let at = match worst(true) {
+    let worst = |tells: Tells| {
+        judged.iter().filter(|judged| judged.tells == tells).max_by_key(|judged| (judged.mark, judged.at))
+    };
+    let at = match worst(Tells::Now) {
         Some(judged) => Some(time(judged.at)),
         None => newest_in(sitting),
     };
-    let mut assessment = at.and_then(|at| change(chart, plan, before, at, worst(true).is_some_and(|it| it.late)));
+    let mut assessment = at.and_then(|at| change(chart, plan, before, at, worst(Tells::Now).is_some_and(|it| it.late)));
     if let Some(change) = &mut assessment {
         change.findings.extend(late());
         change.findings.sort_by_key(|finding| Reverse(finding.colour));
         return assessment;
     }
-    let then = worst(false)?;
+    let then = worst(Tells::Then)?;
     let mut findings: Vec<Finding> = late().collect();
     findings.sort_by_key(|finding| Reverse(finding.colour));
     let (patient, was, blue) = (plan.patient().clone(), before.colour, chart.blue());

@@ -11,7 +11,7 @@ use vitals::Answer;
 
 use crate::{
     Chart, Finding, Input, Mark, Plan, Reason, Sitting,
-    episode::{CALL, Fed},
+    episode::{CALL, Fed, Tells},
     late,
     series::nanos,
 };
@@ -48,7 +48,7 @@ pub(crate) fn heard(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>, now: 
         let key = nanos(finding.at).cast_unsigned() ^ CALL_KEY;
         if !chart.knows(key) {
             chart.remember(key);
-            fed.push(Fed { place: CALL, finding: Some(finding), stands: true });
+            fed.push(Fed { place: CALL, finding: Some(finding), tells: Tells::Now });
         }
     }
     (!fed.is_empty()).then(|| Called { family: Arc::clone(&FAMILY), fed })

@@ -12,6 +12,7 @@ use crate::{
     Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Input, Mark, Plan, Reason, State,
     assess::TOGETHER,
     bounds::FINDINGS_MAX,
+    late,
     series::{length, nanos},
 };
 
@@ -27,8 +28,18 @@ pub(crate) struct Fed {
     pub place: usize,
     /// What the rule found; `None`: a silence ended.
     pub finding: Option<Arc<Finding>>,
-    /// Is it what the rule says of now?
-    pub stands: bool,
+    pub tells: Tells,
+}
+
+/// Of when a rule tells something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// Of now: it stands.
+    Now,
+    /// Of then: it came late.
+    Then,
+    /// Of its own time, close to what stands and no worse: it only counts.
+    Beside,
 }
 
 impl Fed {
@@ -38,7 +49,7 @@ impl Fed {
 
     /// Says it of now, and came in time.
     fn is_news(&self) -> bool {
-        self.stands && self.finding.as_ref().is_none_or(|finding| !finding.late)
+        self.tells == Tells::Now && self.finding.as_ref().is_none_or(|finding| !finding.late)
     }
 }
 
@@ -72,16 +83,23 @@ pub(crate) fn feed(
     opening: &Opening<'_>,
     at: Timestamp,
 ) -> Option<AlertChange> {
-    let mut bad: Vec<&Arc<Finding>> =
-        fed.iter().filter_map(|fed| fed.finding.as_ref()).filter(|f| f.colour > Mark::Green).collect();
-    bad.sort_by_key(|finding| Reverse(finding.colour));
-    let change = match (chart.alerts.get(family).cloned(), bad.first()) {
+    let (open, is_beside) = (chart.alerts.get(family).cloned(), |fed: &Fed| fed.tells == Tells::Beside);
+    let told = fed.iter().filter(|fed| !is_beside(fed)).map(Fed::mark).max().unwrap_or(Mark::Green);
+    let worst = open.as_ref().map_or(told, |alert| alert.mark.max(told));
+    let counts = |fed: &&Fed| fed.mark() > Mark::Green && (!is_beside(fed) || fed.mark() <= worst);
+    let mut bad: Vec<&Fed> = fed.iter().filter(counts).collect();
+    bad.sort_by_key(|fed| (Reverse(fed.mark()), is_beside(fed)));
+    let bad: Vec<&Arc<Finding>> = bad.into_iter().filter_map(|fed| fed.finding.as_ref()).collect();
+    let is_news = |fed: &Fed| !is_beside(fed) && !is_handled(chart, plan, fed, at);
+    let mut change = match (open, bad.first()) {
         (None, None) => return None,
-        (None, Some(_)) if fed.iter().all(|fed| is_handled(chart, plan, fed, at)) => return None,
-        (None, Some(worst)) => raise(chart, plan, family, &bad, worst, opening.id(plan, family), at),
+        (None, Some(_)) if !fed.iter().any(is_news) => return None,
+        (None, Some(worst)) => raise(chart, plan, (family, fed), &bad, worst, opening.id(plan, family), at),
         (Some(alert), Some(worst)) => again(chart, plan, (*alert).clone(), fed, &bad, worst, at),
         (Some(alert), None) => calm(chart, plan, (*alert).clone(), fed, at)?,
     };
+    let news = fed.iter().filter(counts).filter(|fed| !has_counted(chart, fed)).count();
+    change.alert.count = change.alert.count.saturating_add(u32::try_from(news).unwrap_or(u32::MAX)).max(1);
     if change.alert.state.is_open() {
         chart.alerts.insert(family, change.alert.clone());
     } else {
@@ -89,6 +107,12 @@ pub(crate) fn feed(
         chart.end(change.alert.id, "eased");
     }
     Some(change)
+}
+
+/// Has the same been fed before? What stands is told anew when something else passes, and counts once.
+fn has_counted(chart: &mut Chart, fed: &Fed) -> bool {
+    let of_a_rule = fed.finding.as_ref().filter(|_| fed.place != CALL);
+    of_a_rule.is_some_and(|finding| late::has_counted(chart, fed.place, nanos(finding.at)))
 }
 
 /// Has a person lately closed an alert of this, no milder, and has it not passed since? Or is there nothing to handle?
@@ -107,7 +131,7 @@ fn is_handled(chart: &Chart, plan: &Plan, fed: &Fed, now: Timestamp) -> bool {
 fn raise(
     chart: &Chart,
     plan: &Plan,
-    family: &str,
+    (family, fed): (&str, &[Fed]),
     bad: &[&Arc<Finding>],
     worst: &Finding,
     id: AlertId,
@@ -125,13 +149,13 @@ fn raise(
         changed_at: at,
         late: bad.iter().filter(|finding| finding.colour == worst.colour).all(|finding| finding.late),
         provisional: bad.iter().filter(|finding| finding.colour == worst.colour).all(|finding| finding.provisional),
-        count: count(bad),
+        count: 0,
         normal_in_row: 0,
         findings: Vec::new(),
         version: 0,
         must_have_seen: 1,
     };
-    bad.iter().for_each(|finding| keep(&mut alert, finding));
+    fed.iter().filter(|fed| fed.mark() > Mark::Green).for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
     step(alert, EventKind::Raised, at, worst.why.clone())
 }
@@ -155,7 +179,6 @@ fn again(
     alert.mark = alert.mark.max(worst.colour);
     fed.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
-    alert.count = alert.count.saturating_add(count(bad));
     alert.late = alert.findings.iter().filter(|finding| finding.colour == alert.mark).all(|finding| finding.late);
     if is_denied(chart, plan, &before, fed) {
         return deny(chart, plan, alert, &before, at, worst.why.clone());
@@ -176,7 +199,7 @@ fn again(
 /// Only green: towards easing, where it comes from rules that fed the alert. Nothing where that changes nothing: a red that waits for a
 /// person does not grow by a line of history with every normal reading.
 fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp) -> Option<AlertChange> {
-    let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.stands && fed_it(&alert, plan, fed.place)).collect();
+    let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.tells == Tells::Now && fed_it(&alert, plan, fed.place)).collect();
     let marks =
         |alert: &Alert| alert.findings.iter().map(|finding| (finding.rule.clone(), finding.colour)).collect::<Vec<_>>();
     let before = (marks(&alert), alert.now_mark, alert.normal_in_row);
@@ -271,10 +294,6 @@ pub(crate) fn step(mut alert: Alert, kind: EventKind, at: Timestamp, text: Strin
     AlertChange { alert, event: AlertEvent { kind, at, by: None, mark, text } }
 }
 
-fn count(bad: &[&Arc<Finding>]) -> u32 {
-    u32::try_from(bad.len()).unwrap_or(u32::MAX)
-}
-
 /// So many normal sittings ease a yellow alert: the most that a programme with rules of its family asks for.
 fn ease_after(plan: &Plan, family: &str) -> u32 {
     let of_family = plan.programmes().iter().filter(|it| it.rules().iter().any(|rule| *rule.family == *family));
@@ -297,6 +316,7 @@ fn fed_it(alert: &Alert, plan: &Plan, place: usize) -> bool {
 /// Takes a finding into the alert: any above green, and a green one of a rule that fed it.
 fn take_in(alert: &mut Alert, plan: &Plan, fed: &Fed) {
     if let Some(finding) = &fed.finding
+        && fed.tells != Tells::Beside
         && (fed.mark() > Mark::Green || fed_it(alert, plan, fed.place))
     {
         keep(alert, finding);

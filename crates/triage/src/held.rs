@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     AlertChange, Chart, Plan,
-    episode::{self, Fed, Opening},
+    episode::{self, Fed, Opening, Tells},
     series::{Nanos, nanos, time},
 };
 
@@ -24,7 +24,7 @@ pub(crate) fn settle(chart: &mut Chart, plan: &Plan, now: Timestamp, alerts: &mu
     for (at, place) in due {
         let memory = &mut chart.rules[place];
         memory.more().held_until = None;
-        let fed = [Fed { place, finding: memory.finding().cloned(), stands: true }];
+        let fed = [Fed { place, finding: memory.finding().cloned(), tells: Tells::Now }];
         let family = &plan.rule(place).family;
         alerts.extend(episode::feed(chart, plan, family, &fed, &Opening::Held(time(at)), time(at)));
     }

@@ -7,6 +7,7 @@ use crate::{
     Chart, Finding, Mark, Outcome, Plan,
     arrive::Arrived,
     assess::{Judged, TOGETHER, find, is_superseded, say, worst_at},
+    episode::Tells,
     look::Memo,
     rules::Verdict,
     series::{Nanos, length},
@@ -29,14 +30,14 @@ pub(crate) fn as_it_was(
     if verdict.mark <= Mark::Green || chart.knows(key) || is_told(chart, place, verdict) {
         return None;
     }
-    chart.remember(key_of(place, verdict));
+    chart.remember(key_of(place, verdict.at, verdict.mark));
     if verdict.mark == Mark::Red {
         let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
         chart.is_unstable(at, at.saturating_add(freeze));
         memo.forget();
     }
     let finding = Some(Arc::new(told(find(chart, plan, place, verdict, rank))));
-    Some(Judged { place, at, mark: verdict.mark, finding, late: true, stands: false, held: false })
+    Some(Judged { place, at, mark: verdict.mark, finding, late: true, tells: Tells::Then, held: false })
 }
 
 /// So many times after what came late are judged again, the newest of them: what it bears on lies mostly there.
@@ -68,7 +69,7 @@ pub(crate) fn between(
         (verdict.mark > was && !is_told(chart, place, verdict)).then_some((verdict, rank))
     });
     let (verdict, rank) = worse.max_by_key(|(verdict, _)| (verdict.mark, verdict.at))?;
-    chart.remember(key_of(place, verdict));
+    chart.remember(key_of(place, verdict.at, verdict.mark));
     let Verdict { mark, at, .. } = verdict;
     if mark == Mark::Red {
         let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
@@ -76,7 +77,7 @@ pub(crate) fn between(
         memo.forget();
     }
     let finding = Some(Arc::new(known_late(find(chart, plan, place, verdict, rank))));
-    Some(Judged { place, at, mark, finding, late: true, stands: false, held: false })
+    Some(Judged { place, at, mark, finding, late: true, tells: Tells::Then, held: false })
 }
 
 /// What a rule says of exactly this time, unless that was doubtful and was measured again.
@@ -88,14 +89,22 @@ pub(crate) fn as_of(chart: &Chart, plan: &Plan, place: usize, at: Nanos) -> Opti
 
 /// Was it, or worse, told of this time before?
 fn is_told(chart: &Chart, place: usize, verdict: Verdict) -> bool {
-    let worse = [Mark::Yellow, Mark::Red].into_iter().filter(|mark| *mark >= verdict.mark);
-    worse.map(|mark| Verdict { mark, ..verdict }).any(|verdict| chart.knows(key_of(place, verdict)))
+    let mut worse = [Mark::Yellow, Mark::Red].into_iter().filter(|mark| *mark >= verdict.mark);
+    worse.any(|mark| chart.knows(key_of(place, verdict.at, mark)))
 }
 
-/// What is known by its rule, time and mark.
-fn key_of(place: usize, verdict: Verdict) -> u64 {
+/// Did it feed its family's alert before? From now on it did.
+pub(crate) fn has_counted(chart: &mut Chart, place: usize, at: Nanos) -> bool {
+    let key = key_of(place, at, Mark::Green);
+    let known = chart.knows(key);
+    chart.remember(key);
+    known
+}
+
+/// What is known by its rule, time and mark; of whatever mark: green.
+fn key_of(place: usize, at: Nanos, mark: Mark) -> u64 {
     let place = u64::try_from(place).expect("few rules").wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    place ^ u64::from_ne_bytes(verdict.at.to_ne_bytes()).rotate_left(7) ^ verdict.mark as u64
+    place ^ u64::from_ne_bytes(at.to_ne_bytes()).rotate_left(7) ^ mark as u64
 }
 
 /// True of then, and seen only now, since something before it came late or is no longer what it was.

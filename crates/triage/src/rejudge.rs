@@ -16,7 +16,7 @@ use crate::{
     Alert, AlertChange, CALL_RULE, Chart, CloseReason, EventKind, Finding, Input, Mark, Outcome, Plan, State,
     assess::{self, change},
     bounds::SAMPLES_MAX,
-    episode::{self, Fed, Opening, now_mark},
+    episode::{self, Fed, Opening, Tells, now_mark},
     late,
     series::{Series, length, nanos},
 };
@@ -67,7 +67,7 @@ pub fn rejudge(old: &Chart, mut rebuilt: Chart, plan: &Plan, because: Because<'_
             families.entry(Arc::clone(&plan.rule(place).family)).or_default().push(Fed {
                 place,
                 finding,
-                stands: true,
+                tells: Tells::Now,
             });
         }
     }
@@ -188,7 +188,7 @@ impl Looks<'_> {
             });
             let Some((verdict, rank)) = worse.max_by_key(|(verdict, _)| (verdict.mark, verdict.at)) else { continue };
             let finding = late::known_late(assess::find(self.after, self.plan, place, verdict, rank));
-            seen.push(Fed { place, finding: Some(Arc::new(finding)), stands: false });
+            seen.push(Fed { place, finding: Some(Arc::new(finding)), tells: Tells::Then });
         }
         seen
     }

@@ -13,7 +13,7 @@ use crate::{
     assess::{State, change},
     bounds::OCCURRENCES_MAX,
     chart::{Memory, More},
-    episode::{self, Fed, Opening},
+    episode::{self, Fed, Opening, Tells},
     held,
     look::Look,
     rules::{Deadline, MissingSpec, Slot, finding},
@@ -103,7 +103,7 @@ pub(crate) fn ended(chart: &mut Chart, plan: &Plan) -> Vec<(usize, Fed)> {
             let memory = &mut chart.rules[place];
             memory.stands = false;
             memory.more().finding = None;
-            ended.push((place, Fed { place, finding: None, stands: true }));
+            ended.push((place, Fed { place, finding: None, tells: Tells::Now }));
         }
     }
     ended
@@ -180,7 +180,7 @@ fn tell(chart: &mut Chart, plan: &Plan, place: usize, finding: Finding) -> Optio
     let (mark, told) = (finding.colour, Some(Arc::clone(&finding)));
     let memory = Memory { at: nanos(at), mark, stands: true, ..Memory::default() };
     chart.rules[place] = memory.with(More { finding: told, ..More::default() });
-    let fed = [Fed { place, finding: Some(finding), stands: true }];
+    let fed = [Fed { place, finding: Some(finding), tells: Tells::Now }];
     episode::feed(chart, plan, &plan.rule(place).family, &fed, &Opening::Deadline(at), at)
 }
 

@@ -28,6 +28,7 @@ mod score_files;
 mod score_rule;
 mod silence;
 mod sittings;
+mod told_once;
 mod trends;
 mod ward;
 mod withdrawn;
