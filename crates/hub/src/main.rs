@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hub::cli::{self, Ended};
 
+/// A message is a few dozen small pieces of memory, made on one thread and given back on another: a sixth of what the service does under load with
+/// the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Watches over people with chronic lung and heart disease at home: the clinic's service, and the tools around it.
 ///
 /// Every command exits 0 on success, 1 on failure with one sentence on standard error, and 2 on bad usage; `serve` exits 3 when another service

@@ -94,7 +94,7 @@ impl House {
 
     async fn publishes(&self, user: &str, arguments: &[&str]) -> Output {
         let output = self.client("mosquitto_pub", user, arguments).output();
-        let found = timeout(Duration::from_secs(10), output).await.expect("mosquitto_pub ends");
+        let found = timeout(Duration::from_secs(30), output).await.expect("mosquitto_pub ends");
         found.expect("mosquitto_pub is needed: apt-get install mosquitto-clients")
     }
 
@@ -127,7 +127,7 @@ async fn the_puback_comes_when_the_message_is_stored_and_not_before() {
         sleep(Duration::from_secs(1)).await;
         assert!(client.try_wait().unwrap().is_none(), "MQTT {version}: acknowledged, and nothing is stored");
         house.taker.permits.add_permits(1);
-        let ended = timeout(Duration::from_secs(5), client.wait()).await.expect("acknowledged").unwrap();
+        let ended = timeout(Duration::from_secs(30), client.wait()).await.expect("acknowledged").unwrap();
         assert!(ended.success());
         let taken = house.taken().await;
         assert_eq!((taken.len(), taken[0].kit.as_str(), &taken[0].payload[..]), (1, "kit-1", &b"hello"[..]));

@@ -211,12 +211,12 @@ impl Clinic {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(Duration::from_secs(5), shown).await.expect("an alert is shown")
+        timeout(Duration::from_secs(30), shown).await.expect("an alert is shown")
     }
 
     async fn close(self) {
         self.stop.cancel();
-        timeout(Duration::from_secs(10), self.pipeline.finished()).await.unwrap();
+        timeout(Duration::from_secs(30), self.pipeline.finished()).await.unwrap();
         self.store.close().await;
     }
 
@@ -276,7 +276,7 @@ async fn nothing_is_acknowledged_before_it_is_stored() {
     assert!(live.reason.unwrap().contains("no space left"));
 
     clinic.store.refuses.store(false, Ordering::SeqCst);
-    timeout(Duration::from_secs(5), waits).await.unwrap().unwrap().unwrap();
+    timeout(Duration::from_secs(30), waits).await.unwrap().unwrap().unwrap();
     assert_eq!(clinic.store.stored().await.unwrap().messages, 2);
     assert_eq!(clinic.waits(1).await.mark, Mark::Red);
     assert!(clinic.board.liveness(now()).live);
@@ -378,7 +378,7 @@ async fn a_nurse_who_asks_twice_is_not_told_that_it_is_done_before_it_is_stored(
     let early = tokio::join!(timeout(a_while, &mut first), timeout(a_while, &mut second));
     assert!(early.0.is_err() && early.1.is_err(), "answered, and nothing is stored: {early:?}");
     drop(held);
-    let (first, second) = timeout(Duration::from_secs(5), async move { tokio::join!(first, second) }).await.unwrap();
+    let (first, second) = timeout(Duration::from_secs(30), async move { tokio::join!(first, second) }).await.unwrap();
     let (first, second) = (first.unwrap().alert, second.unwrap().alert);
     assert_eq!(first, second, "it is done once");
     assert_eq!(clinic.store.open_alerts(None).await.unwrap(), [first]);
@@ -390,7 +390,7 @@ async fn a_commit_that_failed_and_happened_is_not_done_again() {
     let folder = tempfile::tempdir().unwrap();
     let clinic = open(&folder, 1).await;
     clinic.store.lies.store(true, Ordering::SeqCst);
-    timeout(Duration::from_secs(5), clinic.takes(&message(1, "84", now()))).await.unwrap().unwrap();
+    timeout(Duration::from_secs(30), clinic.takes(&message(1, "84", now()))).await.unwrap().unwrap();
     let alert = clinic.waits(1).await;
     let (stored, history) = clinic.store.alert(alert.id).await.unwrap().unwrap();
     assert_eq!((stored.version, history.len()), (1, 1), "{history:?}");
@@ -455,8 +455,8 @@ async fn a_chart_that_makes_no_sense_stops_its_own_patient_alone() {
     let clinic = open_beside(&folder, 1, &others).await;
     let from_other = Arrival { kit: "kit-2".parse().unwrap(), ..arrival(&message(1, "84", now())) };
     let bytes = from_other.payload.len() as u64;
-    timeout(Duration::from_secs(5), clinic.taker.take(from_other)).await.expect("it is acknowledged").unwrap();
-    timeout(Duration::from_secs(5), clinic.takes(&message(1, "95", now()))).await.expect("others go on").unwrap();
+    timeout(Duration::from_secs(30), clinic.taker.take(from_other)).await.expect("it is acknowledged").unwrap();
+    timeout(Duration::from_secs(30), clinic.takes(&message(1, "95", now()))).await.expect("others go on").unwrap();
     let reason = "the chart of patient unreadable-1 can't be read: message row 1: nonsense";
     let rejected: Vec<_> = clinic.told().await.into_iter().flat_map(|acks| acks.rejected).collect();
     assert_eq!((rejected.len(), rejected[0].seq, &*rejected[0].reason), (1, 1, reason));
@@ -475,7 +475,7 @@ async fn a_clock_that_leapt_and_came_back_stops_nobody() {
     let clinic = open_by(&folder, 1, "", clock).await;
     for (seq, hours) in [(1, 0), (2, 24 * 365), (3, 0), (4, 0)] {
         ahead.store(hours, Ordering::SeqCst);
-        let taken = timeout(Duration::from_secs(5), clinic.takes(&message(seq, "95", now()))).await;
+        let taken = timeout(Duration::from_secs(30), clinic.takes(&message(seq, "95", now()))).await;
         taken.expect("it is taken in and acknowledged").unwrap();
     }
     let stored = clinic.store.messages(&"p-1".parse().unwrap(), Timestamp::MIN).await.unwrap();
@@ -500,7 +500,7 @@ async fn what_was_taken_in_is_finished_at_the_end() {
     tokio::task::yield_now().await;
     let store = Arc::clone(&clinic.store);
     clinic.stop.cancel();
-    timeout(Duration::from_secs(10), clinic.pipeline.finished()).await.unwrap();
+    timeout(Duration::from_secs(30), clinic.pipeline.finished()).await.unwrap();
     let mut acknowledged = 0;
     for one in waiting {
         acknowledged += u64::from(one.await.unwrap().is_ok());

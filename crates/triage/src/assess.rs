@@ -19,7 +19,7 @@ use crate::{
     held, late,
     look::{Look, Memo},
     rules::{Nothing, Verdict, Watches, finding},
-    series::{Nanos, Sample, length, time},
+    series::{Nanos, Sample, Series, length, time},
     silence,
 };
 
@@ -200,11 +200,8 @@ fn beside(
     now: Timestamp,
 ) -> Vec<Judged> {
     let rule = plan.rule(place);
-    let of_it = arrived.iter().filter(|arrived| arrived.is_of(&rule.watches)).map(|arrived| arrived.sample.at);
-    let mut times: Vec<Nanos> = of_it.filter(|at| *at >= start && *at != stands.at).collect();
-    times.sort_unstable();
-    times.dedup();
-    let found = times.into_iter().filter(|at| !is_superseded(chart, &rule.watches, *at, newest)).filter_map(|at| {
+    let times = times_of(arrived, &rule.watches).into_iter().filter(|at| *at >= start && *at != stands.at);
+    let found = times.filter(|at| !is_superseded(chart, &rule.watches, *at, newest)).filter_map(|at| {
         let (verdict, rank) = worst_at(chart, plan, place, at).filter(|(verdict, _)| verdict.at == at)?;
         let late = now.duration_since(time(at)) > plan.programme_of(place).clinic().late_after.0;
         let found = || Arc::new(told(find(chart, plan, place, verdict, rank), false, late));
@@ -256,8 +253,12 @@ pub(crate) fn stands(
         // Nothing later makes up for what is doubtful.
         return worst_of(chart, plan, place, (at, at_once), memo);
     }
-    let mut worst: Option<(Verdict, u8)> = None;
-    for at in times(chart, plan, place, (start, newest), arrived) {
+    let mut worst = arrived.and_then(|arrived| still_worst(chart, plan, place, (start, newest), arrived));
+    let times = match worst {
+        Some(_) => arrived.map(|arrived| times_of(arrived, watches)).unwrap_or_default(),
+        None => times(chart, plan, place, (start, newest), arrived),
+    };
+    for at in times {
         if is_superseded(chart, watches, at, newest) {
             continue;
         }
@@ -268,6 +269,36 @@ pub(crate) fn stands(
         }
     }
     worst
+}
+
+/// What stands, where all that has arrived is later than all that was there: what a rule says of a time rests on nothing later, so of what was
+/// there it is the worst still. That is how things come, all but always.
+fn still_worst(
+    chart: &Chart,
+    plan: &Plan,
+    place: usize,
+    (start, newest): (Nanos, Nanos),
+    arrived: &[Arrived],
+) -> Option<(Verdict, u8)> {
+    let rule = plan.rule(place);
+    let memory = chart.rules.get(place).filter(|memory| memory.stands && memory.at >= start)?;
+    let first = arrived.iter().map(|arrived| arrived.sample.at).min().filter(|first| *first > memory.at)?;
+    let is_new = |sample: &Sample| arrived.iter().any(|arrived| arrived.sample == *sample);
+    let later = |series: &Series| series.all().iter().rev().take_while(|sample| sample.at >= first).all(is_new);
+    let exact = rule.judge.also().is_empty()
+        && rule.watches.questions.is_empty()
+        && chart.watched(&rule.watches).all(later)
+        && !is_superseded(chart, &rule.watches, memory.at, newest);
+    exact.then_some((Verdict { mark: memory.mark, at: memory.at, doubtful: false }, memory.rank))
+}
+
+/// The times of what has arrived and is looked at, each once.
+fn times_of(arrived: &[Arrived], watches: &Watches) -> Vec<Nanos> {
+    let mut times: Vec<Nanos> =
+        arrived.iter().filter(|arrived| arrived.is_of(watches)).map(|arrived| arrived.sample.at).collect();
+    times.sort_unstable();
+    times.dedup();
+    times
 }
 
 /// The times that are looked at. Who sends more often than any device does is not looked at longer for it: of more than
@@ -324,10 +355,12 @@ pub(crate) fn is_superseded(chart: &Chart, watches: &Watches, at: Nanos, newest:
         let from = samples.partition_point(|sample| sample.at < at);
         let mut now = samples[from..].iter().take_while(|sample| sample.at == at).peekable();
         if now.peek().is_some() {
+            // Beyond doubt, as nearly everything is: nothing to look for.
+            if !now.all(Sample::is_doubtful) {
+                return false;
+            }
             here += 1;
-            let doubtful = now.all(Sample::is_doubtful);
-            let again = samples[from..].iter().any(|sample| sample.at > at && !sample.is_doubtful());
-            gone += usize::from(doubtful && again);
+            gone += usize::from(samples[from..].iter().any(|sample| sample.at > at && !sample.is_doubtful()));
         }
     }
     let answered = |(of, question): &(Arc<str>, Arc<str>)| {

@@ -88,7 +88,7 @@ async fn a_kit_enrols_measures_by_tls_is_revoked_and_comes_back() -> Result<()> 
     clinic.vagt(&["kit", "revoke", "kit-home"]).await?;
     online(&clinic, false).await?;
     let took = before.elapsed();
-    ensure!(took < Duration::from_secs(10), "revoked after {took:?}");
+    ensure!(took < Duration::from_secs(30), "revoked after {took:?}");
     assert!(!publishes(&clinic, &folder, &mine, 3).await?, "a revoked kit was let in");
     let (again, why) = enrol(&code, &at, strangers.path()).await?;
     assert!(!again && why.contains("this code is not good, or no longer"), "{why}");

@@ -293,32 +293,32 @@ async fn what_is_pressed_is_done_to_its_end_though_the_browser_hangs_up() {
     tokio::io::AsyncWriteExt::write_all(&mut browser, request.as_bytes()).await.unwrap();
     begins.recv().await.unwrap();
     drop(browser);
-    let ended = tokio::time::timeout(Duration::from_secs(5), ends.recv()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), ends.recv()).await;
     assert_eq!(ended, Ok(Some(())), "the half of it is on the page and not in the spool");
 }
 
 #[tokio::test]
 async fn connections_are_bounded_and_the_ones_that_end_make_room() {
     let at = served(stood(View::default(), Acted::Done).kiosk).await;
-    let ask = async |stream: &mut tokio::net::TcpStream| {
+    let ask = async |stream: &mut tokio::net::TcpStream, within: u64| {
         let request = b"GET /assets/none HTTP/1.1\r\nhost: localhost\r\n\r\n";
         tokio::io::AsyncWriteExt::write_all(stream, request).await.unwrap();
         let mut answer = [0; 12];
         let read = tokio::io::AsyncReadExt::read_exact(stream, &mut answer);
-        tokio::time::timeout(Duration::from_secs(1), read).await.is_ok_and(|read| read.is_ok())
+        tokio::time::timeout(Duration::from_secs(within), read).await.is_ok_and(|read| read.is_ok())
     };
     let mut open = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
         let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
-        assert!(ask(&mut stream).await);
+        assert!(ask(&mut stream, 30).await);
         open.push(stream);
     }
     let mut next = tokio::net::TcpStream::connect(at).await.unwrap();
-    assert!(!ask(&mut next).await, "no place");
+    assert!(!ask(&mut next, 1).await, "no place");
     open.pop();
     let mut answer = [0; 12];
     let read = tokio::io::AsyncReadExt::read_exact(&mut next, &mut answer);
-    assert!(tokio::time::timeout(Duration::from_secs(5), read).await.unwrap().is_ok(), "a place");
+    assert!(tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().is_ok(), "a place");
 }
 
 #[tokio::test]
@@ -330,6 +330,6 @@ async fn a_connection_that_says_nothing_gives_up_its_place() {
     let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
     let mut byte = [0; 1];
     let read = tokio::io::AsyncReadExt::read(&mut stream, &mut byte);
-    let read = tokio::time::timeout(Duration::from_secs(5), read).await;
+    let read = tokio::time::timeout(Duration::from_secs(30), read).await;
     assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
 }

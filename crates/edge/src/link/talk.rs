@@ -396,7 +396,7 @@ mod tests {
         }
         let through = spool.after(0, 100).await.last().unwrap().seq;
         spool.acked(through, through, clock::now()).await;
-        tokio::time::timeout(Duration::from_secs(5), here.covered()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(30), here.covered()).await.unwrap();
         here.kept().await == [(Channel::Line, FORGET.to_vec())]
     }
 

@@ -134,8 +134,9 @@ pub const RULE_IDS: [&str; 13] =
 /// A message: minute of the session, and what is in it.
 pub fn message() -> impl Strategy<Value = (i64, String)> {
     let one = prop_oneof![
-        (90..140_i32, any::<bool>())
-            .prop_map(|(pulse, odd)| format!("{pulse} pulse{}", if odd { " irregular_pulse" } else { "" })),
+        // By its value, so that nothing is told twice with other flags: of the same value of the same time and device, the first is kept.
+        (90..140_i32)
+            .prop_map(|pulse| format!("{pulse} pulse{}", if pulse % 2 == 1 { " irregular_pulse" } else { "" })),
         (780..930_i32).prop_map(|tenths| format!("{}.{} weight", tenths / 10, tenths % 10)),
         prop::sample::select(vec!["cough=yes", "cough=no", "breathless=yes", "breathless=no"]).prop_map(str::to_owned),
     ];
