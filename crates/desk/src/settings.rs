@@ -71,21 +71,8 @@ pub fn asked_for(before: &Own, asked: &Map<String, Value>, by: &str, now: Timest
         oxygen: new.list("oxygen", &before.oxygen, |one: &mut OwnOxygen, old| one.author.clone_from(&old.author))?,
         pauses: new.list("pauses", &before.pauses, |one: &mut Pause, old| one.author.clone_from(&old.author))?,
     };
-    number(&mut own, before);
+    own.number(before);
     Ok(own)
-}
-
-/// What is set anew gets the next version of its kind.
-fn number(own: &mut Own, before: &Own) {
-    for limit in own.limits.iter_mut().filter(|limit| !before.limits.contains(limit)) {
-        let same =
-            |old: &&OwnLimit| (&old.programme, &old.rule, old.limit) == (&limit.programme, &limit.rule, limit.limit);
-        limit.version = before.limits.iter().filter(same).map(|old| old.version + 1).max().unwrap_or(1);
-    }
-    for reference in own.references.iter_mut().filter(|reference| !before.references.contains(reference)) {
-        let same = |old: &&OwnReference| (&old.programme, &old.rule) == (&reference.programme, &reference.rule);
-        reference.version = before.references.iter().filter(same).map(|old| old.version + 1).max().unwrap_or(1);
-    }
 }
 
 struct New<'a> {

@@ -148,10 +148,12 @@ pub async fn set_own(
     let before = store.roster().await?;
     let mut known = known(&before, patient)?.clone();
     let was = own_of(&known).unwrap_or_default();
-    known.own = if *own == Own::default() {
+    let mut own = own.clone();
+    own.number(&was);
+    known.own = if own == Own::default() {
         serde_json::Value::Null
     } else {
-        serde_json::to_value(own).map_err(|error| unfit(error.to_string()))?
+        serde_json::to_value(&own).map_err(|error| unfit(error.to_string()))?
     };
     let library = Library::open(store, now).await?;
     let books = library.books().map_err(|why| Refused::new(Refusal::Failed, why))?;
@@ -162,7 +164,7 @@ pub async fn set_own(
         return Err(unfit(beyond.join("; ")));
     }
     let changed = Roster { patients: vec![known], kits: Vec::new() };
-    let reason = reasons(own, &was);
+    let reason = reasons(&own, &was);
     Ok(roster::put(store, &changed, &before, (by, reason.as_deref()), now).await?)
 }
 

@@ -184,6 +184,31 @@ lasting! {
     Pause, |it| Some(it.until);
 }
 
+impl Own {
+    /// Gives what is set anew the next version of its kind. What is as before but for its version stays what it was, version included.
+    pub fn number(&mut self, before: &Self) {
+        let (limits, references) = (&before.limits, &before.references);
+        for limit in &mut self.limits {
+            let kind = (limit.programme.clone(), limit.rule.clone(), limit.limit);
+            let of_kind = limits.iter().filter(|old| (&old.programme, &old.rule, old.limit) == (&kind.0, &kind.1, kind.2));
+            let again = |old: &&OwnLimit| OwnLimit { version: old.version, ..limit.clone() } == **old;
+            limit.version = version(of_kind.clone().find(again).map(|old| old.version), of_kind.map(|old| old.version));
+        }
+        for reference in &mut self.references {
+            let kind = (reference.programme.clone(), reference.rule.clone());
+            let of_kind = references.iter().filter(|old| (&old.programme, &old.rule) == (&kind.0, &kind.1));
+            let again = |old: &&OwnReference| OwnReference { version: old.version, ..reference.clone() } == **old;
+            reference.version =
+                version(of_kind.clone().find(again).map(|old| old.version), of_kind.map(|old| old.version));
+        }
+    }
+}
+
+/// The version that it has already, or the one after all of its kind.
+fn version(again: Option<u32>, of_kind: impl Iterator<Item = u32>) -> u32 {
+    again.unwrap_or_else(|| of_kind.max().map_or(1, |last| last + 1))
+}
+
 impl OwnLimit {
     pub(crate) fn is_of(&self, programme: &str, rule: &str) -> bool {
         self.rule == rule && self.programme.as_deref().is_none_or(|own| own == programme)

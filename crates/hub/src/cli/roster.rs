@@ -30,7 +30,7 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Where {
     /// The service's configuration file, which says where the store is.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = "hub.toml")]
     config: PathBuf,
 }
 

@@ -349,14 +349,22 @@ pub async fn each_entry(
 /// use is taken into use. Says on the log what waits for somebody, and what is refused.
 ///
 /// # Errors
-/// The folder can't be read, a file is faulty, or the store fails.
+/// The folder can't be read, a file is faulty where none was ever kept, or the store fails.
 pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) -> anyhow::Result<()> {
     let stored = store.programme_versions(None).await?;
     // What is stored was read when it came in.
     let is_stored = |text: &str| stored.iter().any(|known| known.text == text);
     let mut new = Vec::new();
     for (file, text) in texts(folder)?.into_iter().filter(|(_, text)| !is_stored(text)) {
-        let document = read(&text, &file).map_err(|faults| anyhow::anyhow!(faults))?;
+        let document = match read(&text, &file) {
+            Ok(document) => document,
+            Err(faults) if stored.is_empty() => anyhow::bail!(faults),
+            // A clinic that judges by what is stored goes on: a file is only a way in.
+            Err(faults) => {
+                tracing::error!("{faults}: this file is left alone, what is stored stays in use");
+                continue;
+            }
+        };
         new.push((document.name(), document, file, text));
     }
     new.sort_by(|one, other| one.0.cmp(&other.0));
