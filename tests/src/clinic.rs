@@ -318,6 +318,15 @@ impl Clinic {
         Ok(answer.json().await?)
     }
 
+    /// A page (signed in): its status, and what stands on it.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn page(&self, path: &str) -> Result<(u16, String)> {
+        let answer = self.client.get(format!("{}{path}", self.http)).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
     /// Waits until an alert on the queue satisfies `wanted`.
     ///
     /// # Errors

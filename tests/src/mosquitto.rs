@@ -76,6 +76,14 @@ impl Mosquitto {
         self.running.take().context("it is running")?.kill_9().await
     }
 
+    /// Ends it in order: it writes down what it keeps.
+    ///
+    /// # Errors
+    /// When it was not running, or does not end.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.running.take().context("it is running")?.stop().await.map(drop)
+    }
+
     /// Its process id, while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {

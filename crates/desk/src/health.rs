@@ -1,6 +1,6 @@
 //! For machines: is the process there, does it take in readings, and how is it doing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -8,8 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::time::timeout;
 
 use crate::{app::App, clock, problem::Problem};
+
+/// Whoever asks whether the service is ready (a balancer, somebody at 3 a.m.) has an answer within this.
+const PING_MAX: Duration = Duration::from_secs(2);
 
 /// `/healthz`: the process answers.
 pub async fn healthz() -> &'static str {
@@ -19,10 +23,14 @@ pub async fn healthz() -> &'static str {
 /// `/readyz`: the store takes data and the pipeline reports.
 pub async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
     let not_ready = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
-    app.desk.store.ping().await.map_err(|error| {
-        tracing::warn!(%error, "not ready");
-        not_ready("the store does not take data".to_owned())
-    })?;
+    match timeout(PING_MAX, app.desk.store.ping()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "not ready");
+            return Err(not_ready("the store does not take data".to_owned()));
+        }
+        Err(_) => return Err(not_ready(format!("the store does not answer within {} s", PING_MAX.as_secs()))),
+    }
     let live = app.desk.board.liveness(clock::now());
     if live.live {
         Ok("ready\n")

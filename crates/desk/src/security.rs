@@ -75,7 +75,7 @@ pub async fn guard_api(State(app): State<Arc<App>>, request: Request, next: Next
 }
 
 async fn guard(app: &App, kind: Kind, mut request: Request, next: Next) -> Response {
-    let session = match Session::find(&*app.desk.store, request.headers(), clock::now()).await {
+    let session = match app.session(request.headers()).await {
         Ok(Some(session)) => session,
         Ok(None) => return sign_in_first(kind, request.headers()),
         Err(error) => return refused(kind, Problem::from(error), request.headers(), None),
@@ -87,9 +87,8 @@ async fn guard(app: &App, kind: Kind, mut request: Request, next: Next) -> Respo
             Err(problem) => return refused(kind, problem, &headers, Some(&session)),
         };
     }
-    if let Err(error) = app.names.refresh(&*app.desk.store, clock::now()).await {
-        tracing::warn!("colleagues are called what they were called before: {error}");
-    }
+    // Without it colleagues are called what they were called before.
+    let _known = app.read(app.names.refresh(&*app.desk.store, clock::now())).await;
     request.extensions_mut().insert(session);
     next.run(request).await
 }

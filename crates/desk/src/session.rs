@@ -2,6 +2,11 @@
 //!
 //! A session is absolute: twelve hours after signing in it ends, whatever is done meanwhile. Signing in always makes a new token.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -98,6 +103,49 @@ impl Session {
     /// The words of its language.
     pub fn words(&self) -> &'static Words {
         Language::of(&self.language).unwrap_or_default().words()
+    }
+}
+
+/// The most sessions that are remembered.
+const SESSIONS_MAX: usize = 4096;
+/// What the store said of a session holds for so long while it does not answer: a shift may end meanwhile, an account that was taken away is not
+/// one for much longer.
+const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Sessions that the store found lately, by their id, with when.
+#[derive(Default)]
+pub struct Sessions(Mutex<HashMap<String, (Timestamp, Session)>>);
+
+impl Sessions {
+    /// What the store said of a request's session.
+    pub fn note(&self, headers: &HeaderMap, found: Option<&Session>, now: Timestamp) {
+        let Some(token) = cookie(headers, SESSION_COOKIE) else { return };
+        let mut known = self.lock();
+        if known.len() >= SESSIONS_MAX {
+            known.clear();
+        }
+        match found {
+            Some(session) => drop(known.insert(session.id.clone(), (now, session.clone()))),
+            None => drop(known.remove(&sha256_hex(&[token]))),
+        }
+    }
+
+    /// A session that ends is not remembered.
+    pub fn forget(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    /// The session of a request, if the store found it lately.
+    pub fn lately(&self, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
+        let id = sha256_hex(&[cookie(headers, SESSION_COOKIE)?]);
+        let known = self.lock();
+        let (found_at, session) = known.get(&id)?;
+        let holds = session.expires_at > now && now.duration_since(*found_at) < REMEMBERED_FOR;
+        holds.then(|| session.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Timestamp, Session)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

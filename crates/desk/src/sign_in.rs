@@ -161,7 +161,9 @@ async fn try_sign_in(
 /// A session of before is not carried on.
 async fn end_old_session(app: &App, headers: &HeaderMap) -> Result<(), store::StoreError> {
     let Some(old) = cookie(headers, SESSION_COOKIE) else { return Ok(()) };
-    app.desk.store.end_web_session(&sha256_hex(&[old]), clock::now()).await
+    let id = sha256_hex(&[old]);
+    app.sessions.forget(&id);
+    app.desk.store.end_web_session(&id, clock::now()).await
 }
 
 /// `POST /sign-out`.
@@ -169,6 +171,7 @@ pub async fn sign_out(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
 ) -> Result<Response, PageError> {
+    app.sessions.forget(&session.id);
     app.desk.store.end_web_session(&session.id, clock::now()).await.map_err(PageError::store(&session))?;
     Ok(with_cookies(&app, Redirect::to("/sign-in"), &[(SESSION_COOKIE, "", 0)]))
 }

@@ -3,7 +3,8 @@
 //! The lock is the kernel's, on an open file: it ends with the process, however that ends. The file stays, and means nothing by itself.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
 };
 
@@ -16,6 +17,18 @@ const LOCK_FILE: &str = "vagt.lock";
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+}
+
+/// Makes a data folder, which its owner alone may enter, if it is not there.
+///
+/// # Errors
+/// It can't be made.
+pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("data folder {}", folder.display()))
 }
 
 impl Lock {
@@ -45,6 +58,16 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_data_folder_is_its_owners() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("of/vagt");
+        make_folder(&data).unwrap();
+        make_folder(&data).unwrap();
+        assert_eq!(data.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
 
     #[test]
     fn is_held_once_and_until_it_is_dropped() {

@@ -27,7 +27,7 @@ use crate::{
     directory::{Directories, Directory},
     enrolment::{self, Enrolment},
     kits::{self, KITS_HEARD_MAX},
-    lock::Lock,
+    lock::{Lock, make_folder},
     pipeline::{ACTIONS_MAX, Parts, Pipeline, acks::Outbox},
     presence::Presence,
     programmes,
@@ -181,7 +181,7 @@ impl Opened {
     /// Any of them is not to be had, in a sentence.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let metrics = metrics_recorder()?;
-        std::fs::create_dir_all(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
+        make_folder(&config.data)?;
         let lock = Lock::take(&config.data)?;
         let store = store::open(&config.store()).await?;
         let listen = config.http.listen;

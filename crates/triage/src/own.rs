@@ -190,7 +190,8 @@ impl Own {
         let (limits, references) = (&before.limits, &before.references);
         for limit in &mut self.limits {
             let kind = (limit.programme.clone(), limit.rule.clone(), limit.limit);
-            let of_kind = limits.iter().filter(|old| (&old.programme, &old.rule, old.limit) == (&kind.0, &kind.1, kind.2));
+            let of_kind =
+                limits.iter().filter(|old| (&old.programme, &old.rule, old.limit) == (&kind.0, &kind.1, kind.2));
             let again = |old: &&OwnLimit| OwnLimit { version: old.version, ..limit.clone() } == **old;
             limit.version = version(of_kind.clone().find(again).map(|old| old.version), of_kind.map(|old| old.version));
         }

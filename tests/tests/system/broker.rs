@@ -148,6 +148,27 @@ async fn what_a_kit_sent_while_nobody_listened_comes_again_though_later_ones_cam
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ordinary_restart_of_the_broker_leaves_nobody_deaf() -> Result<()> {
+    let login = KitLogin::simulated(1);
+    let mut broker = Mosquitto::start(std::slice::from_ref(&login), &[]).await?;
+    let clinic = clinic_on(&broker, std::slice::from_ref(&login)).await?;
+    let mut home = Home::without_kit(&login, "oximeter", 0).await?;
+    home.start_edge(broker.port)?;
+    let store = clinic.store().await?;
+    let mut measured = Vec::new();
+    for pulse in ["61", "62"] {
+        home.tell(&json!({"measure": "oximeter", "spo2": 94, "pulse": pulse.parse::<u8>()?})).await?;
+        measured.push(pulse.to_owned());
+        every_value_once(&store, &login, Vital::Pulse, &measured, SOON)
+            .await
+            .with_context(|| format!("{}\n{}\n{}", home.log(), clinic.log(), broker.log()))?;
+        broker.stop().await?;
+        broker.restart().await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_broker_that_is_too_small_is_told_in_a_sentence_each() -> Result<()> {
     let login = KitLogin::simulated(1);

@@ -14,7 +14,7 @@ use tests::{
     program::now,
     servers::Cluster,
 };
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use vitals::Vital;
 
 /// Kits that send as fast as they are acknowledged.
@@ -76,11 +76,30 @@ async fn a_clinic_on_a_server_outlives_its_hub_and_its_server() -> Result<()> {
     let again = clinic.get(&format!("/api/v1/alerts/{}", alert["id"].as_str().context("an id")?)).await;
     ensure!(again.is_ok() || clinic.sign_in().await.is_ok(), "the alert is there after all that");
     clinic.retold().await?;
+    the_queue_is_shown_without_a_server(&clinic, &mut cluster).await?;
 
     let doctor = clinic.vagt(&["doctor", "--json"]).await?;
     let of = |check: &str| doctor.iter().find(|line| line["check"] == check).cloned().unwrap_or_default();
     ensure!(of("server")["found"].as_str().is_some_and(|found| found.contains("partitions by month")), "{doctor:?}");
     ensure!(of("server's disk")["state"] == "ok" && of("server takes data")["state"] == "ok", "{doctor:?}");
+    Ok(())
+}
+
+/// Whoever opens a page meanwhile sees what the queue had, and a machine is told in time that nothing is taken in.
+async fn the_queue_is_shown_without_a_server(clinic: &Clinic, cluster: &mut Cluster) -> Result<()> {
+    let (status, queue) = clinic.page("/").await?;
+    ensure!(status == 200 && queue.contains("Simulated p-1"), "{status}: {queue}");
+    cluster.kill_9();
+    // A page has 20 s before it is given up.
+    let in_time = Duration::from_secs(15);
+    for _ in 0..2 {
+        let (status, queue) = timeout(in_time, clinic.page("/")).await.context("the queue, in time")??;
+        ensure!(status == 200 && queue.contains("Simulated p-1"), "{status}: {queue}");
+        let (status, why) = timeout(in_time, clinic.page("/readyz")).await.context("an answer, in time")??;
+        ensure!(status == 503, "{status}: {why}");
+    }
+    cluster.go_on();
+    messages(clinic).await?;
     Ok(())
 }
 

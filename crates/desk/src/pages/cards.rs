@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use store::StoreError;
 use triage::{Alert, AlertId, Finding, Mark, Plan, Reason, State};
 use vitals::Vital;
 
@@ -71,17 +70,12 @@ pub struct Owner {
 }
 
 /// The queue's cards, worst first, at most [`CARDS_MAX`].
-pub async fn cards(
-    app: &App,
-    session: &Session,
-    open: &[Arc<Alert>],
-    selected: Option<AlertId>,
-) -> Result<Vec<Card>, StoreError> {
+pub async fn cards(app: &App, session: &Session, open: &[Arc<Alert>], selected: Option<AlertId>) -> Vec<Card> {
     let say = app.say(session);
     let mut cards = Vec::with_capacity(open.len().min(CARDS_MAX));
     for alert in open.iter().take(CARDS_MAX) {
         let person = app.desk.board.person(&alert.patient);
-        let (spark, newest) = card_spark(app, &say, alert, person.as_ref()).await?;
+        let (spark, newest) = card_spark(app, &say, alert, person.as_ref()).await;
         let mut card = card(app, &say, alert, person.as_ref(), spark);
         if let Some(finding) = alert.findings.first() {
             card.said = say.finding(&last_heard(finding, newest), plan(person.as_ref()));
@@ -89,7 +83,7 @@ pub async fn cards(
         card.selected = selected == Some(alert.id);
         cards.push(card);
     }
-    Ok(cards)
+    cards
 }
 
 fn card(app: &App, say: &Say<'_>, alert: &Alert, person: Option<&Person>, spark: Option<Spark>) -> Card {
@@ -235,15 +229,15 @@ async fn card_spark(
     say: &Say<'_>,
     alert: &Alert,
     person: Option<&Person>,
-) -> Result<(Option<Spark>, Option<Timestamp>), StoreError> {
-    let Some(vital) = drawn_vital(alert, person) else { return Ok((None, None)) };
+) -> (Option<Spark>, Option<Timestamp>) {
+    let Some(vital) = drawn_vital(alert, person) else { return (None, None) };
     let since = say.now - CARD_CURVE_AGE_MAX;
-    let curve = app.card_curve(&alert.patient, vital, since, alert.version).await?;
+    let curve = app.card_curve(&alert.patient, vital, since, alert.version).await;
     let bands = plan(person).map(|plan| plan.bands_at(vital, say.now)).unwrap_or_default();
     let values = || curve.points.iter().map(|point| point.value);
-    let (Some(low), Some(high)) = (values().min(), values().max()) else { return Ok((None, None)) };
+    let (Some(low), Some(high)) = (values().min(), values().max()) else { return (None, None) };
     let range = [("vital", say.vital(vital)), ("low", say.value(low)), ("high", say.quantity(high, curve.unit))];
     let label = say.words.with("spark-label", &range.map(|(name, text)| (name, text.into())));
     let newest = curve.points.last().map(|point| point.at);
-    Ok((spark(&curve.points, &bands, since, say.now, label), newest))
+    (spark(&curve.points, &bands, since, say.now, label), newest)
 }

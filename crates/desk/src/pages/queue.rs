@@ -61,12 +61,11 @@ pub async fn page(
     Extension(session): Extension<Session>,
     Query(chosen): Query<Chosen>,
 ) -> Result<Response, PageError> {
-    let failed = PageError::store(&session);
     let (version, open) = app.desk.board.queue();
     let selected = chosen.id().or_else(|| open.first().map(|alert| alert.id));
-    let cards = draw_cards(&app, &session, &open, selected).await.map_err(&failed)?;
+    let cards = draw_cards(&app, &session, &open, selected).await;
     let d = match selected {
-        Some(id) => detail(&app, &session, id, None).await.map_err(&failed)?,
+        Some(id) => app.read(detail(&app, &session, id, None)).await.flatten(),
         None => None,
     };
     Ok(html(&QueuePage { f: Frame::new(&app, &session, "queue", version), cards, more: more(&session, open.len()), d }))
@@ -79,7 +78,7 @@ pub async fn cards(
     Query(chosen): Query<Chosen>,
 ) -> Result<Response, PageError> {
     let (version, open) = app.desk.board.queue();
-    let cards = draw_cards(&app, &session, &open, chosen.id()).await.map_err(PageError::store(&session))?;
+    let cards = draw_cards(&app, &session, &open, chosen.id()).await;
     let frame = Frame::new(&app, &session, "queue", version);
     let (counted, kits) = (frame.counted(), frame.kits());
     Ok(html(&Cards { w: session.words(), version, counted, kits, cards, more: more(&session, open.len()) }))

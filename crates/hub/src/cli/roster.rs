@@ -22,6 +22,7 @@ use crate::{
     clock,
     config::Config,
     directory::{Books, plan_of},
+    lock::make_folder,
     programmes::{self, Library},
     roster, ward,
 };
@@ -97,7 +98,7 @@ impl Where {
     /// What the file says, and the store, to write.
     pub(super) async fn write(&self) -> Result<(Config, Arc<dyn Store>), Ended> {
         let config = Config::load(&self.config).map_err(|e| Ended::Failed(e.to_string()))?;
-        make_folder(&config.data)?;
+        make_folder(&config.data).map_err(|error| Ended::Failed(format!("{error:#}")))?;
         let store = store::open(&config.store()).await.map_err(failed)?;
         Ok((config, store))
     }
@@ -108,10 +109,6 @@ impl Where {
         let store = store::open_read_only(&config.store()).await.map_err(failed)?;
         Ok((config, store))
     }
-}
-
-fn make_folder(folder: &Path) -> Result<(), Ended> {
-    std::fs::create_dir_all(folder).map_err(|e| Ended::Failed(format!("data folder {}: {e}", folder.display())))
 }
 
 /// Runs `vagt patient`.

@@ -196,6 +196,20 @@ async fn a_first_start_that_was_cut_short_is_finished_and_a_file_beyond_a_floor_
 }
 
 #[tokio::test]
+async fn a_broken_file_stops_a_first_start_and_no_clinic_that_judges_by_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+    let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+    std::fs::write(folder.path().join("heart.toml"), "[programme]\nid = 7\n").unwrap();
+    assert!(bring_in(&store, Some(folder.path()), now).await.is_err());
+    let good = tempfile::tempdir().unwrap();
+    std::fs::write(good.path().join("copd.toml"), triage::COPD).unwrap();
+    bring_in(&store, Some(good.path()), now).await.unwrap();
+    bring_in(&store, Some(folder.path()), now).await.unwrap();
+    assert_eq!(Library::open(&store, now).await.unwrap().in_use().get("copd"), Some(&shipped()));
+}
+
+#[tokio::test]
 async fn nobody_is_called_what_files_are_called_and_so_goes_round_four_eyes() {
     let mut office = Office::open().await;
     let (user, name, role) = (FILE.to_owned(), "File".to_owned(), "operator".to_owned());

@@ -128,7 +128,7 @@ pub const METRICS: &[Part] = &[
         row("vagt_desk_panics_total", C, "requests", NONE, "Requests that met a fault of the program."),
         row("vagt_http_requests_total", C, "requests", &[("method", "the method"), ("route", "the route's template, `none` where there is none"), ("status", "the answer's")], "Requests that were answered."),
         row("vagt_http_request_seconds", H, "seconds", &[("route", "as above")], "From a request to its answer; of the event stream, to its beginning."),
-        row("vagt_sign_in_total", C, "tries", &[("outcome", "`ok`, or why not")], "Tries to sign in."),
+        row("vagt_sign_in_total", C, "tries", &[("outcome", "`ok`, `form`, `wrong`, `limited`, `store`")], "Tries to sign in."),
     ] },
     Part { title: "Kits", metrics: &[
         row("vagt_kits", G, "kits", &[("state", "`online`, `away` (heard of within a day), `silent` (for longer), `never` (not heard of yet)")], "Kits of the roster that are not revoked."),
@@ -187,21 +187,40 @@ pub fn exporter() -> Result<PrometheusBuilder, BuildError> {
     Ok(builder)
 }
 
-/// Tells the recorder what each metric means.
+/// Tells the recorder what each metric means, and begins every counter at 0: one that is not there before it first counts has not grown by then,
+/// so that nobody would be told of the first of something that must never happen.
 pub fn describe() {
-    for Metric { name, kind, unit, meaning, .. } in all() {
+    for metric @ Metric { name, kind, unit, meaning, .. } in all() {
         let unit = match *unit {
             "seconds" => Unit::Seconds,
             "bytes" => Unit::Bytes,
             _ => Unit::Count,
         };
         match kind {
-            C => metrics::describe_counter!(*name, unit, *meaning),
+            C => {
+                metrics::describe_counter!(*name, unit, *meaning);
+                metric.begin();
+            }
             G => metrics::describe_gauge!(*name, unit, *meaning),
             H => metrics::describe_histogram!(*name, unit, *meaning),
         }
     }
     metrics_process::Collector::default().describe();
+}
+
+impl Metric {
+    /// A counter at 0: where it has one label, with each that the table names in backquotes; where it has several, they are not known before.
+    fn begin(&self) {
+        match *self.labels {
+            [] => metrics::counter!(self.name).increment(0),
+            [(label, says)] => {
+                for value in says.split('`').skip(1).step_by(2) {
+                    metrics::counter!(self.name, label => value).increment(0);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Every metric.
@@ -268,6 +287,18 @@ mod tests {
             assert!(meaning.ends_with(['.', '?']) && !meaning.contains('|'), "{name}: {meaning}");
         }
         assert!(seen.len() > 50);
+    }
+
+    #[test]
+    fn every_counter_is_there_before_it_counts() {
+        let recorder = exporter().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, describe);
+        let page = recorder.handle().render();
+        for Metric { name, labels, .. } in all().filter(|metric| metric.kind == C && metric.labels.len() < 2) {
+            let label = labels.first().map_or(String::new(), |(label, _)| format!("{{{label}=\""));
+            assert!(page.contains(&format!("\n{name}{label}")), "{name} is absent until it counts\n{page}");
+        }
+        assert!(page.contains("\nvagt_heartbeat_missed_total{step=\"stored\"} 0\n"), "{page}");
     }
 
     #[test]

@@ -7,6 +7,9 @@
 //! connection, ours or another program's, empties that memory too, since the ends of chains move.
 
 use std::{
+    fs::OpenOptions,
+    io::ErrorKind,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -72,6 +75,8 @@ impl Writer {
     /// Opens the connection and brings the schema up to date.
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
         let mut place = self.place.lock().await;
+        place.options()?;
+        nobody_elses(&self.path);
         let mut conn = place.small(&self.path).await?;
         migrate::up(&mut conn, &self.path).await?;
         place.small = Some(conn);
@@ -110,6 +115,16 @@ impl Writer {
         {
             tracing::warn!(%error, "the store's file was not closed in order; it is whole nevertheless");
         }
+    }
+}
+
+/// A store that is made now is read and written by its owner alone; what SQLite lays beside it follows. Where that can't be, opening says why.
+fn nobody_elses(path: &Path) {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    if let Err(error) = made
+        && error.kind() != ErrorKind::AlreadyExists
+    {
+        tracing::debug!(%error, "the store's file can't be made");
     }
 }
 
@@ -227,6 +242,18 @@ mod tests {
 
     fn of_100(first: u64) -> crate::Batch {
         batch(0, (first..first + 100).map(|seq| plain("kit-1", seq, "p-1")).collect())
+    }
+
+    #[tokio::test]
+    async fn a_store_is_read_by_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("vagt.db")).await.unwrap();
+        store.commit(&of_100(1)).await.unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+        }
     }
 
     #[tokio::test]

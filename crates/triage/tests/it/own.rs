@@ -151,3 +151,18 @@ fn a_typo_in_own_settings_is_refused() {
     let fault = serde_json::from_str::<Own>(&format!("{{\"limits\":[{text}]}}")).unwrap_err().to_string();
     assert!(fault.contains("unknown field `autor`"), "{fault}");
 }
+
+#[test]
+fn what_is_set_anew_gets_the_next_version_and_what_is_as_before_keeps_its_own() {
+    let set = |value: &str, before: &Own| {
+        let mut own = own(&limit("spo2", "red_low", value, "%", FROM, ""));
+        own.number(before);
+        own
+    };
+    let first = set("84", &Own::default());
+    let second = set("80", &first);
+    let again = set("80", &second);
+    let third = set("81", &again);
+    let versions = [&first, &second, &again, &third].map(|own| own.limits[0].version);
+    assert_eq!(versions, [1, 2, 2, 3]);
+}

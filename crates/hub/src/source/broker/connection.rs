@@ -8,15 +8,17 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use rumqttc::{
     AckMode, AsyncClient, Broker as Address, BrokerSessionResumePolicy, ConnAck, ConnectionError, Event, EventLoop,
-    Incoming, MqttOptions, NetworkOptions, Publish, QoS, StateError, SubscribeReasonCode, Transport,
+    Incoming, MqttOptions, NetworkOptions, PubAckReason, Publish, PublishOptions, PublishResult, QoS, StateError,
+    SubscribeReasonCode, Transport,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinHandle,
     time::timeout,
 };
+use wire::{Topic, TopicKind};
 
-use crate::{config::Broker, source::front_door::PACKET_BYTES_MAX};
+use crate::{config::Broker, source::front_door::PACKET_BYTES_MAX, watching::heartbeat};
 
 /// Messages that the broker may have sent without an acknowledgement: several batches, so that a commit never waits for the broker.
 pub const WINDOW: u16 = 16_384;
@@ -73,9 +75,10 @@ impl Dial {
     }
 
     /// The connection that takes messages in: with a session that the broker keeps, and acknowledgements by hand.
-    pub fn to_consume(&self) -> anyhow::Result<MqttOptions> {
+    /// `anew`: without what the broker has kept of the session before.
+    pub fn to_consume(&self, anew: bool) -> anyhow::Result<MqttOptions> {
         let mut options = self.options("in")?;
-        options.set_clean_start(false);
+        options.set_clean_start(anew);
         options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
         options.set_session_expiry_interval(Some(SESSION_EXPIRY_SECONDS));
         options.set_receive_maximum(Some(WINDOW));
@@ -179,6 +182,36 @@ pub async fn subscribe(client: &AsyncClient, filter: String) -> Result<(), Strin
         Some(SubscribeReasonCode::Success(QoS::AtLeastOnce)) => Ok(()),
         code => Err(format!("it answers the subscription to {filter} with {code:?}, want QoS 1")),
     }
+}
+
+/// Asks the broker whether anybody listens to readings: it says so in its PUBACK to an empty message of the service's own kit, which nobody
+/// takes for a reading ([`is_question`]). A broker that does not tell is believed.
+///
+/// # Errors
+/// A sentence that says why it can't be asked.
+pub async fn is_heard(dial: &Dial) -> Result<bool, String> {
+    let options = dial.to_publish("asks").map_err(|error| format!("{error:#}"))?;
+    let (client, eventloop, _) = connect(options, 8).await?;
+    let polling = poll(eventloop, None, dial.silence_max());
+    let asked = client.publish_tracked(question(), Vec::new(), PublishOptions::at_least_once()).await;
+    let answer = match asked {
+        Ok(notice) => timeout(SUBSCRIBE_DEADLINE, notice.wait_async()).await,
+        Err(error) => return Err(error.to_string()),
+    };
+    polling.abort();
+    match answer.map_err(|_| "it does not answer".to_owned())?.map_err(|error| error.to_string())? {
+        PublishResult::Qos1(ack) => Ok(ack.reason != PubAckReason::NoMatchingSubscribers),
+        _ => Ok(true),
+    }
+}
+
+/// Is it the service's own question?
+pub fn is_question(publish: &Publish) -> bool {
+    publish.payload.is_empty() && publish.topic == question().as_bytes()
+}
+
+fn question() -> String {
+    Topic::new(&heartbeat::kit(), TopicKind::Readings).to_string()
 }
 
 fn sentence(error: &ConnectionError) -> String {

@@ -19,7 +19,7 @@ mod out;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use rumqttc::{AsyncClient, ManualAck, Publish, QoS};
+use rumqttc::{AsyncClient, ConnAck, EventLoop, ManualAck, Publish, QoS};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinSet,
@@ -29,7 +29,7 @@ use vitals::KitId;
 use wire::{Topic, TopicKind};
 
 use self::{
-    connection::{Came, Dial, WINDOW, connect, poll, subscribe},
+    connection::{Came, Dial, WINDOW, connect, is_heard, is_question, poll, subscribe},
     fit::{Unfit, examine},
     out::Out,
 };
@@ -65,7 +65,7 @@ impl BrokerSource {
     /// The password or the certificate can't be read.
     pub fn start(config: &Broker, behind: Behind) -> anyhow::Result<Self> {
         let dial = Dial::new(config)?;
-        dial.to_consume()?;
+        dial.to_consume(false)?;
         let (out, waiting) = Out::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&out).keep(waiting, dial.clone(), behind.clone()));
@@ -149,11 +149,7 @@ impl Consumer {
 
     /// One connection; gives why it is over.
     async fn connection(&self, backoff: &mut Backoff) -> String {
-        let opened = match self.dial.to_consume() {
-            Ok(options) => connect(options, usize::from(WINDOW) + 16).await,
-            Err(error) => return format!("{error:#}"),
-        };
-        let (client, eventloop, connack) = match opened {
+        let (client, eventloop, connack) = match self.open().await {
             Ok(opened) => opened,
             Err(why) => return why,
         };
@@ -170,6 +166,23 @@ impl Consumer {
         };
         polling.abort();
         why
+    }
+
+    /// Connects to the session that the broker has kept, or to a new one where that has lost its subscription: Mosquitto 2.0 does not bring a
+    /// shared one back from its file, so after an ordinary restart nothing would ever come. What was queued in it, kits send again.
+    async fn open(&self) -> Result<(AsyncClient, EventLoop, ConnAck), String> {
+        let dial = |anew| self.dial.to_consume(anew).map_err(|error| format!("{error:#}"));
+        let capacity = usize::from(WINDOW) + 16;
+        let opened = connect(dial(false)?, capacity).await?;
+        if !opened.2.session_present || is_heard(&self.dial).await? {
+            return Ok(opened);
+        }
+        tracing::warn!(
+            "broker {}: the session it kept has lost its subscription; a new one is begun",
+            self.dial.address()
+        );
+        drop(opened);
+        connect(dial(true)?, capacity).await
     }
 
     async fn work(
@@ -235,6 +248,9 @@ impl Sorter {
 
     async fn one(&mut self, publish: Publish, room: OwnedSemaphorePermit) -> Option<()> {
         let ack = self.client.prepare_ack(&publish);
+        if is_question(&publish) {
+            return self.owed.send(Owed { ack, entered: None }).await.ok();
+        }
         let topic = std::str::from_utf8(&publish.topic).ok().and_then(Topic::parse);
         let entered = match topic.filter(|topic| self.behind.directories.now().may_connect(topic.kit.as_str())) {
             None => {

@@ -11,7 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use rumqttc::{AsyncClient, Publish, PublishOptions};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 use vitals::KitId;
 use wire::{Status, Topic, TopicKind};
 
@@ -25,6 +28,8 @@ use crate::{
     },
 };
 
+/// A connection that lasted this long was a good one.
+const STABLE_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 /// Statuses that wait to be looked at: at first one of every kit, which the broker retains.
 const STATUSES_MAX: usize = 65_536;
 
@@ -79,7 +84,7 @@ impl Out {
     ) -> Result<(), String> {
         let options = dial.to_publish("out").map_err(|error| error.to_string())?;
         let (client, eventloop, _) = connect(options, OUT_MESSAGES_MAX).await?;
-        backoff.reset();
+        let began = Instant::now();
         // Of the connection before; it comes again.
         while waiting.try_recv().is_ok() {}
         let (came, mut coming) = mpsc::channel(STATUSES_MAX);
@@ -104,6 +109,10 @@ impl Out {
             () = statuses => Ok(()),
         };
         polling.abort();
+        // A broker that takes the connection and not what is said on it is not connected to three times a second.
+        if began.elapsed() >= STABLE_AFTER {
+            backoff.reset();
+        }
         ended
     }
 
