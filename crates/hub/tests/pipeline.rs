@@ -94,6 +94,7 @@ impl Store for Border {
     async fn alerts_of(&self, patient: &PatientId, limit: u32) -> Result<Vec<Alert>, StoreError> { self.inner.alerts_of(patient, limit).await }
     async fn curves(&self, patient: &PatientId, vitals: &[Vital], since: Timestamp, limit: u32) -> Result<Vec<Curve>, StoreError> { self.inner.curves(patient, vitals, since, limit).await }
     async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError> { self.inner.quarantine(limit).await }
+    async fn quarantined(&self, id: i64) -> Result<Option<(QuarantinedEntry, Vec<u8>)>, StoreError> { self.inner.quarantined(id).await }
     async fn roster(&self) -> Result<Roster, StoreError> { self.inner.roster().await }
     async fn heard(&self, heard: &[Heard]) -> Result<(), StoreError> { self.inner.heard(heard).await }
     async fn last_heard(&self) -> Result<Vec<Heard>, StoreError> { self.inner.last_heard().await }

@@ -183,6 +183,9 @@ pub trait Store: Send + Sync + 'static {
     /// What is in quarantine, newest first, at most `limit`, and how many there are in all.
     async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantinedEntry>, u64), StoreError>;
 
+    /// One of what is in quarantine, by its number, with its bytes as they came.
+    async fn quarantined(&self, id: i64) -> Result<Option<(QuarantinedEntry, Vec<u8>)>, StoreError>;
+
     // --- the roster
 
     /// Replaces what is given of patients and kits (by id); others stay. Says nothing of it in the journal.

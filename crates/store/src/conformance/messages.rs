@@ -167,6 +167,9 @@ pub(super) async fn quarantine_keeps_the_bytes_and_the_mark(open: Open<'_>) -> R
     same("kit", newest.kit.as_str(), "kit-1")?;
     same("length, time", (newest.bytes, newest.recorded_at), (5, at(1)))?;
     same("reason", newest.reason.as_str(), "found {, want a message")?;
+    let shown = store.quarantined(listed[2].id).await?.map(|(entry, bytes)| (entry.seq, entry.bytes, bytes));
+    same("one with its bytes", shown, Some((Some(4), 5, quarantined("kit-1", Some(4), false).bytes)))?;
+    ensure(store.quarantined(newest.id + 100).await?.is_none(), "a number that nothing has")?;
 
     let mut seen = store.seen(&[key("kit-1", 3), key("kit-1", 4)]).await?;
     seen.sort();

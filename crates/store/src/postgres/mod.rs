@@ -273,6 +273,10 @@ impl Store for Postgres {
         read::quarantine(&self.inner, limit).await
     }
 
+    async fn quarantined(&self, id: i64) -> Result<Option<(QuarantinedEntry, Vec<u8>)>, StoreError> {
+        read::quarantined(&self.inner, id).await
+    }
+
     async fn roster(&self) -> Result<Roster, StoreError> {
         roster::get(&self.inner).await
     }

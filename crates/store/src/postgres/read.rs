@@ -104,6 +104,15 @@ pub(super) async fn quarantine(store: &Inner, limit: u32) -> Result<(Vec<Quarant
     Ok((rows.iter().map(rows::quarantined).collect::<Result<_, _>>()?, all.cast_unsigned()))
 }
 
+/// One of what is in quarantine, with its bytes.
+pub(super) async fn quarantined(store: &Inner, id: i64) -> Result<Option<(QuarantinedEntry, Vec<u8>)>, StoreError> {
+    let sql = "SELECT q.id, k.kit, q.seq, q.recorded_at, q.reason, length(q.bytes)::bigint, q.bytes
+               FROM quarantine q JOIN kit_key k ON k.key = q.kit WHERE q.id = $1";
+    let row = sqlx::query(sql).bind(id).fetch_optional(&mut *store.reader().await?).await;
+    let row = row.map_err(|error| store.trouble(error))?;
+    row.map(|row| Ok((rows::quarantined(&row)?, row.try_get(6)?))).transpose()
+}
+
 /// Writes, commits durably and reads back.
 pub(super) async fn ping(store: &Inner) -> Result<(), StoreError> {
     let mut write = store.writer.begin().await?;

@@ -307,6 +307,10 @@ impl Store for Sqlite {
         read::quarantine(self, limit).await
     }
 
+    async fn quarantined(&self, id: i64) -> Result<Option<(QuarantinedEntry, Vec<u8>)>, StoreError> {
+        read::quarantined(self, id).await
+    }
+
     async fn roster(&self) -> Result<Roster, StoreError> {
         roster::get(self).await
     }

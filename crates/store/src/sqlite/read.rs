@@ -98,6 +98,14 @@ pub(super) async fn quarantine(store: &Sqlite, limit: u32) -> Result<(Vec<Quaran
     Ok((rows.iter().map(rows::quarantined).collect::<Result<_, _>>()?, all.cast_unsigned()))
 }
 
+/// One of what is in quarantine, with its bytes.
+pub(super) async fn quarantined(store: &Sqlite, id: i64) -> Result<Option<(QuarantinedEntry, Vec<u8>)>, StoreError> {
+    let sql = "SELECT q.id, k.kit, q.seq, q.recorded_at, q.reason, length(q.bytes), q.bytes
+               FROM quarantine q JOIN kit_key k ON k.key = q.kit WHERE q.id = ?1";
+    let row = sqlx::query(sql).bind(id).fetch_optional(&store.readers).await.map_err(|error| store.trouble(error))?;
+    row.map(|row| Ok((rows::quarantined(&row)?, row.try_get(6)?))).transpose()
+}
+
 /// Writes, commits durably and reads back.
 pub(super) async fn ping(store: &Sqlite) -> Result<(), StoreError> {
     let mut write = store.writer.begin().await?;

@@ -137,6 +137,7 @@ impl Store for Disk {
         });
         Ok((rows.collect(), state.quarantine.len() as u64))
     }
+    async fn quarantined(&self, _: i64) -> Result<Option<(QuarantinedEntry, Vec<u8>)>, StoreError> { not_here() }
     async fn roster(&self) -> Result<Roster, StoreError> {
         self.ask().await?;
         Ok(self.state().roster.clone())
