@@ -67,6 +67,12 @@ async fn a_backup_comes_back_and_what_is_sent_again_counts_once() -> Result<()> 
     ensure!(said[0]["manifest"]["rows"]["message"] == 6, "{said:?}");
     let refused = clinic.vagt_refuses(&["backup", text(&backup)]).await?;
     ensure!(refused.ends_with("backup is there already: name another"), "{refused}");
+    let unmounted = clinic.path("mnt/backup");
+    for command in ["backup", "export"] {
+        let refused = clinic.vagt_refuses(&[command, text(&unmounted)]).await?;
+        ensure!(refused.contains("mnt: make it, or mount what belongs there"), "{refused}");
+    }
+    ensure!(!clinic.path("mnt").exists(), "a folder was made where a disk is not mounted");
     let refused = clinic.vagt_refuses(&["restore", text(&backup)]).await?;
     ensure!(refused.contains("another vagt serve is running"), "{refused}");
 
@@ -157,6 +163,9 @@ async fn a_person_is_handed_out_and_forgotten_while_the_clinic_runs() -> Result<
     let person: Value = serde_json::from_slice(&fs::read(&file)?)?;
     ensure!(person["message"].as_array().is_some_and(|list| list.len() == 3) && person["alert"][0]["patient"] == "p-1");
     ensure!(person["kit"][0]["secret_sha256"].is_null() && person["journal"].is_array(), "{person}");
+    let (printed, _) = clinic.vagt_says(&["patient", "export", "p-1", "-", "--by", "bo"]).await?;
+    let printed: Value = serde_json::from_slice(&printed.stdout)?;
+    ensure!(printed["message"] == person["message"] && !Path::new("-").exists(), "{printed}");
 
     let erase = ["person", "erase", "p-1", "--by", "bo", "--reason", "asked for by letter", "--yes"];
     let refused = clinic.vagt_refuses(&erase).await?;
@@ -167,7 +176,7 @@ async fn a_person_is_handed_out_and_forgotten_while_the_clinic_runs() -> Result<
     let named = ["person", "erase", "p-1", "--by", "bo", "--reason", "p-1 asked", "--yes"];
     let refused = clinic.vagt_refuses(&named).await?;
     ensure!(refused.contains("without the person's name or id"), "{refused}");
-    clinic.vagt(&erase).await?;
+    let erased = clinic.vagt(&[&erase[..], &["--json"]].concat()).await?;
 
     let alerts = clinic.alerts().await?;
     ensure!(alerts.len() == 1 && alerts[0]["patient"] == "p-2", "{alerts:?}");
@@ -177,6 +186,8 @@ async fn a_person_is_handed_out_and_forgotten_while_the_clinic_runs() -> Result<
     ensure!(store.seen(&[store::KitSeq { kit: logins[0].kit.clone(), seq: 2 }]).await?.len() == 1, "the mark stays");
     let said = store.journal(store::JournalFilter { entries: Some(&["person_erased"]), ..Default::default() }).await?;
     ensure!(said.len() == 1 && said[0].by.as_deref() == Some("bo") && said[0].patient.is_none(), "{said:?}");
+    let store::Journal::PersonErased { rows, .. } = &said[0].what else { anyhow::bail!("{said:?}") };
+    ensure!(erased[0]["rows_in_journal"] == *rows, "{erased:?}");
     for word in ["\"p-1\"", "Simulated p-1"] {
         ensure!(!found(&clinic.path("data"), word)?, "{word} is still in a file of the store");
     }

@@ -17,7 +17,7 @@ use store::{Place as StorePlace, Sqlite, Store};
 
 use super::{
     Ended, block_on,
-    carry::{Alone, all, bar, beside, import_from, in_file, into_new_file, must_be_new, new_file},
+    carry::{Alone, Partial, all, bar, import_from, in_file, into_new_file, new_file},
     place::Place,
     roster::failed,
 };
@@ -80,20 +80,17 @@ struct Manifest {
 pub fn backup(args: &BackupArgs) -> Result<(), Ended> {
     block_on(async {
         let config = args.place.config()?;
-        must_be_new(&args.to)?;
-        let partial = beside(&args.to, ".partial");
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(|error| in_file(&partial, &error))?;
+        let partial = Partial::of(&args.to)?;
+        if partial.path().exists() {
+            fs::remove_dir_all(partial.path()).map_err(|error| in_file(partial.path(), &error))?;
         }
-        fs::create_dir_all(&partial).map_err(|error| in_file(&partial, &error))?;
+        fs::create_dir(partial.path()).map_err(|error| in_file(partial.path(), &error))?;
         let manifest = match config.store() {
-            StorePlace::File(path) => copied(&path, &partial).await?,
-            place => written(&place, &partial).await?,
+            StorePlace::File(path) => copied(&path, partial.path()).await?,
+            place => written(&place, partial.path()).await?,
         };
-        let mut out = new_file(&partial.join(MANIFEST))?;
-        serde_json::to_writer_pretty(&mut out, &manifest).map_err(io::Error::from)?;
-        out.sync_all()?;
-        fs::rename(&partial, &args.to).map_err(|error| in_file(&args.to, &error))?;
+        write_manifest(&partial.path().join(MANIFEST), &manifest)?;
+        partial.is_whole(&args.to)?;
         let rows: u64 = manifest.rows.values().sum();
         let words = format!(
             "{}: {rows} rows, {} bytes, looked through. Not in it: {} and what it names, and the authority's keys in {}",
@@ -106,6 +103,12 @@ pub fn backup(args: &BackupArgs) -> Result<(), Ended> {
     })
 }
 
+fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), Ended> {
+    let mut out = new_file(path)?;
+    let written = serde_json::to_writer_pretty(&mut out, manifest).map_err(io::Error::from);
+    written.and_then(|()| out.sync_all()).map_err(|error| in_file(path, &error))
+}
+
 async fn copied(path: &Path, folder: &Path) -> Result<Manifest, Ended> {
     let store = Sqlite::open_read_only(path).await.map_err(failed)?;
     let to = folder.join(COPY);
@@ -114,7 +117,7 @@ async fn copied(path: &Path, folder: &Path) -> Result<Manifest, Ended> {
     let done = store.copy(&to).await;
     store.close().await;
     done.map_err(failed)?;
-    File::open(&to)?.sync_all()?;
+    File::open(&to).and_then(|file| file.sync_all()).map_err(|error| in_file(&to, &error))?;
     let copy = Sqlite::open_read_only(&to).await.map_err(failed)?;
     let rows = copy.holdings().await.map_err(failed)?;
     let schema = copy.stored().await.map_err(failed)?.schema;
@@ -241,16 +244,18 @@ async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest)
             to.display()
         )));
     }
-    let restoring = beside(to, ".restoring");
-    io::copy(&mut File::open(from)?, &mut new_file(&restoring)?).map_err(|error| in_file(&restoring, &error))?;
-    Sqlite::check(&restoring).await.map_err(failed)?;
-    let store = Sqlite::open(&restoring).await.map_err(failed)?;
+    let restoring = Partial::beside(to, ".restoring");
+    let mut backup = File::open(from).map_err(|error| in_file(from, &error))?;
+    io::copy(&mut backup, &mut new_file(restoring.path())?).map_err(|error| in_file(restoring.path(), &error))?;
+    Sqlite::check(restoring.path()).await.map_err(failed)?;
+    let store = Sqlite::open(restoring.path()).await.map_err(failed)?;
     let rows = store.holdings().await;
     store.close().await;
     let rows = rows.map_err(failed)?.into_iter().map(|(section, rows)| (section.to_owned(), rows)).collect();
     same_rows(&rows, manifest)?;
-    File::open(&restoring)?.sync_all()?;
-    fs::rename(&restoring, to).map_err(|error| in_file(to, &error))
+    let synced = File::open(restoring.path()).and_then(|file| file.sync_all());
+    synced.map_err(|error| in_file(restoring.path(), &error))?;
+    restoring.is_whole(to)
 }
 
 /// A section that the backup's program did not know was empty then.

@@ -56,8 +56,8 @@ pub fn export(args: &ExportArgs) -> Result<(), Ended> {
         let done = export_to(&*store, &args.to).await;
         store.close().await;
         let holds = done?;
-        if args.to == Path::new("-") {
-            eprintln!("{} rows", holds.all());
+        if is_stdout(&args.to) {
+            eprintln!("{} rows, SHA-256 {}", holds.all(), holds.sha256);
             return Ok(());
         }
         let words = format!("{}: {} rows, SHA-256 {}", args.to.display(), holds.all(), holds.sha256);
@@ -67,7 +67,7 @@ pub fn export(args: &ExportArgs) -> Result<(), Ended> {
 
 async fn export_to(store: &dyn Store, to: &Path) -> Result<Holds, Ended> {
     let bar = bar(Some(all(store).await?));
-    let holds = if to == Path::new("-") {
+    let holds = if is_stdout(to) {
         carry::write(store, &mut io::stdout().lock(), |rows| bar.inc(rows)).await.map_err(said)?
     } else {
         into_new_file(store, to, &bar).await?
@@ -78,14 +78,13 @@ async fn export_to(store: &dyn Store, to: &Path) -> Result<Holds, Ended> {
 
 /// Under another name until it is whole and on the disk; only this user reads it.
 pub(super) async fn into_new_file(store: &dyn Store, to: &Path, bar: &ProgressBar) -> Result<Holds, Ended> {
-    must_be_new(to)?;
-    let partial = beside(to, ".partial");
-    let file = new_file(&partial)?;
-    let mut out = BufWriter::new(file);
-    let holds = carry::write(store, &mut out, |rows| bar.inc(rows)).await.map_err(said)?;
-    let file = out.into_inner().map_err(|error| in_file(&partial, error.error()))?;
-    file.sync_all().map_err(|error| in_file(&partial, &error))?;
-    std::fs::rename(&partial, to).map_err(|error| in_file(to, &error))?;
+    let partial = Partial::of(to)?;
+    let mut out = BufWriter::new(new_file(partial.path())?);
+    let holds = carry::write(store, &mut out, |rows| bar.inc(rows)).await;
+    let holds = holds.map_err(|error| said_of(partial.path(), error))?;
+    let file = out.into_inner().map_err(|error| in_file(partial.path(), error.error()))?;
+    file.sync_all().map_err(|error| in_file(partial.path(), &error))?;
+    partial.is_whole(to)?;
     Ok(holds)
 }
 
@@ -180,18 +179,63 @@ pub(super) fn new_file(path: &Path) -> Result<File, Ended> {
     file.map_err(|error| in_file(path, &error))
 }
 
-pub(super) fn must_be_new(to: &Path) -> Result<(), Ended> {
-    if to.try_exists().map_err(|error| in_file(to, &error))? {
-        return Err(Ended::Failed(format!("{} is there already: name another", to.display())));
+/// What a file or folder is called until it is whole. One that never is gets removed: it is of no use, and on a full disk it takes the room
+/// that the store needs.
+pub(super) struct Partial(PathBuf);
+
+impl Partial {
+    /// For something new, in a folder that is there: a folder that is not is mostly a disk that is not mounted.
+    ///
+    /// # Errors
+    /// There is something already, or there is no such folder.
+    pub(super) fn of(to: &Path) -> Result<Self, Ended> {
+        if to.try_exists().map_err(|error| in_file(to, &error))? {
+            return Err(Ended::Failed(format!("{} is there already: name another", to.display())));
+        }
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Ended::Failed(format!(
+                "{}: there is no folder {}: make it, or mount what belongs there",
+                to.display(),
+                folder.display()
+            )));
+        }
+        Ok(Self::beside(to, ".partial"))
     }
-    Ok(())
+
+    /// The same path with something after it.
+    pub(super) fn beside(to: &Path, more: &str) -> Self {
+        // Without a slash at its end.
+        let mut name = to.components().collect::<PathBuf>().into_os_string();
+        name.push(more);
+        Self(name.into())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Gives it its name.
+    pub(super) fn is_whole(self, to: &Path) -> Result<(), Ended> {
+        std::fs::rename(&self.0, to).map_err(|error| in_file(to, &error))
+    }
 }
 
-/// The same path with something after it.
-pub(super) fn beside(path: &Path, more: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(more);
-    name.into()
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Once it has its name, there is nothing here.
+        let removed = if self.0.is_dir() { std::fs::remove_dir_all(&self.0) } else { std::fs::remove_file(&self.0) };
+        if let Err(error) = removed
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            eprintln!("{}: is of no use and can't be removed: {error}", self.0.display());
+        }
+    }
+}
+
+/// Is this not a file, but standard output?
+pub(super) fn is_stdout(to: &Path) -> bool {
+    to == Path::new("-")
 }
 
 pub(super) fn in_file(path: &Path, error: &io::Error) -> Ended {
@@ -202,5 +246,43 @@ pub(super) fn said(error: CarryError) -> Ended {
     match error {
         CarryError::Io(error) => error.into(),
         error => Ended::Failed(error.to_string()),
+    }
+}
+
+/// The same of what was written into a file.
+pub(super) fn said_of(path: &Path, error: CarryError) -> Ended {
+    match error {
+        CarryError::Io(error) => in_file(path, &error),
+        error => said(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_whole_is_removed_and_a_folder_that_is_not_there_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str| Partial::of(&folder.path().join(name));
+        let (file, inside) = (of("file").unwrap(), of("inside/").unwrap());
+        std::fs::write(file.path(), "half").unwrap();
+        std::fs::create_dir(inside.path()).unwrap();
+        std::fs::write(inside.path().join("half"), "half").unwrap();
+        drop((file, inside));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+        let whole = of("file").unwrap();
+        std::fs::write(whole.path(), "whole").unwrap();
+        whole.is_whole(&folder.path().join("file")).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join("file")).unwrap(), "whole");
+        let refused = |name: &str| of(name).err().map(|ended| format!("{ended:?}")).unwrap_or_default();
+        assert!(refused("file").contains("file is there already: name another"));
+        assert!(
+            refused("mnt/backup").contains("mnt: make it, or mount what belongs there"),
+            "{}",
+            refused("mnt/backup")
+        );
+        assert!(!folder.path().join("mnt").exists());
     }
 }

@@ -4,7 +4,6 @@
 //! what it was about to store of them is looked for afterwards, and taken away too.
 
 use std::{
-    collections::BTreeMap,
     io::{self, BufWriter, IsTerminal as _, Write},
     path::{Path, PathBuf},
     time::Duration,
@@ -16,12 +15,12 @@ use vitals::PatientId;
 
 use super::{
     Ended,
-    carry::{in_file, is_served, must_be_new, new_file},
+    carry::{Partial, in_file, is_served, is_stdout, new_file, said, said_of},
     place::Place,
     roster::failed,
     who::who,
 };
-use crate::{clock, config::Config};
+use crate::{carry::CarryError, clock, config::Config};
 
 /// Who may.
 const MAY: &[&str] = &["operator", "admin"];
@@ -48,7 +47,7 @@ pub(super) struct Whom {
 pub(super) struct Export {
     #[command(flatten)]
     whom: Whom,
-    /// The JSON file that is written, which must not be there yet.
+    /// The JSON file that is written, which must not be there yet; `-` is standard output.
     #[arg(value_name = "TO")]
     to: PathBuf,
 }
@@ -68,46 +67,59 @@ pub(super) struct Erase {
 /// Writes everything that is of a person into one file, and says so in the journal.
 pub(super) async fn export(args: &Export) -> Result<(), Ended> {
     let Export { whom: Whom { patient, by, place }, to } = args;
-    must_be_new(to)?;
+    let partial = if is_stdout(to) { None } else { Some(Partial::of(to)?) };
     let (store, _) = place.write().await?;
     let done = async {
         let by = who(&*store, Some(by), MAY).await?;
-        let rows = write(&*store, patient, to).await?;
-        if rows == 0 {
-            std::fs::remove_file(to).map_err(|error| in_file(to, &error))?;
-            return Err(nothing(patient));
-        }
+        let rows = match partial {
+            Some(partial) => into_file(&*store, patient, partial, to).await?,
+            None => {
+                let rows = write(&*store, patient, &mut BufWriter::new(io::stdout().lock())).await;
+                rows.map_err(said).and_then(|rows| some(rows, patient))?
+            }
+        };
         let what = Journal::PersonExported { rows };
         let said = [JournalEntry { at: clock::now(), by: Some(by), patient: Some(patient.clone()), what }];
         store.append(&said).await.map_err(failed)?;
-        Ok(rows)
+        Ok::<_, Ended>(rows)
     };
     let done = done.await;
     store.close().await;
     let rows = done?;
+    if is_stdout(to) {
+        eprintln!("{rows} rows");
+        return Ok(());
+    }
     place.done(&json!({ "person": patient, "exported": to, "rows": rows }), &format!("{}: {rows} rows", to.display()))
 }
 
-fn nothing(patient: &PatientId) -> Ended {
-    Ended::Failed(format!("found nothing of patient {patient}"))
+/// Under another name until it is whole and on the disk; only this user reads it.
+async fn into_file(store: &dyn Store, patient: &PatientId, partial: Partial, to: &Path) -> Result<u64, Ended> {
+    let file = new_file(partial.path())?;
+    let rows = write(store, patient, &mut BufWriter::new(&file)).await;
+    let rows = rows.map_err(|error| said_of(partial.path(), error)).and_then(|rows| some(rows, patient))?;
+    file.sync_all().map_err(|error| in_file(partial.path(), &error))?;
+    partial.is_whole(to)?;
+    Ok(rows)
+}
+
+fn some(rows: u64, patient: &PatientId) -> Result<u64, Ended> {
+    if rows == 0 { Err(Ended::Failed(format!("found nothing of patient {patient}"))) } else { Ok(rows) }
 }
 
 /// One JSON object: who and when, then each section with its rows, one a line. How many rows there are.
-async fn write(store: &dyn Store, patient: &PatientId, to: &Path) -> Result<u64, Ended> {
-    let mut out = BufWriter::new(new_file(to)?);
-    let mut dump = store.dump(Some(patient)).await.map_err(failed)?;
+/// Nothing at all if there are none.
+async fn write(store: &dyn Store, patient: &PatientId, out: &mut impl Write) -> Result<u64, CarryError> {
+    let mut dump = store.dump(Some(patient)).await?;
     let (mut rows, mut in_section) = (0, 0_u64);
-    write!(
-        out,
-        "{{\n\"vagt\": \"person\",\n\"format\": 1,\n\"patient\": \"{patient}\",\n\"at\": \"{}\"",
-        clock::now()
-    )?;
+    let mut head =
+        format!("{{\n\"vagt\": \"person\",\n\"format\": 1,\n\"patient\": \"{patient}\",\n\"at\": \"{}\"", clock::now());
     while let Some(part) = dump.next().await {
-        let part = part.map_err(failed)?;
+        let part = part?;
         if !NOT_HANDED_OUT.contains(&part.section) {
             for line in &part.lines {
                 match in_section {
-                    0 => write!(out, ",\n\"{}\": [\n  ", part.section)?,
+                    0 => write!(out, "{},\n\"{}\": [\n  ", std::mem::take(&mut head), part.section)?,
                     _ => write!(out, ",\n  ")?,
                 }
                 out.write_all(theirs_alone(part.section, line, patient)?.as_bytes())?;
@@ -119,18 +131,19 @@ async fn write(store: &dyn Store, patient: &PatientId, to: &Path) -> Result<u64,
             rows += std::mem::take(&mut in_section);
         }
     }
-    writeln!(out, "\n}}")?;
-    let file = out.into_inner().map_err(|error| in_file(to, error.error()))?;
-    file.sync_all().map_err(|error| in_file(to, &error))?;
+    if rows > 0 {
+        writeln!(out, "\n}}")?;
+    }
+    out.flush()?;
     Ok(rows)
 }
 
 /// A kit's line without its secret and without the others who share it; any other as it is.
-fn theirs_alone(section: &str, line: &str, patient: &PatientId) -> Result<String, Ended> {
+fn theirs_alone(section: &str, line: &str, patient: &PatientId) -> io::Result<String> {
     if section != "kit" {
         return Ok(line.to_owned());
     }
-    let mut kit: Map<String, Value> = serde_json::from_str(line).map_err(io::Error::from)?;
+    let mut kit: Map<String, Value> = serde_json::from_str(line)?;
     kit.remove("secret_sha256");
     kit.insert("patients".to_owned(), json!([]));
     kit.insert("patient".to_owned(), json!(patient));
@@ -148,20 +161,19 @@ pub(super) async fn erase(args: &Erase) -> Result<(), Ended> {
         let rows = rows_of(&*store, patient).await?;
         let roster = store.roster().await.map_err(failed)?;
         no_name_in(reason, &roster, patient)?;
-        if rows == 0 {
-            return Err(nothing(patient));
-        }
+        some(rows, patient)?;
         confirmed(patient, rows, *yes)?;
-        taken_away(&config, &*store, patient, (&by, reason, rows)).await
+        let erased = taken_away(&config, &*store, patient, (&by, reason, rows)).await?;
+        Ok::<_, Ended>((rows, erased))
     };
     let done = done.await;
     store.close().await;
-    let erased: BTreeMap<&str, u64> = done?.0;
-    let rows: u64 = erased.values().sum();
+    // As the journal and an export count them: a message is one row there, whatever is in it.
+    let (rows, Erased(tables)) = done?;
     let words = format!(
         "{patient}: erased, {rows} rows. Backups and exports made before still have them: docs/guides/privacy.md says what to do"
     );
-    place.done(&json!({ "erased": patient, "rows": erased }), &words)
+    place.done(&json!({ "erased": patient, "rows_in_journal": rows, "rows": tables }), &words)
 }
 
 async fn taken_away(
