@@ -197,6 +197,39 @@ async fn a_broker_that_is_too_small_is_told_in_a_sentence_each() -> Result<()> {
     Ok(())
 }
 
+/// Permissions by which the broker lets in what it may not, or not what it must; what the doctor says of each.
+const PERMISSIONS: [(&str, &str, &str, &str); 5] = [
+    ("topic read vagt/v1/+/readings\n", "", "fail", "it does not let the service read vagt/v1/+/readings"),
+    ("topic write vagt/v1/+/acks\n", "", "fail", "it does not let the service write vagt/v1/+/acks"),
+    ("topic write vagt/v1/vagt_doctor/readings\n", "", "warn", "can't be tried: let the service write"),
+    ("topic read vagt/v1/+/status\n", "topic readwrite vagt/v1/#\n", "warn", "send readings in any kit's name"),
+    (
+        "pattern write vagt/v1/%u/readings\n",
+        "topic write vagt/v1/+/readings\n",
+        "fail",
+        "it lets anybody send readings",
+    ),
+];
+
+#[tokio::test]
+async fn permissions_that_are_missing_or_too_wide_are_told() -> Result<()> {
+    let login = KitLogin::simulated(1);
+    let logins = std::slice::from_ref(&login);
+    let shipped = include_str!("../../../config/mosquitto/acl");
+    let folder = tempfile::tempdir()?;
+    let acl = folder.path().join("acl");
+    for (from, to, state, words) in PERMISSIONS {
+        ensure!(shipped.contains(from), "{from:?} is not in the shipped permissions");
+        std::fs::write(&acl, shipped.replace(from, to))?;
+        let acl = format!("acl_file {}", acl.display());
+        let broker = Mosquitto::start(logins, &[&acl, "allow_anonymous true"]).await?;
+        let checks = doctor(&clinic_on(&broker, logins).await?).await?;
+        let told = checks.iter().find(|check| check["found"].as_str().is_some_and(|found| found.contains(words)));
+        ensure!(told.is_some_and(|check| check["state"] == state), "{words}: {checks:?}\n{}", broker.log());
+    }
+    Ok(())
+}
+
 /// What the doctor says, whether something fails or not.
 async fn doctor(clinic: &Clinic) -> Result<Vec<serde_json::Value>> {
     let config = clinic.path("hub.toml");

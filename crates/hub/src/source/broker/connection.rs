@@ -74,6 +74,12 @@ impl Dial {
         Ok(Self { broker: broker.clone(), password, ca, own })
     }
 
+    /// The same of somebody who shows neither password nor certificate.
+    pub fn as_nobody(&self) -> Self {
+        let broker = Broker { user: None, ..self.broker.clone() };
+        Self { broker, password: None, ca: self.ca.clone(), own: None }
+    }
+
     /// Where to.
     pub fn address(&self) -> String {
         format!("{}:{}", self.broker.host, self.broker.port)

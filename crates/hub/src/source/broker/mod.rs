@@ -16,6 +16,7 @@
 mod connection;
 pub mod fit;
 mod out;
+pub mod trial;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 

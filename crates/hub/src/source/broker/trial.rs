@@ -1,0 +1,130 @@
+//! Does the broker let the service do what it must, and others not what they may not? A broker does not say so: it is tried, on connections of its
+//! own, with messages of nobody.
+//!
+//! A broker may take a subscription and then deliver nothing of it (Mosquitto does), so one message is sent and must come back. Its topic carries
+//! no kit's id: a running service that gets it too takes nothing in, and logs a stranger.
+
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, PublishNoticeError, PublishOptions};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+
+use super::{
+    connection::{Came, Dial, connect, poll, subscribe},
+    fit::Unfit,
+};
+use crate::config::Broker;
+
+/// The doctor's own name there. No kit's: an id has no underscore.
+const DOCTOR: &str = "vagt_doctor";
+/// A name that no permission speaks of.
+const ANYBODY: &str = "vagt_anybody";
+/// How long the broker may take to answer, and to deliver.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Messages of kits that may come meanwhile.
+const COME_MAX: usize = 16_384;
+/// What the service tells kits, and what is lost when it may not.
+const TOLD: [(&str, &str); 2] =
+    [("acks", "kits never hear that something is stored, and keep it"), ("commands", "no kit hears a command")];
+
+/// Tries it.
+///
+/// # Errors
+/// A sentence that says why it can't be tried.
+pub async fn attempt(config: &Broker) -> Result<Vec<Unfit>, String> {
+    let dial = Dial::new(config).map_err(|error| format!("{error:#}"))?;
+    let mut found = Vec::new();
+    for (kind, lost) in TOLD {
+        if !may_send(&dial, &topic(DOCTOR, kind)).await? {
+            let why = format!("it does not let the service write {}, want that: {lost}", topic("+", kind));
+            found.push(Unfit { fatal: true, why });
+        }
+    }
+    found.extend(hears(&dial, &config.group).await?);
+    let anybodys = topic(ANYBODY, "readings");
+    if may_send(&dial, &anybodys).await? {
+        let why = "it lets the service send readings in any kit's name, want each user bound to topics of their own (`acl_file`): \
+                   if kits may too, each can speak for every other";
+        found.push(Unfit { fatal: false, why: why.to_owned() });
+    }
+    // Who shows nothing is best not let in at all; else they must have no right to send.
+    if may_send(&dial.as_nobody(), &anybodys).await == Ok(true) {
+        let why = "it lets anybody send readings in any kit's name, without a password: want `allow_anonymous false`, and users \
+                   bound to topics of their own (`acl_file`)";
+        found.push(Unfit { fatal: true, why: why.to_owned() });
+    }
+    Ok(found)
+}
+
+/// What speaks against that the service hears readings.
+async fn hears(dial: &Dial, group: &str) -> Result<Option<Unfit>, String> {
+    let (came, coming) = mpsc::channel(COME_MAX);
+    let (client, polling) = open(dial, Some(came)).await?;
+    let found = comes_back(&client, group, coming).await;
+    leave(&client, polling).await;
+    found
+}
+
+async fn comes_back(
+    client: &AsyncClient,
+    group: &str,
+    mut coming: mpsc::Receiver<Came>,
+) -> Result<Option<Unfit>, String> {
+    let (all, own) = (topic("+", "readings"), topic(DOCTOR, "readings"));
+    // In a group of its own: what comes to it is no other service's.
+    if let Err(why) = subscribe(client, format!("$share/{group}-doctor/{all}")).await {
+        return Ok(Some(Unfit { fatal: true, why }));
+    }
+    if !is_taken(client, &own).await? {
+        let why = format!("whether it lets the service read {all} can't be tried: let the service write {own}");
+        return Ok(Some(Unfit { fatal: false, why }));
+    }
+    let back = async {
+        while let Some((publish, _room)) = coming.recv().await {
+            if publish.topic == own.as_bytes() {
+                return true;
+            }
+        }
+        false
+    };
+    let heard = timeout(ANSWER_MAX, back).await.unwrap_or(false);
+    let why = || format!("it does not let the service read {all}, want that: nothing is taken in from there");
+    Ok((!heard).then(|| Unfit { fatal: true, why: why() }))
+}
+
+fn topic(kit: &str, kind: &str) -> String {
+    format!("vagt/v1/{kit}/{kind}")
+}
+
+/// Does the broker take a message from them? On a connection of its own: one on which something was refused is over.
+async fn may_send(dial: &Dial, topic: &str) -> Result<bool, String> {
+    let (client, polling) = open(dial, None).await?;
+    let taken = is_taken(&client, topic).await;
+    leave(&client, polling).await;
+    taken
+}
+
+/// Sends nothing there. Does the broker take it?
+async fn is_taken(client: &AsyncClient, topic: &str) -> Result<bool, String> {
+    let sent = client.publish_tracked(topic, Vec::new(), PublishOptions::at_least_once()).await;
+    let sent = sent.map_err(|error| error.to_string())?;
+    match timeout(ANSWER_MAX, sent.wait_completion_async()).await {
+        Ok(Ok(())) => Ok(true),
+        Ok(Err(PublishNoticeError::V5PubAck(_))) => Ok(false),
+        Ok(Err(error)) => Err(format!("a message to {topic}: {error}")),
+        Err(_) => Err(format!("it does not answer a message to {topic}")),
+    }
+}
+
+async fn open(dial: &Dial, came: Option<mpsc::Sender<Came>>) -> Result<(AsyncClient, JoinHandle<String>), String> {
+    let options = dial.to_publish("doctor").map_err(|error| format!("{error:#}"))?;
+    let (client, eventloop, _) = connect(options, 8).await?;
+    Ok((client, poll(eventloop, came, dial.silence_max())))
+}
+
+async fn leave(client: &AsyncClient, polling: JoinHandle<String>) {
+    let end = polling.abort_handle();
+    if client.disconnect().await.is_err() || timeout(ANSWER_MAX, polling).await.is_err() {
+        end.abort();
+    }
+}
