@@ -47,11 +47,9 @@ impl Presence {
     #[must_use]
     pub fn new(board: Arc<Board>, last: Vec<Heard>) -> Arc<Self> {
         let kits = last.into_iter().map(|heard| {
-            let stored = !heard.online;
-            (
-                heard.kit.clone(),
-                Seen { heard: Heard { online: false, ..heard }, connections: 0, stored, by_broker: None, slowed: None },
-            )
+            let (stored, slowed) = (!heard.online, told_slowed(&heard.status));
+            let kit = heard.kit.clone();
+            (kit, Seen { heard: Heard { online: false, ..heard }, connections: 0, stored, by_broker: None, slowed })
         });
         Arc::new(Self { board, kits: Mutex::new(kits.collect()) })
     }
@@ -195,10 +193,19 @@ impl Presence {
     }
 }
 
+/// What was told of a kit that was over its limit: how often, and when last. A kit over HTTP never says anything in its place.
+fn told_slowed(status: &serde_json::Value) -> Option<(u64, Timestamp)> {
+    let told = status.get("slowed")?;
+    Some((told["times"].as_u64()?, told["at"].as_str()?.parse().ok()?))
+}
+
 impl Seen {
-    /// Beside what the kit says of itself.
+    /// Beside what the kit says of itself, if it says anything: over HTTP it does not.
     fn tell_slowed(&mut self) {
         let Some((times, at)) = self.slowed else { return };
+        if self.heard.status.is_null() {
+            self.heard.status = serde_json::json!({});
+        }
         let serde_json::Value::Object(status) = &mut self.heard.status else { return };
         let problems = status.entry("problems").or_insert_with(|| serde_json::json!([]));
         if let Some(problems) = problems.as_array_mut() {
@@ -258,5 +265,23 @@ mod tests {
         assert_eq!(presence.last(&kit), Some((false, at(30))));
         let status = presence.lock()[&kit].heard.status.clone();
         assert_eq!((&status["slowed"]["times"], status["problems"].as_array().unwrap().len()), (&7.into(), 1));
+    }
+
+    #[test]
+    fn a_kit_that_never_says_how_it_is_is_told_of_too_when_it_floods() {
+        let board = || Board::new(Vec::new(), Roster::default(), Vec::new(), HashMap::new());
+        let presence = Presence::new(board(), Vec::new());
+        let kit: KitId = "kit-1".parse().unwrap();
+        let at = |hours: i64| Timestamp::from_second(3600 * hours).unwrap();
+        presence.touched(&kit, at(0));
+        presence.slowed(&kit, 7, at(1));
+        let heard = |presence: &Presence| presence.lock()[&kit].heard.clone();
+        assert_eq!(heard(&presence).status["slowed"]["times"], 7);
+
+        let anew = Presence::new(board(), vec![heard(&presence)]);
+        anew.touched(&kit, at(2));
+        assert_eq!(heard(&anew).status["slowed"]["times"], 7, "a restart forgets nothing");
+        anew.touched(&kit, at(26));
+        assert_eq!(heard(&anew).status, serde_json::json!({ "problems": [] }), "and tells it for a day");
     }
 }
