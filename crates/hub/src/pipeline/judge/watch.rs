@@ -5,12 +5,15 @@
 //! and until then the old one judges. What is judged meanwhile is kept for the new chart too. Then, at a stamp of its own, the new one takes
 //! over, and what it says otherwise is an outcome like any other.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use store::{Journal, JournalEntry, Store, StoreError};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 use triage::{Because, Chart, Plan, next_tick};
 use vitals::PatientId;
 
@@ -303,9 +306,9 @@ fn change(
 }
 
 /// Loads charts beside everything else, so that silence is judged of patients too who send nothing. One that can't be read keeps nobody
-/// waiting: it is tried again when the others are done.
+/// waiting: it is tried again when the others are done. Of a store that is damaged that may be everybody, for ever: one line for all of them.
 async fn load_all(store: Arc<dyn Store>, wanted: Vec<Wanted>, to: mpsc::Sender<Loaded>, clock: Clock) {
-    let mut waiting = wanted;
+    let (mut waiting, mut unread_told) = (wanted, Seldom::default());
     loop {
         let mut unread = Vec::new();
         let loading = waiting.into_iter().map(|one| {
@@ -321,17 +324,34 @@ async fn load_all(store: Arc<dyn Store>, wanted: Vec<Wanted>, to: mpsc::Sender<L
                     }
                 }
                 Err(_) if to.is_closed() => return,
-                Err(error) => {
-                    tracing::error!(patient = %one.plan.patient(), "silence is not judged, a chart can't be loaded yet: {error}");
-                    unread.push(one);
-                }
+                Err(error) => unread.push((one, error)),
             }
         }
-        if unread.is_empty() {
-            return;
+        let Some((first, error)) = unread.first() else { return };
+        if unread_told.is_time(Instant::now()) {
+            let (patient, patients) = (first.plan.patient(), unread.len());
+            tracing::error!(%patient, patients, "silence is not judged, charts can't be loaded yet: {error}");
         }
-        waiting = unread;
+        waiting = unread.into_iter().map(|(one, _)| one).collect();
         sleep(READ_PAUSE).await;
+    }
+}
+
+/// What goes on being wrong is told at once, and then at most once a minute.
+#[derive(Default)]
+struct Seldom {
+    told: Option<Instant>,
+}
+
+impl Seldom {
+    const PERIOD: Duration = Duration::from_secs(60);
+
+    fn is_time(&mut self, now: Instant) -> bool {
+        let is_time = self.told.is_none_or(|told| now.duration_since(told) >= Self::PERIOD);
+        if is_time {
+            self.told = Some(now);
+        }
+        is_time
     }
 }
 
@@ -385,4 +405,16 @@ async fn story_of(store: &dyn Store, plan: &Plan, through: Timestamp) -> Result<
     let mut story = charts::read(store, plan.patient(), span.from).await?;
     story.steps.retain(|step| step.at() <= through);
     Ok((story, span))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_being_wrong_is_told_once_a_minute() {
+        let (start, mut seldom) = (Instant::now(), Seldom::default());
+        let told = (0..240).filter(|half| seldom.is_time(start + READ_PAUSE * *half)).count();
+        assert_eq!(told, 2, "in two minutes");
+    }
 }
