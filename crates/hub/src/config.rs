@@ -1,6 +1,7 @@
 //! `hub.toml`: what the service has to be told. What is said is checked when it is read; errors name file, line, column and field.
 
 use std::{
+    fmt::Display,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -190,18 +191,23 @@ pub struct Broker {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Messages a second, in the long run.
+    #[serde(deserialize_with = "at_least_one")]
     #[schemars(range(min = 1))]
     pub messages_per_second: u32,
     /// Messages at once on top of that: what a kit has kept over an outage.
+    #[serde(deserialize_with = "at_least_one")]
     #[schemars(range(min = 1))]
     pub messages_burst: u32,
     /// Kibibytes a second, in the long run.
+    #[serde(deserialize_with = "at_least_one")]
     #[schemars(range(min = 1))]
     pub kib_per_second: u32,
     /// Kibibytes at once on top of that.
+    #[serde(deserialize_with = "at_least_one")]
     #[schemars(range(min = 1))]
     pub kib_burst: u32,
     /// Connections of one kit at a time, at the front door.
+    #[serde(deserialize_with = "at_least_one")]
     #[schemars(range(min = 1, max = 1024))]
     pub connections: usize,
 }
@@ -362,11 +368,18 @@ fn zone() -> TimeZone {
 }
 
 fn after_silent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let seconds = u32::deserialize(deserializer)?;
-    if seconds < AFTER_SILENT_SECONDS_MIN {
-        return Err(D::Error::custom(format!("found {seconds}, want at least {AFTER_SILENT_SECONDS_MIN}")));
-    }
-    Ok(seconds)
+    at_least(AFTER_SILENT_SECONDS_MIN, u32::deserialize(deserializer)?)
+}
+
+fn at_least_one<'de, D: Deserializer<'de>, N>(deserializer: D) -> Result<N, D::Error>
+where
+    N: Deserialize<'de> + PartialOrd + Display + From<u8>,
+{
+    at_least(N::from(1), N::deserialize(deserializer)?)
+}
+
+fn at_least<N: PartialOrd + Display, E: serde::de::Error>(least: N, found: N) -> Result<N, E> {
+    if found < least { Err(E::custom(format!("found {found}, want at least {least}"))) } else { Ok(found) }
 }
 
 /// What is wrong is said without what was found: it may hold a password.
@@ -425,6 +438,10 @@ mod tests {
         refused(
             "[standby]\nafter_silent_seconds = 1\n",
             "hub.toml:2:24: standby.after_silent_seconds: found 1, want at least 4",
+        );
+        refused(
+            "[limits]\nmessages_per_second = 0\n",
+            "hub.toml:2:23: limits.messages_per_second: found 0, want at least 1",
         );
         refused(
             "zone = \"Mars/Olympus\"\n",
