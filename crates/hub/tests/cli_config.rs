@@ -210,6 +210,38 @@ fn the_doctor_tells_a_taken_port_a_wrong_store_and_a_wrong_roster() {
     }
 }
 
+#[test]
+fn the_doctor_says_what_to_do_about_a_damaged_store_and_nothing_of_what_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = clinic(folder.path(), "");
+    let refused = vagt(&["export", "-", "--config", &config]);
+    assert!(shown(&refused.stderr).contains("vagt.db: there is no store yet"), "{refused:?}");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let added = vagt(&["patient", "add", "p-1", "--name", "Ane", "--config", &config]);
+    assert!(added.status.success(), "{added:?}");
+    assert_eq!(doctor(&config).1["roster"].1.trim(), "without a kit: p-1 give each a kit with `vagt kit add`");
+
+    let file = folder.path().join("data/vagt.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let theirs = bytes.chunks_mut(4096).filter(|page| page.windows(3).any(|word| word == b"Ane"));
+    theirs.for_each(|page| page.fill(0xff));
+    std::fs::write(&file, bytes).unwrap();
+    let (code, checks) = doctor(&config);
+    assert_eq!((code, checks["store"].0.as_str()), (Some(1), "fail"), "{checks:?}");
+    assert!(checks["store"].1.contains("restore the last backup"), "{checks:?}");
+    assert!(!checks.contains_key("roster"), "whether somebody is in it is not known: {checks:?}");
+}
+
+#[test]
+fn the_doctor_tells_a_file_where_the_data_folder_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    for data in ["hub.toml", "hub.toml/data"] {
+        let (code, checks) = doctor(&clinic(folder.path(), &format!("data = \"{data}\"")));
+        assert_eq!((code, checks["folder"].0.as_str()), (Some(1), "fail"), "{checks:?}");
+        assert!(checks["folder"].1.contains("hub.toml is no folder"), "{checks:?}");
+    }
+}
+
 /// What the administrator's guide says, from a folder above: what `vagt ca init` prints can be put into the file as it is.
 #[test]
 fn what_the_authority_prints_is_what_the_file_wants() {

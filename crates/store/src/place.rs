@@ -2,7 +2,11 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use crate::{Postgres, Sqlite, Store, StoreError, postgres::Server};
+use crate::{
+    Postgres, Sqlite, Store, StoreError,
+    postgres::{self, Server},
+    sqlite,
+};
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +15,18 @@ pub enum Place {
     File(PathBuf),
     /// A database on a PostgreSQL server.
     Postgres(Server),
+}
+
+impl Place {
+    /// An error of this store, with what to do about it where that is known.
+    #[must_use]
+    pub fn in_words(&self, error: StoreError) -> StoreError {
+        match (self, error) {
+            (Self::File(path), StoreError::Database(error)) => sqlite::trouble::of(path, error),
+            (Self::Postgres(server), StoreError::Database(error)) => postgres::trouble::of(&server.to_string(), error),
+            (_, error) => error,
+        }
+    }
 }
 
 /// Without a password.

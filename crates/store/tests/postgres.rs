@@ -126,6 +126,9 @@ async fn a_report_says_what_the_server_is() {
     assert_eq!((said.schema, said.months), (Some((said.known, Layout::Native)), Some(120)));
     assert!(said.version.starts_with("15.") && !said.fsync, "{said:?}");
     assert_eq!(said.synchronous_commit, "on", "it is put right for this program's own connections");
+    assert!(said.can_write, "{said:?}");
+    cluster.psql("clinic", "ALTER DATABASE clinic SET default_transaction_read_only = on");
+    assert!(!report(&server(&url)).await.unwrap().can_write, "a database that was told to be read-only");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ enum Command {
     /// Issues the server's certificate anew: for other names, or because the old one ends. Restart the service after it.
     Issue(Names),
     /// Issues a certificate by which a broker knows a kit (its common name is the kit's id), for a set-up where kits talk to a broker that
-    /// demands one. Prints the certificate and its key for the kit.
+    /// demands one. Prints the paths of the certificate and its key, which are brought to the kit.
     Kit {
         /// The kit, as in the roster.
         #[arg(value_name = "KIT")]

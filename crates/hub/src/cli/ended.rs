@@ -47,10 +47,16 @@ impl From<io::Error> for Ended {
     }
 }
 
-/// Every cause, outermost first, in one line.
+/// Every cause, outermost first. One that repeats how the one before it ends is not said again: a database's errors do.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let said = error.chain().map(ToString::to_string);
+    let joined = |said: String, cause: String| if said.ends_with(&cause) { said } else { format!("{said}: {cause}") };
+    said.reduce(joined).unwrap_or_default()
+}
+
 impl From<anyhow::Error> for Ended {
     fn from(error: anyhow::Error) -> Self {
-        let sentence = format!("{error:#}");
+        let sentence = in_one_line(&error);
         if error.is::<TakenOver>() { Self::TakenOver(sentence) } else { Self::Failed(sentence) }
     }
 }
@@ -65,5 +71,15 @@ mod tests {
         assert!(matches!(Ended::from(anyhow::Error::from(TakenOver)), Ended::TakenOver(_)));
         let error = anyhow::anyhow!("no such file").context("programme.toml");
         assert_eq!(Ended::from(error), Ended::Failed("programme.toml: no such file".into()));
+    }
+
+    #[test]
+    fn what_a_database_says_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("database: {0}")]
+        struct Refused(#[source] io::Error);
+        let twice = anyhow::Error::from(Refused(io::Error::other("permission denied"))).context("vagt.db");
+        assert_eq!(format!("{twice:#}"), "vagt.db: database: permission denied: permission denied");
+        assert_eq!(Ended::from(twice), Ended::Failed("vagt.db: database: permission denied".into()));
     }
 }

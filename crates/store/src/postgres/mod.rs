@@ -26,7 +26,7 @@ mod roster;
 mod shadow;
 mod sign_in;
 mod spans;
-mod trouble;
+pub(crate) mod trouble;
 mod upkeep;
 mod writer;
 

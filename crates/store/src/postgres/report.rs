@@ -23,7 +23,7 @@ pub struct Report {
     pub fsync: bool,
     /// What a commit waits for (`synchronous_commit`), as it is for this program.
     pub synchronous_commit: String,
-    /// Can data be written (a primary, and the permission)?
+    /// Can data be written (a primary that is not told to be read-only, and the permission)?
     pub can_write: bool,
     /// For how many months messages are kept; for ever if nothing is said.
     pub months: Option<i32>,
@@ -36,7 +36,7 @@ pub struct Report {
 const ASK: &str = "\
 SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
     current_setting('fsync') = 'on', current_setting('synchronous_commit'),
-    NOT pg_is_in_recovery() AND CASE WHEN to_regclass('vagt.book') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+    NOT pg_is_in_recovery() AND (SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only') = 'off' AND CASE WHEN to_regclass('vagt.book') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
         ELSE has_table_privilege('vagt.book', 'UPDATE') END,
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 

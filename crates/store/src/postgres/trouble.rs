@@ -22,7 +22,7 @@ const SENTENCES: &[(&str, &str)] = &[
 ];
 
 /// The error of a database, with a sentence where there is one.
-pub(super) fn of(name: &str, error: sqlx::Error) -> StoreError {
+pub(crate) fn of(name: &str, error: sqlx::Error) -> StoreError {
     let what = match &error {
         sqlx::Error::Database(inner) => inner.code().and_then(|code| sentence(&code)).map(str::to_owned),
         sqlx::Error::Io(inner) => {

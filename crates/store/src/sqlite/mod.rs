@@ -23,7 +23,7 @@ mod read;
 mod roster;
 mod shadow;
 mod sign_in;
-mod trouble;
+pub(crate) mod trouble;
 mod writer;
 
 use std::{
@@ -93,6 +93,13 @@ impl Sqlite {
     /// # Errors
     /// As [`open`](Self::open); and a file of an older schema is refused, since reading may not migrate it.
     pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        if matches!(path.try_exists(), Ok(false)) {
+            return Err(trouble::said(
+                path,
+                "there is no store yet: `vagt serve` makes it at its first start",
+                "no file",
+            ));
+        }
         let readers = readers(path);
         let mut conn = readers.acquire().await.map_err(|error| trouble::of(path, error))?;
         let found = migrate::check(&mut conn, path).await?;

@@ -19,7 +19,7 @@ const SENTENCES: &[(i32, &str)] = &[
 ];
 
 /// The error of a database file, with a sentence where there is one.
-pub(super) fn of(path: &Path, error: sqlx::Error) -> StoreError {
+pub(crate) fn of(path: &Path, error: sqlx::Error) -> StoreError {
     let sentence = code(&error).and_then(sentence);
     match sentence {
         Some(what) => StoreError::Unusable { path: path.display().to_string(), what: what.to_owned(), source: error },

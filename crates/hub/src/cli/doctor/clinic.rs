@@ -29,25 +29,27 @@ pub struct InStore {
     pub unfit: Vec<String>,
 }
 
-/// Opens the store as it is, changing nothing.
-pub async fn store(place: &Place, zone: &TimeZone, now: Timestamp) -> (Check, InStore) {
+/// Opens the store as it is, changing nothing. Nothing is said of what is in it where it can't be read: that is not the same as empty.
+pub async fn store(place: &Place, zone: &TimeZone, now: Timestamp) -> (Check, Option<InStore>) {
     if matches!(place, Place::File(path) if !path.exists()) {
-        return (Check::ok("store", format!("{place} will be made at the first start")), InStore::default());
+        return (Check::ok("store", format!("{place} will be made at the first start")), Some(InStore::default()));
     }
     match look(place, zone, now).await {
-        Ok((stored, inside)) => (told(place, &stored), inside),
+        Ok((stored, inside)) => (told(place, &stored), Some(inside)),
         Err(error @ StoreError::NewerSchema { .. }) => {
-            (Check::fail("store", error.to_string(), "nothing was changed in it"), InStore::default())
+            (Check::fail("store", error.to_string(), "nothing was changed in it"), None)
         }
         Err(StoreError::Unusable { what, .. }) if what.starts_with("schema version 0,") => {
-            (Check::ok("store", format!("{place}: its tables will be made at the first start")), InStore::default())
+            let found = format!("{place}: its tables will be made at the first start");
+            (Check::ok("store", found), Some(InStore::default()))
         }
         Err(StoreError::Unusable { what, .. }) if what.starts_with("schema version") => {
             let todo = "keep a copy of the file before you start this vagt: the upgrade can't be taken back";
-            (Check::warn("store", format!("{place}: {what}"), todo), InStore::default())
+            (Check::warn("store", format!("{place}: {what}"), todo), None)
         }
         Err(error) => {
-            (Check::fail("store", error.to_string(), "until then no reading is taken in"), InStore::default())
+            let error = place.in_words(error);
+            (Check::fail("store", error.to_string(), "until then no reading is taken in"), None)
         }
     }
 }
@@ -113,20 +115,28 @@ pub fn programmes(config: &Config) -> (Check, Books) {
     }
 }
 
-/// The roster as it will be: the store's, with the file's over it.
-pub fn roster(config: &Config, stored: Roster, programmes: &Books) -> (Vec<Check>, Roster) {
+/// The roster as it will be: the store's, with the file's over it. Of a store that can't be read, what is wrong with the file's patients alone.
+pub fn roster(config: &Config, stored: Option<Roster>, programmes: &Books) -> (Vec<Check>, Roster) {
     let file = match config.roster.as_ref().map(read).transpose() {
         Ok(file) => file.unwrap_or_default(),
-        Err(error) => return (vec![Check::fail("roster", error, "see `vagt config check FILE`")], stored),
+        Err(error) => {
+            let checks = vec![Check::fail("roster", error, "see `vagt config check FILE`")];
+            return (checks, stored.unwrap_or_default());
+        }
     };
-    let roster = over(stored, file);
+    let is_whole = stored.is_some();
+    let roster = match stored {
+        Some(stored) => over(stored, file),
+        // Its kits may be of patients who are in the store.
+        None => Roster { kits: Vec::new(), ..file },
+    };
     if !programmes.programmes().is_empty()
         && let Err(error) = Directory::new(roster.clone(), programmes, &config.zone)
     {
         let todo = "mend it in the roster file, or with `vagt patient add` and `vagt kit add`";
         return (vec![Check::fail("roster", error.to_string(), todo)], roster);
     }
-    (people(config, &roster), roster)
+    (if is_whole { people(config, &roster) } else { Vec::new() }, roster)
 }
 
 fn read(path: &PathBuf) -> Result<Roster, String> {

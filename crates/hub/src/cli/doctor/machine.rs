@@ -28,6 +28,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 /// Can files be written where the data is?
 pub fn folder(data: &Path) -> Check {
+    if let Some(file) = data.ancestors().find(|path| path.exists() && !path.is_dir()) {
+        let todo = if file == data { "name a folder as `data`" } else { "name another folder as `data`" };
+        return Check::fail("folder", format!("{} is no folder", file.display()), todo);
+    }
     let folder = nearest(data);
     let probe = folder.join(format!(".vagt-doctor-{}", std::process::id()));
     let written =

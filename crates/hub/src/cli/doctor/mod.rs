@@ -9,6 +9,7 @@ mod server;
 use std::{io::Write, path::PathBuf};
 
 use check::{Check, State};
+use clinic::InStore;
 
 use super::{Ended, block_on, out};
 use crate::{clock, config::Config};
@@ -54,14 +55,21 @@ async fn examine(file: Option<&PathBuf>) -> Vec<Check> {
     let now = clock::now();
     let name = file.map_or_else(|| "the defaults".to_owned(), |file| file.display().to_string());
     let mut checks = vec![Check::ok("config", name), machine::folder(&config.data), machine::disk(&config.data)];
-    let (store, inside) = clinic::store(&config.store(), &config.zone, now).await;
+    let place = config.store();
+    // Together: a server that does not answer is waited for once.
+    let ((store, inside), server) = tokio::join!(clinic::store(&place, &config.zone, now), server::checks(&place));
     let (programmes_check, programmes) = clinic::programmes(&config);
-    let (roster_checks, roster) = clinic::roster(&config, inside.roster, &programmes);
-    checks.extend([store, machine::clock(now, clinic::newest(&inside.heard), &config), programmes_check]);
+    let (stored, heard, unfit) = match inside {
+        Some(InStore { roster, heard, unfit }) => (Some(roster), Some(heard), unfit),
+        None => (None, None, Vec::new()),
+    };
+    let (roster_checks, roster) = clinic::roster(&config, stored, &programmes);
+    let newest = heard.as_deref().and_then(clinic::newest);
+    checks.extend([store, machine::clock(now, newest, &config), programmes_check]);
     checks.extend(roster_checks);
-    checks.extend(server::checks(&config.store()).await);
-    checks.extend(clinic::plans(&inside.unfit));
-    checks.extend(clinic::kits(now, &roster, &inside.heard));
+    checks.extend(server);
+    checks.extend(clinic::plans(&unfit));
+    checks.extend(heard.iter().flat_map(|heard| clinic::kits(now, &roster, heard)));
     checks.extend(machine::ports(&config));
     checks.extend(machine::certificates(&config));
     checks.extend(broker::checks(&config).await);

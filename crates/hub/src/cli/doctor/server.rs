@@ -63,8 +63,9 @@ fn writable(report: &Report) -> Check {
     if report.can_write {
         Check::ok("server takes data", "yes")
     } else {
-        let todo = "name the primary, as a user who owns the tables or may make them (CREATE on the database)";
-        Check::fail("server takes data", "no: it is a standby, or this user has no permission", todo)
+        let found = "no: it is a standby, was told to be read-only (default_transaction_read_only), or this user has no permission";
+        let todo = "name the primary, as a user who owns the tables or may make them (CREATE on the database), and let the database be written";
+        Check::fail("server takes data", found, todo)
     }
 }
 
