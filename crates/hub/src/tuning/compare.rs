@@ -1,10 +1,13 @@
 //! One patient's alerts under both programmes, laid beside each other: which are the same, which are lost, which are gained.
 //!
 //! Two alerts are the same if they are of the same family (or, where the other programme has no such family, of the same kind: illness, missing)
-//! and were open at the same time, or within [`NEAR`] of each other. What the active programme raises alone is lost, what the proposed one raises
-//! alone is gained; where both raise it and the worst marks differ, it is milder or worse.
+//! and were open at the same time; or, where neither was open together with another one, within [`NEAR`] of each other. What the active programme
+//! raises alone is lost, what the proposed one raises alone is gained; where both raise it and the worst marks differ, it is milder or worse.
+//!
+//! An alert that both raise may be raised at other times, and so foretell an event on one side alone: every event that one side alone foretells has
+//! a line of its own, if none of the alerts that differ is it.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -29,10 +32,27 @@ pub enum Change {
     Lost,
     /// Both, and the proposed one as something milder.
     Milder,
+    /// The active programme alone raises it in time for an event.
+    Missed,
     /// The proposed programme raises it, the active one does not.
     Gained,
     /// Both, and the proposed one as something worse.
     Worse,
+    /// The proposed programme alone raises it in time for an event.
+    Foreseen,
+}
+
+impl Change {
+    /// Is the active programme the louder one?
+    fn is_loss(self) -> bool {
+        matches!(self, Self::Lost | Self::Milder | Self::Missed)
+    }
+
+    /// Do the alerts themselves differ, and not when they were raised alone?
+    #[must_use]
+    pub fn is_of_alerts(self) -> bool {
+        !matches!(self, Self::Missed | Self::Foreseen)
+    }
 }
 
 /// One difference, explained.
@@ -139,31 +159,84 @@ impl Both<'_> {
     #[must_use]
     pub fn differences(&self) -> Vec<Difference> {
         let decided = self.decided();
-        let families = |episodes: &[Episode]| -> BTreeSet<String> {
-            episodes.iter().map(|episode| episode.family.to_string()).collect()
-        };
-        let (of_active, of_proposed) = (families(self.active), families(self.proposed));
+        let mut differences = self.of_alerts(&decided);
+        let is_told = |event: Timestamp| differences.iter().any(|difference| self.is_of(difference, event));
+        let untold: Vec<Timestamp> = decided.into_iter().filter(|event| !is_told(*event)).collect();
+        differences.extend(untold.into_iter().filter_map(|event| self.of_event(event)));
+        differences
+    }
+
+    fn of_alerts(&self, decided: &[Timestamp]) -> Vec<Difference> {
         let mut differences = Vec::new();
         for active in self.looked_at(self.active) {
-            let known = of_proposed.contains(&*active.family);
+            let others = same(active, self.active, self.proposed);
             // One of them is as bad: that is the same alert, whatever else came near it.
-            if matching(active, self.proposed, known).any(|proposed| proposed.mark == active.mark) {
+            if others.iter().any(|proposed| proposed.mark == active.mark) {
                 continue;
             }
-            let other = matching(active, self.proposed, known).max_by_key(|proposed| proposed.mark);
+            let other = others.into_iter().max_by_key(|proposed| proposed.mark);
+            let as_bad = |proposed: &Episode| {
+                same(proposed, self.proposed, self.active).iter().any(|own| own.mark >= proposed.mark)
+            };
             let change = match other {
                 None => Change::Lost,
                 Some(proposed) if proposed.mark < active.mark => Change::Milder,
+                // The active one was as bad in another alert, and the proposed one has both in one: nothing is worse.
+                Some(proposed) if as_bad(proposed) => continue,
                 Some(_) => Change::Worse,
             };
-            differences.push(self.difference(change, Some(active), other, &decided));
+            differences.push(self.difference(change, Some(active), other, decided));
         }
         for proposed in self.looked_at(self.proposed) {
-            if matching(proposed, self.active, of_active.contains(&*proposed.family)).next().is_none() {
-                differences.push(self.difference(Change::Gained, None, Some(proposed), &decided));
+            if same(proposed, self.proposed, self.active).is_empty() {
+                differences.push(self.difference(Change::Gained, None, Some(proposed), decided));
             }
         }
         differences
+    }
+
+    /// The line of an event that one side alone foretells: its first alert that does, and what the other side has of it.
+    fn of_event(&self, event: Timestamp) -> Option<Difference> {
+        let one = |change, teller, own, others| {
+            let other = same(teller, own, others).into_iter().min_by_key(|other| other.raised_at);
+            let (active, proposed) = match change {
+                Change::Missed => (Some(teller), other),
+                _ => (other, Some(teller)),
+            };
+            let told = self.difference(change, active, proposed, &[event]);
+            let quiet = other.map(|other| self.untimely(other)).or_else(|| told.quiet.clone());
+            Difference { quiet, ..told }
+        };
+        match (self.teller(self.active, event), self.teller(self.proposed, event)) {
+            (Some(active), None) => Some(one(Change::Missed, active, self.active, self.proposed)),
+            (None, Some(proposed)) => Some(one(Change::Foreseen, proposed, self.proposed, self.active)),
+            _ => None,
+        }
+    }
+
+    /// The first alert that foretells an event.
+    fn teller<'e>(&self, episodes: &'e [Episode], event: Timestamp) -> Option<&'e Episode> {
+        let illness = episodes.iter().filter(|one| one.kind() == Kind::Illness && one.raised_at < self.span.until);
+        illness.filter(|one| raise_of(one).foretells(event, &self.window).is_some()).min_by_key(|one| one.raised_at)
+    }
+
+    /// Why an alert that is there does not foretell what the other side's does.
+    fn untimely(&self, other: &Episode) -> String {
+        let days = |length: SignedDuration| tidy(length.as_secs_f64() / 86_400.0);
+        format!(
+            "has an alert then, raised {}: not between {} days before the event and {} after it",
+            other.raised_at.strftime("%F %H:%M"),
+            days(self.window.lead),
+            days(self.window.after)
+        )
+    }
+
+    /// Is it about this event?
+    fn is_of(&self, difference: &Difference, event: Timestamp) -> bool {
+        let louder = if difference.change.is_loss() { &difference.active } else { &difference.proposed };
+        let raise = |view: &EpisodeView| Raise { at: view.raised_at, red_at: view.red_at, counts: true };
+        let tells = |view| raise(view).foretells(event, &self.window).is_some();
+        difference.decides_event && louder.as_ref().is_some_and(tells)
     }
 
     fn looked_at<'e>(&self, episodes: &'e [Episode]) -> impl Iterator<Item = &'e Episode> {
@@ -187,19 +260,15 @@ impl Both<'_> {
         proposed: Option<&Episode>,
         decided: &[Timestamp],
     ) -> Difference {
-        let louder = match change {
-            Change::Lost | Change::Milder => active,
-            Change::Gained | Change::Worse => proposed,
-        };
+        let louder = if change.is_loss() { active } else { proposed };
         let louder =
             louder.expect("a lost or milder alert is the active one's, a gained or worse one the proposed one's");
         let before = self.foretold(louder);
         let at_event = |event: &Timestamp| raise_of(louder).foretells(*event, &self.window).is_some();
         let decides_event = louder.kind() == Kind::Illness && decided.iter().any(at_event);
-        let lost = matches!(change, Change::Lost | Change::Milder);
         let weight = Weight {
             decides_event,
-            lost,
+            lost: change.is_loss(),
             before_event: before.is_some(),
             mark: louder.mark,
             change: Reverse(change),
@@ -237,14 +306,26 @@ fn raise_of(episode: &Episode) -> Raise {
     Raise { at: episode.raised_at, red_at: episode.red_at, counts: true }
 }
 
-/// The alerts of the other side that may be the same one. `known`: the other side has alerts of this family.
-fn matching<'e>(one: &Episode, others: &'e [Episode], known: bool) -> impl Iterator<Item = &'e Episode> {
-    let same_family =
-        move |other: &Episode| if known { other.family == one.family } else { other.kind() == one.kind() };
-    let from = one.raised_at.checked_sub(NEAR).unwrap_or(Timestamp::MIN);
-    let to = one.ended_at().unwrap_or(Timestamp::MAX);
-    let to = to.checked_add(NEAR).unwrap_or(Timestamp::MAX);
-    others.iter().filter(move |other| same_family(other) && other.is_open_between(from, to))
+/// The other side's alerts that are the same as `one`, which is of `own`: those open at the same time; else those near it that are the same as
+/// nothing else of `own`.
+fn same<'e>(one: &Episode, own: &[Episode], others: &'e [Episode]) -> Vec<&'e Episode> {
+    let at_once: Vec<&Episode> = within(SignedDuration::ZERO, one, others).collect();
+    if !at_once.is_empty() {
+        return at_once;
+    }
+    let is_free = |other: &&Episode| within(SignedDuration::ZERO, other, own).next().is_none();
+    within(NEAR, one, others).filter(is_free).collect()
+}
+
+/// The other side's alerts of the same family (of the same kind, where it has no such family) that were open so near to `one`.
+fn within<'e>(near: SignedDuration, one: &Episode, others: &'e [Episode]) -> impl Iterator<Item = &'e Episode> {
+    let from = one.raised_at.checked_sub(near).unwrap_or(Timestamp::MIN);
+    let to = one.ended_at().unwrap_or(Timestamp::MAX).checked_add(near).unwrap_or(Timestamp::MAX);
+    let is_known = others.iter().any(|other| other.family == one.family);
+    others.iter().filter(move |other| {
+        let is_alike = if is_known { other.family == one.family } else { other.kind() == one.kind() };
+        is_alike && other.is_open_between(from, to)
+    })
 }
 
 #[cfg(test)]
@@ -318,6 +399,34 @@ mod tests {
         assert_eq!(changes(&differences(&active, &[episode(Mark::Red, 30.9, 31.5)], &[])), []);
         let apart = differences(&active, &[episode(Mark::Red, 31.1, 31.5)], &[]);
         assert_eq!(changes(&apart), [(Change::Lost, false), (Change::Gained, false)]);
+    }
+
+    #[test]
+    fn an_event_that_one_side_alone_foretells_has_its_line_where_the_alerts_are_the_same() {
+        let in_time = [episode(Mark::Yellow, 12.0, 13.0), episode(Mark::Yellow, 20.0, 22.0)];
+        let too_early = [episode(Mark::Yellow, 12.0, 22.0)];
+        let missed = differences(&in_time, &too_early, &[23.0]);
+        assert_eq!(changes(&missed), [(Change::Missed, true)]);
+        let before = missed[0].before.as_ref().unwrap();
+        assert_eq!((before.at, before.days), (day(23.0), 3.0));
+        assert_eq!(missed[0].proposed.as_ref().unwrap().raised_at, day(12.0));
+        let quiet = "has an alert then, raised 1970-01-13 00:00: not between 7 days before the event and 1 after it";
+        assert_eq!(missed[0].quiet.as_deref(), Some(quiet));
+        assert_eq!(changes(&differences(&too_early, &in_time, &[23.0])), [(Change::Foreseen, true)]);
+        // One from before the time looked at is in no other line.
+        let before = [episode(Mark::Yellow, 9.0, 9.5)];
+        assert_eq!(changes(&differences(&before, &[], &[14.0])), [(Change::Missed, true)]);
+    }
+
+    #[test]
+    fn what_became_one_alert_or_lies_near_another_ones_is_not_worse() {
+        let red = episode(Mark::Red, 21.0, 22.0);
+        let near = [episode(Mark::Yellow, 20.0, 20.5), red.clone()];
+        assert_eq!(changes(&differences(&near, &[red.clone()], &[])), [(Change::Lost, false)]);
+        let merged = [episode(Mark::Yellow, 20.0, 21.5), episode(Mark::Red, 21.6, 22.0)];
+        assert_eq!(changes(&differences(&merged, &[red.clone()], &[])), []);
+        let worse = [episode(Mark::Yellow, 20.0, 21.5)];
+        assert_eq!(changes(&differences(&worse, &[red], &[])), [(Change::Worse, false)]);
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub struct Report {
     pub active_version: u32,
     /// The version that was tried.
     pub proposed_version: u32,
+    /// Worked examples of the tried version that say otherwise, each with its place: it can't be taken into use before they are changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing_examples: Vec<String>,
     /// From when on alerts are counted.
     pub since: Timestamp,
     /// Until when.
@@ -150,6 +153,7 @@ impl Report {
             programme: about.programme,
             active_version: about.active_version,
             proposed_version: about.proposed_version,
+            failing_examples: Vec::new(),
             since: counting.span.since,
             until: counting.span.until,
             warm_up_from: about.warm_up_from,
@@ -174,6 +178,12 @@ impl Report {
             dropped: tally.dropped,
             conventions: conventions(counting),
         }
+    }
+
+    /// The same, of a version of which these examples fail.
+    #[must_use]
+    pub fn of_failing(self, failing_examples: Vec<String>) -> Self {
+        Self { failing_examples, ..self }
     }
 
     /// Does the tried version differ in nothing?
@@ -224,7 +234,8 @@ fn conventions(counting: &Counting) -> Vec<String> {
              it is red, when what raised it was normal for {STAND_IN_SITTINGS} sittings in a row: whichever comes first."
         ),
         format!(
-            "Alerts are the same if they are of one family and open at the same time or within {} h of each other.",
+            "Alerts are the same if they are of one family and open at the same time or, where neither is open together with another, within {} h of \
+             each other. Missed and foreseen are events that one side alone foretells although both have the alert: it was raised at other times.",
             NEAR.as_hours()
         ),
         format!(

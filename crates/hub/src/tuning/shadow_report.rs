@@ -139,7 +139,7 @@ fn laid_out(
         let both = Both { patient, active, proposed: shadow, told, span, window: Window::default() };
         for difference in both.differences() {
             let raised = difference.active.as_ref().or(difference.proposed.as_ref()).map(|view| view.raised_at);
-            if let Some(raised) = raised {
+            if let Some(raised) = raised.filter(|_| difference.change.is_of_alerts()) {
                 days.entry(day(raised)).or_default().differs(difference.change);
             }
             worst.push(difference);
@@ -171,6 +171,8 @@ impl Counted {
             Change::Gained => self.only_shadow += 1,
             Change::Milder => self.milder += 1,
             Change::Worse => self.worse += 1,
+            // Of an event, and not of a day's alerts: told among the worst.
+            Change::Missed | Change::Foreseen => {}
         }
     }
 

@@ -31,6 +31,7 @@ impl fmt::Display for Report {
         if self.partial {
             writeln!(f, "PARTIAL: it was ended before the history was over; everything below is until {until}")?;
         }
+        self.failing(f)?;
         self.table(f)?;
         self.changes(f)?;
         self.closings(f)?;
@@ -42,6 +43,17 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    fn failing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.failing_examples.is_empty() {
+            writeln!(
+                f,
+                "EXAMPLES FAIL: version {} can't be taken into use before they are changed:",
+                self.proposed_version
+            )?;
+        }
+        self.failing_examples.iter().try_for_each(|fault| writeln!(f, "- {fault}"))
+    }
+
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{:<34}{:>16}{:>16}", "", "in use", "proposed")?;
         let rows: [Row; 17] = [
@@ -117,6 +129,8 @@ impl Change {
             Self::Milder => "milder",
             Self::Gained => "gained",
             Self::Worse => "worse",
+            Self::Missed => "missed",
+            Self::Foreseen => "foreseen",
         }
     }
 }
