@@ -16,8 +16,8 @@ pub trait Tuning: Send + Sync + 'static {
     /// One version: its text, and what it says in plain words.
     async fn text(&self, id: &str, version: u32) -> Result<ProgrammeText, Refused>;
 
-    /// The lines that differ between two versions, each with `-`, `+` or a space before it; `...` where unchanged lines are left out.
-    async fn diff(&self, id: &str, from: u32, to: u32) -> Result<Vec<String>, Refused>;
+    /// What differs between two versions.
+    async fn diff(&self, id: &str, from: u32, to: u32) -> Result<Diff, Refused>;
 
     /// Everything that was decided about a programme, oldest first.
     async fn history(&self, id: &str) -> Result<Vec<JournalEntry>, Refused>;
@@ -50,7 +50,7 @@ pub trait Tuning: Send + Sync + 'static {
     /// How a long question stands; with its answer as `result`, once there is one.
     async fn answer(&self, id: &str) -> Result<Value, Refused>;
 
-    /// Ends a long question as soon as may be. What is known so far is its answer.
+    /// Ends a long question as soon as may be. What a backtest knows so far is its answer; a budget has none, and proposes nothing.
     async fn cancel(&self, id: &str) -> Result<(), Refused>;
 
     /// Lets a version judge beside the one in use, without paging anybody.
@@ -64,6 +64,15 @@ pub trait Tuning: Send + Sync + 'static {
 
     /// Of each rule of a programme: how often it fired, was acted on, was closed as false, and what it is worth.
     async fn rules(&self, id: &str, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Value, Refused>;
+}
+
+/// What differs between two versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    /// The lines, each with `-`, `+` or a space before it; `...` where unchanged lines are left out.
+    pub lines: Vec<String>,
+    /// Limits that moved while the source of their rule stayed as it was.
+    pub warnings: Vec<String>,
 }
 
 /// One programme.
@@ -150,12 +159,18 @@ pub struct BacktestAsk {
     /// ... or a text that need not be stored.
     #[serde(default)]
     pub text: Option<String>,
+    /// Beside this stored version, instead of the one in use.
+    #[serde(default)]
+    pub active: Option<u32>,
     /// Alerts are counted from here on: 90 days back, if left out.
     #[serde(default)]
     pub since: Option<Timestamp>,
     /// Until here: now, if left out.
     #[serde(default)]
     pub until: Option<Timestamp>,
+    /// How many days before that the history begins; as long as the rules look back, if left out.
+    #[serde(default)]
+    pub warm_up_days: Option<u32>,
     /// The length of a nurse shift, in hours.
     #[serde(default)]
     pub shift_hours: Option<u32>,
@@ -175,6 +190,12 @@ pub struct BudgetAsk {
     pub programme: String,
     /// At most so many alerts per shift.
     pub per_shift: f64,
+    /// Move red limits too, as far as the clinic's safety floors; where there is no floor they stay.
+    #[serde(default)]
+    pub red: bool,
+    /// Propose nothing: tell what was found, and the text.
+    #[serde(default)]
+    pub dry_run: bool,
     /// As for a backtest.
     #[serde(default)]
     pub since: Option<Timestamp>,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use hub::{
     directory::Programmes,
-    programmes::{self, Decider, Refused},
+    programmes::{self, Decider, Library, Refused},
     tuning::{
         agreement::Window,
         backtest::{Ask, Sides, run},
-        budget::{BudgetAsk, find},
+        budget::{BudgetAsk, BudgetError, Proposal, find},
         compare::{Change, Span},
         fold::Watch,
         proposals,
@@ -322,6 +322,8 @@ async fn a_budget_moves_the_limit_that_loses_nothing_and_the_example_that_says_o
     assert_eq!((found.before.per_shift, found.after.per_shift), (0.0331, 0.0055));
     assert_eq!(found.reference, "the outcomes that nurses recorded");
     let wanted = text.replace("at_most = 88", "at_most = 87").replace("above = 88", "above = 87");
+    // It says who moved the number: no source did.
+    let wanted = wanted.replace("\n]\n", "\n]\nsource = \"moved by the alert budget: yellow_low from 88 to 87\"\n");
     assert_eq!(found.text, wanted.replace("version = 1", "version = 2"));
     assert_eq!(found.contradicts.len(), 1);
     assert!(found.contradicts[0].contains("88 is yellow"), "{:?}", found.contradicts);
@@ -331,6 +333,57 @@ async fn a_budget_moves_the_limit_that_loses_nothing_and_the_example_that_says_o
     let who = Decider { by: "bo", reason: "fewer", now: day(62.0) };
     let refused = programmes::activate(&*clinic.store, &TimeZone::UTC, ("t", 2), None, who).await.unwrap_err();
     assert!(matches!(refused, Refused::Faulty(_)), "{refused}");
+
+    // What can't be activated is read, and tried as a shadow.
+    let library = Library::open(&*clinic.store, day(62.0)).await.unwrap();
+    let explained = library.explained("t", 2).unwrap();
+    assert!(explained.contains("1 worked example says otherwise") && explained.contains("88 is yellow"), "{explained}");
+    shadow::start(&*clinic.store, ("t", 2), "bo", day(62.0)).await.unwrap();
+    assert_eq!(shadow::running(&*clinic.store).await.unwrap().len(), 1);
+    // And on the history, with what says otherwise.
+    let tried = library.tried("t", 2).unwrap();
+    assert_eq!(tried.failing.len(), 1);
+    let report = clinic.backtest(&active, &tried.programme).await.of_failing(tried.failing);
+    assert_eq!(report.proposed.alerts.yellow, 1);
+    assert!(report.to_string().contains("EXAMPLES FAIL: version 2 can't be taken into use"), "{report}");
+}
+
+/// A budget's answer to "at most 2 alerts in 181 shifts".
+async fn budget_of_two(
+    clinic: &Clinical,
+    active: &Arc<Programme>,
+    text: String,
+    watch: Arc<Watch>,
+) -> Result<Proposal, BudgetError> {
+    let ask = clinic.ask(active, active);
+    let asked = BudgetAsk { ask, text, per_shift: 2.0 / 181.0, move_red: false, version: 2 };
+    let (store, runtime) = (Arc::clone(&clinic.store), tokio::runtime::Handle::current());
+    tokio::task::spawn_blocking(move || runtime.block_on(find(&*store, &asked, &watch))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_keeps_what_a_rule_said_of_its_source_and_says_what_it_can_not_change() {
+    let clinic = Clinical::new(&["p-1", "p-2"]).await;
+    let text = text(1, 88).replace("unit = \"%\"\n", "unit = \"%\"\nsource = \"the national plan\"\n");
+    let active = Arc::new(Programme::parse(&text, "t.toml").unwrap());
+    clinic.live(&active, noisy(), None).await;
+    clinic.outcome("p-1", 22.0).await;
+    let watch = Arc::new(Watch::default());
+    let found = budget_of_two(&clinic, &active, text, Arc::clone(&watch)).await.unwrap();
+    let source = "source = \"moved by the alert budget: yellow_low from 88 to 87; before that: the national plan\"";
+    assert!(found.text.contains(source), "{}", found.text);
+    assert_eq!(
+        (found.before.alerts, found.before.lead_days_median),
+        (ByMark { red: 0, yellow: 6, blue: 0 }, Some(7.0))
+    );
+    assert!(found.note.contains("0 of 1 alerts are blue (missing data), which no limit changes"), "{}", found.note);
+    assert!(found.note.contains("all lead times together 2.0 days instead of 7.0, their median 2.0 instead of 7.0"), "{}", found.note);
+    // How far it is was known while it was at it.
+    assert!(watch.share() > 0.1 && watch.counts().0 == 120, "{} {:?}", watch.share(), watch.counts());
+
+    watch.cancel();
+    let cancelled = budget_of_two(&clinic, &active, found.text, watch).await.unwrap_err();
+    assert!(matches!(cancelled, BudgetError::Cancelled), "{cancelled}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

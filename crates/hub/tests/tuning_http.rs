@@ -15,7 +15,9 @@ use hub::{clock, programmes, roster::Decided, tuning::service::StoredTuning, war
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use store::{Account, Batch, Entry, Journal, JournalEntry, KitSeq, Roster, Sqlite, Store, WebSession};
+use store::{
+    Account, Batch, Entry, Journal, JournalEntry, KitSeq, ProgrammeVersion, Roster, Sqlite, Store, WebSession,
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use vitals::{Clock, Reading, Vital};
@@ -104,6 +106,24 @@ impl House {
         assert_eq!(answer.head["content-type"], "application/problem+json");
         assert_eq!(answer.body["status"], status);
         answer.body["detail"].as_str().unwrap().to_owned()
+    }
+
+    /// How a question stands once it has ended.
+    async fn ended(&self, place: &str) -> Value {
+        let mut stands = self.get(place).await;
+        while stands.get("ended_at").is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            stands = self.get(place).await;
+        }
+        stands
+    }
+
+    /// Asks a long question, and waits for its answer.
+    async fn answer(&self, user: &str, path: &str, body: Value) -> Value {
+        let asked = self.done(user, "POST", path, Some(body), 202).await;
+        let stands = self.ended(&format!("/api/v1/questions/{}", asked["id"].as_str().unwrap())).await;
+        assert_eq!(stands["state"], "done", "{stands}");
+        stands["result"].clone()
     }
 
     async fn done(&self, user: &str, method: &str, path: &str, body: Option<Value>, status: u16) -> Value {
@@ -296,14 +316,7 @@ async fn a_backtest_is_asked_watched_and_read() {
     let answer = house.ask("ane", "POST", "/api/v1/backtests", Some(asked)).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     let place = answer.head["location"].to_str().unwrap().to_owned();
-    let mut stands = house.get(&place).await;
-    for _ in 0..200 {
-        if stands["state"] == "done" || stands["state"] == "failed" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        stands = house.get(&place).await;
-    }
+    let stands = house.ended(&place).await;
     assert_eq!(
         (stands["state"].as_str(), stands["result"]["programme"].as_str()),
         (Some("done"), Some("copd")),
@@ -314,6 +327,37 @@ async fn a_backtest_is_asked_watched_and_read() {
     house.refused("ane", "DELETE", "/api/v1/questions/none", None, 404).await;
     let rules = house.get("/api/v1/programmes/copd/rules").await;
     assert!(rules.is_object() || rules.is_array(), "{rules}");
+}
+
+#[tokio::test]
+async fn a_budget_that_is_only_tried_proposes_nothing() {
+    let house = House::open().await;
+    let asked = json!({ "programme": "copd", "per_shift": 0.001, "red": true, "dry_run": true, "since": ago(10) });
+    let found = house.answer("ane", "/api/v1/budgets", asked).await;
+    assert!(found["proposed"] == false && found["before"]["alerts"]["red"].is_u64(), "{found}");
+    assert_eq!(house.get("/api/v1/programmes/copd").await["versions"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_version_whose_examples_fail_is_read_and_tried_and_not_activated() {
+    let house = House::open().await;
+    let example = "\n[[example]]\nname = \"nobody is yellow at 80\"\nreadings = [{ vital = \"spo2\", value = 80, unit = \"%\" }]\nwant = { spo2 = \"yellow\" }\n";
+    let text = version(2) + example;
+    let sha256 = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (id, proposed_by, note) = ("copd".to_owned(), "ane".to_owned(), "alert budget".to_owned());
+    let kept = ProgrammeVersion { id, version: 2, text, sha256, proposed_by, proposed_at: Timestamp::now(), note };
+    programmes::office::propose_kept(&*house.store, &kept).await.unwrap();
+
+    let shown = house.get("/api/v1/programmes/copd/versions/2").await;
+    assert!(shown["explained"].as_str().unwrap().contains("1 worked example says otherwise"), "{shown}");
+    let asked = json!({ "programme": "copd", "version": 2, "active": 1, "warm_up_days": 0, "since": ago(4) });
+    let report = house.answer("ane", "/api/v1/backtests", asked).await;
+    assert!(report["failing_examples"][0].as_str().unwrap().contains("nobody is yellow at 80"), "{report}");
+    assert_eq!((&report["active_version"], &report["warm_up_from"]), (&json!(1), &report["since"]));
+    house.done("ane", "PUT", "/api/v1/programmes/copd/versions/2/shadow", None, 204).await;
+    let activate = "/api/v1/programmes/copd/versions/2/activate";
+    let said = house.refused("bo", "POST", activate, Some(json!({ "reason": "now" })), 422).await;
+    assert!(said.contains("nobody is yellow at 80"), "{said}");
 }
 
 #[tokio::test]

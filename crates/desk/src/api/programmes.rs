@@ -16,7 +16,7 @@ use serde_json::Value;
 use store::{JournalEntry, ProgrammeVersion};
 
 use super::{body, query, version};
-use crate::{ProgrammeText, ProgrammeView, app::App, problem::Problem, right::Right, session::Session};
+use crate::{Diff, ProgrammeText, ProgrammeView, app::App, problem::Problem, right::Right, session::Session};
 
 /// `GET /api/v1/programmes`: every programme with its versions.
 pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<ProgrammeView>>, Problem> {
@@ -45,13 +45,14 @@ pub struct Between {
     to: u32,
 }
 
-/// What differs between two versions.
+/// What differs between which versions.
 #[derive(Serialize)]
-pub struct Diff {
+pub struct Differs {
     programme: String,
     from: u32,
     to: u32,
-    lines: Vec<String>,
+    #[serde(flatten)]
+    diff: Diff,
 }
 
 /// `GET /api/v1/programmes/{id}/diff`.
@@ -59,10 +60,10 @@ pub async fn diff(
     State(app): State<Arc<App>>,
     Path(programme): Path<String>,
     between: Result<Query<Between>, QueryRejection>,
-) -> Result<Json<Diff>, Problem> {
+) -> Result<Json<Differs>, Problem> {
     let Between { from, to } = query(between)?;
-    let lines = app.tuning()?.diff(&programme, from, to).await?;
-    Ok(Json(Diff { programme, from, to, lines }))
+    let diff = app.tuning()?.diff(&programme, from, to).await?;
+    Ok(Json(Differs { programme, from, to, diff }))
 }
 
 /// Entries of a programme's history: the newest.

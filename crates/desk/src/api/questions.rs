@@ -23,7 +23,7 @@ pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<
     Ok(Json(app.tuning()?.answer(&id).await?))
 }
 
-/// `DELETE /api/v1/questions/{id}`: ends it; what is known so far is its answer.
+/// `DELETE /api/v1/questions/{id}`: ends it; what a backtest knows so far is its answer.
 pub async fn cancel(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,

@@ -105,7 +105,7 @@ async fn about(
     let tuning = app.tuning()?;
     let explained = tuning.text(&programme.id, number).await?.explained;
     let diff = match programme.in_use.filter(|used| *used != number) {
-        Some(used) => Some(tuning.diff(&programme.id, used, number).await?),
+        Some(used) => Some(tuning.diff(&programme.id, used, number).await?.lines),
         None => None,
     };
     Ok((explained, diff))

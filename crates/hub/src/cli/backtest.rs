@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clock,
     config::Config,
-    programmes::Library,
+    programmes::{Library, tried::Tried},
     tuning::{
         backtest::{self, Ask, Sides, WORST_ASKED_MAX, WORST_MAX},
         fold::Watch,
@@ -42,7 +42,7 @@ Examples:
 
 Exit codes: 0 the result was printed (also where it was ended by Ctrl-C, and is marked partial), 1 failure, 2 bad usage.")]
 pub struct Args {
-    /// The programme to try, a TOML file. It need not have been proposed.
+    /// The programme to try, a TOML file. It need not have been proposed, and its worked examples may fail: that is told.
     #[arg(long, value_name = "FILE")]
     programme: PathBuf,
     /// Beside this one, instead of the version in use.
@@ -90,12 +90,12 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 
 async fn backtest(args: &Args) -> Result<(), Ended> {
     let config = Config::load(&args.config).map_err(failed)?;
-    let proposed = read_programme(&args.programme)?;
+    let Tried { programme: proposed, failing } = read_programme(&args.programme)?;
     let store = store::open_read_only(&config.store()).await.map_err(failed)?;
     let now = clock::now();
     let library = Library::open(&*store, now).await.map_err(failed)?;
     let active = match &args.active {
-        Some(file) => read_programme(file)?,
+        Some(file) => read_programme(file)?.programme,
         None => in_use(&library, proposed.id())?,
     };
     let others = library.programmes().map_err(failed)?;
@@ -109,7 +109,7 @@ async fn backtest(args: &Args) -> Result<(), Ended> {
     (ask.shift, ask.window.lead, ask.worst_max) = (args.shift, args.lead, args.worst);
     ask.warm_up = args.warm_up.unwrap_or(ask.warm_up);
     ask.threads = args.threads.map_or(ask.threads, usize::from);
-    let report = run_watched(store, ask).await?;
+    let report = run_watched(store, ask).await?.of_failing(failing);
     let mut out = out();
     if args.json {
         json_line(&mut out, &report)?;
@@ -177,10 +177,10 @@ pub(super) fn in_use(library: &Library, id: &str) -> Result<Arc<Programme>, Ende
     })
 }
 
-pub(super) fn read_programme(path: &Path) -> Result<Arc<Programme>, Ended> {
+pub(super) fn read_programme(path: &Path) -> Result<Tried, Ended> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
-    Programme::parse(&text, &name).map(Arc::new).map_err(failed)
+    Tried::read(&text, &name).map_err(failed)
 }
 
 pub(super) fn failed(error: impl std::fmt::Display) -> Ended {

@@ -28,7 +28,7 @@ use crate::{
 /// Yellow limits move away from normal, one rule by one, as far as is needed and where that loses least: first in events that nothing foretells any
 /// more, then in days of warning. Red limits stay, unless --red is given, and never pass a safety floor. It is a good answer, not surely the best.
 ///
-/// What is proposed is the programme's text with other numbers and the next version: nothing is in use before another person has activated it.
+/// What is proposed is the programme's text with other numbers, sources that say so, and the next version: nothing is in use before another person has activated it.
 /// Worked examples are not changed: where one says otherwise it is told, and the version can't be activated until a person has decided.
 #[derive(clap::Args)]
 #[command(after_help = "\

@@ -272,10 +272,7 @@ async fn show(id: &str, version: Option<u32>, explain: bool, to: &Place) -> Resu
     if to.json {
         json_line(&mut out, stored)?;
     } else if explain {
-        let programme = library.version(id, version);
-        let programme =
-            programme.ok_or_else(|| failed(format!("{id} version {version} can't be read by this program")))?;
-        write!(out, "{}", programme.explain())?;
+        write!(out, "{}", library.explained(id, version).map_err(failed)?)?;
     } else {
         write!(out, "{}", stored.text)?;
     }
@@ -288,12 +285,17 @@ async fn differ(id: &str, from: Option<u32>, until: Option<u32>, to: &Place) -> 
     let until = chosen(&library, id, until.or_else(|| library.numbers(id).last().copied()))?;
     let text = |version| library.stored(id, version).map(|stored| stored.text.clone()).unwrap_or_default();
     let lines = diff::lines(&text(from), &text(until));
+    let warnings = diff::unsourced(&text(from), &text(until));
     let mut out = out();
     if to.json {
-        json_line(&mut out, &json!({ "programme": id, "from": from, "to": until, "lines": lines }))?;
+        json_line(
+            &mut out,
+            &json!({ "programme": id, "from": from, "to": until, "lines": lines, "warnings": warnings }),
+        )?;
     } else {
         writeln!(out, "--- {id} version {from}\n+++ {id} version {until}")?;
         lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        warnings.iter().try_for_each(|warning| writeln!(out, "warning: {warning}"))?;
     }
     Ok(out.flush()?)
 }

@@ -5,6 +5,7 @@
 
 pub mod office;
 pub mod standing;
+pub mod tried;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,7 +19,10 @@ use store::{AsOf, Journal, JournalEntry, JournalFilter, Patient, ProgrammeVersio
 use triage::{CLINIC, CLINIC_ID, Clinic, Plan, Programme, SHIPPED};
 use vitals::PatientId;
 
-use self::standing::Standing;
+use self::{
+    standing::Standing,
+    tried::{Tried, clinic_in_words},
+};
 use crate::{
     basis::Basis,
     directory::{Books, Programmes, plan_of},
@@ -148,6 +152,29 @@ impl Library {
             Document::Clinic(_) => None,
         })
         .as_ref()
+    }
+
+    /// A stored version to be tried: its worked examples may fail.
+    ///
+    /// # Errors
+    /// It is not stored, is no programme, or can't be read by this program: every fault with its place.
+    pub fn tried(&self, id: &str, version: u32) -> Result<Tried, String> {
+        if id == CLINIC_ID {
+            return Err("the clinic's defaults and floors are tried beside no history: want a programme".to_owned());
+        }
+        let stored = self.stored(id, version).ok_or_else(|| format!("found no version {version} of {id}"))?;
+        Tried::read(&stored.text, &file_name(id, version))
+    }
+
+    /// What a stored version says, in plain English words; also where its worked examples fail.
+    ///
+    /// # Errors
+    /// As [`Library::tried`].
+    pub fn explained(&self, id: &str, version: u32) -> Result<String, String> {
+        match self.clinic_of(version).filter(|_| id == CLINIC_ID) {
+            Some(clinic) => Ok(clinic_in_words(&clinic)),
+            None => self.tried(id, version).map(|tried| tried.explain()),
+        }
     }
 
     fn clinic_of(&self, version: u32) -> Option<Arc<Clinic>> {

@@ -2,7 +2,7 @@
 //!
 //! Everything is kept as a journal entry; a running service sees it within a second and takes it into use when its time has come.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use sha2::{Digest, Sha256};
 use store::{Account, AsOf, Change, Journal, JournalEntry, ProgrammeVersion, Store, StoreError};
 use vitals::PatientId;
@@ -17,6 +17,8 @@ use crate::directory::{RosterError, hex, plan_of};
 pub const REASON_CHARS_MAX: usize = 1_000;
 /// A plan for later may lie at most so far ahead, in days.
 pub const AHEAD_DAYS_MAX: i64 = 366;
+/// A time that is past by no more than this is now: clocks differ, and a request takes its time.
+const PAST_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// How often it is decided anew where somebody else has just decided something.
 const TRIES_MAX: usize = 5;
 /// Patients that are named in one sentence.
@@ -185,7 +187,7 @@ async fn try_activate(
     check_words(who.reason)?;
     let library = Library::open(store, who.now).await?;
     let proposed = library.stored(id, version).ok_or_else(|| unknown(&library, id, version))?;
-    let from = from.unwrap_or(who.now).max(who.now);
+    let from = begins(from, who.now)?;
     may_activate(&account.user, proposed, library.standing(id), (from, who.now))?;
     fits(store, &library, zone, (id, version)).await?;
     let use_ = Use {
@@ -212,9 +214,7 @@ async fn try_rollback(store: &dyn Store, zone: &TimeZone, id: &str, who: Decider
     let account = operator(store, who.by).await?;
     check_words(who.reason)?;
     let library = Library::open(store, who.now).await?;
-    let before = library.standing(id).before().cloned();
-    let before =
-        before.ok_or_else(|| Refused::Unfit(format!("no other version of programme {id:?} was in use before")))?;
+    let before = library.standing(id).before().cloned().ok_or_else(|| no_way_back(id, library.standing(id)))?;
     fits(store, &library, zone, (id, before.version)).await?;
     let use_ = Use {
         from: who.now,
@@ -304,6 +304,28 @@ fn may_activate(
         return unfit(format!("found {from} as the time to begin, want at most {AHEAD_DAYS_MAX} days from now"));
     }
     Ok(())
+}
+
+/// From when on: now, where nothing is said.
+fn begins(from: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Refused> {
+    let from = from.unwrap_or(now);
+    if now.duration_since(from) > PAST_MAX {
+        return Err(Refused::Unfit(format!(
+            "found {from} as the time to begin, which is past: want a time to come, or none to begin at once"
+        )));
+    }
+    Ok(from.max(now))
+}
+
+fn no_way_back(id: &str, standing: &Standing) -> Refused {
+    let left: Vec<String> = standing.left().into_iter().map(|version| version.to_string()).collect();
+    Refused::Unfit(match left.as_slice() {
+        [] => format!("no other version of programme {id:?} was in use before"),
+        left => format!(
+            "there is no version of programme {id:?} to go back to: somebody went back from {}, which wants to be activated anew",
+            left.join(", ")
+        ),
+    })
 }
 
 /// Can everybody be judged with this version in use, within the clinic's floors?

@@ -51,11 +51,30 @@ impl Standing {
         self.used.last()
     }
 
-    /// The version that was in use before the one that is. One that was turned down since is no way back.
+    /// The version that was in use before the one that is. One that was turned down since is no way back, nor is one that somebody went back
+    /// from: it takes two people to use it again.
     #[must_use]
     pub fn before(&self) -> Option<&Use> {
-        let now = self.in_use()?.version;
-        self.used.iter().rev().find(|used| used.version != now && !self.rejected.contains(&used.version))
+        let (now, left) = (self.in_use()?.version, self.left());
+        let is_open = |used: &&Use| {
+            used.version != now && !self.rejected.contains(&used.version) && !left.contains(&used.version)
+        };
+        self.used.iter().rev().find(is_open)
+    }
+
+    /// Versions that somebody went back from and nobody has activated since.
+    #[must_use]
+    pub fn left(&self) -> BTreeSet<u32> {
+        let mut left = BTreeSet::new();
+        let mut before = None;
+        for used in &self.used {
+            match before.filter(|before| used.rollback && *before != used.version) {
+                Some(before) => left.insert(before),
+                None => left.remove(&used.version),
+            };
+            before = Some(used.version);
+        }
+        left
     }
 
     /// Takes in what has come into force by `now`.
@@ -134,6 +153,24 @@ mod tests {
         let copd = all.get("copd").cloned().unwrap_or_default();
         let version = |used: Option<&Use>| used.map(|used| used.version);
         assert_eq!((version(copd.in_use()), version(copd.before()), version(copd.planned.as_ref())), wanted);
+    }
+
+    fn went_back(day: i64, version: u32) -> JournalEntry {
+        let mut entry = activated(day, version, day);
+        if let Journal::ProgrammeActivated { rollback, .. } = &mut entry.what {
+            *rollback = true;
+        }
+        entry
+    }
+
+    #[test]
+    fn what_somebody_went_back_from_is_no_way_back_until_it_is_activated_again() {
+        let back = [activated(1, 1, 1), activated(2, 2, 2), activated(3, 3, 3), went_back(4, 2)];
+        stands(&back, 9, (Some(2), Some(1), None));
+        let twice = [&back[..], &[went_back(5, 1)]].concat();
+        stands(&twice, 9, (Some(1), None, None));
+        let anew = [&twice[..], &[activated(6, 3, 6), activated(7, 4, 7)]].concat();
+        stands(&anew, 9, (Some(4), Some(3), None));
     }
 
     #[test]

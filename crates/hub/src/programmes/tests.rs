@@ -96,6 +96,53 @@ async fn proposed_by_one_and_activated_by_another_at_a_time_and_back_with_one_co
 }
 
 #[tokio::test]
+async fn a_time_that_is_past_is_refused_unless_it_is_a_matter_of_clocks() {
+    let mut office = Office::open().await;
+    let next = shipped() + 1;
+    office.propose(&copd(next, "[clinic]", "[clinic] # tried"), "ane").await.unwrap();
+    let mistyped = "2026-01-01T00:00:00Z".parse().unwrap();
+    let refused = office.activate(next, Some(mistyped), "bo").await.unwrap_err();
+    assert!(refused.contains("found 2026-01-01T00:00:00Z as the time to begin, which is past"), "{refused}");
+    assert_eq!(office.in_use(office.now).await, Some(shipped()));
+    let just_now = office.now - SignedDuration::from_mins(3);
+    office.activate(next, Some(just_now), "bo").await.unwrap();
+    assert_eq!(office.in_use(office.now + SignedDuration::from_secs(1)).await, Some(next));
+}
+
+#[tokio::test]
+async fn going_back_twice_does_not_bring_back_what_somebody_went_back_from() {
+    let mut office = Office::open().await;
+    let next = shipped() + 1;
+    office.propose(&copd(next, "[clinic]", "[clinic] # tried"), "ane").await.unwrap();
+    office.activate(next, None, "bo").await.unwrap();
+    office.now += SignedDuration::from_secs(1);
+    rollback(&office.store, &TimeZone::UTC, "copd", office.by("ane")).await.unwrap();
+    office.now += SignedDuration::from_secs(1);
+    let refused = rollback(&office.store, &TimeZone::UTC, "copd", office.by("ane")).await.unwrap_err().to_string();
+    assert!(
+        refused.contains(&format!("somebody went back from {next}, which wants to be activated anew")),
+        "{refused}"
+    );
+    assert_eq!(office.in_use(office.now).await, Some(shipped()));
+    assert!(office.activate(next, None, "ane").await.is_err(), "it takes two, as at first");
+    office.activate(next, None, "bo").await.unwrap();
+    assert_eq!(office.in_use(office.now + SignedDuration::from_secs(1)).await, Some(next));
+}
+
+#[tokio::test]
+async fn what_is_in_use_or_was_turned_down_runs_as_no_shadow() {
+    let mut office = Office::open().await;
+    let next = shipped() + 1;
+    office.propose(&copd(next, "[clinic]", "[clinic] # tried"), "ane").await.unwrap();
+    reject(&office.store, ("copd", next), office.by("bo")).await.unwrap();
+    let now = office.now + SignedDuration::from_secs(1);
+    for (version, wanted) in [(shipped(), "is in use"), (next, "was turned down")] {
+        let refused = crate::tuning::shadow::start(&office.store, ("copd", version), "ane", now).await.unwrap_err();
+        assert!(refused.to_string().contains(wanted), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_faulty_unsafe_or_does_not_fit_somebody_is_refused_and_nothing_has_changed() {
     let mut office = Office::open().await;
     let next = shipped() + 1;

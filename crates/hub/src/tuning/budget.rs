@@ -18,9 +18,9 @@ use super::{
     agreement::tidy,
     backtest::{Ask, BacktestError},
     fold::Watch,
-    held::{Folded, Held},
+    held::{Folded, Held, PASS},
     ladder::{Place, Text, Written},
-    tally::SideTally,
+    tally::{ByMark, SideTally},
 };
 
 /// The most readings that are kept in memory: about 40 bytes each.
@@ -130,8 +130,12 @@ pub struct Score {
     pub detected: u64,
     /// `detected` of `events`.
     pub sensitivity: Option<f64>,
-    /// Days of warning, of all events together.
+    /// Days of warning, of all events together: of each, from the first alert that belongs to it until the event; 0 where that came after it.
     pub warning_days: f64,
+    /// The middle of the lead times, in days: of the events that an alert belongs to. As in a backtest.
+    pub lead_days_median: Option<f64>,
+    /// All alerts of the time looked at.
+    pub alerts: ByMark,
 }
 
 impl Score {
@@ -144,6 +148,8 @@ impl Score {
             detected: agreement.detected,
             sensitivity: agreement.sensitivity,
             warning_days: tidy(warning as f64 / 86_400.0),
+            lead_days_median: agreement.lead_days_median,
+            alerts: side.alerts,
         }
     }
 
@@ -165,11 +171,19 @@ pub async fn find(store: &dyn Store, asked: &BudgetAsk, watch: &Arc<Watch>) -> R
     if movable.is_empty() {
         return Err(BudgetError::NoLimits(asked.ask.active.id().to_owned()));
     }
+    watch.expect(PASS * passes_max(&movable));
     let held = Held::read(store, &asked.ask, watch).await?;
     let mut search = Search { asked, held, text, movable, watch, tried: 0 };
-    search.held.settle_reference(&asked.ask)?;
+    search.held.settle_reference(&asked.ask, watch)?;
     let found = search.run()?;
     Ok(search.proposal(found, started.elapsed().as_secs_f64()))
+}
+
+/// The most passes over the history: the reading, what sensitivity is measured by, the version in use, each limit alone (two in one pass), the
+/// whole, and each move one notch back.
+fn passes_max(movable: &[Movable]) -> u64 {
+    let alone: usize = movable.iter().map(|limit| limit.steps().count()).sum();
+    (3 + alone.div_ceil(2) + WHOLE_TRIES_MAX + movable.len()) as u64
 }
 
 /// A limit that may move: where it is, and how far it may go.
@@ -261,8 +275,6 @@ struct Found {
 
 impl Search<'_> {
     fn run(&mut self) -> Result<Found, BudgetError> {
-        let table_size = self.movable.iter().map(|limit| limit.steps().count() as u64).sum::<u64>();
-        self.watch.expect(table_size + WHOLE_TRIES_MAX as u64);
         let before = self.try_all(&[Steps::new()])?.remove(0);
         let (steps, after) = (Steps::new(), before.clone());
         if before.per_shift <= self.asked.per_shift {
@@ -332,31 +344,35 @@ impl Search<'_> {
     fn try_all(&mut self, all: &[Steps]) -> Result<Vec<Score>, BudgetError> {
         let mut scores = Vec::with_capacity(all.len());
         for two in all.chunks(2) {
-            if self.watch.is_cancelled() {
-                return Err(BudgetError::Cancelled);
-            }
             let programmes: Vec<Arc<Programme>> =
                 two.iter().map(|steps| self.programme(steps)).collect::<Result<_, _>>()?;
             let (one, last) = (&programmes[0], &programmes[programmes.len() - 1]);
-            let Folded { one, two: second, .. } = self.held.fold(one, last, &self.asked.ask, false)?;
+            let Folded { one, two: second, .. } = self.held.fold(one, last, (&self.asked.ask, false), self.watch)?;
             scores.push(one);
             if two.len() > 1 {
                 scores.push(second);
             }
             self.tried += two.len() as u32;
-            self.watch.tried(two.len() as u64);
         }
         Ok(scores)
     }
 
     fn moved_text(&self, steps: &Steps) -> Text {
         let mut text = self.text.clone();
-        for (at, steps) in steps {
-            let limit = &self.movable[*at];
-            text.set(&limit.place, limit.moved(*steps));
+        for Moved { rule, limit, to, .. } in self.moved(steps) {
+            text.set(&Place { rule, rung: limit }, to);
         }
         text.set_version(self.asked.version);
         text
+    }
+
+    fn moved(&self, steps: &Steps) -> Vec<Moved> {
+        let moved = |(at, steps): (&usize, &i64)| {
+            let limit = &self.movable[*at];
+            let Place { rule, rung } = limit.place.clone();
+            Moved { rule, limit: rung, from: limit.at, to: limit.moved(*steps) }
+        };
+        steps.iter().map(moved).collect()
     }
 
     /// A version to try: its examples may say otherwise.
@@ -366,16 +382,13 @@ impl Search<'_> {
     }
 
     fn proposal(&self, Found { steps, before, after }: Found, seconds: f64) -> Proposal {
-        let text = self.moved_text(&steps).text();
+        let moved = self.moved(&steps);
+        let mut text = self.moved_text(&steps);
+        say_who_moved(&mut text, &moved);
+        let text = text.text();
         let contradicts = Programme::parse(&text, "the proposed version")
             .err()
             .map_or(Vec::new(), |error| error.to_string().lines().map(ToOwned::to_owned).collect());
-        let moved = |(at, steps): (&usize, &i64)| {
-            let limit = &self.movable[*at];
-            let Place { rule, rung } = limit.place.clone();
-            Moved { rule, limit: rung, from: limit.at, to: limit.moved(*steps) }
-        };
-        let moved: Vec<Moved> = steps.iter().map(moved).collect();
         let met = after.per_shift <= self.asked.per_shift;
         let mut proposal = Proposal {
             programme: self.asked.ask.active.id().to_owned(),
@@ -395,6 +408,18 @@ impl Search<'_> {
         };
         proposal.note = proposal.in_words();
         proposal
+    }
+}
+
+/// No number stands as from a source that did not state it: each rule of which a limit moved says so, and what it said before.
+fn say_who_moved(text: &mut Text, moved: &[Moved]) {
+    let mut of_rule: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for one in moved {
+        of_rule.entry(&one.rule).or_default().push(one.of_limit());
+    }
+    for (rule, moves) in of_rule {
+        let before = text.source(rule).map(|before| format!("; before that: {before}")).unwrap_or_default();
+        text.set_source(rule, &format!("moved by the alert budget: {}{before}", moves.join(", ")));
     }
 }
 
@@ -430,12 +455,14 @@ impl Proposal {
             );
         }
         let each: Vec<String> = moved.iter().map(ToString::to_string).collect();
-        let met = if self.met { "meets" } else { "comes nearest to, and does not meet," };
+        let met = if self.met { "meets" } else { "DOES NOT MEET, but comes nearest to," };
         let sensitivity =
             |score: &Score| score.sensitivity.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        let lead = |score: &Score| score.lead_days_median.map_or("-".to_owned(), |days| format!("{days:.1}"));
         let mut words = format!(
             "{met} at most {per_shift} alerts per shift: {:.2} instead of {:.2}; sensitivity {} instead of {} ({} of {} events, measured against {}), \
-             {:.1} days of warning instead of {:.1}; moved: {}",
+             all lead times together {:.1} days instead of {:.1}, their median {} instead of {}; {} of {} alerts are blue (missing data), which no \
+             limit changes; moved: {}",
             after.per_shift,
             before.per_shift,
             sensitivity(after),
@@ -445,6 +472,10 @@ impl Proposal {
             self.reference,
             after.warning_days,
             before.warning_days,
+            lead(after),
+            lead(before),
+            after.alerts.blue,
+            after.alerts.all(),
             if each.is_empty() { "nothing".to_owned() } else { each.join(", ") },
         );
         if !self.contradicts.is_empty() {
@@ -457,9 +488,16 @@ impl Proposal {
     }
 }
 
+impl Moved {
+    /// Which limit of its rule, from where to where.
+    fn of_limit(&self) -> String {
+        let limit = serde_json::to_value(self.limit).ok().and_then(|name| Some(name.as_str()?.to_owned()));
+        format!("{} from {} to {}", limit.unwrap_or_default(), self.from, self.to)
+    }
+}
+
 impl std::fmt::Display for Moved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let limit = serde_json::to_value(self.limit).ok().and_then(|name| Some(name.as_str()?.to_owned()));
-        write!(f, "{} {} from {} to {}", self.rule, limit.unwrap_or_default(), self.from, self.to)
+        write!(f, "{} {}", self.rule, self.of_limit())
     }
 }

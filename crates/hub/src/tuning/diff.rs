@@ -1,5 +1,10 @@
 //! What differs between two texts, line by line: the longest common sequence stays, with a few lines around what changes.
 
+use super::{
+    budget::Moved,
+    ladder::{Limit, Text},
+};
+
 /// Lines shown around a change.
 const AROUND: usize = 2;
 /// Beyond so many lines that differ on either side, everything between is told as taken out and put in: a programme has hundreds.
@@ -17,6 +22,21 @@ pub fn lines(from: &str, to: &str) -> Vec<String> {
     marked.extend(between(old, new));
     marked.extend(from_rest[from_rest.len() - end..].iter().map(|line| (' ', *line)));
     near_changes(&marked)
+}
+
+/// Limits that moved while the source of their rule stayed as it was, each in a sentence: no number may stand as from a source that did not state it.
+#[must_use]
+pub fn unsourced(from: &str, to: &str) -> Vec<String> {
+    let (Ok(from), Ok(to)) = (Text::read(from), Text::read(to)) else { return Vec::new() };
+    let before = from.limits();
+    let unsourced = |Limit { place, at }: Limit| {
+        let was = before.iter().find(|limit| limit.place == place)?.at;
+        let source = to.source(&place.rule).filter(|source| from.source(&place.rule) == Some(*source))?;
+        let has_moved = was.units_to(at) != 0 || at.units_to(was) != 0;
+        let moved = Moved { rule: place.rule.clone(), limit: place.rung, from: was, to: at };
+        has_moved.then(|| format!("{moved}, and its source is still {source:?}: want one that states {at}"))
+    };
+    to.limits().into_iter().filter_map(unsourced).collect()
 }
 
 /// Taken out and put in, by the longest common sequence.
@@ -74,7 +94,22 @@ fn near_changes(marked: &[(char, &str)]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::lines;
+    use super::{lines, unsourced};
+
+    #[test]
+    fn a_limit_that_moved_without_its_source_is_told() {
+        let rule = |source: &str, at: &str| {
+            format!(
+                "[[rule]]\nid = \"spo2\"\n{source}bands = [{{ mark = \"yellow\", at_most = {at} }}, {{ mark = \"green\", above = {at} }}]\n"
+            )
+        };
+        let plan = "source = \"NPU03011\"\n";
+        let told = ["spo2 yellow_low from 88 to 86, and its source is still \"NPU03011\": want one that states 86"];
+        assert_eq!(unsourced(&rule(plan, "88"), &rule(plan, "86")), told);
+        for (to, at) in [(plan, "88.0"), ("source = \"ours\"\n", "86"), ("", "86")] {
+            assert!(unsourced(&rule(plan, "88"), &rule(to, at)).is_empty(), "{to} {at}");
+        }
+    }
 
     #[test]
     fn changes_with_the_lines_around_them() {

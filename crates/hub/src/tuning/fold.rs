@@ -71,7 +71,7 @@ impl Watch {
         (self.messages.load(Ordering::Relaxed), self.readings.load(Ordering::Relaxed))
     }
 
-    /// The share of the history that has been read.
+    /// The share that is done: of the history that is read, or of the passes over it that may be needed.
     #[must_use]
     pub fn share(&self) -> f64 {
         let total = self.total.load(Ordering::Relaxed);
@@ -82,12 +82,17 @@ impl Watch {
         self.total.store(total, Ordering::Relaxed);
     }
 
-    pub(super) fn tried(&self, versions: u64) {
-        self.done.fetch_add(versions, Ordering::Relaxed);
+    /// So much more is done of what is expected.
+    pub(super) fn came(&self, further: u64) {
+        self.done.fetch_add(further, Ordering::Relaxed);
     }
 
     pub(super) fn read(&self, chunk: &HistoryChunk) {
         self.done.store(chunk.done, Ordering::Relaxed);
+        self.count(chunk);
+    }
+
+    pub(super) fn count(&self, chunk: &HistoryChunk) {
         self.messages.fetch_add(chunk.messages.len() as u64, Ordering::Relaxed);
         self.readings.fetch_add(chunk.readings.len() as u64, Ordering::Relaxed);
     }

@@ -27,6 +27,9 @@ pub(super) struct Held {
     pub(super) reference: &'static str,
 }
 
+/// What one pass over the history is worth in a [`Watch`].
+pub(super) const PASS: u64 = 1_000_000;
+
 const OUTCOMES: &str = "the outcomes that nurses recorded";
 const OWN_REDS: &str = "the version in use itself, since no outcome was recorded: its red alerts, and the alerts that nurses closed by doing something";
 
@@ -46,6 +49,7 @@ impl Held {
             HistoryFilter { since: ask.from(), until: ask.until, patients: Some(ids), ..HistoryFilter::default() };
         let mut history = store.history(&filter).await?;
         let (names, mut chunks, mut readings) = (Arc::clone(history.names()), Vec::new(), 0);
+        let (total, mut done) = (history.total().max(1), 0);
         while let Some(chunk) = history.next().await {
             let chunk = chunk?;
             readings += chunk.readings.len();
@@ -55,6 +59,9 @@ impl Held {
             if watch.is_cancelled() {
                 return Err(BudgetError::Cancelled);
             }
+            watch.count(&chunk);
+            watch.came(PASS * (chunk.done.min(total) - done) / total);
+            done = chunk.done.min(total);
             chunks.push(Arc::new(chunk));
         }
         let invalid = Arc::new(known.invalid().clone());
@@ -62,14 +69,14 @@ impl Held {
     }
 
     /// Where nobody recorded an outcome, what the version in use found red, and what nurses did something about, stand for one.
-    pub(super) fn settle_reference(&mut self, ask: &Ask) -> Result<(), BudgetError> {
+    pub(super) fn settle_reference(&mut self, ask: &Ask, watch: &Watch) -> Result<(), BudgetError> {
         let is_event =
             |note: &(Timestamp, Note)| matches!(note.1, Note::Outcome(_, outcome) if outcome != PatientOutcome::Other);
         if self.notes.values().flatten().any(is_event) {
             return Ok(());
         }
         self.reference = OWN_REDS;
-        let reds = self.fold(&ask.active, &ask.active, ask, true)?.reds;
+        let reds = self.fold(&ask.active, &ask.active, (ask, true), watch)?.reds;
         for notes in self.notes.values_mut() {
             let acted: Vec<_> = notes.iter().filter_map(acted_on).collect();
             notes.extend(acted);
@@ -81,13 +88,13 @@ impl Held {
         Ok(())
     }
 
-    /// Both versions on the whole history.
+    /// Both versions on the whole history; `reds`: the times of the first one's red alerts are wanted.
     pub(super) fn fold(
         &self,
         one: &Arc<Programme>,
         two: &Arc<Programme>,
-        ask: &Ask,
-        reds: bool,
+        (ask, reds): (&Ask, bool),
+        watch: &Watch,
     ) -> Result<Folded, BudgetError> {
         let ask = Ask { active: Arc::clone(one), proposed: Arc::clone(two), worst_max: 0, ..ask.clone() };
         let mut people = People::of(&self.patients, &ask).people;
@@ -96,7 +103,14 @@ impl Held {
         }
         let mut fold =
             Fold::start(people, &self.names, &self.invalid, ask.from(), ask.threads).map_err(BacktestError::from)?;
-        self.chunks.iter().for_each(|chunk| fold.chunk(chunk));
+        let each = PASS / (self.chunks.len() as u64).max(1);
+        for chunk in &self.chunks {
+            if watch.is_cancelled() {
+                return Err(BudgetError::Cancelled);
+            }
+            fold.chunk(chunk);
+            watch.came(each);
+        }
         let mut counting = ask.counting();
         counting.keep_reds = reds;
         let tally = fold.end(&counting).map_err(BacktestError::Failed)?;

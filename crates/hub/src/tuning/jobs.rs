@@ -68,7 +68,7 @@ pub struct View {
     /// How long it will take still, in seconds, if it goes on as so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<f64>,
-    /// Why there is no answer.
+    /// Why there is no answer: it failed, or was cancelled before there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -223,6 +223,7 @@ impl Desk {
         match answering.await {
             Ok(Ok(answer)) if watch.is_cancelled() => self.end(State::Cancelled, Some(answer), None),
             Ok(Ok(answer)) => self.end(State::Done, Some(answer), None),
+            Ok(Err(error)) if watch.is_cancelled() => self.end(State::Cancelled, None, Some(error)),
             Ok(Err(error)) => self.end(State::Failed, None, Some(error)),
             Err(error) => {
                 tracing::error!("a question of tuning has failed: {error}");
@@ -307,6 +308,23 @@ mod tests {
         assert_eq!(jobs.answer(&first.id), Some("partial".into()));
         assert_eq!(ended(&jobs, &waiting[0].id).await.state, State::Cancelled);
         assert_eq!((jobs.answer(&waiting[0].id), ended(&jobs, &waiting[1].id).await.state), (None, State::Done));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_cancelled_one_that_knows_nothing_yet_has_not_failed() {
+        let jobs = jobs();
+        let nothing: Question = Box::new(|watch| {
+            Box::pin(async move {
+                while !watch.is_cancelled() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Err("it was ended before there was an answer".to_owned())
+            })
+        });
+        let asked = jobs.start("budget", "ane", nothing).unwrap();
+        assert!(jobs.cancel(&asked.id));
+        let view = ended(&jobs, &asked.id).await;
+        assert_eq!((view.state, jobs.answer(&asked.id)), (State::Cancelled, None));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

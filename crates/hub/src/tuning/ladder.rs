@@ -3,7 +3,7 @@
 //! A limit is the number at which two neighbouring `bands` of a rule meet, and stands in both of them. It is named by its rung: red or yellow, on
 //! the low or the high side of green.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 use toml_edit::{DocumentMut, Item, TableLike, Value};
@@ -135,6 +135,25 @@ impl Text {
         }
     }
 
+    /// Where a rule's limits come from, as it says.
+    #[must_use]
+    pub fn source(&self, rule: &str) -> Option<&str> {
+        let rules = self.0.get("rule").and_then(Item::as_array_of_tables)?;
+        let rule = rules.iter().find(|one| one.get("id").and_then(Item::as_str) == Some(rule))?;
+        rule.get("source").and_then(Item::as_str)
+    }
+
+    /// Says where a rule's limits come from, in the place of what it said.
+    pub fn set_source(&mut self, rule: &str, source: &str) {
+        let Some(rules) = self.0.get_mut("rule").and_then(Item::as_array_of_tables_mut) else { return };
+        let is_it = |one: &&mut toml_edit::Table| one.get("id").and_then(Item::as_str) == Some(rule);
+        let Some(rule) = rules.iter_mut().find(is_it) else { return };
+        match rule.get_mut("source").and_then(Item::as_value_mut) {
+            Some(old) => replace(old, Value::from(source)),
+            None => _ = rule.insert("source", toml_edit::value(source)),
+        }
+    }
+
     /// Gives it another version.
     pub fn set_version(&mut self, version: u32) {
         if let Some(old) = self.0.get_mut("version").and_then(Item::as_value_mut) {
@@ -146,6 +165,20 @@ impl Text {
     #[must_use]
     pub fn text(&self) -> String {
         self.0.to_string()
+    }
+
+    /// The text without those of its worked examples that stand at these places. It is never proposed.
+    #[must_use]
+    pub fn without_examples_at(&self, places: &BTreeSet<usize>) -> String {
+        let mut without = self.0.clone();
+        if let Some(examples) = without.get_mut("example").and_then(Item::as_array_of_tables_mut) {
+            for place in places.iter().rev() {
+                if *place < examples.len() {
+                    examples.remove(*place);
+                }
+            }
+        }
+        without.to_string()
     }
 
     /// The text without its worked examples: to try limits of which an example may say otherwise. It is never proposed.

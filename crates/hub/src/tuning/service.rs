@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use desk::{
-    BacktestAsk, BudgetAsk, ProgrammeText, ProgrammeView, Question, Refusal, Refused, Tuning, VersionState, VersionView,
+    BacktestAsk, BudgetAsk, Diff, ProgrammeText, ProgrammeView, Question, Refusal, Refused, Tuning, VersionState,
+    VersionView,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    programmes::{self, Decider, Library, Refused as Turned},
+    programmes::{self, Decider, Library, Refused as Turned, tried::Tried},
 };
 
 /// How far back a question looks, where it does not say.
@@ -33,6 +34,8 @@ const SINCE: SignedDuration = SignedDuration::from_hours(24 * 90);
 const SHIFT_HOURS_MAX: u32 = 24 * 7;
 /// The longest lead, in days.
 const LEAD_DAYS_MAX: u32 = 90;
+/// The longest time before what is looked at, in days.
+const WARM_UP_DAYS_MAX: u32 = 366;
 
 /// Tuning over the clinic's store.
 pub struct StoredTuning {
@@ -68,16 +71,20 @@ impl StoredTuning {
     async fn backtest(&self, asked: BacktestAsk) -> Result<Job, Refused> {
         let library = self.library().await?;
         let proposed = match (&asked.text, &asked.programme, asked.version) {
-            (Some(text), None, None) => {
-                Programme::parse(text, "text").map(Arc::new).map_err(|faults| unfit(faults.to_string()))?
-            }
-            (None, Some(id), Some(version)) => {
-                let found = library.version(id, version).cloned();
-                found.ok_or_else(|| unknown_version(&library, id, version))?
-            }
+            (Some(text), None, None) => Tried::read(text, "text").map_err(unfit)?,
+            (None, Some(id), Some(version)) => tried(&library, id, version)?,
             _ => return Err(unfit("want `programme` and `version`, or `text` alone")),
         };
-        let mut ask = self.ask(&library, proposed, asked.since, asked.until, asked.shift_hours)?;
+        let Tried { programme: proposed, failing } = proposed;
+        let active = match asked.active {
+            Some(version) => tried(&library, proposed.id(), version)?.programme,
+            None => in_use(&library, proposed.id())?,
+        };
+        let mut ask = self.ask(&library, (active, proposed), asked.since, asked.until, asked.shift_hours)?;
+        if let Some(days) = asked.warm_up_days {
+            let days = within("warm_up_days", days, 0, WARM_UP_DAYS_MAX)?;
+            ask.warm_up = SignedDuration::from_hours(24 * i64::from(days));
+        }
         if let Some(days) = asked.lead_days {
             let days = within("lead_days", days, 1, LEAD_DAYS_MAX)?;
             ask.window.lead = SignedDuration::from_hours(24 * i64::from(days));
@@ -91,14 +98,16 @@ impl StoredTuning {
                 let store = store::open_read_only(&place).await.map_err(|error| error.to_string())?;
                 let report = backtest::run(&*store, &ask, &watch).await;
                 store.close().await;
-                let report = report.map_err(|error| error.to_string())?;
+                let report = report.map_err(|error| error.to_string())?.of_failing(failing);
                 serde_json::to_value(report).map_err(|error| error.to_string())
             }) as Answering
         }))
     }
 
     async fn budget(&self, asked: BudgetAsk, by: &str) -> Result<Job, Refused> {
-        proposals::may_propose(&*self.store, by).await.map_err(turned)?;
+        if !asked.dry_run {
+            proposals::may_propose(&*self.store, by).await.map_err(turned)?;
+        }
         let library = self.library().await?;
         if !(asked.per_shift.is_finite() && asked.per_shift > 0.0) {
             return Err(unfit(format!("per_shift: found {}, want a number above 0", asked.per_shift)));
@@ -106,9 +115,11 @@ impl StoredTuning {
         let id = asked.programme;
         let active = in_use(&library, &id)?;
         let text = library.stored(&id, active.version()).map(|stored| stored.text.clone()).unwrap_or_default();
-        let ask = self.ask(&library, active, asked.since, asked.until, asked.shift_hours)?;
+        let both = (Arc::clone(&active), active);
+        let ask = self.ask(&library, both, asked.since, asked.until, asked.shift_hours)?;
         let version = library.numbers(&id).last().copied().unwrap_or(0) + 1;
-        let asked = budget::BudgetAsk { ask, text, per_shift: asked.per_shift, move_red: false, version };
+        let keeps = !asked.dry_run;
+        let asked = budget::BudgetAsk { ask, text, per_shift: asked.per_shift, move_red: asked.red, version };
         let (place, store, by, clock) =
             (self.place.clone(), Arc::clone(&self.store), by.to_owned(), Arc::clone(&self.clock));
         Ok(Box::new(move |watch| {
@@ -117,7 +128,7 @@ impl StoredTuning {
                 let found = budget::find(&*reading, &asked, &watch).await;
                 reading.close().await;
                 let found = found.map_err(|error| error.to_string())?;
-                let proposed = !found.moved.is_empty();
+                let proposed = keeps && !found.moved.is_empty() && !watch.is_cancelled();
                 if proposed {
                     proposals::keep(&*store, &found, &by, clock()).await.map_err(|error| error.to_string())?;
                 }
@@ -132,13 +143,12 @@ impl StoredTuning {
     fn ask(
         &self,
         library: &Library,
-        proposed: Arc<Programme>,
+        (active, proposed): (Arc<Programme>, Arc<Programme>),
         since: Option<Timestamp>,
         until: Option<Timestamp>,
         shift_hours: Option<u32>,
     ) -> Result<Ask, Refused> {
         let failed = |why: String| Refused::new(Refusal::Failed, why);
-        let active = in_use(library, proposed.id())?;
         let others = library.programmes().map_err(failed)?;
         let sides = Sides { active, proposed, others, clinic: library.clinic().map_err(failed)? };
         let span = self.span(since, until)?;
@@ -172,14 +182,15 @@ impl Tuning for StoredTuning {
     async fn text(&self, id: &str, version: u32) -> Result<ProgrammeText, Refused> {
         let library = self.library().await?;
         let stored = library.stored(id, version).cloned().ok_or_else(|| unknown_version(&library, id, version))?;
-        let explained = library.version(id, version).map(|programme| programme.explain());
+        let explained = library.explained(id, version).ok();
         Ok(ProgrammeText { stored, explained })
     }
 
-    async fn diff(&self, id: &str, from: u32, to: u32) -> Result<Vec<String>, Refused> {
+    async fn diff(&self, id: &str, from: u32, to: u32) -> Result<Diff, Refused> {
         let library = self.library().await?;
         let text = |version| library.stored(id, version).ok_or_else(|| unknown_version(&library, id, version));
-        Ok(diff::lines(&text(from)?.text, &text(to)?.text))
+        let (from, to) = (&text(from)?.text, &text(to)?.text);
+        Ok(Diff { lines: diff::lines(from, to), warnings: diff::unsourced(from, to) })
     }
 
     async fn history(&self, id: &str) -> Result<Vec<JournalEntry>, Refused> {
@@ -308,6 +319,14 @@ fn version_view(library: &Library, shadows: &[shadow::Running], id: &str, versio
         note: stored.note.clone(),
         sha256: stored.sha256.clone(),
     })
+}
+
+/// A stored version to be tried: its worked examples may fail.
+fn tried(library: &Library, id: &str, version: u32) -> Result<Tried, Refused> {
+    if library.stored(id, version).is_none() {
+        return Err(unknown_version(library, id, version));
+    }
+    library.tried(id, version).map_err(unfit)
 }
 
 fn in_use(library: &Library, id: &str) -> Result<Arc<Programme>, Refused> {

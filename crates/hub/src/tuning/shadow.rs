@@ -28,7 +28,7 @@ use super::{
 use crate::{
     clock::Clock,
     pipeline::stamps::STEP_BACK_MAX,
-    programmes::{Library, Refused, all_entries},
+    programmes::{Library, Refused, all_entries, standing::Standing},
 };
 
 /// The most versions that run as shadows at a time.
@@ -105,16 +105,18 @@ async fn say(store: &dyn Store, what: Journal, by: &str, count: u64, now: Timest
 /// Starts a version as a shadow: a running service begins with it within seconds.
 ///
 /// # Errors
-/// [`Refused`]: the person may not, there is no such version, it runs already or too many do.
+/// [`Refused`]: the person may not, there is no such version, it can't be read, it is in use or was turned down, it runs already or too many do.
 pub async fn start(store: &dyn Store, (id, version): (&str, u32), by: &str, now: Timestamp) -> Result<(), Refused> {
     super::proposals::may_propose(store, by).await?;
     let library = Library::open(store, now).await?;
-    if library.version(id, version).is_none() {
+    if library.stored(id, version).is_none() {
         let known: Vec<String> = library.numbers(id).iter().map(ToString::to_string).collect();
         let known =
             if known.is_empty() { "none is known".to_owned() } else { format!("want one of {}", known.join(", ")) };
         return Err(Refused::Unknown { programme: id.to_owned(), version, known });
     }
+    may_run(library.standing(id), (id, version))?;
+    library.tried(id, version).map_err(Refused::Faulty)?;
     let (known, count) = all(store).await?;
     let running: Vec<Running> = known.into_iter().filter_map(|(running, runs)| runs.then_some(running)).collect();
     if running.iter().any(|one| one.programme == id && one.version == version) {
@@ -124,6 +126,19 @@ pub async fn start(store: &dyn Store, (id, version): (&str, u32), by: &str, now:
         return Err(Refused::Unfit(format!("found {} shadows running, at most {SHADOWS_MAX} may", running.len())));
     }
     Ok(say(store, Journal::ShadowStarted { programme: id.to_owned(), version }, by, count, now).await?)
+}
+
+/// Is there something to learn from it? The version in use judges already, and one that was turned down never will.
+fn may_run(standing: &Standing, (id, version): (&str, u32)) -> Result<(), Refused> {
+    if standing.in_use().is_some_and(|used| used.version == version) {
+        return Err(Refused::Unfit(format!("version {version} of {id} is in use: want another one as a shadow")));
+    }
+    if standing.rejected.contains(&version) {
+        return Err(Refused::Unfit(format!(
+            "version {version} of {id} was turned down: want it proposed again, under a new number"
+        )));
+    }
+    Ok(())
 }
 
 /// Stops it; what it would have raised stays.
@@ -261,7 +276,8 @@ impl Shadows {
     /// A shadow from what is stored: charts from before it was started, its alerts from then on.
     async fn begin(&self, running: Running, now: Timestamp) -> Result<Option<Watcher>, StoreError> {
         let library = Library::open(&*self.store, now).await?;
-        let Some(shadow) = library.version(&running.programme, running.version).cloned() else { return Ok(None) };
+        let Ok(tried) = library.tried(&running.programme, running.version) else { return Ok(None) };
+        let shadow = tried.programme;
         let (Ok(others), Ok(clinic)) = (library.programmes(), library.clinic()) else { return Ok(None) };
         let sides = Sides { active: Arc::clone(&shadow), proposed: shadow, others, clinic };
         let ask = Ask::new(sides, running.since, now, self.zone.clone());

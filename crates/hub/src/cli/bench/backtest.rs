@@ -88,7 +88,7 @@ async fn measure(args: &Args) -> Result<(), Ended> {
     let folder = tempfile::tempdir()?;
     let path = args.store.clone().unwrap_or_else(|| folder.path().join("vagt.db"));
     let active = match &args.programme {
-        Some(file) => read_programme(file)?,
+        Some(file) => read_programme(file)?.programme,
         None => Programme::parse(triage::COPD, "copd.toml").map(Arc::new).map_err(failed)?,
     };
     let text = match &args.programme {

@@ -1,0 +1,119 @@
+//! A version as it is read and tried: whose worked examples don't come out can't be taken into use, and what it would do is looked at all the same.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use triage::{Clinic, Floor, Programme, ProgrammeError, Rung};
+
+use crate::tuning::ladder::Text;
+
+/// A programme, and which of its worked examples say otherwise.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// The programme, with the examples that come out.
+    pub programme: Arc<Programme>,
+    /// Each example that does not, with its place. Until a person has changed them, in a version of their own, it can't be taken into use.
+    pub failing: Vec<String>,
+}
+
+impl Tried {
+    /// Reads a programme's text, of which nothing but examples may be faulty; `file` is its name, for the faults.
+    ///
+    /// # Errors
+    /// Every fault, with its place.
+    pub fn read(text: &str, file: &str) -> Result<Self, String> {
+        let error = match Programme::parse(text, file) {
+            Ok(programme) => return Ok(Self { programme: Arc::new(programme), failing: Vec::new() }),
+            Err(error) => error,
+        };
+        let programme = failing(&error).and_then(|examples| without(text, &examples, file));
+        let programme = programme.ok_or_else(|| error.to_string())?;
+        let failing = error.problems().iter().map(ToString::to_string).collect();
+        Ok(Self { programme: Arc::new(programme), failing })
+    }
+
+    /// What it says, in plain English words.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut words = self.programme.explain();
+        if !self.failing.is_empty() {
+            words.push_str(&format!("{}\n", self.contradiction()));
+        }
+        words
+    }
+
+    /// That examples say otherwise, and which; empty where none does.
+    #[must_use]
+    pub fn contradiction(&self) -> String {
+        if self.failing.is_empty() {
+            return String::new();
+        }
+        let failing: String = self.failing.iter().map(|fault| format!("\n- {fault}")).collect();
+        let told = match self.failing.len() {
+            1 => "1 worked example says".to_owned(),
+            found => format!("{found} worked examples say"),
+        };
+        format!("{told} otherwise, and until a person has changed them it can't be taken into use:{failing}")
+    }
+}
+
+/// The places of the examples that are faulty, if nothing else is.
+fn failing(error: &ProgrammeError) -> Option<BTreeSet<usize>> {
+    let place = |field: &str| field.strip_prefix("example[")?.split_once(']')?.0.parse().ok();
+    error.problems().iter().map(|problem| place(&problem.field)).collect()
+}
+
+/// The programme without these examples; without any, where more are faulty than were told.
+fn without(text: &str, examples: &BTreeSet<usize>, file: &str) -> Option<Programme> {
+    let text = Text::read(text).ok()?;
+    let texts = [text.without_examples_at(examples), text.without_examples()];
+    texts.iter().find_map(|text| Programme::parse(text, file).ok())
+}
+
+/// What the clinic's document says, in plain English words.
+#[must_use]
+pub fn clinic_in_words(clinic: &Clinic) -> String {
+    let floors: String = clinic.floors().iter().map(|floor| format!("- {}\n", floor_in_words(floor))).collect();
+    format!(
+        "The clinic's defaults and safety floors, version {}.\n\n\
+         - A personal setting without an end is listed for review when it has stood for {:#}.\n\
+         - An own limit that passes a safety floor ends within {:#} of being set.\n\
+         - A kit of which nothing was heard for {:#} is silent, where a programme does not say.\n\n\
+         Safety floors, which no programme may pass, and no own limit without a reason and an end:\n{floors}",
+        clinic.version(),
+        clinic.review_after(),
+        clinic.override_max(),
+        clinic.silent_kit_after(),
+    )
+}
+
+fn floor_in_words(Floor { vital, unit, limit, value, source }: &Floor) -> String {
+    let side = if matches!(limit, Rung::RedLow) { "or less" } else { "or more" };
+    format!("{vital}: red at {} {unit} {side} (Source: {source})", value.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programme_whose_examples_alone_fail_is_read_and_says_which() {
+        assert_eq!(Tried::read(triage::COPD, "copd.toml").unwrap().contradiction(), "");
+        let example = "\n[[example]]\nname = \"wrong\"\nreadings = [{ vital = \"spo2\", value = 80, unit = \"%\" }]\nwant = { spo2 = \"yellow\" }\n";
+        let stays = triage::COPD.to_owned() + example;
+        let tried = Tried::read(&stays, "copd.toml").unwrap();
+        assert!(tried.failing.len() == 1 && tried.failing[0].contains("example["), "{:?}", tried.failing);
+        let came_out = Programme::parse(triage::COPD, "copd.toml").unwrap().examples();
+        assert_eq!(tried.programme.examples(), came_out);
+        let words = tried.explain();
+        assert!(words.contains("until a person has changed them it can't be taken into use:\n- copd.toml:"), "{words}");
+        let faulty = stays.replacen("[clinic]", "[clinix]", 1);
+        assert!(Tried::read(&faulty, "copd.toml").unwrap_err().contains("clinix"));
+    }
+
+    #[test]
+    fn the_clinics_document_has_words() {
+        let words = clinic_in_words(&Clinic::shipped());
+        assert!(words.contains("- spo2: red at 83 % or less (Source: NEWS2, SpO2 scale 2"), "{words}");
+        assert!(words.contains("- pulse: red at 131 /min or more"), "{words}");
+    }
+}
