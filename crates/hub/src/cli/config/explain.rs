@@ -9,6 +9,7 @@ use super::kind::{Kind, Text};
 use crate::{
     cli::{Ended, json_line, out},
     config::Config,
+    programmes::tried::clinic_in_words,
 };
 
 /// Say in plain words what a file means: a programme's rules or a score's points with their sources, where the service listens, who is in a roster.
@@ -52,6 +53,9 @@ fn in_words(kind: Kind, file: &Text) -> Result<String, Ended> {
             .map_err(|error| failed(error.to_string())),
         Kind::Score => triage::Score::parse(&file.text, &file.name)
             .map(|score| score.explain())
+            .map_err(|error| failed(error.to_string())),
+        Kind::Clinic => triage::Clinic::parse(&file.text, &file.name)
+            .map(|clinic| clinic_in_words(&clinic))
             .map_err(|error| failed(error.to_string())),
         Kind::Hub => {
             Config::parse(&file.text, &file.name).map(|config| hub(&config)).map_err(|e| failed(e.to_string()))

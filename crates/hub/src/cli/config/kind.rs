@@ -27,6 +27,8 @@ pub enum Kind {
     Questionnaire,
     /// A score as NEWS2: points, their sum, and what it asks for.
     Score,
+    /// The clinic's defaults and safety floors.
+    Clinic,
 }
 
 /// What stands at a key.
@@ -74,7 +76,7 @@ impl Text {
         said.or_else(|| by_keys(&self.text)).or_else(|| by_name(&self.name)).ok_or_else(|| {
             let name = &self.name;
             Ended::Usage(format!(
-                "{name}: found no key of a programme, hub.toml, roster.toml or edge.toml: say what it is with --kind"
+                "{name}: found no key of a programme, clinic.toml, hub.toml, roster.toml or edge.toml: say what it is with --kind"
             ))
         })
     }
@@ -91,6 +93,7 @@ impl Kind {
             Self::Edge => "edge",
             Self::Questionnaire => "questionnaire",
             Self::Score => "score",
+            Self::Clinic => "clinic",
         }
     }
 
@@ -104,6 +107,7 @@ impl Kind {
             Self::Edge => "a kit's configuration",
             Self::Questionnaire => "a questionnaire",
             Self::Score => "a score",
+            Self::Clinic => "the clinic's defaults and safety floors",
         }
     }
 
@@ -156,6 +160,14 @@ impl Kind {
                 ("band", List),
                 ("example", List),
             ],
+            Self::Clinic => &[
+                ("id", Value),
+                ("version", Value),
+                ("review_after", Value),
+                ("override_max", Value),
+                ("silent_kit_after", Value),
+                ("floor", List),
+            ],
             Self::Edge => &[
                 ("kit", Value),
                 ("zone", Value),
@@ -184,6 +196,7 @@ impl Kind {
                 faulty => problems(faulty),
             },
             Self::Score => problems(triage::Score::parse(text, name)),
+            Self::Clinic => problems(triage::Clinic::parse(text, name)),
             Self::Hub => {
                 toml::from_str::<Config>(text).err().map(|e| Problem::from_toml(text, &e)).into_iter().collect()
             }
@@ -240,11 +253,21 @@ mod tests {
             ("kit = \"kit-1\"\nzone = \"UTC\"\n[broker]\n[[device]]\n", Some(Kind::Edge)),
             ("id = \"q\"\nversion = 1\n[[question]]\n[[path]]\n", Some(Kind::Questionnaire)),
             ("id = \"s\"\nversion = 1\n[[parameter]]\n[[band]]\n", Some(Kind::Score)),
+            (triage::CLINIC, Some(Kind::Clinic)),
+            ("id = \"clinic\"\nversion = 1\nreview_after = \"9h\"\n", Some(Kind::Clinic)),
             ("", None),
             ("colour = 1\n", None),
         ] {
             assert_eq!(by_keys(text), wanted, "{text}");
         }
         assert_eq!(by_name("/etc/vagt/hub.toml"), Some(Kind::Hub));
+    }
+
+    #[test]
+    fn the_clinics_document_is_checked_as_what_it_is() {
+        let check = |text: &str| Kind::Clinic.check(&Text { name: "clinic.toml".into(), text: text.into() }).unwrap();
+        assert!(check(triage::CLINIC).is_empty());
+        let faults = check(&triage::CLINIC.replacen("\nversion = 1", "\nversion = 0", 1));
+        assert_eq!(faults.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), ["version"]);
     }
 }

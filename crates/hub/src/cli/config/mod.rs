@@ -13,7 +13,7 @@ use clap::Subcommand;
 
 use super::Ended;
 
-/// Check, describe and explain configuration files: programmes, hub.toml, roster.toml, edge.toml.
+/// Check, describe and explain configuration files: programmes, clinic.toml, hub.toml, roster.toml, edge.toml.
 ///
 /// The kind of a file is seen from what is in it; --kind says it instead. About a kit's edge.toml, vagt-edge is asked, which has to be
 /// installed beside vagt for that.

@@ -22,7 +22,7 @@ use crate::{
 /// It is made from the types that read them, so that it can't be behind them. For a file, the schema of its kind.
 #[derive(clap::Args)]
 pub struct Args {
-    /// programme, score, hub, roster, edge, questionnaire, own, readings, status, acks or commands; or a file.
+    /// programme, score, clinic, hub, roster, edge, questionnaire, own, readings, status, acks or commands; or a file.
     #[arg(value_name = "KIND|FILE", required_unless_present = "all", conflicts_with = "all")]
     of: Option<String>,
     /// Write them all into this folder, as KIND.json.
@@ -40,6 +40,7 @@ type MakeSchema = fn() -> Result<Value, Ended>;
 const SCHEMAS: &[(&str, MakeSchema)] = &[
     ("programme", || Ok(triage::Programme::json_schema())),
     ("score", || Ok(triage::Score::json_schema())),
+    ("clinic", || Ok(triage::Clinic::json_schema())),
     ("hub", || Ok(schema_for!(Config).to_value())),
     ("roster", || Ok(schema_for!(roster::RosterForm).to_value())),
     ("edge", super::edge::schema),
