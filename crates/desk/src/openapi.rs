@@ -180,7 +180,7 @@ const ROWS: &[Row] = &[
     api("get", "/api/v1/questions", "Backtests and budgets that are known, the newest first.", "Questions", &[401, 503]),
     api("get", "/api/v1/questions/{id}", "How a backtest or budget stands, with its `result` once there is one.", "Question", &[401, 404, 503]),
     Row { answer: (204, JSON, "Nothing"),
-        ..api("delete", "/api/v1/questions/{id}", "Ends one; what is known so far is its result, marked as partial. Operators and admins.", "Nothing", &[401, 403, 404, 503]) },
+        ..api("delete", "/api/v1/questions/{id}", "Ends one. What a backtest knows so far is its result, marked as partial; a budget has none and proposes nothing. Operators and admins.", "Nothing", &[401, 403, 404, 503]) },
     Row { query: PAGED, ..api("get", "/api/v1/kits", "Every kit and what was last heard of it, by id.", "Kits", &[401, 422, 503]) },
     api("get", "/api/v1/kits/{id}/commands", "What a kit was asked, newest first, and what became of it.", "CommandStates", &[401, 404, 503]),
     Row { body: Some((JSON, "Ask")), answer: (201, JSON, "Command"),

@@ -1,88 +1,166 @@
 //! The schemas of `/openapi.json`: what is always there of each body, and of which type.
+//!
+//! A field's type is written as a word: a JSON type, `time`, `any`, the name of another schema (with a capital), or one of these in brackets for a
+//! list of it.
 
 use serde_json::{Map, Value, json};
 
 /// An object that has at least these fields; more may be added.
 fn object(fields: &[(&str, &str)], required: &[&str]) -> Value {
-    let kind = |kind: &str| match kind {
-        "time" => json!({ "type": "string", "format": "date-time" }),
-        "any" => json!({}),
-        plain => json!({ "type": plain }),
-    };
     let fields: Map<String, Value> = fields.iter().map(|(name, of)| ((*name).to_owned(), kind(of))).collect();
     json!({ "type": "object", "properties": fields, "required": required })
 }
 
-fn list(of: &str) -> Value {
-    json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{of}") } })
+fn kind(word: &str) -> Value {
+    match word {
+        "time" => json!({ "type": "string", "format": "date-time" }),
+        "any" => json!({}),
+        _ if word.starts_with('[') => list(word.trim_matches(['[', ']'])),
+        named if named.starts_with(char::is_uppercase) => json!({ "$ref": format!("#/components/schemas/{named}") }),
+        plain => json!({ "type": plain }),
+    }
 }
+
+fn list(of: &str) -> Value {
+    json!({ "type": "array", "items": kind(of) })
+}
+
+/// A word out of these.
+fn word(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
+}
+
+const MARKS: &[&str] = &["green", "yellow", "red", "blue"];
+const ACTIONS: &[&str] = &["acknowledge", "close"];
+const REASONS: &[&str] =
+    &["advice", "medicine_changed", "acute_nurse_sent", "admitted", "false_alarm", "technical", "other"];
+const OUTCOMES: &[&str] = &["exacerbation", "decompensation", "admission", "death", "other"];
+const PAUSES: &[&str] = &["holiday", "in_hospital", "other"];
+const RUNGS: &[&str] = &["red_low", "yellow_low", "yellow_high", "red_high"];
+const ROLES: &[&str] = &["nurse", "doctor", "operator", "admin"];
+const QUESTIONS: &[&str] = &["backtest", "budget"];
+const QUESTION_STATES: &[&str] = &["waiting", "running", "cancelled", "done", "failed"];
+const VERSION_STATES: &[&str] = &["proposed", "planned", "in_use", "before", "rejected"];
 
 /// Every one, by its name.
 #[rustfmt::skip]
 pub fn schemas() -> Map<String, Value> {
-    let alert: &[(&str, &str)] = &[("id", "string"), ("patient", "string"), ("family", "string"), ("state", "object"), ("mark", "string"),
-        ("now_mark", "string"), ("waiting_since", "time"), ("raised_at", "time"), ("changed_at", "time"), ("late", "boolean"),
-        ("count", "integer"), ("normal_in_row", "integer"), ("findings", "array"), ("version", "integer"), ("events", "array")];
+    let alert: &[(&str, &str)] = &[("id", "string"), ("patient", "string"), ("family", "string"), ("state", "object"), ("mark", "Mark"),
+        ("now_mark", "Mark"), ("waiting_since", "time"), ("raised_at", "time"), ("changed_at", "time"), ("late", "boolean"),
+        ("count", "integer"), ("normal_in_row", "integer"), ("findings", "[Finding]"), ("version", "integer"), ("events", "[AlertEvent]")];
+    let finding: &[(&str, &str)] = &[("rule", "string"), ("version", "integer"), ("programme", "string"), ("colour", "Mark"), ("why", "string"), ("reason", "object"),
+        ("inputs", "[object]"), ("at", "time"), ("late", "boolean"), ("provisional", "boolean")];
+    let explained: Vec<(&str, &str)> = finding.iter().copied().chain([("title", "object"), ("version_now", "integer"), ("rule_kind", "string"), ("explanation", "string"),
+        ("source", "string"), ("limit", "object"), ("compared", "string"), ("reference", "OwnReference"), ("otherwise", "object"), ("fired_30_days", "integer")]).collect();
+    let found = ["rule", "version", "programme", "colour", "why", "reason", "inputs", "at"];
     let all = [
         ("Text", json!({ "type": "string" })),
+        ("Mark", word(MARKS)),
+        ("ActionName", word(ACTIONS)),
+        ("CloseReason", word(REASONS)),
+        ("Outcome", word(OUTCOMES)),
+        ("PauseKind", word(PAUSES)),
+        ("Rung", word(RUNGS)),
+        ("Role", word(ROLES)),
+        ("QuestionKind", word(QUESTIONS)),
+        ("QuestionState", word(QUESTION_STATES)),
+        ("VersionState", word(VERSION_STATES)),
+        ("Finding", object(finding, &found)),
+        ("ExplainedFinding", object(&explained, &found)),
+        ("AlertEvent", object(&[("kind", "string"), ("at", "time"), ("by", "string"), ("mark", "Mark"), ("text", "string")], &["kind", "at", "mark", "text"])),
+        ("QuietRule", object(&[("programme", "string"), ("version", "integer"), ("title", "object"), ("rule", "string"), ("kind", "string"), ("family", "string"), ("mark", "any"),
+            ("at", "any"), ("said", "any"), ("reason", "any"), ("because", "object"), ("why", "string"), ("near", "any")],
+            &["programme", "version", "rule", "kind", "family", "because", "why"])),
+        ("OwnLimit", object(&[("programme", "string"), ("rule", "string"), ("limit", "Rung"), ("value", "number"), ("unit", "string"), ("author", "string"), ("reason", "string"),
+            ("version", "integer"), ("from", "time"), ("until", "time")], &["rule", "limit", "value", "unit", "reason"])),
+        ("OwnReference", object(&[("programme", "string"), ("rule", "string"), ("value", "number"), ("unit", "string"), ("author", "string"), ("reason", "string"),
+            ("version", "integer"), ("from", "time"), ("until", "time")], &["rule", "value", "unit", "reason", "until"])),
+        ("OwnOxygen", object(&[("at_home", "boolean"), ("target_88_92", "boolean"), ("author", "string"), ("reason", "string"), ("from", "time"), ("until", "time")],
+            &["at_home", "reason"])),
+        ("Pause", object(&[("kind", "PauseKind"), ("author", "string"), ("reason", "string"), ("from", "time"), ("until", "time")], &["kind", "reason", "until"])),
+        ("Setting", object(&[("list", "string"), ("setting", "object"), ("holds", "boolean"), ("overdue", "boolean"), ("beyond_floor", "any")], &["list", "setting", "holds", "overdue"])),
+        ("Version", object(&[("version", "integer"), ("state", "VersionState"), ("from", "any"), ("shadow", "boolean"), ("proposed_by", "string"), ("proposed_at", "time"),
+            ("note", "string"), ("sha256", "string")], &["version", "state", "shadow", "proposed_by", "proposed_at", "note", "sha256"])),
+        ("ByMark", object(&[("red", "integer"), ("yellow", "integer"), ("blue", "integer")], &["red", "yellow", "blue"])),
+        ("Agreement", object(&[("events", "integer"), ("detected", "integer"), ("sensitivity", "any"), ("alerts", "integer"), ("true_alerts", "integer"), ("undecided", "integer"),
+            ("ppv", "any"), ("lead_days_median", "any"), ("lead_days_quartiles", "any")], &["events", "detected", "alerts", "true_alerts"])),
+        ("BacktestSide", object(&[("alerts", "ByMark"), ("late", "integer"), ("per_patient_week", "object"), ("per_shift", "object"), ("red_per_shift", "object"), ("ended", "object"),
+            ("rules", "object"), ("agreement", "Agreement"), ("red_agreement", "Agreement")], &["alerts", "per_patient_week", "per_shift", "agreement", "red_agreement"])),
+        ("Difference", object(&[("patient", "string"), ("change", "string"), ("before", "object"), ("active", "object"), ("proposed", "object"), ("quiet", "string"),
+            ("decides_event", "boolean")], &["patient", "change", "decides_event"])),
+        ("PatientAlerts", object(&[("patient", "string"), ("active", "ByMark"), ("proposed", "ByMark")], &["patient", "active", "proposed"])),
+        ("BacktestReport", object(&[("programme", "string"), ("active_version", "integer"), ("proposed_version", "integer"), ("failing_examples", "[string]"), ("since", "time"),
+            ("until", "time"), ("warm_up_from", "time"), ("partial", "boolean"), ("patients", "integer"), ("simulated_patients", "integer"), ("patient_weeks", "number"),
+            ("messages", "integer"), ("readings", "integer"), ("seconds", "number"), ("active", "BacktestSide"), ("proposed", "BacktestSide"), ("changes", "object"),
+            ("patients_with_more", "integer"), ("patients_with_fewer", "integer"), ("gain_most", "[PatientAlerts]"), ("lose_most", "[PatientAlerts]"), ("closings", "object"),
+            ("worst", "[Difference]"), ("unfit", "[object]"), ("unfit_count", "integer"), ("dropped", "integer"), ("conventions", "[string]")],
+            &["programme", "active_version", "proposed_version", "since", "until", "partial", "patients", "active", "proposed", "changes", "worst"])),
+        ("MovedLimit", object(&[("rule", "string"), ("limit", "Rung"), ("from", "number"), ("to", "number")], &["rule", "limit", "from", "to"])),
+        ("BudgetScore", object(&[("per_shift", "number"), ("events", "integer"), ("detected", "integer"), ("sensitivity", "any"), ("warning_days", "number"),
+            ("lead_days_median", "any"), ("alerts", "ByMark")], &["per_shift", "events", "detected", "warning_days", "alerts"])),
+        ("BudgetAnswer", object(&[("programme", "string"), ("active_version", "integer"), ("version", "integer"), ("per_shift", "number"), ("met", "boolean"),
+            ("moved", "[MovedLimit]"), ("before", "BudgetScore"), ("after", "BudgetScore"), ("reference", "string"), ("contradicts", "[string]"), ("tried", "integer"),
+            ("seconds", "number"), ("note", "string"), ("text", "string"), ("proposed", "boolean")],
+            &["programme", "active_version", "version", "per_shift", "met", "moved", "before", "after", "reference", "contradicts", "note", "text", "proposed"])),
+        ("Answer", json!({ "anyOf": [kind("BacktestReport"), kind("BudgetAnswer")] })),
         ("Html", json!({ "type": "string" })),
-        ("Message", object(&[("seq", "integer"), ("oldest", "integer"), ("sent_at", "time"), ("session", "string"), ("readings", "array"), ("answers", "array"),
-            ("patient", "string"), ("receipts", "array")], &["seq", "sent_at", "session"])),
+        ("Message", object(&[("seq", "integer"), ("oldest", "integer"), ("sent_at", "time"), ("session", "string"), ("readings", "[object]"), ("answers", "[object]"),
+            ("patient", "string"), ("receipts", "[object]")], &["seq", "sent_at", "session"])),
         ("TakenIn", object(&[("stored", "boolean"), ("rejected", "string")], &["stored"])),
         ("Problem", object(&[("type", "string"), ("title", "string"), ("status", "integer"), ("detail", "string")], &["type", "title", "status", "detail"])),
         ("SignIn", object(&[("user", "string"), ("password", "string"), ("csrf", "string")], &["user", "password", "csrf"])),
         ("Token", object(&[("csrf", "string")], &["csrf"])),
         ("Language", object(&[("csrf", "string"), ("language", "string")], &["csrf", "language"])),
-        ("ActionForm", object(&[("csrf", "string"), ("seen_version", "integer"), ("reason", "string"), ("note", "string")], &["csrf", "seen_version"])),
-        ("Action", object(&[("seen_version", "integer"), ("action", "string"), ("reason", "string"), ("note", "string")], &["seen_version", "action"])),
-        ("Session", object(&[("user", "string"), ("name", "string"), ("role", "string"), ("language", "string"), ("csrf", "string"), ("expires_at", "time")], &["user", "csrf"])),
+        ("ActionForm", object(&[("csrf", "string"), ("seen_version", "integer"), ("reason", "CloseReason"), ("note", "string")], &["csrf", "seen_version"])),
+        ("Action", object(&[("seen_version", "integer"), ("action", "ActionName"), ("reason", "CloseReason"), ("note", "string")], &["seen_version", "action"])),
+        ("Session", object(&[("user", "string"), ("name", "string"), ("role", "Role"), ("language", "string"), ("csrf", "string"), ("expires_at", "time")], &["user", "csrf"])),
         ("Alert", object(alert, &["id", "patient", "family", "state", "mark", "version"])),
         ("Alerts", list("Alert")),
-        ("AlertChange", object(&[("alert", "object"), ("event", "object")], &["alert", "event"])),
-        ("Queue", object(&[("version", "integer"), ("total", "integer"), ("alerts", "array")], &["version", "total", "alerts"])),
-        ("Patient", object(&[("id", "string"), ("name", "string"), ("born", "any"), ("programme", "string"), ("programme_version", "any"), ("programmes", "array"), ("stratum", "any"),
-            ("simulated", "boolean"), ("since", "any"), ("colour", "any"), ("missing", "boolean"), ("limits", "array"), ("not_as_decided", "string")], &["id", "name"])),
+        ("AlertChange", object(&[("alert", "Alert"), ("event", "AlertEvent")], &["alert", "event"])),
+        ("Queue", object(&[("version", "integer"), ("total", "integer"), ("alerts", "[Alert]")], &["version", "total", "alerts"])),
+        ("Patient", object(&[("id", "string"), ("name", "string"), ("born", "any"), ("programme", "string"), ("programme_version", "any"), ("programmes", "[object]"), ("stratum", "any"),
+            ("simulated", "boolean"), ("since", "any"), ("colour", "any"), ("missing", "boolean"), ("limits", "[object]"), ("not_as_decided", "string")], &["id", "name"])),
         ("Patients", list("Patient")),
         ("Curve", object(&[("vital", "string"), ("unit", "string"), ("unit_plain", "string"), ("since", "time"), ("until", "time"),
-            ("zones", "array"), ("points", "array")], &["vital", "unit", "points"])),
+            ("zones", "[object]"), ("points", "[object]")], &["vital", "unit", "points"])),
         ("Curves", list("Curve")),
         ("LongCurve", object(&[("vital", "string"), ("unit", "string"), ("unit_plain", "string"), ("since", "time"), ("until", "time"),
-            ("by", "string"), ("zones", "array"), ("spans", "array")], &["vital", "unit", "by", "spans"])),
+            ("by", "string"), ("zones", "[object]"), ("spans", "[object]")], &["vital", "unit", "by", "spans"])),
         ("LongCurves", list("LongCurve")),
-        ("Kit", object(&[("id", "string"), ("patient", "any"), ("patients", "array"), ("enrolled", "boolean"), ("devices", "array"),
+        ("Kit", object(&[("id", "string"), ("patient", "any"), ("patients", "[string]"), ("enrolled", "boolean"), ("devices", "[string]"),
             ("revoked", "boolean"), ("online", "boolean"), ("heard_at", "any"), ("status", "any")], &["id", "online"])),
         ("CommandForm", object(&[("csrf", "string"), ("kit", "string"), ("command", "string"), ("vital", "string"), ("text", "string")],
             &["csrf", "kit", "command"])),
         ("ReadingForm", object(&[("csrf", "string"), ("kit", "string"), ("seq", "integer"), ("place", "integer"), ("reason", "string"), ("change", "string")],
             &["csrf", "kit", "seq", "place", "reason", "change"])),
-        ("OutcomeForm", object(&[("csrf", "string"), ("outcome", "string"), ("note", "string"), ("day", "string")], &["csrf", "outcome"])),
-        ("PauseForm", object(&[("csrf", "string"), ("kind", "string"), ("until", "string"), ("reason", "string")], &["csrf", "kind", "until", "reason"])),
-        ("Ask", object(&[("id", "string"), ("command", "string"), ("vital", "string"), ("text", "string"), ("schedule", "array"),
+        ("OutcomeForm", object(&[("csrf", "string"), ("outcome", "Outcome"), ("note", "string"), ("day", "string")], &["csrf", "outcome"])),
+        ("PauseForm", object(&[("csrf", "string"), ("kind", "PauseKind"), ("until", "string"), ("reason", "string")], &["csrf", "kind", "until", "reason"])),
+        ("Ask", object(&[("id", "string"), ("command", "string"), ("vital", "string"), ("text", "string"), ("schedule", "[object]"),
             ("patient", "string"), ("expires_at", "time")], &["command"])),
         ("Command", object(&[("id", "string"), ("kit", "string"), ("patient", "string"), ("command", "string"), ("by", "string"),
             ("issued_at", "time"), ("expires_at", "time"), ("body", "object")], &["id", "kit", "command", "issued_at", "expires_at", "body"])),
         ("CommandState", object(&[("id", "string"), ("kit", "string"), ("patient", "string"), ("command", "string"), ("by", "string"),
             ("issued_at", "time"), ("expires_at", "time"), ("body", "object"), ("state", "string"), ("changed_at", "time"),
-            ("detail", "string"), ("receipts", "array")], &["id", "kit", "command", "state", "changed_at", "receipts"])),
+            ("detail", "string"), ("receipts", "[object]")], &["id", "kit", "command", "state", "changed_at", "receipts"])),
         ("CommandStates", list("CommandState")),
         ("Kits", list("Kit")),
         ("Anything", json!({})),
         ("Nothing", json!({ "type": "null" })),
-        ("WhyAlert", object(&[("alert", "string"), ("patient", "string"), ("simulated", "boolean"), ("mark", "string"), ("raised_at", "time"), ("state", "object"), ("findings", "array")], &["alert", "patient", "simulated", "findings"])),
-        ("WhyNot", object(&[("patient", "string"), ("simulated", "boolean"), ("at", "time"), ("rules", "array")], &["patient", "simulated", "at", "rules"])),
+        ("WhyAlert", object(&[("alert", "string"), ("patient", "string"), ("simulated", "boolean"), ("mark", "Mark"), ("raised_at", "time"), ("state", "object"), ("findings", "[ExplainedFinding]")], &["alert", "patient", "simulated", "findings"])),
+        ("WhyNot", object(&[("patient", "string"), ("simulated", "boolean"), ("at", "time"), ("rules", "[QuietRule]")], &["patient", "simulated", "at", "rules"])),
         ("JournalEntry", object(&[("at", "time"), ("by", "string"), ("patient", "string"), ("what", "object")], &["at", "what"])),
         ("JournalEntries", list("JournalEntry")),
-        ("NewOutcome", object(&[("outcome", "string"), ("at", "time"), ("note", "string"), ("alert", "string")], &["outcome"])),
+        ("NewOutcome", object(&[("outcome", "Outcome"), ("at", "time"), ("note", "string"), ("alert", "string")], &["outcome"])),
         ("ReadingChange", object(&[("kit", "string"), ("seq", "integer"), ("place", "integer"), ("reason", "string")], &["kit", "seq", "place", "reason"])),
         ("Reading", object(&[("kit", "string"), ("seq", "integer"), ("place", "integer"), ("recorded_at", "time"), ("vital", "string"), ("value", "number"),
-            ("unit", "string"), ("measured_at", "time"), ("clock", "string"), ("device", "string"), ("flags", "array"), ("invalid", "any")],
+            ("unit", "string"), ("measured_at", "time"), ("clock", "string"), ("device", "string"), ("flags", "[string]"), ("invalid", "any")],
             &["vital", "value", "unit", "measured_at"])),
         ("Readings", list("Reading")),
-        ("OwnView", object(&[("patient", "string"), ("simulated", "boolean"), ("seen", "string"), ("settings", "array")], &["patient", "simulated", "seen", "settings"])),
+        ("OwnView", object(&[("patient", "string"), ("simulated", "boolean"), ("seen", "string"), ("settings", "[Setting]")], &["patient", "simulated", "seen", "settings"])),
         ("OwnViews", list("OwnView")),
-        ("OwnSet", object(&[("seen", "string"), ("limits", "array"), ("references", "array"), ("oxygen", "array"), ("pauses", "array")], &["seen"])),
-        ("NewPause", object(&[("kind", "string"), ("from", "time"), ("until", "time"), ("reason", "string")], &["kind", "until", "reason"])),
-        ("Programme", object(&[("id", "string"), ("title", "string"), ("title_da", "string"), ("in_use", "any"), ("versions", "array")], &["id", "title", "versions"])),
+        ("OwnSet", object(&[("seen", "string"), ("limits", "[OwnLimit]"), ("references", "[OwnReference]"), ("oxygen", "[OwnOxygen]"), ("pauses", "[Pause]")], &["seen"])),
+        ("NewPause", object(&[("kind", "PauseKind"), ("from", "time"), ("until", "time"), ("reason", "string")], &["kind", "until", "reason"])),
+        ("Programme", object(&[("id", "string"), ("title", "string"), ("title_da", "string"), ("in_use", "any"), ("versions", "[Version]")], &["id", "title", "versions"])),
         ("Programmes", list("Programme")),
         ("ProgrammeVersion", object(&[("id", "string"), ("version", "integer"), ("text", "string"), ("sha256", "string"), ("proposed_by", "string"),
             ("proposed_at", "time"), ("note", "string")], &["id", "version", "text", "sha256", "proposed_by", "proposed_at", "note"])),
@@ -93,15 +171,47 @@ pub fn schemas() -> Map<String, Value> {
         ("Reasoned", object(&[("reason", "string")], &["reason"])),
         ("Use", object(&[("version", "integer"), ("from", "time"), ("by", "any"), ("proposed_by", "string"), ("reason", "string"), ("rollback", "boolean"),
             ("decided_at", "time")], &["version", "from"])),
-        ("Diff", object(&[("programme", "string"), ("from", "integer"), ("to", "integer"), ("lines", "array")], &["programme", "from", "to", "lines"])),
-        ("BacktestAsk", object(&[("programme", "string"), ("version", "integer"), ("text", "string"), ("since", "time"), ("until", "time"), ("shift_hours", "integer"),
+        ("Diff", object(&[("programme", "string"), ("from", "integer"), ("to", "integer"), ("lines", "[string]"), ("warnings", "[string]")], &["programme", "from", "to", "lines", "warnings"])),
+        ("BacktestAsk", object(&[("programme", "string"), ("version", "integer"), ("text", "string"), ("active", "integer"), ("since", "time"), ("until", "time"), ("warm_up_days", "integer"), ("shift_hours", "integer"),
             ("lead_days", "integer"), ("worst", "integer")], &[])),
-        ("BudgetAsk", object(&[("programme", "string"), ("per_shift", "number"), ("since", "time"), ("until", "time"), ("shift_hours", "integer")], &["programme", "per_shift"])),
-        ("Question", object(&[("id", "string"), ("kind", "string"), ("by", "string"), ("asked_at", "time"), ("state", "string"), ("started_at", "time"), ("ended_at", "time"),
-            ("share", "number"), ("messages", "integer"), ("readings", "integer"), ("seconds_left", "number"), ("error", "string"), ("result", "any")],
+        ("BudgetAsk", object(&[("programme", "string"), ("per_shift", "number"), ("red", "boolean"), ("dry_run", "boolean"), ("since", "time"), ("until", "time"), ("shift_hours", "integer")], &["programme", "per_shift"])),
+        ("Question", object(&[("id", "string"), ("kind", "QuestionKind"), ("by", "string"), ("asked_at", "time"), ("state", "QuestionState"), ("started_at", "time"), ("ended_at", "time"),
+            ("share", "number"), ("messages", "integer"), ("readings", "integer"), ("seconds_left", "number"), ("error", "string"), ("result", "Answer")],
             &["id", "kind", "state", "share"])),
         ("Questions", list("Question")),
-        ("Quarantine", object(&[("total", "integer"), ("newest", "array")], &["total", "newest"])),
+        ("Quarantine", object(&[("total", "integer"), ("newest", "[object]")], &["total", "newest"])),
     ];
     all.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    fn are_of<T: DeserializeOwned>(words: &[&str]) {
+        for word in words {
+            assert!(serde_json::from_value::<T>(json!(word)).is_ok(), "{word}");
+        }
+    }
+
+    #[test]
+    fn words_are_those_of_the_types() {
+        are_of::<triage::Mark>(MARKS);
+        are_of::<triage::PauseKind>(PAUSES);
+        are_of::<triage::Rung>(RUNGS);
+        are_of::<store::PatientOutcome>(OUTCOMES);
+        assert_eq!(json!(triage::CloseReason::ALL), json!(REASONS));
+        for action in ACTIONS {
+            assert!(serde_json::from_value::<triage::Action>(json!({ "action": action, "reason": "other" })).is_ok());
+        }
+    }
+
+    #[test]
+    fn every_list_says_of_what() {
+        let all = Value::Object(schemas()).to_string();
+        assert_eq!(all.matches(r#""type":"array""#).count(), all.matches(r#""items":"#).count());
+        assert!(!all.contains(r#""items":{}"#), "{all}");
+    }
 }
