@@ -86,7 +86,7 @@ pub(crate) async fn lately(store: &dyn Store, patient: &PatientId, now: Timestam
 pub(crate) fn fired(alerts: &[Alert], programme: &str, rule: &str) -> usize {
     let fed = |alert: &&Alert| {
         let it = |finding: &Finding| finding.programme == programme && finding.rule == rule;
-        alert.findings.iter().any(it)
+        alert.ever_found().any(it)
     };
     alerts.iter().filter(fed).count()
 }

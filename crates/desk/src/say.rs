@@ -351,7 +351,7 @@ pub fn doubts(alert: &Alert) -> Vec<&Flag> {
 
 /// Does the alert stand on a simulated device?
 pub fn simulated(alert: &Alert) -> bool {
-    alert.findings.iter().flat_map(|finding| &finding.inputs).flat_map(input_flags).any(|flag| *flag == Flag::SIMULATED)
+    alert.ever_found().flat_map(|finding| &finding.inputs).flat_map(input_flags).any(|flag| *flag == Flag::SIMULATED)
 }
 
 fn input_flags(input: &Input) -> &[Flag] {

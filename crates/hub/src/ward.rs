@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use desk::{Change, Place, Refusal, Refused, Ward};
 use jiff::{Timestamp, tz::TimeZone};
 use store::{Journal, JournalFilter, Patient, Roster, Store, StoreError};
-use triage::{Alert, Chart, Own, Plan, Programme, Why, why};
+use triage::{Alert, Chart, Own, Plan, Programme, State, Why, why};
 use vitals::{PatientId, Reading};
 
 use crate::{
@@ -39,7 +39,9 @@ impl Ward for StoredWard {
         let span = Span::stored(&*self.store, &plan, at).await?;
         let mut story = charts::read(&*self.store, patient, span.from).await?;
         story.steps.retain(|step| step.at() <= at);
-        Ok((Arc::new(plan.clone()), charts::fold(&plan, &story.steps, span, &basis)))
+        // The fold raises alerts of its own; what was really open then is what was told.
+        let open = story.alerts.into_iter().filter_map(|alert| open_at(alert, at)).collect();
+        Ok((Arc::new(plan.clone()), charts::fold(&plan, &story.steps, span, &basis).with_alerts(open)))
     }
 
     async fn why(&self, alert: &Alert) -> Result<Vec<Why>, Refused> {
@@ -54,10 +56,12 @@ impl Ward for StoredWard {
             return Err(Refused::new(Refusal::Unknown, what));
         };
         let version = |plan: &Plan, programme: &str| plan.programme_named(programme).map(Programme::version);
-        let explained = alert.findings.iter().map(|finding| {
+        let found = alert.findings.iter().map(|finding| (finding, false));
+        let withdrawn = alert.withdrawn.iter().map(|finding| (finding, true));
+        let explained = found.chain(withdrawn).map(|(finding, withdrawn)| {
             let same = |plan: &&Plan| version(plan, &finding.programme) == Some(finding.version);
             let version_now = version(now, &finding.programme).filter(|now| *now != finding.version);
-            Why { version_now, ..why(plans.iter().find(same).unwrap_or(now), finding) }
+            Why { version_now, withdrawn, ..why(plans.iter().find(same).unwrap_or(now), finding) }
         });
         Ok(explained.collect())
     }
@@ -92,6 +96,16 @@ impl Ward for StoredWard {
         let of = ReadingPlace { kit, seq, place };
         readings::change(&*self.store, change, &of, Some(patient), (by, reason), clock::now()).await.map_err(refused)
     }
+}
+
+/// An alert as it was open at a time, if it was.
+fn open_at(alert: Alert, at: Timestamp) -> Option<Alert> {
+    let ended = match alert.state {
+        State::Open | State::Acknowledged { .. } => None,
+        State::Eased { at } | State::Closed { at, .. } => Some(at),
+    };
+    let was_open = alert.raised_at <= at && ended.is_none_or(|ended| ended > at);
+    was_open.then(|| Alert { state: State::Open, ..alert })
 }
 
 /// Nobody was judging a patient at a time: since when is somebody?

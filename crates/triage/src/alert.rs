@@ -45,12 +45,22 @@ pub struct Alert {
     pub normal_in_row: u32,
     /// The last finding of each rule that ever fed it, and the last late one, worst first.
     pub findings: Vec<Finding>,
+    /// What fed it and rested on a reading that was declared invalid since: it counts for nothing any longer, and tells why somebody was called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<Finding>,
     /// Grows by one with every change; an action names the version it was decided on.
     pub version: u32,
     /// The version of the last change that an action must have seen: raised, worse, or a person's own action. Repeated and better readings
     /// don't count: a nurse is not refused because a green reading came while she read.
     #[serde(default)]
     pub must_have_seen: u32,
+}
+
+impl Alert {
+    /// Everything that fed it, worst first, what was withdrawn since after the rest.
+    pub fn ever_found(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().chain(&self.withdrawn)
+    }
 }
 
 /// Where an alert stands.

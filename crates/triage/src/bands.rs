@@ -198,6 +198,12 @@ impl Ladder {
         self.edges[rung as usize] = Some(Edge { cut: Cut { value, after }, own: true });
     }
 
+    /// The same ladder with one limit as `other` has it.
+    pub fn with(mut self, rung: Rung, other: &Self) -> Self {
+        self.edges[rung as usize] = other.edges[rung as usize];
+        self
+    }
+
     /// Are the limits in order, so that no two bands overlap?
     pub fn check(&self, unit: &str) -> Result<(), String> {
         let there: Vec<(Rung, Cut)> =

@@ -115,7 +115,8 @@ pub(crate) struct More {
     pub held_until: Option<Nanos>,
     /// The finding, where it is above green or of a silence; others are made when they are asked for.
     pub finding: Option<Arc<Finding>>,
-    /// When a person closed an alert of it that was so bad, if it has been above green ever since.
+    /// When a person closed an alert of it that was so bad, if it has been above green ever since: it is not raised again at once, where the rule
+    /// says so, and whoever asks why nobody is told hears of it.
     pub handled: Option<(Nanos, Mark)>,
     /// Why it says nothing of now any longer.
     pub ended: Option<Nothing>,
@@ -192,7 +193,7 @@ impl Chart {
         let at = crate::series::nanos(*at);
         for finding in alert.findings.iter().filter(|finding| finding.colour > Mark::Green) {
             let is_it = |(known, it): (&crate::Programme, &crate::rules::Rule)| {
-                known.id() == finding.programme && *it.id == *finding.rule && it.again_after.is_some()
+                known.id() == finding.programme && *it.id == *finding.rule
             };
             let Some(place) = book.rules().position(is_it) else { continue };
             let memory = &mut self.rules[place];

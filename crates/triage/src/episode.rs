@@ -152,6 +152,7 @@ fn raise(
         count: 0,
         normal_in_row: 0,
         findings: Vec::new(),
+        withdrawn: Vec::new(),
         version: 0,
         must_have_seen: 1,
     };
@@ -309,7 +310,8 @@ fn is_of(plan: &Plan, finding: &Finding, place: usize) -> bool {
     *plan.rule(place).id == *finding.rule && plan.programme_of(place).id() == finding.programme
 }
 
-fn fed_it(alert: &Alert, plan: &Plan, place: usize) -> bool {
+/// Has the rule at this place fed the alert?
+pub(crate) fn fed_it(alert: &Alert, plan: &Plan, place: usize) -> bool {
     alert.findings.iter().any(|finding| is_of(plan, finding, place))
 }
 
@@ -319,6 +321,10 @@ fn take_in(alert: &mut Alert, plan: &Plan, fed: &Fed) {
         && fed.tells != Tells::Beside
         && (fed.mark() > Mark::Green || fed_it(alert, plan, fed.place))
     {
+        // What is found again, since its reading is valid again, is withdrawn no longer.
+        let again =
+            |gone: &Finding| is_of(plan, gone, fed.place) && (gone.at, gone.colour) == (finding.at, finding.colour);
+        alert.withdrawn.retain(|gone| !again(gone));
         keep(alert, finding);
     }
 }

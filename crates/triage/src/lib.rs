@@ -50,7 +50,7 @@ pub use bands::{BandView, Rung};
 pub use call::{CALL_FAMILY, CALL_NOW, CALL_QUESTION, CALL_QUESTIONNAIRE, CALL_RULE, asks_to_be_called};
 pub use chart::{Chart, suspect_step};
 pub use clinic::{CLINIC, CLINIC_ID, Clinic, Floor};
-pub use explain::{Chosen, Decided, Origin, Otherwise, Why, Would, why};
+pub use explain::{Chosen, Decided, Moved, Origin, Otherwise, Why, Would, why};
 pub use finding::{Compared, Finding, Input, Limit, LimitKind, Mark, Reason, Share};
 pub use floor::Override;
 pub use held::next as next_held;

@@ -10,11 +10,13 @@ use vitals::{Value, Vital};
 use crate::{
     Chart, Limit, Mark, PauseKind, Plan, Reason, Text,
     bands::{Ladder, Rung, sentence},
+    chart::Memory,
+    episode::fed_it,
     explain::plain,
     look::Look,
     own::Lasting,
     rules::{MissingSpec, Nothing, Told, Verdict},
-    series::{nanos, time},
+    series::{length, nanos, time},
 };
 
 /// One rule as of a time.
@@ -52,12 +54,28 @@ pub struct Quiet {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum Because {
-    /// It was not quiet.
+    /// It was not quiet: an alert that it fed was open.
     Speaks,
+    /// It was not quiet, and a person has closed the alert that it fed: nothing worse has come since.
+    Closed {
+        /// When.
+        at: Timestamp,
+        /// Until when it raises none that is no worse, where the rule says so.
+        again_at: Option<Timestamp>,
+    },
+    /// It was not quiet, and yet no alert of it was open: what is taken in as history raises none.
+    NotRaised,
     /// What was measured is green.
     Green,
     /// What it looks at had not been measured or answered.
     NoValue,
+    /// What it looks at was measured or answered so long ago that it does not count any more.
+    TooOld {
+        /// When the newest of it was.
+        newest: Timestamp,
+        /// So many hours it counts.
+        counts_hours: f64,
+    },
     /// It compares with something of which there was too little.
     TooLittle {
         /// How many there were.
@@ -122,7 +140,7 @@ pub struct Near {
 pub fn why_not(chart: &Chart, plan: &Plan, at: Timestamp) -> Vec<Quiet> {
     let mut all: Vec<Quiet> = (0..plan.len()).map(|place| quiet(chart, plan, place, at)).collect();
     let order = |one: &Quiet| match (&one.because, &one.near) {
-        (Because::Speaks, _) => (0, 0.0),
+        (Because::Speaks | Because::Closed { .. } | Because::NotRaised, _) => (0, 0.0),
         (_, Some(near)) => (1, near.share),
         (Because::NotOverdue { .. } | Because::Green, None) => (2, 0.0),
         _ => (3, 0.0),
@@ -190,12 +208,31 @@ fn kept_quiet(look: &Look<'_>, verdict: &Verdict, reason: &Reason) -> (Because, 
         return (Because::Held { until }, why);
     }
     match reason {
-        _ if verdict.mark > Mark::Green => (Because::Speaks, "it was not quiet".to_owned()),
+        _ if verdict.mark > Mark::Green => spoke(look, verdict.mark),
         Reason::Together { found, want, .. } if found < want => {
-            (Because::Fewer { found: *found, want: *want }, format!("{found} were so, it wants {want}"))
+            let why = format!("{found} of what it counts were met, it wants {want}");
+            (Because::Fewer { found: *found, want: *want }, why)
         }
         _ => (Because::Green, "what was measured is green".to_owned()),
     }
+}
+
+/// What became of something above green: an alert of it is open, or a person has closed it, or none was raised.
+fn spoke(look: &Look<'_>, mark: Mark) -> (Because, String) {
+    let (rule, place) = (look.rule(), look.place);
+    if look.chart.alerts.get(&rule.family).is_some_and(|alert| fed_it(alert, look.plan, place)) {
+        return (Because::Speaks, "it was not quiet".to_owned());
+    }
+    let handled = look.chart.rules.get(place).and_then(Memory::handled).filter(|(_, closed)| mark <= *closed);
+    let Some((closed, _)) = handled else {
+        let why = "it was not quiet, and yet no alert of it was open, as of history that was taken in";
+        return (Because::NotRaised, why.to_owned());
+    };
+    let again_at = rule.again_after.map(|after| closed.saturating_add(length(after))).filter(|at| *at > look.at);
+    let (at, again_at) = (time(closed), again_at.map(time));
+    let held_back = |until| format!("; it raises none that is no worse until {}", local(look, until));
+    let why = format!("its alert was closed on {}{}", local(look, at), again_at.map(held_back).unwrap_or_default());
+    (Because::Closed { at, again_at }, why)
 }
 
 /// Until when a doubtful finding waits for another measurement, where it does.
@@ -206,7 +243,7 @@ fn held(look: &Look<'_>, verdict: &Verdict) -> Option<Timestamp> {
 
 fn nothing_found(look: &Look<'_>, nothing: Nothing) -> Because {
     match nothing {
-        Nothing::NoValue => Because::NoValue,
+        Nothing::NoValue => too_old(look).unwrap_or(Because::NoValue),
         Nothing::TooLittle { found, want } | Nothing::Partial { found, want } => Because::TooLittle { found, want },
         Nothing::NoReference => {
             let (programme, rule) = (look.programme().id(), &look.rule().id);
@@ -216,6 +253,15 @@ fn nothing_found(look: &Look<'_>, nothing: Nothing) -> Because {
         }
         Nothing::NotNow => Because::NotNow,
     }
+}
+
+/// The newest of what it looks at, where that is older than what counts.
+fn too_old(look: &Look<'_>) -> Option<Because> {
+    let within = look.rule().judge.within()?;
+    let newest =
+        look.chart.watched(&look.rule().watches).filter_map(|series| series.until(look.at).last()).map(|it| it.at);
+    let newest = newest.max().filter(|newest| *newest < look.at.saturating_sub(length(within)))?;
+    Some(Because::TooOld { newest: time(newest), counts_hours: within.as_secs_f64() / 3600.0 })
 }
 
 fn nothing_in_words(look: &Look<'_>, because: &Because) -> String {
@@ -228,26 +274,33 @@ fn nothing_in_words(look: &Look<'_>, because: &Because) -> String {
         }
         Because::NoReference { expired: None } => "no reference value is set for this patient".to_owned(),
         Because::NotNow => "a condition that it names is not met".to_owned(),
-        _ => {
-            let watches = &look.rule().watches;
-            let vitals = watches.vitals.iter().map(|vital| vital.info().label.to_owned());
-            let questions = watches.questions.iter().map(|(_, question)| format!("the answer to {question}"));
-            let what: Vec<String> = vitals.chain(questions).collect();
-            format!("there is no value of {}", what.join(", "))
+        Because::TooOld { newest, counts_hours } => {
+            let age = look.time().duration_since(*newest).as_secs_f64() / 3600.0;
+            format!("the newest value of {} is {age:.0} h old, it counts for {counts_hours} h", watched(look))
         }
+        _ => format!("there is no value of {}", watched(look)),
     }
+}
+
+/// What it looks at, in words.
+fn watched(look: &Look<'_>) -> String {
+    let watches = &look.rule().watches;
+    let vitals = watches.vitals.iter().map(|vital| vital.info().label.to_owned());
+    let questions = watches.questions.iter().map(|(_, question)| format!("the answer to {question}"));
+    vitals.chain(questions).collect::<Vec<String>>().join(", ")
 }
 
 /// A rule of silence: is it paused, is it overdue, when is the next deadline?
 fn silent(look: &Look<'_>, spec: &MissingSpec) -> Quiet {
     let memory = look.chart.rules.get(look.place).filter(|memory| memory.stands && memory.mark > Mark::Green);
     if let Some(finding) = memory.and_then(|memory| memory.finding()) {
+        let (because, why) = spoke(look, finding.colour);
         return Quiet {
             mark: Some(finding.colour),
             at: Some(finding.at),
             said: Some(finding.why.clone()),
             reason: Some(finding.reason.clone()),
-            ..empty(look, Because::Speaks, "it was not quiet".to_owned())
+            ..empty(look, because, why)
         };
     }
     let now = look.time();
@@ -338,7 +391,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{COPD, Clinic, Event, Own, Programme, Sitting, assess};
+    use crate::{Action, COPD, Clinic, CloseReason, Event, Own, Programme, Sitting, act, assess};
     use vitals::{Clock, Reading};
 
     fn time_of(text: &str) -> Timestamp {
@@ -346,7 +399,11 @@ mod tests {
     }
 
     fn plan(own: &str) -> Plan {
-        let programme = Arc::new(Programme::parse(COPD, "copd.toml").unwrap());
+        of(COPD, own)
+    }
+
+    fn of(text: &str, own: &str) -> Plan {
+        let programme = Arc::new(Programme::parse(text, "copd.toml").unwrap_or_else(|fault| panic!("{fault}")));
         let own: Own = serde_json::from_str(own).unwrap();
         let (patient, clinic) = ("p-1".parse().unwrap(), Arc::new(Clinic::shipped()));
         let since = time_of("2026-11-01T00:00:00Z");
@@ -399,6 +456,63 @@ mod tests {
         let spo2 = before.iter().find(|one| one.rule == "spo2").unwrap();
         assert_eq!((&spo2.because, spo2.why.as_str()), (&Because::NoValue, "there is no value of SpO2"));
     }
+
+    #[test]
+    fn what_a_person_has_closed_is_told_so_and_until_when_it_is_held_back() {
+        for (again_after, until) in [("", None), ("again_after = \"72h\"\n", Some("2026-11-25T09:00:00Z"))] {
+            let text = COPD.replacen("id = \"pulse\"\n", &format!("id = \"pulse\"\n{again_after}"), 1);
+            let plan = of(&text, "{}");
+            let mut chart = chart(&plan, &[(Vital::Pulse, "130")]);
+            let (id, closed) = (chart.open_alerts().next().unwrap().id, time_of("2026-11-22T09:00:00Z"));
+            let action = Action::Close { reason: CloseReason::FalseAlarm, note: String::new() };
+            act(&mut chart, id, 1, &action, "anna", closed).unwrap();
+            let pulse = why_not(&chart, &plan, time_of("2026-11-22T10:00:00Z")).remove(0);
+            assert_eq!(pulse.rule, "pulse");
+            assert_eq!(pulse.because, Because::Closed { at: closed, again_at: until.map(time_of) });
+            assert!(pulse.why.starts_with("its alert was closed on 2026-11-22 09:00"), "{}", pulse.why);
+            assert_eq!(pulse.why.contains("until 2026-11-25 09:00"), until.is_some(), "{}", pulse.why);
+        }
+    }
+
+    #[test]
+    fn what_was_taken_in_as_history_was_not_quiet_and_told_nobody() {
+        let plan = plan("{}");
+        let chart = chart(&plan, &[(Vital::Spo2, "80")]).with_alerts(Vec::new());
+        let spo2 = why_not(&chart, &plan, time_of("2026-11-22T09:00:00Z")).remove(0);
+        assert_eq!((spo2.rule.as_str(), spo2.mark, spo2.because), ("spo2", Some(Mark::Red), Because::NotRaised));
+        assert!(spo2.why.contains("no alert of it was open"), "{}", spo2.why);
+    }
+
+    #[test]
+    fn a_value_that_is_too_old_to_count_is_told_with_its_age() {
+        let text = COPD.split("[[example]]").next().unwrap().to_owned() + TOGETHER;
+        let plan = of(&text, "{}");
+        let chart = chart(&plan, &[(Vital::Spo2, "95"), (Vital::Pulse, "80")]);
+        let asked = |at| why_not(&chart, &plan, time_of(at)).into_iter().find(|one| one.rule == "both").unwrap();
+        assert_eq!(asked("2026-11-22T09:00:00Z").because, Because::Fewer { found: 0, want: 2 });
+        let old = asked("2026-11-23T21:00:00Z");
+        let newest = time_of("2026-11-22T08:00:00Z");
+        assert_eq!(old.because, Because::TooOld { newest, counts_hours: 36.0 });
+        assert_eq!(old.why, "the newest value of SpO2, pulse is 37 h old, it counts for 36 h");
+        let never = why_not(&Chart::new(), &plan, newest).into_iter().find(|one| one.rule == "both").unwrap();
+        assert_eq!(never.because, Because::NoValue);
+    }
+
+    #[test]
+    fn a_number_of_times_has_no_unit_of_one() {
+        let limit = Limit { kind: crate::LimitKind::From, value: Value::new(4, 0) };
+        assert_eq!(in_words(Mark::Yellow, limit, Value::new(1, 0), "1"), "yellow at 4 times or more, 1 times away");
+    }
+
+    const TOGETHER: &str = r#"
+        [[rule]]
+        id = "both"
+        kind = "all"
+        family = "copd"
+        of = [{ rule = "spo2" }, { rule = "pulse" }]
+        within = "36h"
+        mark = "yellow"
+    "#;
 
     #[test]
     fn a_pause_is_named_with_its_end() {

@@ -15,7 +15,7 @@ use vitals::Reading;
 use crate::{
     Alert, AlertChange, CALL_RULE, Chart, CloseReason, EventKind, Finding, Input, Mark, Outcome, Plan, State,
     assess::{self, change},
-    bounds::SAMPLES_MAX,
+    bounds::{FINDINGS_MAX, SAMPLES_MAX},
     episode::{self, Fed, Opening, Tells, now_mark},
     late,
     series::{Series, length, nanos},
@@ -109,6 +109,9 @@ fn withdraw(looks: &Looks<'_>, chart: &mut Chart, by: &str, why: &str, now: Time
         left.extend(gone.iter().filter_map(|gone| looks.earlier(&alert, gone)));
         left.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
         let mut alert = Alert { findings: left, ..(*alert).clone() };
+        alert.withdrawn.extend(gone.into_iter().filter(|finding| finding.colour > Mark::Green));
+        alert.withdrawn.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
+        alert.withdrawn.truncate(FINDINGS_MAX);
         let worst = alert.findings.iter().map(|finding| finding.colour).max().unwrap_or(Mark::Green);
         if worst == Mark::Green {
             let note = format!("reading declared invalid: {why}");

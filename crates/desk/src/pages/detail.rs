@@ -98,6 +98,8 @@ pub struct Why {
     pub late: bool,
     /// It is doubtful, and to be measured again.
     pub provisional: bool,
+    /// What it rested on was declared invalid.
+    pub withdrawn: bool,
 }
 
 /// One line of the history.
@@ -129,6 +131,8 @@ pub async fn detail(
     let invalid = invalid_of(app, &alert.patient).await?;
     let lately = lately(&*app.desk.store, &alert.patient, say.now).await?;
     let newest = messages.iter().flat_map(|message| &message.readings).map(|reading| reading.measured_at).max();
+    let findings = alert.findings.iter().map(|finding| last_heard(finding, newest)).collect();
+    let alert = Alert { findings, ..alert };
     Ok(Some(Detail {
         w: say.words,
         csrf: session.csrf.clone(),
@@ -141,12 +145,11 @@ pub async fn detail(
         sub: person.as_ref().map(|person| sub(&say, person)).unwrap_or_default(),
         tags: tags(&say, &alert, person.as_ref()),
         whys: alert
-            .findings
-            .iter()
-            .map(|finding| {
+            .ever_found()
+            .zip(whys(&say, &alert, plan))
+            .map(|(finding, why)| {
                 let fired = fired(&lately, &finding.programme, &finding.rule);
-                let fired = (fired > 1).then(|| say.words.count("why-fired", fired));
-                Why { fired, ..why(&say, &last_heard(finding, newest), plan) }
+                Why { fired: (fired > 1).then(|| say.words.count("why-fired", fired)), ..why }
             })
             .collect(),
         vital: drawn(&say, &alert),
@@ -167,8 +170,14 @@ fn drawn(say: &Say<'_>, alert: &Alert) -> Option<Drawn> {
     Some(Drawn { name: vital.name(), label: say.vital(vital), unit: vital.unit().plain() })
 }
 
+/// Everything that fed an alert, explained, what was withdrawn since last.
+pub fn whys(say: &Say<'_>, alert: &Alert, asked: Option<&Plan>) -> Vec<Why> {
+    let withdrawn = alert.withdrawn.iter().map(|finding| Why { withdrawn: true, ..why(say, finding, asked) });
+    alert.findings.iter().map(|finding| why(say, finding, asked)).chain(withdrawn).collect()
+}
+
 /// One finding, explained.
-pub fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>) -> Why {
+fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>) -> Why {
     let title = asked.and_then(|plan| plan.programme_named(&finding.programme));
     let title = title.map_or(finding.programme.as_str(), |programme| say.text(programme.titles()));
     let args =
@@ -182,6 +191,7 @@ pub fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>) -> Why {
         rule: say.words.with("why-rule", &args),
         late: finding.late,
         provisional: finding.provisional,
+        withdrawn: false,
     }
 }
 
@@ -240,7 +250,7 @@ fn event_text(say: &Say<'_>, alert: &Alert, event: &AlertEvent, asked: Option<&P
     if event.kind == EventKind::Closed {
         return ended(say, &alert.state).unwrap_or_else(|| event.text.clone());
     }
-    let finding = alert.findings.iter().find(|finding| finding.why == event.text);
+    let finding = alert.ever_found().find(|finding| finding.why == event.text);
     finding.map_or_else(|| event.text.clone(), |finding| say.sentence(finding, asked))
 }
 

@@ -22,7 +22,7 @@ use crate::{
     pages::{
         cards::{Tag, age, plan, tags},
         commands::{CommandLine, lines},
-        detail::{Drawn, LogLine, MESSAGES_MAX, SITTINGS_AGE_MAX, Why, ended, log, programme_line, why},
+        detail::{Drawn, LogLine, MESSAGES_MAX, SITTINGS_AGE_MAX, Why, ended, log, programme_line, whys},
         error::PageError,
         frame::{Frame, html},
         own::{self, OwnLine},
@@ -194,10 +194,10 @@ fn one(say: &Say<'_>, person: &Person, alert: &Alert, events: &[triage::AlertEve
         mark: mark_name(alert.mark),
         mark_word: say.mark(alert.mark),
         raised: say.when(alert.raised_at),
-        headline: alert.findings.first().map(|finding| say.sentence(finding, plan)).unwrap_or_default(),
+        headline: alert.ever_found().next().map(|finding| say.sentence(finding, plan)).unwrap_or_default(),
         ended: ended(say, &alert.state).unwrap_or_else(|| say.words.say("patient-open")),
         tags: tags(say, alert, None),
-        whys: alert.findings.iter().map(|finding| why(say, finding, plan)).collect(),
+        whys: whys(say, alert, plan),
         log: log(say, alert, events, plan),
     }
 }

@@ -1,15 +1,16 @@
 //! Why, in the page's language: whose limit decided, what the person was compared with, and what would have been green.
 
-use triage::{Compared, Decided, Limit, Mark, Origin, OwnLimit, Reason, Share, Why, Would};
+use triage::{Compared, Decided, Limit, Mark, Moved, Origin, OwnLimit, Reason, Share, Why, Would};
 
 use crate::say::Say;
 
 /// The lines of one finding.
 pub fn told(say: &Say<'_>, why: &Why) -> Vec<String> {
     let own = why.limit.iter().flat_map(|decided| own(say, decided));
+    let moved = why.moved.iter().flat_map(|moved| kept(say, moved, &why.finding.reason));
     let reference = why.reference.as_ref().map(|set| set_by(say, &set.author, &set.reason, Some(set.until)));
     let compared = compared(say, &why.finding.reason).into_iter().chain(shares(say, &why.finding.reason));
-    own.chain(compared).chain(reference).chain(otherwise(say, why)).collect()
+    own.chain(moved).chain(compared).chain(reference).chain(otherwise(say, why)).collect()
 }
 
 fn own(say: &Say<'_>, decided: &Decided) -> Vec<String> {
@@ -20,6 +21,25 @@ fn own(say: &Say<'_>, decided: &Decided) -> Vec<String> {
     };
     let floor = beyond_floor.as_ref().map(|_| say.words.say("why-floor"));
     [set].into_iter().chain(floor).collect()
+}
+
+/// An own limit that changed the mark, and did not itself decide it.
+fn kept(say: &Say<'_>, moved: &Moved, reason: &Reason) -> Vec<String> {
+    let quantity = |limit: Limit| match reason {
+        Reason::Band { vital, .. } | Reason::Trend { vital, .. } => say.of_statistic(limit.value, &moved.unit, *vital),
+        _ => say.points(limit.value),
+    };
+    let limit = |limit: Limit| say.limit_of(moved.mark, limit, &quantity(limit), false);
+    let programme = moved.programme.map_or_else(|| say.words.say("why-moved-none"), limit);
+    let args = [
+        ("own", limit(moved.limit).into()),
+        ("programme", programme.into()),
+        ("without", say.mark(moved.without).to_lowercase().into()),
+    ];
+    let OwnLimit { author, reason, until, .. } = &moved.setting;
+    let line = say.words.with("why-moved", &args);
+    let floor = moved.beyond_floor.as_ref().map(|_| say.words.say("why-floor"));
+    [line, set_by(say, author, reason, *until)].into_iter().chain(floor).collect()
 }
 
 /// Who set something, why, until when.

@@ -125,6 +125,18 @@ fn because(say: &Say<'_>, because: &QuietBecause) -> String {
         |key: &str, found: u64, want: u64| say.words.with(key, &[("found", found.into()), ("want", want.into())]);
     match because {
         QuietBecause::Speaks => say.words.say("whynot-speaks"),
+        QuietBecause::Closed { at, again_at: None } => {
+            say.words.with("whynot-closed", &[("when", say.when(*at).into())])
+        }
+        QuietBecause::Closed { at, again_at: Some(until) } => {
+            let args = [("when", say.when(*at).into()), ("until", say.when(*until).into())];
+            say.words.with("whynot-held-back", &args)
+        }
+        QuietBecause::NotRaised => say.words.say("whynot-not_raised"),
+        QuietBecause::TooOld { newest, counts_hours } => {
+            let args = [("when", say.when(*newest).into()), ("hours", counts_hours.to_string().into())];
+            say.words.with("whynot-too_old", &args)
+        }
         QuietBecause::Green => say.words.say("whynot-green"),
         QuietBecause::NoValue => say.words.say("whynot-no_value"),
         QuietBecause::TooLittle { found, want } => counted("whynot-too_little", *found as u64, *want as u64),

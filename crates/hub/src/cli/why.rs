@@ -146,7 +146,7 @@ fn list(alerts: &[Alert], zone: &TimeZone, json: bool) -> Result<(), Ended> {
             continue;
         }
         let (id, mark, patient, raised) = (alert.id, mark(alert.mark), &alert.patient, local(alert.raised_at, zone));
-        let why = alert.findings.first().map(|finding| finding.why.as_str()).unwrap_or_default();
+        let why = alert.ever_found().next().map(|finding| finding.why.as_str()).unwrap_or_default();
         writeln!(out, "{id}  {mark:<6}  {patient}  {raised}  {}: {why}", state(&alert.state, zone))?;
     }
     if alerts.is_empty() && !json {
@@ -169,8 +169,9 @@ fn one(out: &mut impl Write, told: &Explained, patient: &PatientId, zone: &TimeZ
     let finding = &why.finding;
     let late = if finding.late { ", came late" } else { "" };
     let doubt = if finding.provisional { ", doubtful, to be measured again" } else { "" };
+    let gone = if why.withdrawn { ", withdrawn: what it rested on was declared invalid" } else { "" };
     let (colour, at) = (mark(finding.colour), local(finding.at, zone));
-    writeln!(out, "\n  {colour}: {} ({at}{late}{doubt})", finding.why)?;
+    writeln!(out, "\n  {colour}: {} ({at}{late}{doubt}{gone})", finding.why)?;
     let mut line = |name: &str, said: &str| writeln!(out, "    {name:<11} {said}");
     let now = why.version_now.map(|now| format!("; judged by version {now} now")).unwrap_or_default();
     let kind = why.rule_kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
@@ -181,6 +182,10 @@ fn one(out: &mut impl Write, told: &Explained, patient: &PatientId, zone: &TimeZ
     }
     if let Some(decided) = &why.limit {
         line("limit", &format!("{}, {}", decided.said, whose(decided, patient, zone)))?;
+    }
+    for moved in &why.moved {
+        let said = set(&moved.setting, moved.beyond_floor.as_deref(), zone);
+        line("own limit", &format!("{}; {patient}'s own{said}", moved.said))?;
     }
     if let Some(compared) = &why.compared {
         line("compared", compared)?;
@@ -219,15 +224,23 @@ fn measured(input: &Input, zone: &TimeZone) -> String {
 fn whose(decided: &Decided, patient: &PatientId, zone: &TimeZone) -> String {
     match &decided.origin {
         Origin::Programme { .. } => "the programme's".to_owned(),
-        Origin::Patient { setting, beyond_floor } => {
-            let set = setting.as_ref().map(|OwnLimit { author, reason, until, .. }| {
-                let until = until.map_or("until further notice".to_owned(), |at| format!("until {}", local(at, zone)));
-                format!(", set by {author}: {reason}, {until}")
-            });
-            let floor = beyond_floor.as_ref().map(|floor| format!("; {floor}")).unwrap_or_default();
-            format!("{patient}'s own{}{floor}", set.unwrap_or_else(|| ", set anew since".to_owned()))
+        Origin::Patient { setting: Some(setting), beyond_floor } => {
+            format!("{patient}'s own{}", set(setting, beyond_floor.as_deref(), zone))
+        }
+        Origin::Patient { setting: None, beyond_floor } => {
+            format!("{patient}'s own, set anew since{}", floor(beyond_floor.as_deref()))
         }
     }
+}
+
+/// Who set a limit, why, until when, and which floor it passes.
+fn set(OwnLimit { author, reason, until, .. }: &OwnLimit, beyond_floor: Option<&str>, zone: &TimeZone) -> String {
+    let until = until.map_or("until further notice".to_owned(), |at| format!("until {}", local(at, zone)));
+    format!(", set by {author}: {reason}, {until}{}", floor(beyond_floor))
+}
+
+fn floor(beyond: Option<&str>) -> String {
+    beyond.map(|floor| format!("; {floor}")).unwrap_or_default()
 }
 
 fn quiet_in_words(out: &mut impl Write, told: &WhyNot, zone: &TimeZone) -> Result<(), Ended> {

@@ -28,6 +28,7 @@ fn sentence(quiet: &triage::Quiet) -> String {
     let near = quiet.near.as_ref().map(|near| format!(" ({})", near.said)).unwrap_or_default();
     match (&quiet.because, &quiet.said) {
         (QuietBecause::Green | QuietBecause::Speaks, Some(said)) => format!("{said}{near}"),
+        (QuietBecause::Closed { .. } | QuietBecause::NotRaised, Some(said)) => format!("{said}{near}: {}", quiet.why),
         _ => format!("{}{near}", quiet.why),
     }
 }

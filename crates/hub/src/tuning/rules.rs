@@ -162,11 +162,11 @@ pub fn rows(alerts: &[Alert], told: &Told, ask: &RulesAsk) -> Vec<RuleRow> {
     rows
 }
 
-/// The rules that fed an alert with something above green, and the worst mark of each.
+/// The rules that fed an alert with something above green, and the worst mark of each: it was raised for what was withdrawn since, too.
 fn rules_of(alert: &Alert) -> BTreeMap<(&str, u32, &str), Mark> {
     let mut rules = BTreeMap::new();
     let above = |finding: &&triage::Finding| finding.colour > Mark::Green && finding.rule != CALL_RULE;
-    for finding in alert.findings.iter().filter(above) {
+    for finding in alert.ever_found().filter(above) {
         let worst = rules.entry((finding.programme.as_str(), finding.version, finding.rule.as_str()));
         let worst = worst.or_insert(finding.colour);
         *worst = finding.colour.max(*worst);

@@ -14,6 +14,7 @@ use crate::{
     Compared, Finding, Limit, LimitKind, Mark, OwnLimit, OwnReference, Plan, Programme, Reason, Share, Text,
     bands::{Rung, sentence},
     own::Lasting,
+    rules::Rule,
 };
 
 /// A finding, explained.
@@ -22,6 +23,9 @@ pub struct Why {
     /// What was found, with its inputs.
     #[serde(flatten)]
     pub finding: Finding,
+    /// Was it withdrawn, since a reading that it rested on was declared invalid?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
     /// The programme's title, if the patient is still in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<Text>,
@@ -40,6 +44,9 @@ pub struct Why {
     /// The limit that decided, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Decided>,
+    /// The patient's own limits without which it would have been another mark, beside the one that decided: those that kept it milder too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<Moved>,
     /// What the patient was compared with, in an English sentence with its dates; the data are in the finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compared: Option<String>,
@@ -65,6 +72,27 @@ pub struct Decided {
     pub origin: Origin,
 }
 
+/// An own limit that changed what was found, and did not itself decide it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Moved {
+    /// As it was set: by whom, why, from when until when.
+    pub setting: OwnLimit,
+    /// Where it lies.
+    pub limit: Limit,
+    /// Where the programme has it, if it has it at all.
+    pub programme: Option<Limit>,
+    /// Its unit.
+    pub unit: String,
+    /// What it means beyond it.
+    pub mark: Mark,
+    /// What would have been found without it.
+    pub without: Mark,
+    /// In an English sentence: `red at 81 % or less, where the programme has it at 85 % or less: without it this would be red`.
+    pub said: String,
+    /// Which of the clinic's safety floors it passes, in words.
+    pub beyond_floor: Option<String>,
+}
+
 /// Whose a limit is: what is said of the patient comes before the programme, and that before the clinic.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
@@ -85,19 +113,21 @@ pub enum Origin {
     },
 }
 
-/// Explains a finding of somebody who is judged by this plan.
+/// Explains a finding, one that was not withdrawn, of somebody who is judged by this plan.
 #[must_use]
 pub fn why(plan: &Plan, finding: &Finding) -> Why {
     let programme = plan.programme_named(&finding.programme);
     let same = programme.filter(|programme| programme.version() == finding.version);
     let rule = same.and_then(|programme| programme.rules().iter().find(|rule| *rule.id == *finding.rule));
     Why {
+        withdrawn: false,
         title: programme.map(|programme| programme.titles().clone()),
         version_now: programme.map(Programme::version).filter(|version| *version != finding.version),
         rule_kind: rule.map(|rule| rule.kind),
         explanation: rule.zip(same).map(|(rule, programme)| rule.judge.explain(programme)),
         source: rule.and_then(|rule| rule.source.clone()),
         limit: decided(plan, finding),
+        moved: rule.map(|rule| moved(plan, finding, rule)).unwrap_or_default(),
         compared: compared(plan, finding),
         reference: reference(plan, finding),
         otherwise: otherwise::otherwise(plan, finding, rule),
@@ -126,19 +156,61 @@ fn of_patient(plan: &Plan, finding: &Finding, limit: Limit) -> Origin {
     let Some(rung) = rung(finding.colour, limit) else {
         return Origin::Patient { setting: None, beyond_floor: None };
     };
-    let set = plan.own().limits.iter().filter(|own| {
-        own.rule == finding.rule
-            && own.programme.as_deref().is_none_or(|of| of == finding.programme)
-            && own.limit == rung
-            && own.value.0 == limit.value
-            && own.holds(finding.at)
-    });
-    let vital = match finding.reason {
-        Reason::Band { vital, .. } => Some(vital),
-        _ => None,
+    let setting = setting(plan, finding, rung).filter(|own| own.value.0 == limit.value).cloned();
+    Origin::Patient { setting, beyond_floor: beyond_floor(plan, finding, rung, limit) }
+}
+
+/// The patient's own setting of a limit that held then: of several the one that was set last.
+fn setting<'p>(plan: &'p Plan, finding: &Finding, rung: Rung) -> Option<&'p OwnLimit> {
+    let is_it =
+        |own: &&OwnLimit| own.is_of(&finding.programme, &finding.rule) && own.limit == rung && own.holds(finding.at);
+    plan.own().limits.iter().filter(is_it).max_by_key(|own| own.from)
+}
+
+/// The safety floor that a limit passes, where it is one of a value itself.
+fn beyond_floor(plan: &Plan, finding: &Finding, rung: Rung, limit: Limit) -> Option<String> {
+    let Reason::Band { vital, .. } = finding.reason else { return None };
+    plan.book().clinic().passed(vital, rung, limit)
+}
+
+/// The own limits without which it would have been another mark, but the one that decided.
+fn moved(plan: &Plan, finding: &Finding, rule: &Rule) -> Vec<Moved> {
+    let (value, unit, limit, own) = match &finding.reason {
+        Reason::Band { value, unit, limit, own, .. } => (*value, unit.ucum(), *limit, *own),
+        Reason::Trend { value, unit, limit, own, .. } | Reason::Sum { value, unit, limit, own, .. } => {
+            (*value, unit.as_str(), *limit, *own)
+        }
+        _ => return Vec::new(),
     };
-    let beyond_floor = vital.and_then(|vital| plan.book().clinic().passed(vital, rung, limit));
-    Origin::Patient { setting: set.max_by_key(|own| own.from).cloned(), beyond_floor }
+    let Some((base, place)) = rule.judge.ladder().zip(plan.place(&finding.programme, &finding.rule)) else {
+        return Vec::new();
+    };
+    let ladder = plan.ladder(place, base, finding.at);
+    let decided = limit.filter(|_| own).and_then(|limit| rung(finding.colour, limit));
+    let mark = ladder.judge(value).mark;
+    let others = Rung::ALL.into_iter().filter(|rung| Some(*rung) != decided);
+    let one = |rung: Rung| {
+        let setting = setting(plan, finding, rung)?.clone();
+        let without = ladder.with(rung, base).judge(value).mark;
+        let (limit, programme) = (ladder.limit_at(rung)?, base.limit_at(rung));
+        (without != mark).then(|| Moved {
+            setting,
+            limit,
+            programme,
+            unit: unit.to_owned(),
+            mark: rung.colour().into(),
+            without,
+            said: moved_in_words(rung, limit, programme, without, plain(unit)),
+            beyond_floor: beyond_floor(plan, finding, rung, limit),
+        })
+    };
+    others.filter_map(one).collect()
+}
+
+fn moved_in_words(rung: Rung, limit: Limit, programme: Option<Limit>, without: Mark, unit: &str) -> String {
+    let (colour, without) = (rung.colour().name(), mark_name(without));
+    let has = programme.map_or("none".to_owned(), |limit| format!("it {}", sentence(limit, unit)));
+    format!("{colour} {}, where the programme has {has}: without it this would be {without}", sentence(limit, unit))
 }
 
 /// Which limit it is, by its side and its colour.
@@ -191,6 +263,7 @@ fn mark_name(mark: Mark) -> &'static str {
 /// A unit as it is read aloud.
 pub(crate) fn plain(unit: &str) -> &str {
     match unit {
+        "1" => "times",
         "{z}" => "spreads",
         "{points}" => "points",
         "Cel" => "°C",
@@ -277,6 +350,21 @@ mod tests {
         assert!(beyond_floor.unwrap().starts_with("red at 82 % or less passes the safety floor of 83 %"));
         let yellow = super::why(&plan, &found(&plan, "84", &[]));
         assert!(matches!(yellow.limit.unwrap().origin, Origin::Programme { .. }), "the yellow limit is not moved");
+    }
+
+    #[test]
+    fn an_own_limit_that_kept_it_milder_is_named_with_who_set_it_and_the_floor_that_it_passes() {
+        let plan = plan(&OWN.replace("\"value\":82", "\"value\":81"));
+        let why = why(&plan, &found(&plan, "82", &[]));
+        assert!(matches!(why.limit.unwrap().origin, Origin::Programme { .. }), "the yellow limit is not moved");
+        let [moved] = why.moved.as_slice() else { panic!("{:?}", why.moved) };
+        let wanted = "red at 81 % or less, where the programme has it at 85 % or less: without it this would be red";
+        assert_eq!(moved.said, wanted);
+        assert_eq!((moved.setting.author.as_str(), moved.setting.reason.as_str()), ("Dr Holm", "stable at 84"));
+        assert!(moved.beyond_floor.as_ref().unwrap().starts_with("red at 81 % or less passes the safety floor"));
+        for same in ["81", "86"] {
+            assert_eq!(super::why(&plan, &found(&plan, same, &[])).moved, [], "{same} % would be the same without it");
+        }
     }
 
     #[test]

@@ -102,6 +102,10 @@ impl Judge for Flagged {
         self.vitals.iter().map(|vital| (*vital, Need::raw(self.within))).collect()
     }
 
+    fn within(&self) -> Option<SignedDuration> {
+        Some(self.within)
+    }
+
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let measurements = self.measurements(look);
         let at = measurements.first().ok_or(Nothing::NoValue)?.0;

@@ -179,6 +179,10 @@ impl Judge for KOfN {
         self.part.looks.saturating_mul(self.n)
     }
 
+    fn within(&self) -> Option<SignedDuration> {
+        Some(self.within)
+    }
+
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let occasions = self.occasions(look, false);
         let at = occasions.first().ok_or(Nothing::NoValue)?.at;

@@ -274,6 +274,11 @@ pub(crate) trait Judge: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What is older than this does not count, where it says so.
+    fn within(&self) -> Option<jiff::SignedDuration> {
+        None
+    }
+
     /// Does a patient's own reference value (dry weight, personal best) mean something to it, and in the unit of which vital?
     fn takes_reference(&self) -> Option<Vital> {
         None

@@ -322,6 +322,10 @@ impl Judge for Counts {
         Need::raw(self.within)
     }
 
+    fn within(&self) -> Option<SignedDuration> {
+        Some(self.within)
+    }
+
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let mut at = Nanos::MIN;
         let (mut found, mut doubtful) = (0, false);

@@ -107,6 +107,10 @@ impl Judge for Together {
         self.parts.iter().map(|part| part.looks).fold(0, usize::saturating_add)
     }
 
+    fn within(&self) -> Option<SignedDuration> {
+        Some(self.within)
+    }
+
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let (mut met, mut doubts, mut met_at, mut known_at) = (0, 0, None, None);
         let unmet = |at| Verdict { mark: Mark::Green, at, doubtful: false };

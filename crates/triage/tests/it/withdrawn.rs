@@ -42,6 +42,11 @@ fn folded(mut chart: Chart, plan: &Plan, lines: &[&str], without: Option<usize>)
 
 /// The mark of the open alert of the family `copd` once the reading at `gone` has been declared invalid.
 fn left(name: &str, lines: &[&str], gone: usize) -> Option<Mark> {
+    let (chart, _) = declared_invalid(name, lines, gone);
+    chart.open_alerts().find(|alert| alert.family == "copd").map(|alert| alert.mark)
+}
+
+fn declared_invalid(name: &str, lines: &[&str], gone: usize) -> (Chart, Outcome) {
     let plan = plan(name);
     let whole = |without| folded(Chart::new().keeping_all(time("2026-11-01T00:00:00Z")), &plan, lines, without);
     let (before, after) = (whole(None), whole(Some(gone)));
@@ -50,8 +55,31 @@ fn left(name: &str, lines: &[&str], gone: usize) -> Option<Mark> {
     let (by, why) = ("anna", "not theirs");
     let because = Because::Readings { by, why, changed: &changed, before: &before, after: &after };
     let (old, rebuilt) = (chart(&plan, lines, None), chart(&plan, lines, Some(gone)));
-    let (chart, _) = rejudge(&old, rebuilt, &plan, because, time("2026-11-22T11:00:00Z"));
-    chart.open_alerts().find(|alert| alert.family == "copd").map(|alert| alert.mark)
+    rejudge(&old, rebuilt, &plan, because, time("2026-11-22T11:00:00Z"))
+}
+
+#[test]
+fn what_is_withdrawn_still_tells_why_somebody_was_called_and_counts_for_nothing() {
+    let alone = ["2026-11-22T08:00:00Z 80 spo2", "2026-11-22T09:00:00Z 95 spo2"];
+    let two = ["2026-11-22T08:00:00Z 87 spo2", "2026-11-22T08:20:00Z 80 spo2", "2026-11-22T08:40:00Z 95 spo2"];
+    for (lines, gone, is_open) in [(&alone[..], 0, false), (&two[..], 1, true)] {
+        let (chart, outcome) = declared_invalid("copd.toml", lines, gone);
+        let [change] = outcome.alerts.as_slice() else { panic!("{:?}", outcome.alerts) };
+        let alert = &change.alert;
+        assert_eq!((change.event.kind, alert.state.is_open()), (EventKind::Withdrawn, is_open));
+        assert!(alert.findings.iter().all(|finding| finding.colour < Mark::Red), "{:?}", alert.findings);
+        let withdrawn: Vec<_> = alert.withdrawn.iter().map(|finding| finding.why.as_str()).collect();
+        assert_eq!(withdrawn, ["SpO2 80 %, red at 85 % or less"]);
+        assert_eq!(alert.ever_found().last(), alert.withdrawn.last());
+        let stored = serde_json::to_string(alert).unwrap();
+        assert_eq!(serde_json::from_str::<triage::Alert>(&stored).unwrap(), *alert);
+        let before = stored.split_once("\"withdrawn\"").unwrap().0.trim_end_matches(',').to_owned() + ",\"version\":1}";
+        assert!(
+            serde_json::from_str::<triage::Alert>(&before).unwrap().withdrawn.is_empty(),
+            "as it was stored before"
+        );
+        assert_eq!(chart.open_alerts().next().map(|open| open.mark), is_open.then_some(Mark::Yellow));
+    }
 }
 
 #[test]
