@@ -10,7 +10,7 @@ use super::{
     place::{Document, Step, steps},
 };
 use crate::{
-    Score,
+    Score, TOGETHER,
     bounds::{
         CHOICES_MAX, EXAMPLES_MAX, QUESTIONNAIRES_MAX, QUESTIONS_MAX, RULES_MAX, SCHEDULES_MAX, SCORES_MAX, STRATA_MAX,
         TEXT_CHARS_MAX,
@@ -33,6 +33,8 @@ const KEYS: [&str; 12] = [
     "example",
 ];
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// What comes so soon after it was measured is of the same sitting: were that late, nobody could be told of anything in time.
+const LATE_AFTER_MIN: SignedDuration = TOGETHER;
 /// A kit that is not heard for less than this may just be on its way through the house.
 pub(crate) const SILENT_KIT_AFTER_MIN: SignedDuration = SignedDuration::from_mins(15);
 /// A kit that is not heard for longer than this is silent, whatever is written.
@@ -110,22 +112,23 @@ fn check_clinic(document: &mut Document<'_>, clinic: &Clinic) {
         let found = clinic.ease_after_sittings;
         document.problem(&steps!["clinic", "ease_after_sittings"], format!("found {found}, want 1 to 100"));
     }
+    let none = SignedDuration::ZERO;
     let bounds = [
-        ("early", clinic.early, DAY / 2),
-        ("grace", clinic.grace, DAY * 2),
-        ("late_after", clinic.late_after, DAY * 366),
-        ("baseline_frozen", clinic.baseline_frozen, DAY * 366),
-        ("repeat_within", clinic.repeat_within.unwrap_or_default(), DAY),
-        ("silent_kit_after", clinic.silent_kit_after.unwrap_or_default(), SILENT_KIT_AFTER_MAX),
+        ("early", Some(clinic.early), none, DAY / 2),
+        ("grace", Some(clinic.grace), none, DAY * 2),
+        ("late_after", Some(clinic.late_after), LATE_AFTER_MIN, DAY * 366),
+        ("baseline_frozen", Some(clinic.baseline_frozen), none, DAY * 366),
+        ("repeat_within", clinic.repeat_within, none, DAY),
+        ("silent_kit_after", clinic.silent_kit_after, SILENT_KIT_AFTER_MIN, SILENT_KIT_AFTER_MAX),
     ];
-    for (key, length, most) in bounds {
-        if length.0 > most {
-            document.problem(&steps!["clinic", key], format!("found {:#}, want at most {most:#}", length.0));
-        }
-    }
-    if let Some(found) = clinic.silent_kit_after.filter(|after| after.0 < SILENT_KIT_AFTER_MIN) {
-        let text = format!("found {:#}, want at least {SILENT_KIT_AFTER_MIN:#}", found.0);
-        document.problem(&steps!["clinic", "silent_kit_after"], text);
+    for (key, length, least, most) in bounds {
+        let Some(found) = length.map(|length| length.0) else { continue };
+        let wanted = match found {
+            found if found > most => format!("at most {most:#}"),
+            found if found < least => format!("at least {least:#}"),
+            _ => continue,
+        };
+        document.problem(&steps!["clinic", key], format!("found {found:#}, want {wanted}"));
     }
 }
 
@@ -259,7 +262,8 @@ fn strata(document: &mut Document<'_>, schedules: &[(usize, Schedule)]) -> Vec<S
             document.problem(&under(path, steps!["rank"]), "found 0, want 1 or more");
         }
         for (at, schedule) in stratum.schedules.iter().enumerate() {
-            if schedules.iter().all(|(_, known)| known.id != *schedule) {
+            let is_known = schedules.iter().any(|(_, known)| known.id == *schedule);
+            if !is_known && document.place_of("schedule", schedule).is_none() {
                 let text = format!("found {schedule:?}, want the id of a [[schedule]]");
                 document.problem(&under(path, steps!["schedules", at]), text);
             }

@@ -71,7 +71,7 @@ impl fmt::Display for Problem {
 }
 
 /// One step of a field's path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// A key of a table.
     Key(String),
@@ -202,6 +202,12 @@ impl<'a> Document<'a> {
     /// The text at a path.
     pub fn text(&self, path: &[Step]) -> Option<String> {
         self.find(path)?.get_ref().as_str().map(str::to_owned)
+    }
+
+    /// The place of the element of an array of tables that has this id: of one that could not be read, too.
+    pub fn place_of(&self, array: &str, id: &str) -> Option<usize> {
+        let has = |at: &usize| self.text(&[array.into(), (*at).into(), "id".into()]).as_deref() == Some(id);
+        (0..self.len(&[array.into()])).find(has)
     }
 
     /// What stands at a path, read as `T`; a fault is noted.

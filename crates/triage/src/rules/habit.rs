@@ -151,7 +151,7 @@ fn read_levels(
 ) -> Option<Vec<(String, BTreeMap<String, f64>)>> {
     let known = reader.known;
     let Some((_, asked_in)) = known.questionnaires.iter().find(|(_, other)| other.id == questionnaire) else {
-        reader.fault(steps!["questionnaire"], format!("found {questionnaire:?}, want the id of a [[questionnaire]]"));
+        reader.unknown(steps!["questionnaire"], "questionnaire", questionnaire);
         return None;
     };
     let (mut levels, mut always) = (Vec::new(), written.is_empty());

@@ -163,7 +163,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
         reader.fault(steps!["kit_silent"], format!("found {}, want blue or yellow", name_of(kit_silent)));
     }
     let Some((_, expected)) = reader.known.schedules.iter().find(|(_, other)| other.id == schedule) else {
-        reader.fault(steps!["schedule"], format!("found {schedule:?}, want the id of a [[schedule]]"));
+        reader.unknown(steps!["schedule"], "schedule", &schedule);
         return None;
     };
     let clinic = reader.known.clinic?;

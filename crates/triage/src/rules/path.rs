@@ -79,7 +79,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
         reader.fault(steps!["within"], format!("found {within:#}, want more than nothing and at most {SITTING_MAX:#}"));
     }
     if reader.known.questionnaires.iter().all(|(_, other)| other.id != questionnaire) {
-        reader.fault(steps!["questionnaire"], format!("found {questionnaire:?}, want the id of a [[questionnaire]]"));
+        reader.unknown(steps!["questionnaire"], "questionnaire", &questionnaire);
         return None;
     }
     let mut rule = Paths { questionnaire, questions: Vec::new(), paths, within };

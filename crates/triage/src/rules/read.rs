@@ -102,7 +102,7 @@ impl Reader<'_, '_, '_> {
     /// A question of one of the programme's questionnaires.
     pub fn question(&mut self, questionnaire: &str, question: &str) -> Option<crate::Question> {
         let Some((_, asked_in)) = self.known.questionnaires.iter().find(|(_, other)| other.id == *questionnaire) else {
-            self.fault(steps!["questionnaire"], format!("found {questionnaire:?}, want the id of a [[questionnaire]]"));
+            self.unknown(steps!["questionnaire"], "questionnaire", questionnaire);
             return None;
         };
         let asked = asked_in.question.iter().find(|other| other.id == *question).cloned();
@@ -112,13 +112,25 @@ impl Reader<'_, '_, '_> {
         asked
     }
 
+    /// Notes that nothing of the programme has this id, where `array` should. One that is written and could not be read has faults of its own.
+    pub fn unknown(&mut self, field: impl IntoIterator<Item = Step>, array: &str, id: &str) {
+        if self.document.place_of(array, id).is_none() {
+            self.fault(field, format!("found {id:?}, want the id of a [[{array}]]"));
+        }
+    }
+
     /// The place of an earlier rule that is referred to.
     pub fn earlier(&mut self, field: impl IntoIterator<Item = Step>, id: &str) -> Option<usize> {
         let found = self.before.iter().position(|(_, rule)| *rule.id == *id);
-        if found.is_none() {
+        if found.is_none() && !self.is_written_before(id) {
             self.fault(field, format!("found {id:?}, want the id of a rule that stands before this one"));
         }
         found
+    }
+
+    /// Does a rule of this id stand before this one, though it could not be read?
+    fn is_written_before(&self, id: &str) -> bool {
+        self.document.place_of("rule", id).is_some_and(|at| self.path > steps!["rule", at].as_slice())
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let file: File = reader.file()?;
     let own = reader.known.scores.iter().find(|score| score.id() == file.score).cloned();
     let Some(score) = own.or_else(|| Score::shipped(&file.score)) else {
-        if is_written(reader, &file.score) {
+        if reader.document.place_of("score", &file.score).is_some() {
             return None;
         }
         let shipped: Vec<&str> = crate::score::SCORES.iter().map(|(id, _)| *id).collect();
@@ -109,12 +109,6 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let oxygen_within = file.oxygen_within.map(|length| length.0).unwrap_or_default();
     let (within, calm_needs) = (file.within.0, file.calm_needs);
     read::judge(Counts { score, within, oxygen_within, marks, calm_needs, measured, asked, oxygen, scale, settings })
-}
-
-/// Does the programme have it, but with faults, which are told there?
-fn is_written(reader: &Reader<'_, '_, '_>, id: &str) -> bool {
-    let written = |at: usize| reader.document.text(&steps!["score", at, "id"]);
-    (0..reader.document.len(&steps!["score"])).any(|at| written(at).as_deref() == Some(id))
 }
 
 fn lengths(reader: &mut Reader<'_, '_, '_>, file: &File, oxygen: bool) {
@@ -189,7 +183,7 @@ fn asks(reader: &mut Reader<'_, '_, '_>, score: &Score, name: &str, asked: Asked
     let AskedFile { questionnaire, question, choices } = &asked;
     let asked_in = reader.known.questionnaires.iter().find(|(_, known)| known.id == *questionnaire);
     let Some((_, asked_in)) = asked_in else {
-        reader.fault(at(&["questionnaire"]), format!("found {questionnaire:?}, want the id of a [[questionnaire]]"));
+        reader.unknown(at(&["questionnaire"]), "questionnaire", questionnaire);
         return None;
     };
     let Some(found) = asked_in.question.iter().find(|known| known.id == *question) else {

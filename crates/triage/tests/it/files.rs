@@ -99,6 +99,21 @@ fn a_missing_or_wrong_unit_is_refused() {
 }
 
 #[test]
+fn a_length_that_would_silence_every_alert_is_refused() {
+    refused(
+        "late_after = \"24h\"",
+        "late_after = \"0h\"",
+        "small.toml:7:14: clinic.late_after: found 0s, want at least 15m",
+    );
+    refused("grace = \"2h\"", "grace = \"72h\"", "small.toml:10:9: clinic.grace: found 72h, want at most 48h");
+    refused(
+        "grace = \"2h\"",
+        "grace = \"2h\"\nsilent_kit_after = \"1m\"",
+        "small.toml:11:20: clinic.silent_kit_after: found 1m, want at least 15m",
+    );
+}
+
+#[test]
 fn overlapping_bands_and_gaps_are_refused_with_both_bands_named() {
     refused(
         "above = 85, at_most = 88",
@@ -147,6 +162,41 @@ fn every_fault_is_told_at_once_in_the_files_order() {
         fault.problems().iter().map(|problem| (problem.line, problem.field.as_str())).collect();
     assert_eq!(places, [(2, "version"), (4, "zone"), (16, "rule[0].vital")], "{fault}");
 }
+
+/// Each of these breaks a part to which others refer: its own fault is told, and nothing of those that refer to it.
+#[test]
+fn what_refers_to_a_faulty_part_is_not_at_fault() {
+    let daily = COPD.find("[[questionnaire]]").unwrap();
+    let cough = COPD[daily..].find("da = ").unwrap() + daily;
+    let untranslated = format!("{}dansk = {}", &COPD[..cough], &COPD[cough + 5..]);
+    for (text, field) in [
+        (untranslated, "questionnaire[0]"),
+        (COPD.replacen("at = \"", "at = \"9", 1), "schedule[0].at"),
+        (SMALL.replacen("unit = \"%\"\nbands", "unit = \"kg\"\nbands = 3\nband", 1) + REFERS, "rule[0].bands"),
+    ] {
+        let fault = Programme::parse(&text, "f.toml").map(|_| ()).unwrap_err();
+        let fields: Vec<&str> = fault.problems().iter().map(|problem| problem.field.as_str()).collect();
+        assert!(fields.iter().all(|found| found.starts_with(field.split('.').next().unwrap())), "{fault}");
+        assert!(!fields.is_empty());
+    }
+    let forward = SMALL.replacen("[[rule]]", &format!("{REFERS}\n[[rule]]"), 1);
+    let fault = Programme::parse(&forward, "f.toml").map(|_| ()).unwrap_err().to_string();
+    assert!(fault.contains("rule[0].of: found \"spo2\", want the id of a rule that stands before this one"), "{fault}");
+}
+
+const REFERS: &str = r#"
+[[rule]]
+id = "twice"
+kind = "k_of_n"
+family = "copd"
+of = "spo2"
+at_least = "red"
+k = 2
+n = 2
+by = "readings"
+within = "48h"
+mark = "red"
+"#;
 
 #[test]
 fn what_is_not_toml_is_refused_at_its_line() {
