@@ -377,7 +377,11 @@ async fn a_budget_keeps_what_a_rule_said_of_its_source_and_says_what_it_can_not_
         (ByMark { red: 0, yellow: 6, blue: 0 }, Some(7.0))
     );
     assert!(found.note.contains("0 of 1 alerts are blue (missing data), which no limit changes"), "{}", found.note);
-    assert!(found.note.contains("all lead times together 2.0 days instead of 7.0, their median 2.0 instead of 7.0"), "{}", found.note);
+    assert!(
+        found.note.contains("all lead times together 2.0 days instead of 7.0, their median 2.0 instead of 7.0"),
+        "{}",
+        found.note
+    );
     // How far it is was known while it was at it.
     assert!(watch.share() > 0.1 && watch.counts().0 == 120, "{} {:?}", watch.share(), watch.counts());
 
