@@ -28,6 +28,18 @@ impl Hysteresis {
         Some(Self(written.map(|number| number.0)))
     }
 
+    /// Notes a fault where a value that has left one limit by it would lie beyond the limit on the other side: then nothing were ever green again.
+    pub fn check(self, reader: &mut Reader<'_, '_, '_>, ladder: &Ladder, unit: &str) {
+        let (Some(back), (Some(low), Some(high))) = (self.0, ladder.green()) else { return };
+        let width: Value = (high.value.decimal() - low.value.decimal()).into();
+        if back >= width {
+            let text = format!(
+                "found {back}, want less than {width} {unit}, the width of the green band: no value would be green again"
+            );
+            reader.fault(steps!["hysteresis"], text);
+        }
+    }
+
     /// How much of the past it needs.
     pub fn need(self) -> Need {
         if self.0.is_some() { Need::raw(FOLLOWED_BACK) } else { Need::default() }

@@ -316,3 +316,32 @@ impl std::fmt::Display for RulesReport {
         self.conventions.iter().try_for_each(|convention| writeln!(f, "- {convention}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_is_counted_for_an_alert_whose_reading_was_declared_invalid_since() {
+        let at = "2026-11-22T08:00:00Z";
+        let red = json!({ "rule": "spo2", "version": 1, "programme": "copd", "colour": "red", "why": "SpO2 80 %, red at 85 % or less",
+            "reason": { "kind": "answer", "questionnaire": "q", "question": "a", "answer": "b" }, "inputs": [], "at": at });
+        let alert = json!({ "id": "0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f", "patient": "p-1", "family": "copd", "mark": "red", "now_mark": "green",
+            "state": { "state": "closed", "by": "anna", "at": at, "reason": "technical", "note": "" }, "waiting_since": at, "raised_at": at,
+            "changed_at": at, "late": false, "count": 1, "normal_in_row": 0, "findings": [], "withdrawn": [red], "version": 2 });
+        let alert: Alert = serde_json::from_str(&alert.to_string()).unwrap();
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let ask = RulesAsk {
+            programme: None,
+            span: Span { since: time("2026-11-01T00:00:00Z"), until: time("2026-12-01T00:00:00Z") },
+            window: Window::default(),
+            zone: TimeZone::UTC,
+            shift: SignedDuration::from_hours(8),
+        };
+        let rows = rows(&[alert], &Told::default(), &ask);
+        let [row] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!((row.rule.as_str(), row.fired.red, row.closed_as_false, row.ppv), ("spo2", 1, 1, Some(0.0)));
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vitals::{Unit, Vital};
+use vitals::{Plausibility, Unit, Vital, check_value};
 
 use super::{BandFile, Judge, Nothing, Reader, Told, Verdict, Watches, doubt, read};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     bands::{BandView, Ladder, meaning},
     hysteresis::Hysteresis,
     look::Look,
-    programme::Number,
+    programme::{Number, place::steps},
     series::Need,
 };
 
@@ -41,7 +41,23 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let File { vital, unit, bands, hysteresis } = reader.file()?;
     reader.unit(unit.ucum(), vital.unit().ucum(), vital.name());
     let hysteresis = Hysteresis::read(reader, hysteresis)?;
-    read::judge(Band { vital, ladder: reader.ladder(&bands)?, hysteresis })
+    let ladder = reader.ladder(&bands)?;
+    hysteresis.check(reader, &ladder, vital.unit().plain());
+    check_possible(reader, vital, &bands);
+    read::judge(Band { vital, ladder, hysteresis })
+}
+
+/// A limit that no value can cross, since what lies beyond it is put into quarantine, is a slip: 391 for 39.1.
+fn check_possible(reader: &mut Reader<'_, '_, '_>, vital: Vital, bands: &[BandFile]) {
+    for (at, band) in bands.iter().enumerate() {
+        let BandFile { from, above, at_most, below, .. } = *band;
+        for (key, end) in [("from", from), ("above", above), ("at_most", at_most), ("below", below)] {
+            let Some(Number(value)) = end else { continue };
+            if let Plausibility::Reject(text) = check_value(vital, value) {
+                reader.fault(steps!["bands", at, key], format!("found a limit that nothing can cross: {text}"));
+            }
+        }
+    }
 }
 
 /// The newest value, and those before it that are beyond doubt, newest first.

@@ -162,8 +162,9 @@ pub(super) fn read<S: Statistic>(
         reader.fault(steps!["digits"], format!("found {digits}, want at most {DIGITS_MAX}"));
     }
     let ladder = reader.ladder(&bands);
-    let hysteresis = Hysteresis::read(reader, hysteresis)?;
-    read::judge(Trend { vital, unit: wanted, digits, ladder: ladder?, hysteresis, statistic: statistic? })
+    let (hysteresis, ladder) = (Hysteresis::read(reader, hysteresis)?, ladder?);
+    hysteresis.check(reader, &ladder, plain(wanted));
+    read::judge(Trend { vital, unit: wanted, digits, ladder, hysteresis, statistic: statistic? })
 }
 
 /// Faults of a number of days that must lie in a range.

@@ -163,6 +163,21 @@ fn every_fault_is_told_at_once_in_the_files_order() {
     assert_eq!(places, [(2, "version"), (4, "zone"), (16, "rule[0].vital")], "{fault}");
 }
 
+#[test]
+fn a_band_that_sticks_or_that_nothing_reaches_is_refused() {
+    let green = "{ mark = \"green\", above = 88 },\n]";
+    refused(
+        green,
+        "{ mark = \"green\", above = 88, below = 99 },\n  { mark = \"yellow\", from = 99 },\n]\nhysteresis = 11",
+        "small.toml:24:14: rule[0].hysteresis: found 11, want less than 11 %, the width of the green band: no value would be green again",
+    );
+    refused(
+        green,
+        "{ mark = \"green\", above = 88, below = 391 },\n  { mark = \"yellow\", from = 391 },\n]",
+        "small.toml:21:41: rule[0].bands[2].below: found a limit that nothing can cross: spo2 391 % is impossible: want 50 to 100 %",
+    );
+}
+
 /// Each of these breaks a part to which others refer: its own fault is told, and nothing of those that refer to it.
 #[test]
 fn what_refers_to_a_faulty_part_is_not_at_fault() {
