@@ -105,7 +105,7 @@ fn open_at(alert: Alert, at: Timestamp) -> Option<Alert> {
         State::Eased { at } | State::Closed { at, .. } => Some(at),
     };
     let was_open = alert.raised_at <= at && ended.is_none_or(|ended| ended > at);
-    was_open.then(|| Alert { state: State::Open, ..alert })
+    was_open.then_some(Alert { state: State::Open, ..alert })
 }
 
 /// Nobody was judging a patient at a time: since when is somebody?

@@ -90,7 +90,7 @@ pub fn backup(args: &BackupArgs) -> Result<(), Ended> {
             place => written(&place, partial.path()).await?,
         };
         write_manifest(&partial.path().join(MANIFEST), &manifest)?;
-        partial.is_whole(&args.to)?;
+        partial.name(&args.to)?;
         let rows: u64 = manifest.rows.values().sum();
         let words = format!(
             "{}: {rows} rows, {} bytes, looked through. Not in it: {} and what it names, and the authority's keys in {}",
@@ -255,7 +255,7 @@ async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest)
     same_rows(&rows, manifest)?;
     let synced = File::open(restoring.path()).and_then(|file| file.sync_all());
     synced.map_err(|error| in_file(restoring.path(), &error))?;
-    restoring.is_whole(to)
+    restoring.name(to)
 }
 
 /// A section that the backup's program did not know was empty then.

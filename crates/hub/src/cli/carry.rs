@@ -84,7 +84,7 @@ pub(super) async fn into_new_file(store: &dyn Store, to: &Path, bar: &ProgressBa
     let holds = holds.map_err(|error| said_of(partial.path(), error))?;
     let file = out.into_inner().map_err(|error| in_file(partial.path(), error.error()))?;
     file.sync_all().map_err(|error| in_file(partial.path(), &error))?;
-    partial.is_whole(to)?;
+    partial.name(to)?;
     Ok(holds)
 }
 
@@ -216,7 +216,7 @@ impl Partial {
     }
 
     /// Gives it its name.
-    pub(super) fn is_whole(self, to: &Path) -> Result<(), Ended> {
+    pub(super) fn name(self, to: &Path) -> Result<(), Ended> {
         std::fs::rename(&self.0, to).map_err(|error| in_file(to, &error))
     }
 }
@@ -274,7 +274,7 @@ mod tests {
 
         let whole = of("file").unwrap();
         std::fs::write(whole.path(), "whole").unwrap();
-        whole.is_whole(&folder.path().join("file")).unwrap();
+        whole.name(&folder.path().join("file")).unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join("file")).unwrap(), "whole");
         let refused = |name: &str| of(name).err().map(|ended| format!("{ended:?}")).unwrap_or_default();
         assert!(refused("file").contains("file is there already: name another"));

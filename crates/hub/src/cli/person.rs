@@ -99,7 +99,7 @@ async fn into_file(store: &dyn Store, patient: &PatientId, partial: Partial, to:
     let rows = write(store, patient, &mut BufWriter::new(&file)).await;
     let rows = rows.map_err(|error| said_of(partial.path(), error)).and_then(|rows| some(rows, patient))?;
     file.sync_all().map_err(|error| in_file(partial.path(), &error))?;
-    partial.is_whole(to)?;
+    partial.name(to)?;
     Ok(rows)
 }
 

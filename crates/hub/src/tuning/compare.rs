@@ -422,9 +422,9 @@ mod tests {
     fn what_became_one_alert_or_lies_near_another_ones_is_not_worse() {
         let red = episode(Mark::Red, 21.0, 22.0);
         let near = [episode(Mark::Yellow, 20.0, 20.5), red.clone()];
-        assert_eq!(changes(&differences(&near, &[red.clone()], &[])), [(Change::Lost, false)]);
+        assert_eq!(changes(&differences(&near, std::slice::from_ref(&red), &[])), [(Change::Lost, false)]);
         let merged = [episode(Mark::Yellow, 20.0, 21.5), episode(Mark::Red, 21.6, 22.0)];
-        assert_eq!(changes(&differences(&merged, &[red.clone()], &[])), []);
+        assert_eq!(changes(&differences(&merged, std::slice::from_ref(&red), &[])), []);
         let worse = [episode(Mark::Yellow, 20.0, 21.5)];
         assert_eq!(changes(&differences(&worse, &[red], &[])), [(Change::Worse, false)]);
     }
