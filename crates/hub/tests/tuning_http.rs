@@ -260,8 +260,12 @@ async fn why_nobody_was_told_then_and_readings_that_do_not_count() {
     let at = |days| format!("/api/v1/patients/p-1/why-not?at={}", ago(days) + SignedDuration::from_hours(1));
     let spo2 = |all: &Value| all["rules"].as_array().unwrap().iter().find(|one| one["rule"] == "spo2").unwrap().clone();
     let then = house.get(&at(2)).await;
-    let quiet = then["rules"].as_array().unwrap().iter().find(|one| one["because"]["because"] != "speaks");
-    assert_eq!((then["simulated"].as_bool(), quiet), (Some(true), Some(&spo2(&then))), "the nearest is first");
+    let because = |wanted: &'static str| move |one: &&Value| one["because"]["because"] == wanted;
+    let (mut rules, told) =
+        (then["rules"].as_array().unwrap().iter(), "history was brought in, and nobody judged it then");
+    assert_eq!(rules.clone().find(because("not_raised")).unwrap()["rule"], "missing", "{told}");
+    assert_eq!(rules.find(because("green")), Some(&spo2(&then)), "the nearest is first");
+    assert_eq!(then["simulated"], true);
     assert_eq!(spo2(&then)["near"]["said"], "yellow at 88 % or less, 2 % away");
     assert_eq!(spo2(&house.get(&at(1)).await)["because"]["because"], "speaks");
     let ahead = format!("/api/v1/patients/p-1/why-not?at={}", Timestamp::now() + SignedDuration::from_hours(9));

@@ -237,7 +237,8 @@ async fn each_once(store: &dyn Store, login: &KitLogin, sent: &BTreeMap<u64, Str
 }
 
 async fn pulses(store: &dyn Store, login: &KitLogin, wanted: &[String]) -> Result<()> {
-    let until = Instant::now() + SOON;
+    // A kit whose addresses were all away a few times in a row tries again after a minute at most, and may meet the wrong one first.
+    let until = Instant::now() + SOON * 3;
     loop {
         let mut found = Vec::new();
         for message in store.messages(&login.patient, Timestamp::UNIX_EPOCH).await? {

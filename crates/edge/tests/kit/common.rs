@@ -1,7 +1,7 @@
 //! A real Mosquitto, and a core that hears messages and acknowledges what it is told to.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::TcpListener,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -81,6 +81,15 @@ pub struct Heard {
     pub through: Option<u64>,
 }
 
+impl Heard {
+    /// Up to where nothing is missing, from the oldest that the kit still keeps. What comes after a hole is not acknowledged: the broker may have
+    /// dropped what lay in it, when nobody was subscribed.
+    fn without_a_hole(&self, oldest: u64) -> u64 {
+        let heard: BTreeSet<u64> = self.messages.iter().map(|message| message.seq).collect();
+        (oldest..).take_while(|seq| heard.contains(seq)).last().unwrap_or(oldest - 1)
+    }
+}
+
 /// A core for one kit.
 pub struct Core {
     pub heard: Arc<Mutex<Heard>>,
@@ -154,8 +163,9 @@ fn take(publish: &rumqttc::Publish, heard: &Mutex<Heard>, client: &AsyncClient) 
     if topic.ends_with("/readings") {
         let arrived = wire::decode(&publish.payload).unwrap();
         assert!(arrived.refused.is_empty(), "{:?}", arrived.refused);
-        let through = heard.through.unwrap_or(arrived.message.seq);
+        let (oldest, through) = (arrived.message.oldest, heard.through);
         heard.messages.push(arrived.message);
+        let through = through.unwrap_or_else(|| heard.without_a_hole(oldest.unwrap_or(1)));
         if heard.acking {
             let acks = topic.replace("/readings", "/acks");
             client.try_publish(acks, format!(r#"{{"through":{through}}}"#), PublishOptions::at_least_once()).unwrap();

@@ -30,7 +30,7 @@ use vitals::{KitId, PatientId};
 
 use self::watch::Watched;
 use super::{
-    health::Health,
+    health::{BEAT, Health},
     lanes::Lanes,
     poison::Poison,
     stamps::Stamps,
@@ -161,7 +161,8 @@ impl Judge {
                 self.take(&mut gathered).await;
             }
             let room = if open && gathered.is_empty() { self.room() } else { 0 };
-            let until_tick = self.until_tick();
+            // Nobody's silence is judged any more: a deadline that has passed would be waited for without an end.
+            let until_tick = if stopping { BEAT } else { self.until_tick() };
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {

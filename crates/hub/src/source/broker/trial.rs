@@ -16,9 +16,9 @@ use super::{
 use crate::config::Broker;
 
 /// The doctor's own name there. No kit's: an id has no underscore.
-const DOCTOR: &str = "vagt_doctor";
+const DOCTOR: &str = "doctor_of_vagt";
 /// A name that no permission speaks of.
-const ANYBODY: &str = "vagt_anybody";
+const ANYBODY: &str = "anybody_of_vagt";
 /// How long the broker may take to answer, and to deliver.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Messages of kits that may come meanwhile.
