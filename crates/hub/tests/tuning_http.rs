@@ -267,7 +267,7 @@ async fn why_nobody_was_told_then_and_readings_that_do_not_count() {
     assert_eq!(rules.find(because("green")), Some(&spo2(&then)), "the nearest is first");
     assert_eq!(then["simulated"], true);
     assert_eq!(spo2(&then)["near"]["said"], "yellow at 88 % or less, 2 % away");
-    assert_eq!(spo2(&house.get(&at(1)).await)["because"]["because"], "speaks");
+    assert_eq!(spo2(&house.get(&at(1)).await)["because"]["because"], "not_raised", "{told}");
     let ahead = format!("/api/v1/patients/p-1/why-not?at={}", Timestamp::now() + SignedDuration::from_hours(9));
     house.refused("mette", "GET", &ahead, None, 422).await;
     house.refused("mette", "GET", &at(5), None, 404).await;
