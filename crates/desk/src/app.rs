@@ -111,7 +111,7 @@ impl App {
     /// Who asks. While the store does not answer, who was signed in stays so.
     ///
     /// # Errors
-    /// The store fails, and nothing is remembered of this session.
+    /// The store fails, and nothing is remembered of who asks.
     pub async fn session(&self, headers: &HeaderMap) -> Result<Option<Session>, StoreError> {
         let now = clock::now();
         let remembered = self.sessions.lately(headers, now);

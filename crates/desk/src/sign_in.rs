@@ -182,7 +182,7 @@ pub struct Switch {
     language: String,
 }
 
-/// `POST /language`: of this session and of the account.
+/// `POST /language`: of whoever is signed in, and of their account.
 pub async fn language(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,

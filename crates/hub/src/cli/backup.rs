@@ -21,7 +21,13 @@ use super::{
     place::Place,
     roster::failed,
 };
-use crate::{carry::Holds, clock, config::Config, directory::hex, lock::Lock};
+use crate::{
+    carry::Holds,
+    clock,
+    config::Config,
+    directory::hex,
+    lock::{Lock, make_folder},
+};
 
 /// The manifest's own format.
 const FORMAT: u32 = 1;
@@ -236,7 +242,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Ended> {
 
 /// Under another name until it has been looked through, counted and brought to this program's schema.
 async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest) -> Result<(), Ended> {
-    fs::create_dir_all(&config.data).map_err(|error| in_file(&config.data, &error))?;
+    make_folder(&config.data)?;
     let _lock = Lock::take(&config.data)?;
     if to.exists() {
         return Err(Ended::Failed(format!(

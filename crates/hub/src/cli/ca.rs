@@ -12,6 +12,7 @@ use crate::{
     clock,
     config::Config,
     directory::hex,
+    lock::make_folder,
 };
 
 /// The clinic's own authority: what kits trust, and what the front door and the enrolment show them.
@@ -83,8 +84,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
         Command::Init(names) => {
             let config = load(&names.config)?;
             Authority::check_names(&names.names).map_err(failed)?;
-            std::fs::create_dir_all(&config.data)
-                .map_err(|e| Ended::Failed(format!("data folder {}: {e}", config.data.display())))?;
+            make_folder(&config.data)?;
             let authority = Authority::init(&config.data, &config.clinic, clock::now()).map_err(failed)?;
             issue(&authority, names)
         }

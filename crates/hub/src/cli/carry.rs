@@ -16,7 +16,7 @@ use super::{Ended, block_on, place::Place, roster::failed};
 use crate::{
     carry::{self, CarryError, Holds},
     config::Config,
-    lock::Lock,
+    lock::{Lock, make_folder},
 };
 
 /// Writes a whole clinic as one document of JSON lines, as the store has it at one moment, beside a running service.
@@ -138,7 +138,7 @@ pub(super) struct Alone {
 impl Alone {
     /// Opens the store of a configuration, or makes it.
     pub(super) async fn take(config: &Config) -> Result<Self, Ended> {
-        std::fs::create_dir_all(&config.data).map_err(|error| in_file(&config.data, &error))?;
+        make_folder(&config.data)?;
         let lock = Lock::take(&config.data)?;
         let store = store::open(&config.store()).await.map_err(failed)?;
         let lead = store.take_lead(&format!("a command, process {}", std::process::id()), None).await;

@@ -98,7 +98,7 @@ impl Where {
     /// What the file says, and the store, to write.
     pub(super) async fn write(&self) -> Result<(Config, Arc<dyn Store>), Ended> {
         let config = Config::load(&self.config).map_err(|e| Ended::Failed(e.to_string()))?;
-        make_folder(&config.data).map_err(|error| Ended::Failed(format!("{error:#}")))?;
+        make_folder(&config.data)?;
         let store = store::open(&config.store()).await.map_err(failed)?;
         Ok((config, store))
     }

@@ -12,6 +12,7 @@ use crate::{
     cli::{Ended, block_on, json_line, out, serve::log_to_stderr},
     config::Config,
     directory::{Directories, Directory, programmes},
+    lock::make_folder,
     pipeline::{BATCH_MESSAGES_MAX, QUEUE_MESSAGES_MAX, acks::Outbox},
     presence::Presence,
     source::{
@@ -51,7 +52,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let directory = Directory::new(roster, &programmes(None)?, &config.zone)?;
     let (_keep, followed) = watch::channel(Arc::new(directory));
     let (queue, waiting) = mpsc::channel(QUEUE_MESSAGES_MAX);
-    std::fs::create_dir_all(&config.data)?;
+    make_folder(&config.data)?;
     let log = File::create(config.data.join("bare.log"))?;
     let appending = tokio::task::spawn_blocking(move || append(log, waiting));
     let board = Board::new(Vec::new(), Roster::default(), Vec::new(), Default::default());

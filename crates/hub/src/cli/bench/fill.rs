@@ -18,6 +18,7 @@ use crate::{
     clock,
     config::Config,
     directory::hex,
+    lock::make_folder,
 };
 
 /// What `fill` is told.
@@ -56,7 +57,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::load(&args.config)?;
     let file = args.config.display();
     ensure!(config.simulated, "{file}: found a clinic that is not simulated, want `simulated = true`");
-    fs::create_dir_all(&config.data)?;
+    make_folder(&config.data)?;
     let store = store::open(&config.store()).await?;
     let found = store.stored().await?.messages;
     ensure!(found == 0, "{file}: found {found} messages in the store, want none");

@@ -14,6 +14,7 @@ use crate::{
     cli::Ended,
     cohort::{Cohort, Condition, Ids, Sent, Simulated},
     config::Config,
+    lock::make_folder,
 };
 
 /// Messages of one commit.
@@ -57,7 +58,7 @@ pub async fn into(config: &Path, who: &Who, programmes: &Programmes, progress: &
         let said = "found a clinic that is not simulated, want `simulated = true`: nobody who does not exist may stand among people";
         return Err(Ended::Failed(format!("{}: {said}", config.display())));
     }
-    std::fs::create_dir_all(&config_of.data)?;
+    make_folder(&config_of.data)?;
     let store = store::open(&config_of.store()).await.map_err(anyhow::Error::from)?;
     let found = store.roster().await.map_err(anyhow::Error::from)?.patients.len();
     if found > 0 {
