@@ -41,6 +41,7 @@ bands = [
 ]
 [[example]]
 name = "the limit itself is red"
+at = "2026-11-23T00:00:00"
 readings = [{{ vital = "spo2", value = {red_at_most}, unit = "%" }}]
 want = {{ spo2 = "red" }}
 {more}"#
