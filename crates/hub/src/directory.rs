@@ -391,6 +391,17 @@ impl Directory {
 /// # Errors
 /// The folder can't be read, a programme is wrong, or two have the same id.
 pub fn programmes(folder: Option<&Path>) -> anyhow::Result<Books> {
+    programmes_read(folder, read)
+}
+
+/// The same; how a text of a file of this name is read, is given.
+///
+/// # Errors
+/// As [`programmes`].
+pub fn programmes_read(
+    folder: Option<&Path>,
+    read: impl Fn(&str, &str) -> Result<Document, String>,
+) -> anyhow::Result<Books> {
     let mut books = Books::default();
     for (file, text) in texts(folder)? {
         let programme = match read(&text, &file).map_err(anyhow::Error::msg)? {

@@ -339,7 +339,7 @@ async fn a_budget_moves_the_limit_that_loses_nothing_and_the_example_that_says_o
     let explained = library.explained("t", 2).unwrap();
     assert!(explained.contains("1 worked example says otherwise") && explained.contains("88 is yellow"), "{explained}");
     shadow::start(&*clinic.store, ("t", 2), "bo", day(62.0)).await.unwrap();
-    assert_eq!(shadow::running(&*clinic.store).await.unwrap().len(), 1);
+    assert_eq!(shadow::running(&*clinic.store, day(62.0)).await.unwrap().len(), 1);
     // And on the history, with what says otherwise.
     let tried = library.tried("t", 2).unwrap();
     assert_eq!(tried.failing.len(), 1);
@@ -438,7 +438,7 @@ async fn a_shadow_lives_on_what_is_stored_and_a_restart_changes_nothing() {
     shadows().round().await.unwrap();
     assert_eq!(raised().await, as_it_went, "a restart changes nothing");
 
-    let running: Vec<Running> = shadow::running(&*store).await.unwrap();
+    let running: Vec<Running> = shadow::running(&*store, day(62.0)).await.unwrap();
     let report = shadow_report::report(&*store, &running[0], None, day(60.0), &TimeZone::UTC).await.unwrap();
     assert_eq!(report.total.active, ByMark { red: 2, yellow: 2, blue: 0 });
     assert_eq!(report.total.shadow, ByMark { red: 2, yellow: 0, blue: 0 });
@@ -447,7 +447,7 @@ async fn a_shadow_lives_on_what_is_stored_and_a_restart_changes_nothing() {
     assert_eq!((on_day_20.counted.active.yellow, on_day_20.counted.only_active), (1, 1));
 
     shadow::stop(&*store, ("t", 2), "ane", day(61.0)).await.unwrap();
-    assert!(shadow::running(&*store).await.unwrap().is_empty());
+    assert!(shadow::running(&*store, day(62.0)).await.unwrap().is_empty());
 }
 
 /// A clock that is set by hand, in days, and shadows that look at it.

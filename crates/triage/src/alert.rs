@@ -58,7 +58,7 @@ pub struct Alert {
 
 impl Alert {
     /// Everything that fed it, worst first, what was withdrawn since after the rest.
-    pub fn ever_found(&self) -> impl Iterator<Item = &Finding> {
+    pub fn ever_found(&self) -> impl Iterator<Item = &Finding> + Clone {
         self.findings.iter().chain(&self.withdrawn)
     }
 }

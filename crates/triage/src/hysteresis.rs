@@ -36,7 +36,7 @@ impl Hysteresis {
             let text = format!(
                 "found {back}, want less than {width} {unit}, the width of the green band: no value would be green again"
             );
-            reader.fault(steps!["hysteresis"], text);
+            reader.refuse_new(steps!["hysteresis"], text);
         }
     }
 

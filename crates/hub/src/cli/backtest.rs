@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 
 async fn backtest(args: &Args) -> Result<(), Ended> {
     let config = Config::load(&args.config).map_err(failed)?;
-    let Tried { programme: proposed, failing } = read_programme(&args.programme)?;
+    let Tried { programme: proposed, failing, .. } = read_programme(&args.programme)?;
     let store = store::open_read_only(&config.store()).await.map_err(failed)?;
     let now = clock::now();
     let library = Library::open(&*store, now).await.map_err(failed)?;

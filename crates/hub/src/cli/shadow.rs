@@ -40,7 +40,7 @@ enum Command {
         #[command(flatten)]
         to: Place,
     },
-    /// Stop it. What it would have raised stays to be looked at.
+    /// Stop it. What it would have raised stays to be looked at. One that is taken into use ends by itself.
     Stop {
         /// The programme's id.
         programme: String,
@@ -53,7 +53,7 @@ enum Command {
         #[command(flatten)]
         to: Place,
     },
-    /// What it would have raised beside what was raised, day by day; of one that was stopped, too.
+    /// What it would have raised beside what was raised, day by day; of one that was stopped or taken into use, too.
     Show {
         /// The programme's id.
         programme: String,
@@ -113,7 +113,7 @@ fn said(to: &Place, programme: &str, version: u32, what: &str) -> Result<(), End
 
 /// The shadow that is meant.
 async fn the_one(store: &dyn Store, programme: &str, version: Option<u32>) -> Result<Running, Ended> {
-    let mut of: Vec<Running> = running(store).await.map_err(failed)?;
+    let mut of: Vec<Running> = running(store, clock::now()).await.map_err(failed)?;
     of.retain(|one| one.programme == programme && version.is_none_or(|version| one.version == version));
     which(of, programme, version)
 }
@@ -121,7 +121,7 @@ async fn the_one(store: &dyn Store, programme: &str, version: Option<u32>) -> Re
 /// The one that runs; else the one that ran, and was stopped.
 async fn the_one_ever(store: &dyn Store, programme: &str, version: Option<u32>) -> Result<Running, Ended> {
     let running = the_one(store, programme, version).await;
-    let mut of: Vec<Running> = ever(store).await.map_err(failed)?;
+    let mut of: Vec<Running> = ever(store, clock::now()).await.map_err(failed)?;
     of.retain(|one| one.programme == programme && version.is_none_or(|version| one.version == version));
     if running.is_ok() || of.is_empty() { running } else { which(of, programme, version) }
 }
@@ -157,10 +157,10 @@ async fn show(programme: &str, version: Option<u32>, since: Option<Since>, to: &
 
 async fn list(to: &Place) -> Result<(), Ended> {
     let (store, _) = to.read().await?;
-    let all = running(&*store).await;
+    let all = running(&*store, clock::now()).await;
     store.close().await;
     let mut out = out();
-    for Running { programme, version, since } in all.map_err(failed)? {
+    for Running { programme, version, since, .. } in all.map_err(failed)? {
         if to.json {
             json_line(&mut out, &json!({ "programme": programme, "version": version, "since": since }))?;
         } else {

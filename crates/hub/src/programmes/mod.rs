@@ -3,20 +3,19 @@
 //! The store is the truth. A file is how a version comes in: the first of its programme is taken into use at once, a later one waits for
 //! somebody to activate it. What is stored is never edited: a file with the number of a stored version and another text is refused.
 
+mod incoming;
 pub mod office;
 pub mod standing;
 pub mod tried;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
     sync::{Arc, OnceLock},
 };
 
-use anyhow::Context as _;
 use jiff::{Timestamp, tz::TimeZone};
-use store::{AsOf, Journal, JournalEntry, JournalFilter, Patient, ProgrammeVersion, Store, StoreError};
-use triage::{CLINIC, CLINIC_ID, Clinic, Plan, Programme, SHIPPED};
+use store::{AsOf, JournalEntry, JournalFilter, Patient, ProgrammeVersion, Store, StoreError};
+use triage::{CLINIC_ID, Clinic, Plan, Programme};
 use vitals::PatientId;
 
 use self::{
@@ -28,6 +27,7 @@ use crate::{
     directory::{Books, Programmes, plan_of},
 };
 
+pub use self::incoming::{OUTGROWN_TODO, bring_in, texts};
 pub use self::office::{Decider, Refused, activate, history, propose, reject, rollback};
 
 /// Who proposes what comes as a file.
@@ -44,14 +44,14 @@ pub enum Document {
     Clinic(Clinic),
 }
 
-/// A version, read with its examples when it is first asked for; none where this program can't read it.
+/// A version, read when it is first asked for; none where this program can't read it.
 type Read = OnceLock<Option<Arc<Programme>>>;
 
 /// Every version that is stored, and which are in use.
 #[derive(Clone)]
 pub struct Library {
     stored: Arc<BTreeMap<(String, u32), ProgrammeVersion>>,
-    /// Each is read, with its examples, when it is first asked for; none where this program can't read it.
+    /// Each is read when it is first asked for; none where this program can't read it.
     read: Arc<HashMap<(String, u32), Read>>,
     standing: Arc<BTreeMap<String, Standing>>,
     /// Decisions that were read.
@@ -82,6 +82,17 @@ pub fn read(text: &str, file: &str) -> Result<Document, String> {
         false => Programme::parse(text, file).map(Document::Programme),
     };
     read.map_err(|error| error.to_string())
+}
+
+/// Reads a text that is stored: what Vagt is stricter in since is no fault of it.
+///
+/// # Errors
+/// A sentence for each fault.
+pub fn read_stored(text: &str, file: &str) -> Result<Document, String> {
+    if is_clinic(text) {
+        return read(text, file);
+    }
+    Tried::stored(text, file).map(|tried| Document::Programme(Arc::unwrap_or_clone(tried.programme)))
 }
 
 fn is_clinic(text: &str) -> bool {
@@ -128,7 +139,7 @@ impl Library {
         };
         if !readable {
             let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
-            return Err(read(text, &file_name(id, version))
+            return Err(read_stored(text, &file_name(id, version))
                 .err()
                 .unwrap_or_else(|| "it was stored just now".to_owned()));
         }
@@ -141,6 +152,23 @@ impl Library {
     #[must_use]
     pub fn stored(&self, id: &str, version: u32) -> Option<&ProgrammeVersion> {
         self.stored.get(&(id.to_owned(), version))
+    }
+
+    /// Would a stored version be taken in today? It is judged by what was stored under less strict bounds, and nothing comes into use anew that
+    /// today's refuse.
+    ///
+    /// # Errors
+    /// Every fault with its place.
+    pub fn takeable(&self, id: &str, version: u32) -> Result<(), String> {
+        let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
+        read(text, &file_name(id, version)).map(drop)
+    }
+
+    /// What is in use and would be refused today, a sentence each.
+    #[must_use]
+    pub fn outgrown(&self) -> Vec<String> {
+        let refused = self.in_use.iter().filter_map(|(id, version)| self.takeable(id, *version).err());
+        refused.collect()
     }
 
     /// A stored version, ready to judge by.
@@ -163,7 +191,7 @@ impl Library {
             return Err("the clinic's defaults and floors are tried beside no history: want a programme".to_owned());
         }
         let stored = self.stored(id, version).ok_or_else(|| format!("found no version {version} of {id}"))?;
-        Tried::read(&stored.text, &file_name(id, version))
+        Tried::stored(&stored.text, &file_name(id, version))
     }
 
     /// What a stored version says, in plain English words; also where its worked examples fail.
@@ -185,7 +213,7 @@ impl Library {
     }
 
     fn parse(&self, id: &str, version: u32) -> Option<Document> {
-        let read = read(&self.stored(id, version)?.text, &file_name(id, version));
+        let read = read_stored(&self.stored(id, version)?.text, &file_name(id, version));
         read.map_err(|error| tracing::warn!("a stored programme can't be read by this program: {error}")).ok()
     }
 
@@ -261,7 +289,7 @@ impl Library {
 
     fn unreadable(&self, id: &str, version: u32) -> String {
         let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
-        let faults = read(text, &file_name(id, version)).err().unwrap_or_default();
+        let faults = read_stored(text, &file_name(id, version)).err().unwrap_or_default();
         format!("{id} version {version} is in use and can't be read by this program: {faults}")
     }
 
@@ -370,130 +398,6 @@ pub async fn each_entry(
             return Ok(());
         }
     }
-}
-
-/// Brings in the files of a folder, or what comes with Vagt: what is new is kept, and the first version of a programme of which none ever was in
-/// use is taken into use. Says on the log what waits for somebody, and what is refused.
-///
-/// # Errors
-/// The folder can't be read, a file is faulty where none was ever kept, or the store fails.
-pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) -> anyhow::Result<()> {
-    let stored = store.programme_versions(None).await?;
-    // What is stored was read when it came in.
-    let is_stored = |text: &str| stored.iter().any(|known| known.text == text);
-    let mut new = Vec::new();
-    for (file, text) in texts(folder)?.into_iter().filter(|(_, text)| !is_stored(text)) {
-        let document = match read(&text, &file) {
-            Ok(document) => document,
-            Err(faults) if stored.is_empty() => anyhow::bail!(faults),
-            // A clinic that judges by what is stored goes on: a file is only a way in.
-            Err(faults) => {
-                tracing::error!("{faults}: this file is left alone, what is stored stays in use");
-                continue;
-            }
-        };
-        new.push((document.name(), document, file, text));
-    }
-    new.sort_by(|one, other| one.0.cmp(&other.0));
-    for ((id, version), document, file, text) in new {
-        let library = Library::open(store, now).await?;
-        if library.stored(&id, version).is_some() {
-            let next = library.numbers(&id).last().copied().unwrap_or(version).saturating_add(1);
-            tracing::error!(
-                "{file}: found another text than is stored as {id} version {version}, and a version is never edited: want \
-                 version {next} in it; the stored one stays",
-            );
-            continue;
-        }
-        let waits = library.standing(&id).in_use().is_some();
-        // No version may leave a floor of the clinic open, not even the first; what does is not kept, so that the file can be mended.
-        match (library.floors_of(&document), &document) {
-            (Err(open), Document::Programme(_)) if waits => {
-                tracing::error!("{open}: this file is left alone, and {id} stays as it is");
-                continue;
-            }
-            (Err(open), _) if !waits => anyhow::bail!(open),
-            _ => {}
-        }
-        office::keep(store, &text, &id, version, FILE, &file, now).await.with_context(|| file.clone())?;
-        if waits {
-            tracing::warn!(
-                "{file}: {id} version {version} is kept and waits: `vagt programme activate {id} {version}` takes it into use"
-            );
-        } else {
-            first_use(store, &id, version, now).await?;
-            tracing::info!("{file}: {id} version {version} is in use, the first of its programme");
-        }
-    }
-    finish(store, now).await
-}
-
-/// What came as a file and was kept, and the process ended before it was taken into use.
-async fn finish(store: &dyn Store, now: Timestamp) -> anyhow::Result<()> {
-    let library = Library::open(store, now).await?;
-    for id in library.ids() {
-        let standing = library.standing(&id);
-        let Some(first) = library.numbers(&id).first().and_then(|first| library.stored(&id, *first)) else { continue };
-        let decided = standing.in_use().is_some() || standing.planned.is_some() || !standing.rejected.is_empty();
-        if !decided && first.proposed_by == FILE {
-            library.with(&id, first.version).and_then(|with| with.check_floors_of(&id)).map_err(anyhow::Error::msg)?;
-            first_use(store, &id, first.version, now).await?;
-            tracing::info!("{id} version {} is in use, the first of its programme", first.version);
-        }
-    }
-    // What was taken into use under other floors is judged by all the same: no judgement at all would be worse.
-    if let Err(open) = Library::open(store, now).await?.check_floors() {
-        tracing::error!("what is in use leaves a safety floor open, want another version of it activated: {open}");
-    }
-    Ok(())
-}
-
-async fn first_use(store: &dyn Store, programme: &str, version: u32, now: Timestamp) -> Result<(), StoreError> {
-    let what = Journal::ProgrammeActivated {
-        programme: programme.to_owned(),
-        version,
-        from: now,
-        proposed_by: FILE.to_owned(),
-        reason: "the first of its programme".to_owned(),
-        rollback: false,
-    };
-    store.append(&[JournalEntry { at: now, by: Some(FILE.to_owned()), patient: None, what }]).await?;
-    Ok(())
-}
-
-/// The files of a folder, or those that come with Vagt, with their names.
-///
-/// # Errors
-/// The folder can't be read, or holds none.
-pub fn texts(folder: Option<&Path>) -> anyhow::Result<Vec<(String, String)>> {
-    match folder {
-        None => Ok(SHIPPED.iter().copied().chain([SHIPPED_CLINIC]).map(owned).collect()),
-        Some(folder) => texts_in(folder),
-    }
-}
-
-/// The clinic's defaults that come with Vagt.
-const SHIPPED_CLINIC: (&str, &str) = ("clinic.toml", CLINIC);
-
-fn owned((file, text): (&str, &str)) -> (String, String) {
-    (file.to_owned(), text.to_owned())
-}
-
-fn texts_in(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    let mut files: Vec<_> = entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    anyhow::ensure!(!files.is_empty(), "{}: no programme (*.toml) in this folder", folder.display());
-    let read = |file: std::path::PathBuf| {
-        let name = file.display().to_string();
-        Ok((name.clone(), std::fs::read_to_string(file).context(name)?))
-    };
-    let mut texts = files.into_iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-    if !texts.iter().any(|(_, text)| is_clinic(text)) {
-        texts.push(owned(SHIPPED_CLINIC));
-    }
-    Ok(texts)
 }
 
 #[cfg(test)]

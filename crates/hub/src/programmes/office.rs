@@ -335,6 +335,7 @@ async fn fits(
     zone: &TimeZone,
     (id, version): (&str, u32),
 ) -> Result<(), Refused> {
+    library.takeable(id, version).map_err(Refused::Faulty)?;
     let with = library.with(id, version).map_err(Refused::Faulty)?;
     with.check_floors_of(id).map_err(Refused::Floors)?;
     let (books, roster) = (with.books().map_err(Refused::Faulty)?, store.roster().await?);

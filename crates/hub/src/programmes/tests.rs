@@ -1,7 +1,7 @@
 //! Who may decide what about programmes, over a real store.
 
 use jiff::SignedDuration;
-use store::{Account, Roster, Sqlite};
+use store::{Account, Journal, Roster, Sqlite};
 use tempfile::TempDir;
 
 use super::*;
@@ -343,4 +343,91 @@ async fn of_two_who_decide_at_once_the_slower_decides_by_what_the_faster_did() {
         let used = office.in_use(office.now + SignedDuration::from_secs(1)).await;
         assert_eq!(used, Some(if activated.is_ok() { next } else { shipped() }));
     }
+}
+
+/// A text that was taken in before `late_after` had a least length.
+async fn stored_before(office: &mut Office, version: u32) -> Timestamp {
+    let text = copd(version, "late_after = \"24h\"", "late_after = \"0h\"");
+    office.now += SignedDuration::from_secs(1);
+    office::keep(&office.store, &text, "copd", version, "ane", "of an earlier Vagt", office.now).await.unwrap();
+    office.now += SignedDuration::from_secs(1);
+    office.now
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_judged_by_though_todays_bounds_refuse_it_and_comes_into_use_no_more() {
+    let mut office = Office::open().await;
+    let next = shipped() + 1;
+    let at = stored_before(&mut office, next).await;
+    let fault = "clinic.late_after: found 0s, want at least 15m";
+    let refused = office.activate(next, None, "bo").await.unwrap_err();
+    assert!(refused.contains(fault), "{refused}");
+    // It was taken into use before, too.
+    let what = Journal::ProgrammeActivated {
+        programme: "copd".to_owned(),
+        version: next,
+        from: at,
+        proposed_by: "ane".to_owned(),
+        reason: "test".to_owned(),
+        rollback: false,
+    };
+    office.store.append(&[JournalEntry { at, by: Some("bo".to_owned()), patient: None, what }]).await.unwrap();
+    bring_in(&office.store, None, office.now).await.unwrap();
+    let library = Library::open(&office.store, office.now).await.unwrap();
+    assert_eq!(library.named("copd").map(|programme| programme.version()), Ok(next));
+    let outgrown = library.outgrown();
+    assert!(outgrown.len() == 1 && outgrown[0].contains(fault), "{outgrown:?}");
+    let explained = library.explained("copd", next).unwrap();
+    assert!(
+        explained.contains("can't be taken into use anew; where it is in use, it stays:\n- copd version"),
+        "{explained}"
+    );
+    // Who is in it goes on to be judged, and can have settings of their own.
+    let roster = office.store.roster().await.unwrap();
+    let books = library.books().unwrap();
+    assert!(plan_of(&roster.patients[0], &books, &TimeZone::UTC).is_ok());
+    // No way back to it, and no proposal of it.
+    let last = next + 1;
+    office.propose(&copd(last, "[clinic]", "[clinic] # mended"), "ane").await.unwrap();
+    office.activate(last, None, "bo").await.unwrap();
+    office.now += SignedDuration::from_secs(1);
+    assert_eq!(Library::open(&office.store, office.now).await.unwrap().outgrown(), Vec::<String>::new());
+    let back = rollback(&office.store, &TimeZone::UTC, "copd", office.by("ane")).await.unwrap_err().to_string();
+    assert!(back.contains(fault), "{back}");
+    let again =
+        office.propose(&copd(last + 1, "late_after = \"24h\"", "late_after = \"0h\""), "ane").await.unwrap_err();
+    assert!(again.contains(fault), "{again}");
+}
+
+#[tokio::test]
+async fn a_shadow_that_is_taken_into_use_has_ended_and_says_so() {
+    use crate::tuning::{
+        shadow::{self, Ended},
+        shadow_report::report,
+    };
+    let mut office = Office::open().await;
+    let next = shipped() + 1;
+    office.propose(&copd(next, "[clinic]", "[clinic] # tried"), "ane").await.unwrap();
+    let began = office.now + SignedDuration::from_secs(1);
+    shadow::start(&office.store, ("copd", next), "ane", began).await.unwrap();
+    let friday = office.now + SignedDuration::from_hours(72);
+    office.activate(next, Some(friday), "bo").await.unwrap();
+    let running = async |at| shadow::running(&office.store, at).await.unwrap();
+    assert_eq!((running(office.now).await.len(), running(friday).await.len()), (1, 0));
+    let after = friday + SignedDuration::from_hours(24);
+    let ever = shadow::ever(&office.store, after).await.unwrap();
+    assert_eq!(ever[0].ended, Some((friday, Ended::TakenIntoUse)));
+    let stopped = shadow::stop(&office.store, ("copd", next), "ane", after).await.unwrap_err().to_string();
+    assert!(stopped.ends_with(&format!("does not run as a shadow: it was taken into use at {friday}")), "{stopped}");
+    let told = report(&office.store, &ever[0], None, after, &TimeZone::UTC).await.unwrap();
+    assert_eq!(told.until, friday, "what was raised in use is not laid beside itself");
+    assert!(told.to_string().contains(&format!("until {friday}, when it was taken into use")), "{told}");
+    // Who goes back from it has no shadow again unawares; started anew, it runs from then on.
+    office.now = after;
+    rollback(&office.store, &TimeZone::UTC, "copd", office.by("ane")).await.unwrap();
+    let later = after + SignedDuration::from_hours(1);
+    assert_eq!(shadow::running(&office.store, later).await.unwrap(), []);
+    shadow::start(&office.store, ("copd", next), "ane", later).await.unwrap();
+    let anew = shadow::running(&office.store, later).await.unwrap();
+    assert_eq!((anew.len(), anew[0].since), (1, later));
 }

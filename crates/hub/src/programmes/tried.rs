@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use triage::{Clinic, Floor, Programme, ProgrammeError, Rung};
+use triage::{Clinic, Floor, Problem, Programme, ProgrammeError, Rung};
 
 use crate::tuning::ladder::Text;
 
@@ -13,6 +13,8 @@ pub struct Tried {
     pub programme: Arc<Programme>,
     /// Each example that does not, with its place. Until a person has changed them, in a version of their own, it can't be taken into use.
     pub failing: Vec<String>,
+    /// Each bound of today's that a stored version does not keep, with its place.
+    pub outgrown: Vec<String>,
 }
 
 impl Tried {
@@ -22,23 +24,52 @@ impl Tried {
     /// Every fault, with its place.
     pub fn read(text: &str, file: &str) -> Result<Self, String> {
         let error = match Programme::parse(text, file) {
-            Ok(programme) => return Ok(Self { programme: Arc::new(programme), failing: Vec::new() }),
+            Ok(programme) => return Ok(Self::of(programme, &[])),
             Err(error) => error,
         };
         let programme = failing(&error).and_then(|examples| without(text, &examples, file));
         let programme = programme.ok_or_else(|| error.to_string())?;
-        let failing = error.problems().iter().map(ToString::to_string).collect();
-        Ok(Self { programme: Arc::new(programme), failing })
+        Ok(Self::of(programme, error.problems()))
+    }
+
+    /// Reads what was stored, by a Vagt that may have been less strict: what is judged by goes on to be judged by.
+    ///
+    /// # Errors
+    /// Every fault, with its place.
+    pub fn stored(text: &str, file: &str) -> Result<Self, String> {
+        match Programme::stored(text, file) {
+            Ok((programme, refused)) => Ok(Self::of(programme, &refused)),
+            Err(_) => Self::read(text, file),
+        }
+    }
+
+    fn of(programme: Programme, refused: &[Problem]) -> Self {
+        let (failing, outgrown): (Vec<_>, Vec<_>) = refused.iter().partition(|problem| problem.example().is_some());
+        let said = |problems: Vec<&Problem>| problems.into_iter().map(ToString::to_string).collect();
+        Self { programme: Arc::new(programme), failing: said(failing), outgrown: said(outgrown) }
     }
 
     /// What it says, in plain English words.
     #[must_use]
     pub fn explain(&self) -> String {
         let mut words = self.programme.explain();
-        if !self.failing.is_empty() {
-            words.push_str(&format!("{}\n", self.contradiction()));
+        for said in [self.contradiction(), self.too_old()] {
+            words.push_str(&said);
+            words.push_str(if said.is_empty() { "" } else { "\n" });
         }
         words
+    }
+
+    /// That today's bounds would refuse it, and where; empty where they would not.
+    #[must_use]
+    pub fn too_old(&self) -> String {
+        if self.outgrown.is_empty() {
+            return String::new();
+        }
+        let outgrown: String = self.outgrown.iter().map(|fault| format!("\n- {fault}")).collect();
+        format!(
+            "this version of Vagt would refuse it, so it can't be taken into use anew; where it is in use, it stays:{outgrown}"
+        )
     }
 
     /// That examples say otherwise, and which; empty where none does.
@@ -58,8 +89,7 @@ impl Tried {
 
 /// The places of the examples that are faulty, if nothing else is.
 fn failing(error: &ProgrammeError) -> Option<BTreeSet<usize>> {
-    let place = |field: &str| field.strip_prefix("example[")?.split_once(']')?.0.parse().ok();
-    error.problems().iter().map(|problem| place(&problem.field)).collect()
+    error.problems().iter().map(Problem::example).collect()
 }
 
 /// The programme without these examples; without any, where more are faulty than were told.

@@ -1,6 +1,6 @@
 //! An alert of a backtest or a shadow, as far as it is compared: small, since a year of a clinic has many.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -83,9 +83,11 @@ impl Episode {
 }
 
 impl From<&Alert> for Episode {
-    /// A stored alert. When it became red is not kept with it: it counts from where it was waited for last.
+    /// A stored alert: what was raised, whatever of it was withdrawn since, as in the report by rule. When it became red is not kept with it: it
+    /// counts from where it was waited for last.
     fn from(alert: &Alert) -> Self {
-        let worst = alert.findings.first();
+        let worst = alert.ever_found().min_by_key(|finding| Reverse(finding.colour));
+        let mark = alert.withdrawn.iter().map(|finding| finding.colour).fold(alert.mark, Mark::max);
         let text = |text: Option<&String>| text.map_or("", String::as_str).to_owned();
         let ended = match &alert.state {
             State::Eased { at } => Some((*at, End::Eased)),
@@ -101,21 +103,29 @@ impl From<&Alert> for Episode {
             family: alert.family.as_str().into(),
             rule: text(worst.map(|finding| &finding.rule)).into(),
             why: text(worst.map(|finding| &finding.why)).into(),
-            mark: alert.mark,
+            mark,
             raised_at: alert.raised_at,
-            red_at: (alert.mark == Mark::Red).then_some(alert.waiting_since),
+            red_at: (mark == Mark::Red).then_some(alert.waiting_since),
             ended,
             silence: is_silence(alert),
             late: alert.late,
-            quiet: None,
+            quiet: is_withdrawn(alert).then(|| WITHDRAWN.into()),
             closed_as,
         }
     }
 }
 
+/// Why a side that was judged without a reading that was declared invalid has no alert of it.
+const WITHDRAWN: &str = "judged without the reading that this rested on, which was declared invalid since";
+
+/// Is all that it was raised for withdrawn since?
+fn is_withdrawn(alert: &Alert) -> bool {
+    !alert.withdrawn.is_empty() && alert.findings.iter().all(|finding| finding.colour <= Mark::Green)
+}
+
 /// Does an alert say nothing but that expected data did not come?
 pub(super) fn is_silence(alert: &Alert) -> bool {
-    let bad = alert.findings.iter().filter(|finding| finding.colour > Mark::Green);
+    let bad = alert.ever_found().filter(|finding| finding.colour > Mark::Green);
     bad.clone().next().is_some() && bad.clone().all(|finding| matches!(finding.reason, Reason::Missing { .. }))
 }
 
@@ -186,15 +196,30 @@ mod tests {
         finding(colour, reason)
     }
 
-    #[track_caller]
-    fn check(mark: &str, findings: &[Value], silence: bool, kind: Kind) {
+    fn episode(mark: &str, findings: &[Value], withdrawn: &[Value]) -> Episode {
         let alert = json!({
             "id": uuid::Uuid::nil(), "patient": "p-1", "family": "copd", "state": { "state": "open" }, "mark": mark,
             "now_mark": mark, "waiting_since": AT, "raised_at": AT, "changed_at": AT, "late": false, "count": 1,
-            "normal_in_row": 0, "findings": findings, "version": 1,
+            "normal_in_row": 0, "findings": findings, "withdrawn": withdrawn, "version": 1,
         });
         let alert: Alert = serde_json::from_str(&alert.to_string()).unwrap();
-        let episode = Episode::from(&alert);
+        Episode::from(&alert)
+    }
+
+    #[test]
+    fn what_was_withdrawn_was_raised_all_the_same() {
+        let all = episode("red", &[measured("green")], &[measured("red")]);
+        assert_eq!((&*all.rule, &*all.why, all.mark, all.red_at.is_some()), ("r", "w", Mark::Red, true));
+        assert_eq!(all.quiet.as_deref(), Some(WITHDRAWN));
+        // Something else stands: the alert is yellow by now, and was red.
+        let some = episode("yellow", &[missing("yellow")], &[measured("red")]);
+        assert_eq!((some.mark, some.kind(), some.silence, some.quiet), (Mark::Red, Kind::Illness, false, None));
+        assert!(episode("blue", &[], &[missing("blue")]).silence);
+    }
+
+    #[track_caller]
+    fn check(mark: &str, findings: &[Value], silence: bool, kind: Kind) {
+        let episode = episode(mark, findings, &[]);
         assert_eq!((episode.silence, episode.kind()), (silence, kind), "{findings:?}");
     }
 

@@ -28,6 +28,7 @@ pub mod rules;
 pub mod service;
 pub mod shadow;
 pub mod shadow_report;
+mod shadow_runs;
 pub mod shift;
 pub mod side;
 pub mod tally;

@@ -75,7 +75,7 @@ impl StoredTuning {
             (None, Some(id), Some(version)) => tried(&library, id, version)?,
             _ => return Err(unfit("want `programme` and `version`, or `text` alone")),
         };
-        let Tried { programme: proposed, failing } = proposed;
+        let Tried { programme: proposed, failing, .. } = proposed;
         let active = match asked.active {
             Some(version) => tried(&library, proposed.id(), version)?.programme,
             None => in_use(&library, proposed.id())?,
@@ -175,7 +175,7 @@ impl StoredTuning {
 impl Tuning for StoredTuning {
     async fn programmes(&self) -> Result<Vec<ProgrammeView>, Refused> {
         let library = self.library().await?;
-        let shadows = shadow::running(&*self.store).await?;
+        let shadows = shadow::running(&*self.store, self.now()).await?;
         Ok(library.ids().iter().map(|id| view(&library, &shadows, id)).collect())
     }
 
@@ -263,7 +263,7 @@ impl Tuning for StoredTuning {
     }
 
     async fn shadow(&self, id: &str, version: u32, since: Option<Timestamp>) -> Result<Value, Refused> {
-        let ever = shadow::ever(&*self.store).await?;
+        let ever = shadow::ever(&*self.store, self.now()).await?;
         let running = ever.into_iter().find(|one| one.programme == id && one.version == version);
         let running = running
             .ok_or_else(|| Refused::new(Refusal::Unknown, format!("{id} version {version} never ran as a shadow")))?;

@@ -12,13 +12,12 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use store::{
-    AsOf, Change, HistoryFilter, Journal, JournalEntry, JournalFilter, Patient, ShadowAlert, Store, StoreError,
-};
+use store::{HistoryFilter, Journal, JournalFilter, Patient, ShadowAlert, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use triage::{Action, Alert, Rulebook, Sitting, State};
 use vitals::PatientId;
 
+pub use super::shadow_runs::{Ended, Running, SHADOWS_MAX, ever, running, start, stop};
 use super::{
     backtest::{Ask, Sides, plan},
     fold::be_nice,
@@ -28,11 +27,9 @@ use super::{
 use crate::{
     clock::Clock,
     pipeline::stamps::STEP_BACK_MAX,
-    programmes::{Library, Refused, all_entries, standing::Standing},
+    programmes::{Library, all_entries},
 };
 
-/// The most versions that run as shadows at a time.
-pub const SHADOWS_MAX: usize = 4;
 /// How often what was committed since is read.
 const EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked whether people or programmes have changed.
@@ -41,118 +38,6 @@ const LOOK_AROUND_EVERY: SignedDuration = SignedDuration::from_mins(1);
 const ENTRIES_MAX: u32 = 1_000;
 /// Alerts that are kept in one write.
 const KEPT_TOGETHER: usize = 512;
-
-/// A version that runs as a shadow, and since when.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Running {
-    /// The programme's id.
-    pub programme: String,
-    /// Its version.
-    pub version: u32,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// Names of the entries that say which versions run as shadows.
-const ENTRIES: [&str; 2] = ["shadow_started", "shadow_stopped"];
-
-/// Which versions run as shadows, by the journal.
-///
-/// # Errors
-/// The store can't be read.
-pub async fn running(store: &dyn Store) -> Result<Vec<Running>, StoreError> {
-    Ok(all(store).await?.0.into_iter().filter_map(|(running, runs)| runs.then_some(running)).collect())
-}
-
-/// Which versions run or ever ran as shadows, and since when: what one would have raised until it was stopped stays to be looked at.
-///
-/// # Errors
-/// The store can't be read.
-pub async fn ever(store: &dyn Store) -> Result<Vec<Running>, StoreError> {
-    Ok(all(store).await?.0.into_iter().map(|(running, _)| running).collect())
-}
-
-/// Every version that was ever started, with its last start and whether it runs; and how many entries say so.
-async fn all(store: &dyn Store) -> Result<(Vec<(Running, bool)>, u64), StoreError> {
-    let entries = all_entries(store, &ENTRIES).await?;
-    let count = entries.len() as u64;
-    let mut known: BTreeMap<(String, u32), (Timestamp, bool)> = BTreeMap::new();
-    for entry in entries {
-        match entry.what {
-            Journal::ShadowStarted { programme, version } => {
-                let one = known.entry((programme, version)).or_insert((entry.at, true));
-                if !one.1 {
-                    *one = (entry.at, true);
-                }
-            }
-            Journal::ShadowStopped { programme, version } => {
-                known.entry((programme, version)).and_modify(|one| one.1 = false);
-            }
-            _ => {}
-        }
-    }
-    let one = |((programme, version), (since, runs))| (Running { programme, version, since }, runs);
-    Ok((known.into_iter().map(one).collect(), count))
-}
-
-/// Says it in the journal, if nobody has started or stopped another meanwhile.
-async fn say(store: &dyn Store, what: Journal, by: &str, count: u64, now: Timestamp) -> Result<(), StoreError> {
-    let journal = [JournalEntry { at: now, by: Some(by.to_owned()), patient: None, what }];
-    let as_of = Some(AsOf { entries: &ENTRIES, patient: None, count });
-    store.change(&Change { as_of, journal: &journal, ..Change::default() }).await.map(drop)
-}
-
-/// Starts a version as a shadow: a running service begins with it within seconds.
-///
-/// # Errors
-/// [`Refused`]: the person may not, there is no such version, it can't be read, it is in use or was turned down, it runs already or too many do.
-pub async fn start(store: &dyn Store, (id, version): (&str, u32), by: &str, now: Timestamp) -> Result<(), Refused> {
-    super::proposals::may_propose(store, by).await?;
-    let library = Library::open(store, now).await?;
-    if library.stored(id, version).is_none() {
-        let known: Vec<String> = library.numbers(id).iter().map(ToString::to_string).collect();
-        let known =
-            if known.is_empty() { "none is known".to_owned() } else { format!("want one of {}", known.join(", ")) };
-        return Err(Refused::Unknown { programme: id.to_owned(), version, known });
-    }
-    may_run(library.standing(id), (id, version))?;
-    library.tried(id, version).map_err(Refused::Faulty)?;
-    let (known, count) = all(store).await?;
-    let running: Vec<Running> = known.into_iter().filter_map(|(running, runs)| runs.then_some(running)).collect();
-    if running.iter().any(|one| one.programme == id && one.version == version) {
-        return Err(Refused::Unfit(format!("{id} version {version} runs as a shadow already")));
-    }
-    if running.len() >= SHADOWS_MAX {
-        return Err(Refused::Unfit(format!("found {} shadows running, at most {SHADOWS_MAX} may", running.len())));
-    }
-    Ok(say(store, Journal::ShadowStarted { programme: id.to_owned(), version }, by, count, now).await?)
-}
-
-/// Is there something to learn from it? The version in use judges already, and one that was turned down never will.
-fn may_run(standing: &Standing, (id, version): (&str, u32)) -> Result<(), Refused> {
-    if standing.in_use().is_some_and(|used| used.version == version) {
-        return Err(Refused::Unfit(format!("version {version} of {id} is in use: want another one as a shadow")));
-    }
-    if standing.rejected.contains(&version) {
-        return Err(Refused::Unfit(format!(
-            "version {version} of {id} was turned down: want it proposed again, under a new number"
-        )));
-    }
-    Ok(())
-}
-
-/// Stops it; what it would have raised stays.
-///
-/// # Errors
-/// [`Refused`]: the person may not, or it does not run.
-pub async fn stop(store: &dyn Store, (id, version): (&str, u32), by: &str, now: Timestamp) -> Result<(), Refused> {
-    super::proposals::may_propose(store, by).await?;
-    let (known, count) = all(store).await?;
-    if !known.iter().any(|(one, runs)| *runs && one.programme == id && one.version == version) {
-        return Err(Refused::Unfit(format!("{id} version {version} does not run as a shadow")));
-    }
-    Ok(say(store, Journal::ShadowStopped { programme: id.to_owned(), version }, by, count, now).await?)
-}
 
 /// Everything that judges as a shadow in a running service.
 pub struct Shadows {
@@ -221,13 +106,13 @@ impl Shadows {
     /// The store fails; everything is built again in the next round.
     pub async fn round(&mut self) -> Result<(), StoreError> {
         let now = (self.clock)();
-        let running = running(&*self.store).await?;
+        let running = running(&*self.store, now).await?;
         // The clock had leapt ahead, and silences were judged of times that are still to come.
         if self.judged.duration_since(now) > STEP_BACK_MAX {
             self.watchers.clear();
         }
         self.judged = now;
-        self.watchers.retain(|watcher| running.contains(&watcher.running));
+        self.retain(&running).await?;
         if running.is_empty() {
             self.looked = Timestamp::MIN;
             return Ok(());
@@ -254,6 +139,25 @@ impl Shadows {
         let behind = self.watchers.iter().map(|watcher| now.duration_since(watcher.reached).as_secs_f64());
         metrics::gauge!("vagt_shadow_behind_seconds").set(behind.fold(0.0, f64::max));
         metrics::gauge!("vagt_shadows_running").set(self.watchers.len() as f64);
+        Ok(())
+    }
+
+    /// Lets go of what runs no longer, and says why.
+    async fn retain(&mut self, running: &[Running]) -> Result<(), StoreError> {
+        let before = self.watchers.len();
+        let mut ended = Vec::new();
+        self.watchers.retain(|watcher| {
+            let runs = running.contains(&watcher.running);
+            ended.extend((!runs).then(|| (watcher.running.programme.clone(), watcher.running.version)));
+            runs
+        });
+        if self.watchers.len() < before {
+            let ever = ever(&*self.store, self.judged).await?;
+            for one in ever.iter().filter(|one| ended.contains(&(one.programme.clone(), one.version))) {
+                let how = one.ended.map_or("started anew", |(_, how)| how.in_words());
+                tracing::info!(programme = %one.programme, version = one.version, "a shadow ends: it was {how}");
+            }
+        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use super::{
     episode::{Episode, Kind},
     history::alerts_of,
     pair::Told,
-    shadow::Running,
+    shadow::{Ended, Running},
     tally::ByMark,
 };
 use crate::programmes::all_entries;
@@ -29,6 +29,12 @@ pub struct ShadowReport {
     pub version: u32,
     /// Since when it does.
     pub started: Timestamp,
+    /// How it ended, if it has: this goes until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
     /// Until when this goes.
     pub until: Timestamp,
     /// Are people among them who do not exist?
@@ -79,6 +85,7 @@ pub async fn report(
     until: Timestamp,
     zone: &TimeZone,
 ) -> Result<ShadowReport, StoreError> {
+    let until = running.ended.map_or(until, |(ended, _)| ended.min(until));
     let span = Span { since: since.unwrap_or(running.since).max(running.since), until };
     let mut of: BTreeMap<PatientId, Of> = BTreeMap::new();
     let patients = store.roster().await?.patients;
@@ -153,6 +160,8 @@ fn laid_out(
         programme: running.programme.clone(),
         version: running.version,
         started: running.since,
+        ended: running.ended.map(|(_, how)| how),
+        ended_at: running.ended.map(|(at, _)| at),
         until: span.until,
         simulated,
         days: days.into_iter().map(|(day, counted)| Day { day, counted }).collect(),
@@ -189,7 +198,14 @@ impl Counted {
 impl fmt::Display for ShadowReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { programme, version, started, .. } = self;
-        writeln!(f, "{programme} version {version} runs as a shadow since {started}; it pages nobody")?;
+        match self.ended.zip(self.ended_at) {
+            None => writeln!(f, "{programme} version {version} runs as a shadow since {started}; it pages nobody")?,
+            Some((how, at)) => writeln!(
+                f,
+                "{programme} version {version} ran as a shadow from {started} until {at}, when it was {}",
+                how.in_words()
+            )?,
+        }
         if self.simulated {
             writeln!(f, "SIMULATED: people among them do not exist")?;
         }

@@ -116,7 +116,7 @@ fn check_clinic(document: &mut Document<'_>, clinic: &Clinic) {
     let bounds = [
         ("early", Some(clinic.early), none, DAY / 2),
         ("grace", Some(clinic.grace), none, DAY * 2),
-        ("late_after", Some(clinic.late_after), LATE_AFTER_MIN, DAY * 366),
+        ("late_after", Some(clinic.late_after), none, DAY * 366),
         ("baseline_frozen", Some(clinic.baseline_frozen), none, DAY * 366),
         ("repeat_within", clinic.repeat_within, none, DAY),
         ("silent_kit_after", clinic.silent_kit_after, SILENT_KIT_AFTER_MIN, SILENT_KIT_AFTER_MAX),
@@ -129,6 +129,11 @@ fn check_clinic(document: &mut Document<'_>, clinic: &Clinic) {
             _ => continue,
         };
         document.problem(&steps!["clinic", key], format!("found {found:#}, want {wanted}"));
+    }
+    let late_after = clinic.late_after.0;
+    if late_after < LATE_AFTER_MIN {
+        let text = format!("found {late_after:#}, want at least {LATE_AFTER_MIN:#}");
+        document.refuse_new(&steps!["clinic", "late_after"], text);
     }
 }
 

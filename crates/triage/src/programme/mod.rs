@@ -68,18 +68,34 @@ impl Programme {
     /// [`ProgrammeError`] with every fault found: each says file, line, column, field, what was found and what was wanted.
     pub fn parse(text: &str, file: &str) -> Result<Self, ProgrammeError> {
         check_length(text, file, PROGRAMME_BYTES_MAX)?;
-        let mut document = place::Document::parse(text, file);
+        Self::read(place::Document::parse(text, file)).map(|(programme, _)| programme)
+    }
+
+    /// Reads a programme that was stored: it was checked when it came in, and is judged by whatever today's Vagt is stricter in. What would be
+    /// refused today stands beside it: bounds that it does not keep, and worked examples that come out otherwise, which are left out of it.
+    ///
+    /// # Errors
+    /// [`ProgrammeError`] with every other fault.
+    pub fn stored(text: &str, file: &str) -> Result<(Self, Vec<Problem>), ProgrammeError> {
+        check_length(text, file, PROGRAMME_BYTES_MAX)?;
+        Self::read(place::Document::parse(text, file).of_stored())
+    }
+
+    fn read(mut document: place::Document<'_>) -> Result<(Self, Vec<Problem>), ProgrammeError> {
         let Some((programme, examples)) = check::programme(&mut document) else { return document.finish(None) };
         let programme = Arc::new(programme);
         if !document.is_faulty() && !examples.is_empty() {
             let book = Rulebook::new(vec![Arc::clone(&programme)], Arc::new(crate::Clinic::bare()))?;
             for (at, example) in examples.iter().enumerate() {
                 if let Err(fault) = example::run(&programme, &book, example) {
-                    document.problem(&place::steps!["example", at], fault);
+                    document.refuse_new(&place::steps!["example", at], fault);
                 }
             }
         }
-        document.finish(Some(Arc::unwrap_or_clone(programme)))
+        let refused = document.take_outgrown();
+        let failing = refused.iter().filter(|problem| problem.example().is_some()).count();
+        let programme = document.finish(Some(Arc::unwrap_or_clone(programme)))?;
+        Ok((Self { examples: programme.examples - failing, ..programme }, refused))
     }
 
     /// The name of the file that it was read from.

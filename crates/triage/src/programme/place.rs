@@ -59,6 +59,14 @@ impl fmt::Display for ProgrammeError {
     }
 }
 
+impl Problem {
+    /// The place of the worked example that it is in, if it is in one.
+    #[must_use]
+    pub fn example(&self) -> Option<usize> {
+        self.field.strip_prefix("example[")?.split_once(']')?.0.parse().ok()
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, column, field, text } = self;
@@ -103,6 +111,8 @@ pub struct Document<'a> {
     text: &'a str,
     root: Spanned<DeValue<'a>>,
     problems: Vec<Problem>,
+    /// What today's bounds refuse, where that is no fault: of what was stored under earlier ones.
+    outgrown: Option<Vec<Problem>>,
 }
 
 impl<'a> Document<'a> {
@@ -111,11 +121,22 @@ impl<'a> Document<'a> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let span = table.span();
         let root = Spanned::new(span, DeValue::Table(table.into_inner()));
-        let mut document = Self { file, text, root, problems: Vec::new() };
+        let mut document = Self { file, text, root, problems: Vec::new(), outgrown: None };
         for error in &errors {
             document.syntax(error);
         }
         document
+    }
+
+    /// The same of a text that was stored: it was checked when it came in, and bounds that are stricter since are no faults of it.
+    pub fn of_stored(mut self) -> Self {
+        self.outgrown = Some(Vec::new());
+        self
+    }
+
+    /// What was stored and today's bounds refuse.
+    pub fn take_outgrown(&mut self) -> Vec<Problem> {
+        self.outgrown.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Notes a fault of the text itself, with the field whose line it stands on.
@@ -166,6 +187,15 @@ impl<'a> Document<'a> {
     pub fn problem(&mut self, path: &[Step], text: impl Into<String>) {
         let offset = self.offset(path);
         self.problem_at(offset, field(path), text.into());
+    }
+
+    /// Notes what an earlier version of Vagt took in, or may have: a fault of what comes in now, and none of what is stored.
+    pub fn refuse_new(&mut self, path: &[Step], text: impl Into<String>) {
+        let (offset, known) = (self.offset(path), self.problems.len());
+        self.problem_at(offset, field(path), text.into());
+        if let Some(outgrown) = &mut self.outgrown {
+            outgrown.extend(self.problems.drain(known..));
+        }
     }
 
     /// The file's name.

@@ -54,7 +54,7 @@ fn check_possible(reader: &mut Reader<'_, '_, '_>, vital: Vital, bands: &[BandFi
         for (key, end) in [("from", from), ("above", above), ("at_most", at_most), ("below", below)] {
             let Some(Number(value)) = end else { continue };
             if let Plausibility::Reject(text) = check_value(vital, value) {
-                reader.fault(steps!["bands", at, key], format!("found a limit that nothing can cross: {text}"));
+                reader.refuse_new(steps!["bands", at, key], format!("found a limit that nothing can cross: {text}"));
             }
         }
     }

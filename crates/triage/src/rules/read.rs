@@ -71,6 +71,12 @@ impl Reader<'_, '_, '_> {
         self.document.problem(&path, text);
     }
 
+    /// The same of what an earlier version of Vagt took in: no fault of a programme that is stored.
+    pub fn refuse_new(&mut self, field: impl IntoIterator<Item = Step>, text: impl Into<String>) {
+        let path: Vec<Step> = self.path.iter().cloned().chain(field).collect();
+        self.document.refuse_new(&path, text);
+    }
+
     /// Is the unit the one that is wanted? `what` is judged in it.
     pub fn unit(&mut self, found: &str, wanted: &str, what: &str) {
         if found != wanted {

@@ -113,6 +113,32 @@ fn a_length_that_would_silence_every_alert_is_refused() {
     );
 }
 
+/// Each bound that is stricter than it was: what was stored before stays readable, and says so.
+#[test]
+fn what_is_stored_is_read_though_a_bound_is_stricter_since() {
+    let sticks =
+        "{ mark = \"green\", above = 88, below = 99 },\n  { mark = \"yellow\", from = 99 },\n]\nhysteresis = 11";
+    let far = "{ mark = \"green\", above = 88, below = 391 },\n  { mark = \"yellow\", from = 391 },\n]";
+    let green = "{ mark = \"green\", above = 88 },\n]";
+    for (from, to, field) in [
+        ("late_after = \"24h\"", "late_after = \"0h\"", "clinic.late_after"),
+        (green, sticks, "rule[0].hysteresis"),
+        (green, far, "rule[0].bands[2].below"),
+    ] {
+        let text = SMALL.replacen(from, to, 1);
+        assert!(Programme::parse(&text, "small.toml").is_err());
+        let (programme, refused) = Programme::stored(&text, "small.toml").unwrap();
+        assert_eq!(programme.id(), Programme::parse(SMALL, "small.toml").unwrap().id());
+        assert!(refused.iter().any(|problem| problem.field == field), "{refused:?} lack {field}");
+    }
+    let (whole, none) = Programme::stored(COPD, "copd.toml").unwrap();
+    assert_eq!((whole.examples(), none.len()), (Programme::parse(COPD, "copd.toml").unwrap().examples(), 0));
+    let example = "\n[[example]]\nname = \"wrong\"\nreadings = [{ vital = \"spo2\", value = 80, unit = \"%\" }]\nwant = { spo2 = \"yellow\" }\n";
+    let (left, failing) = Programme::stored(&(COPD.to_owned() + example), "copd.toml").unwrap();
+    assert_eq!((left.examples(), failing[0].example()), (whole.examples(), Some(whole.examples())));
+    assert!(Programme::stored(&COPD.replacen("[clinic]", "[clinix]", 1), "copd.toml").is_err());
+}
+
 #[test]
 fn overlapping_bands_and_gaps_are_refused_with_both_bands_named() {
     refused(

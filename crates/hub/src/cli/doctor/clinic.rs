@@ -10,7 +10,7 @@ use crate::{
     cli::config::problem::Problem,
     config::Config,
     directory::{Books, Directory, plan_of},
-    programmes::Library,
+    programmes::{Library, OUTGROWN_TODO, read, read_stored},
 };
 
 /// A kit that has not been heard for longer than this is told.
@@ -27,6 +27,10 @@ pub struct InStore {
     pub heard: Vec<Heard>,
     /// Who can't be judged by what is in use, and why.
     pub unfit: Vec<String>,
+    /// What is in use and would be refused today.
+    pub outgrown: Vec<String>,
+    /// The texts of all versions.
+    pub texts: HashSet<String>,
 }
 
 /// Opens the store as it is, changing nothing. Nothing is said of what is in it where it can't be read: that is not the same as empty.
@@ -58,8 +62,10 @@ async fn look(place: &Place, zone: &TimeZone, now: Timestamp) -> Result<(Stored,
     let store = store::open_read_only(place).await?;
     let looked = async {
         let (roster, heard) = (store.roster().await?, store.last_heard().await?);
-        let unfit = unfit(&Library::open(&*store, now).await?, &roster, zone);
-        Ok((store.stored().await?, InStore { roster, heard, unfit }))
+        let library = Library::open(&*store, now).await?;
+        let (unfit, outgrown) = (unfit(&library, &roster, zone), library.outgrown());
+        let texts = store.programme_versions(None).await?.into_iter().map(|one| one.text).collect();
+        Ok((store.stored().await?, InStore { roster, heard, unfit, outgrown, texts }))
     };
     let looked = looked.await;
     store.close().await;
@@ -80,6 +86,14 @@ pub fn plans(unfit: &[String]) -> Option<Check> {
     Some(Check::warn("plans", found, todo))
 }
 
+/// What is judged by and would be refused today, one line each.
+pub fn outgrown(outgrown: &[String]) -> Vec<Check> {
+    let todo = format!("it stays in use as it is; {OUTGROWN_TODO}");
+    let one =
+        |faults: &String| Check::warn("programmes", format!("in use, and would be refused today: {faults}"), &todo);
+    outgrown.iter().map(one).collect()
+}
+
 fn told(place: &Place, stored: &Stored) -> Check {
     let Stored { messages, quarantined, schema, .. } = stored;
     let open: u64 = stored.open.values().sum();
@@ -94,9 +108,10 @@ fn told(place: &Place, stored: &Stored) -> Check {
     }
 }
 
-/// Every programme is read, and its examples are run.
-pub fn programmes(config: &Config) -> (Check, Books) {
-    match crate::directory::programmes(config.programmes.as_deref()) {
+/// Every programme is read, and its examples are run. A file that is stored as it stands was taken in when it came.
+pub fn programmes(config: &Config, stored: &HashSet<String>) -> (Check, Books) {
+    let read = |text: &str, file: &str| if stored.contains(text) { read_stored(text, file) } else { read(text, file) };
+    match crate::directory::programmes_read(config.programmes.as_deref(), read) {
         Ok(programmes) => {
             let mut words: Vec<_> = programmes
                 .programmes()
@@ -117,7 +132,7 @@ pub fn programmes(config: &Config) -> (Check, Books) {
 
 /// The roster as it will be: the store's, with the file's over it. Of a store that can't be read, what is wrong with the file's patients alone.
 pub fn roster(config: &Config, stored: Option<Roster>, programmes: &Books) -> (Vec<Check>, Roster) {
-    let file = match config.roster.as_ref().map(read).transpose() {
+    let file = match config.roster.as_ref().map(roster_file).transpose() {
         Ok(file) => file.unwrap_or_default(),
         Err(error) => {
             let checks = vec![Check::fail("roster", error, "see `vagt config check FILE`")];
@@ -139,7 +154,7 @@ pub fn roster(config: &Config, stored: Option<Roster>, programmes: &Books) -> (V
     (if is_whole { people(config, &roster) } else { Vec::new() }, roster)
 }
 
-fn read(path: &PathBuf) -> Result<Roster, String> {
+fn roster_file(path: &PathBuf) -> Result<Roster, String> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
     toml::from_str(&text).map_err(|error| Problem::from_toml(&text, &error).sentence(&file))

@@ -58,14 +58,14 @@ async fn examine(file: Option<&PathBuf>) -> Vec<Check> {
     let place = config.store();
     // Together: a server that does not answer is waited for once.
     let ((store, inside), server) = tokio::join!(clinic::store(&place, &config.zone, now), server::checks(&place));
-    let (programmes_check, programmes) = clinic::programmes(&config);
-    let (stored, heard, unfit) = match inside {
-        Some(InStore { roster, heard, unfit }) => (Some(roster), Some(heard), unfit),
-        None => (None, None, Vec::new()),
-    };
+    let is_whole = inside.is_some();
+    let InStore { roster, heard, unfit, outgrown, texts } = inside.unwrap_or_default();
+    let (programmes_check, programmes) = clinic::programmes(&config, &texts);
+    let (stored, heard) = (is_whole.then_some(roster), is_whole.then_some(heard));
     let (roster_checks, roster) = clinic::roster(&config, stored, &programmes);
     let newest = heard.as_deref().and_then(clinic::newest);
     checks.extend([store, machine::clock(now, newest, &config), programmes_check]);
+    checks.extend(clinic::outgrown(&outgrown));
     checks.extend(roster_checks);
     checks.extend(server);
     checks.extend(clinic::plans(&unfit));
