@@ -17,7 +17,8 @@ pub struct Setting {
     pub setting: Value,
     /// Does it hold now?
     pub holds: bool,
-    /// Is it over, or has it stood without an end for longer than the clinic lets one stand unlooked at? (A pause that is over is just over.)
+    /// Is it over, or has it stood for longer than the clinic lets one stand unlooked at, without an end or with a far one? (A pause that is over
+    /// is just over; one that lasts so long is overdue, whatever its end.)
     pub overdue: bool,
     /// Which safety floor of the clinic it passes, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +37,7 @@ pub fn rows(own: &Own, plan: Option<&Plan>, clinic: &Clinic, now: Timestamp) -> 
             list,
             setting: json!(one),
             holds: one.holds(now),
-            overdue: list != "pauses" && clinic.is_overdue(one, now),
+            overdue: clinic.is_overdue(one, now),
             beyond_floor: None,
         };
         all.iter().map(row).collect()
@@ -48,6 +49,10 @@ pub fn rows(own: &Own, plan: Option<&Plan>, clinic: &Clinic, now: Timestamp) -> 
     rows.extend(of("references", &own.references, clinic, now));
     rows.extend(of("oxygen", &own.oxygen, clinic, now));
     rows.extend(of("pauses", &own.pauses, clinic, now));
+    let first = rows.len() - own.pauses.len();
+    for (row, pause) in rows[first..].iter_mut().zip(&own.pauses) {
+        row.overdue = clinic.is_overlong(pause, now);
+    }
     rows
 }
 

@@ -160,7 +160,7 @@ async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZ
                 .map_err(|what| anyhow::anyhow!("{file}: patient {}: {what}", patient.id))?;
         }
         if before.is_none_or(|before| before.own != patient.own) {
-            let beyond = plan.unbounded_overrides(clock::now());
+            let beyond = plan.unbounded(clock::now());
             if let Some(first) = beyond.first() {
                 anyhow::bail!(own::said(&text, &file, &under, first));
             }

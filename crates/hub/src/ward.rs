@@ -196,15 +196,15 @@ pub fn fits_planned(library: &Library, patient: &Patient, zone: &TimeZone) -> Re
     Ok(())
 }
 
-/// Limits beyond a floor want an end, and no far one, when they are set. One that stands already stays, and is listed: nothing else must wait for it.
+/// Limits beyond a floor want an end, and no far one, when they are set; pauses no far one. What stands already stays, and is listed: nothing else
+/// must wait for it.
 fn unbounded(plan: &Plan, was: &Own, now: Timestamp) -> Vec<String> {
-    let new = |said: &String| {
-        let limits = plan.own().limits.iter().enumerate();
-        limits
-            .filter(|(_, limit)| !was.limits.contains(limit))
-            .any(|(at, _)| said.starts_with(&format!("limits[{at}].")))
-    };
-    plan.unbounded_overrides(now).into_iter().filter(new).collect()
+    let (limits, pauses) = (plan.own().limits.iter().enumerate(), plan.own().pauses.iter().enumerate());
+    let limits = limits.filter(|(_, one)| !was.limits.contains(one)).map(|(at, _)| format!("limits[{at}]."));
+    let pauses = pauses.filter(|(_, one)| !was.pauses.contains(one)).map(|(at, _)| format!("pauses[{at}]."));
+    let fresh: Vec<String> = limits.chain(pauses).collect();
+    let new = |said: &String| fresh.iter().any(|place| said.starts_with(place));
+    plan.unbounded(now).into_iter().filter(new).collect()
 }
 
 /// Why: the reasons of what is new. None where something is only taken away.

@@ -242,6 +242,10 @@ async fn own_settings_are_a_doctors_and_pauses_a_nurses() {
     let said = house.refused("holm", "PUT", path, set(limit(Some(until))), 409).await;
     assert_eq!(said, "the settings have changed since you looked: look again");
     let pause = json!({ "kind": "holiday", "until": until, "reason": "in Spain" });
+    let years =
+        json!({ "kind": "holiday", "until": until + SignedDuration::from_hours(24 * 730), "reason": "in Spain" });
+    let said = house.refused("mette", "POST", "/api/v1/patients/p-1/pauses", Some(years), 422).await;
+    assert!(said.starts_with("pauses[0].until: found ") && said.contains("want an end within 182 days"), "{said}");
     let own = house.done("mette", "POST", "/api/v1/patients/p-1/pauses", Some(pause), 201).await;
     assert_eq!(own["settings"][1]["list"], "pauses");
     assert_eq!(own["settings"][1]["holds"], true);

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use vitals::Vital;
 
 use crate::{
-    Clinic, Floor, Limit, LimitKind, OwnLimit, Plan, Problem, Programme, Rulebook,
+    Clinic, Floor, Limit, LimitKind, OwnLimit, Pause, Plan, Problem, Programme, Rulebook,
     bands::{Cut, Rung, sentence},
     own::Lasting,
     rules::{Rule, Written},
@@ -157,10 +157,11 @@ impl Plan {
         self.overrides().into_iter().filter(|over| over.limit.holds(at)).collect()
     }
 
-    /// What is wrong with setting these own limits at a time, in words: every one that passes a safety floor of the clinic and has no end, or
-    /// one that lies too far ahead. (One that was set before there was such a floor goes on to hold, and is listed.)
+    /// What is wrong with setting these own settings at a time, in words: every limit that passes a safety floor of the clinic and has no end, or
+    /// one that lies too far ahead; and every pause that would last for longer than the clinic lets a setting stand unlooked at, since nobody is
+    /// missed in it. (What was set before there was such a bound goes on to hold, and is listed.)
     #[must_use]
-    pub fn unbounded_overrides(&self, now: Timestamp) -> Vec<String> {
+    pub fn unbounded(&self, now: Timestamp) -> Vec<String> {
         let most = self.book().clinic().override_max();
         let said = |over: Override<'_>| {
             let Override { at, limit, floor } = over;
@@ -173,7 +174,21 @@ impl Plan {
             };
             Some(format!("limits[{at}].until: {found}: {floor}"))
         };
-        self.overrides().into_iter().filter_map(said).collect()
+        self.overrides().into_iter().filter_map(said).chain(self.long_pauses(now)).collect()
+    }
+
+    fn long_pauses(&self, now: Timestamp) -> Vec<String> {
+        let most = self.book().clinic().review_after();
+        let said = |(at, pause): (usize, &Pause)| {
+            let (until, days) = (pause.until, most.as_hours() / 24);
+            let is_long = until.duration_since(now) > most;
+            is_long.then(|| {
+                format!(
+                    "pauses[{at}].until: found {until}, want an end within {days} days: nobody is missed in a pause"
+                )
+            })
+        };
+        self.own().pauses.iter().enumerate().filter_map(said).collect()
     }
 }
 

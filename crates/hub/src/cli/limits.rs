@@ -129,7 +129,7 @@ fn of(patient: &PatientId, own: &Own, plan: Option<&Plan>, clinic: &Clinic, now:
         let Pause { kind, author, reason, .. } = it;
         let kind = named(kind).replace('_', " ");
         // A pause that is over needs nobody: what is expected is expected again.
-        add("pause", kind, (author, reason), None, it, false);
+        add("pause", kind, (author, reason), None, it, clinic.is_overlong(it, now));
     }
     // Limits stand first.
     for (line, limit) in lines.iter_mut().zip(&own.limits) {

@@ -170,7 +170,7 @@ fn nothing_that_is_accepted_leaves_a_reading_at_a_floor_below_red_unless_a_liste
         let rules = rules_of(&text, floor.vital);
         let rule = if limited && !rules.is_empty() { rules[rule.index(rules.len())].as_str() } else { "" };
         let Some(plan) = plan(&programme, own(rule, floor, by, until, (home, target))) else { return Ok(()) };
-        if !plan.unbounded_overrides(time(NOW)).is_empty() {
+        if !plan.unbounded(time(NOW)).is_empty() {
             count(&refused);
             return Ok(());
         }

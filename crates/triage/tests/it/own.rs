@@ -1,6 +1,6 @@
 //! A patient's own limits over the programme's.
 
-use triage::{Mark, Own};
+use triage::{Clinic, Mark, Own};
 use vitals::Vital;
 
 use crate::person::{Person, copd, time};
@@ -114,7 +114,7 @@ fn own_limits_that_do_not_fit_are_refused_in_words() {
 
 #[test]
 fn what_passes_a_safety_floor_must_have_an_end_when_it_is_set() {
-    let said = |limits: &str| Person::with(own(limits), FROM).plan.unbounded_overrides(time(FROM));
+    let said = |limits: &str| Person::with(own(limits), FROM).plan.unbounded(time(FROM));
     assert_eq!(said(&limit("spo2", "red_low", "83", "%", FROM, "")), Vec::<String>::new());
     assert_eq!(said(&limit("spo2", "red_low", "80", "%", FROM, "2027-01-01T00:00:00Z")), Vec::<String>::new());
     assert_eq!(
@@ -132,6 +132,30 @@ fn what_passes_a_safety_floor_must_have_an_end_when_it_is_set() {
     // Its start does not matter: it is the day on which it is set that counts.
     let later = said(&limit("spo2", "red_low", "80", "%", "2027-12-01T00:00:00Z", "2027-12-31T00:00:00Z"));
     assert_eq!(later.len(), 1, "{later:?}");
+}
+
+#[test]
+fn a_pause_ends_in_sight_and_a_far_end_is_no_end() {
+    let pause = |until: &str| {
+        let text = format!(
+            r#"{{"pauses":[{{"kind":"holiday","author":"anna","reason":"Rome","from":"{FROM}","until":"{until}"}}]}}"#
+        );
+        serde_json::from_str::<Own>(&text).unwrap()
+    };
+    let said = |until: &str| Person::with(pause(until), FROM).plan.unbounded(time(FROM));
+    assert_eq!(said("2026-12-24T00:00:00Z"), Vec::<String>::new());
+    // A slip of the year: nobody would be missed for all that time.
+    assert_eq!(
+        said("2028-12-24T00:00:00Z"),
+        ["pauses[0].until: found 2028-12-24T00:00:00Z, want an end within 182 days: nobody is missed in a pause"]
+    );
+    let clinic = Clinic::shipped();
+    let overdue = |own: &Own, at: &str| clinic.overdue(own, time(at));
+    let (far, near) = (pause("2029-01-01T00:00:00Z"), pause("2026-12-01T00:00:00Z"));
+    assert_eq!((overdue(&far, "2026-12-01T00:00:00Z"), overdue(&far, "2027-07-01T00:00:00Z")), (0, 1));
+    assert_eq!(overdue(&near, "2027-07-01T00:00:00Z"), 0, "what is over needs nobody");
+    let limit = own(&limit("spo2", "red_low", "84", "%", FROM, "2099-01-01T00:00:00Z"));
+    assert_eq!((overdue(&limit, "2026-12-01T00:00:00Z"), overdue(&limit, "2027-07-01T00:00:00Z")), (0, 1));
 }
 
 #[test]

@@ -170,7 +170,7 @@ mod tests {
         for person in PEOPLE {
             let ids = cohort.person(person.number).ids;
             let plan = plan_of(&person.patient(&ids, &cohort, now), &books, &TimeZone::UTC).expect(person.name);
-            assert!(plan.unbounded_overrides(now).is_empty(), "{}", person.name);
+            assert!(plan.unbounded(now).is_empty(), "{}", person.name);
             assert!(person.name.contains("simulated"), "{}", person.name);
         }
     }

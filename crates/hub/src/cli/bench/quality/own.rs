@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(own.value.0, Value::new(floor + 1 - 15, 0));
         assert_eq!((own.from, own.until), (cohort.midnight(14), Some(cohort.midnight(14) + HOLDS)));
         let plan = Plan::with("p-1".parse().unwrap(), Arc::clone(&book), near.clone(), TimeZone::UTC, own.from);
-        assert_eq!(plan.unwrap().unbounded_overrides(own.from), Vec::<String>::new());
+        assert_eq!(plan.unwrap().unbounded(own.from), Vec::<String>::new());
 
         assert_eq!(limits(&cohort, &always(&cohort, floor + 15), &book), Own::default(), "three spreads above it");
         let mut silent = always(&cohort, floor + 1);
