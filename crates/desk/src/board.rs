@@ -103,6 +103,8 @@ impl KitState {
 #[allow(missing_docs, reason = "the names are the documentation")]
 pub struct Counts {
     pub red: usize,
+    /// Of those, what came late: true then, not news now.
+    pub red_late: usize,
     pub yellow: usize,
     pub blue: usize,
     pub kits_online: usize,
@@ -409,6 +411,7 @@ impl Inner {
             self.kits.values().filter(|state| !state.kit.revoked).partition(|state| state.online());
         Counts {
             red: marked(Mark::Red),
+            red_late: self.open.values().filter(|alert| alert.mark == Mark::Red && alert.late).count(),
             yellow: marked(Mark::Yellow),
             blue: marked(Mark::Blue),
             kits_online: online.len(),

@@ -180,6 +180,7 @@ async fn late_and_doubtful_readings_are_marked_on_the_card() {
     let browser = Browser::signed_in(&clinic, "karen").await;
     let card = browser.get("/queue/cards").await.text;
     assert!(card.contains("<span class=\"tag late\">late</span>"), "{card}");
+    assert!(card.contains("data-mark=\"red\" data-late "), "the page makes no sound of it: {card}");
     assert!(card.contains("<span class=\"tag doubt\">doubtful step</span>"), "{card}");
     assert!(card.contains("arrived later"), "{card}");
 }

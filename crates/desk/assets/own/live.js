@@ -153,7 +153,8 @@
   }
   if (body.dataset.page !== 'queue') {
     document.addEventListener('vagt:beat', ({ detail: { beat: fresh, before } }) => {
-      if (before && fresh.red > before.red) { announce(`${fresh.red} ${words.red}`); tone(); }
+      // What came late was red then, and is no news of now.
+      if (before && fresh.red - fresh.red_late > before.red - before.red_late) { announce(`${fresh.red} ${words.red}`); tone(); }
     });
   }
 

@@ -55,13 +55,17 @@
   // --- taking in a fresh list
   const sweep = () => list.querySelectorAll('.card.gone').forEach((each) => each.remove());
 
+  // What came late was red then: it is on the queue, and sounds nothing. Red now beside it does.
+  const isRedNow = (card) => card.dataset.mark === 'red' && card.dataset.late === undefined;
+
   const update = (old, next) => {
     if (old.dataset.version === next.dataset.version && old.dataset.mark === next.dataset.mark) return;
-    const worse = old.dataset.mark !== next.dataset.mark && next.dataset.mark === 'red';
+    const worse = isRedNow(next) && !isRedNow(old);
     const focused = old.contains(document.activeElement);
     old.className = next.className;
     old.dataset.version = next.dataset.version;
     old.dataset.mark = next.dataset.mark;
+    old.toggleAttribute('data-late', next.dataset.late !== undefined);
     old.replaceChildren(...next.childNodes);
     if (focused) old.querySelector('a').focus({ preventScroll: true });
     if (worse) reds.push(old);
@@ -99,7 +103,7 @@
   const arrive = (each) => {
     each.classList.add('fresh');
     fresh.set(each.dataset.alert, each.dataset.mark);
-    if (each.dataset.mark === 'red') reds.push(each);
+    if (isRedNow(each)) reds.push(each);
   };
 
   const gone = (each) => { each.classList.add('gone'); each.querySelector('.level span').textContent = words.gone; };

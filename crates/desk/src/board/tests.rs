@@ -134,6 +134,17 @@ fn an_ended_alert_leaves_and_every_change_is_one_version() {
 }
 
 #[test]
+fn a_red_that_came_late_is_counted_apart_until_it_is_red_now() {
+    let board = board(Vec::new());
+    let late = Alert { late: true, ..alert("p-1", Mark::Red, 1) };
+    board.apply(&[change(&late)], &[], at(1));
+    assert_eq!((board.counts().red, board.counts().red_late), (1, 1), "on the queue, and no news of now");
+    let now = Alert { late: false, version: 2, ..late.clone() };
+    board.apply(&[change(&now)], &[], at(2));
+    assert_eq!((board.counts().red, board.counts().red_late), (1, 0));
+}
+
+#[test]
 fn a_late_judgement_is_not_how_somebody_is_now() {
     let board = board(Vec::new());
     let judged = |colour, late| AssessmentChange {

@@ -29,6 +29,8 @@ pub struct Card {
     pub version: u32,
     /// Its colour on the wire and in the style sheet.
     pub mark: &'static str,
+    /// Did what made it so come late? Then it is no news of now, and sounds nothing.
+    pub late: bool,
     /// Its colour in words.
     pub mark_word: String,
     /// The patient's name, or their id where the roster does not know them any more.
@@ -92,6 +94,7 @@ fn card(app: &App, say: &Say<'_>, alert: &Alert, person: Option<&Person>, spark:
         id: alert.id,
         version: alert.version,
         mark: mark_name(alert.mark),
+        late: alert.late,
         mark_word: say.mark(alert.mark),
         name: person.map_or_else(|| alert.patient.to_string(), |person| person.patient.name.clone()),
         sub: person.map(|person| sub(say, person)).unwrap_or_default(),
