@@ -131,3 +131,12 @@ fn every_shipped_programme_has_its_page() {
         assert!(page.contains(&heading), "docs/programmes.md, want {heading:?}");
     }
 }
+
+#[test]
+fn the_programme_that_the_page_shows_is_taken() {
+    let page = include_str!("../../../../docs/programmes.md");
+    let shown = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let programme = Programme::parse(shown, "docs/programmes.md").unwrap_or_else(|fault| panic!("{fault}"));
+    assert!(programme.examples() > 1);
+    assert_eq!(triage::Clinic::shipped().passed_by(&programme), Vec::new());
+}
