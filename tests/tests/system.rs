@@ -48,3 +48,5 @@ mod standby;
 mod trouble;
 #[path = "system/tuning.rs"]
 mod tuning;
+#[path = "system/upgraded.rs"]
+mod upgraded;

@@ -8,7 +8,7 @@ mod servers;
 use std::{fs, path::PathBuf};
 
 use jiff::Timestamp;
-use servers::Cluster;
+use servers::{Cluster, Timescale};
 use store::{
     Batch, Entry, HistoryFilter, JournalFilter, KitSeq, Postgres, Sqlite, Store, StoreError,
     postgres::{Layout, Server},
@@ -128,13 +128,35 @@ async fn a_judged_clinic_of_version_3() {
 }
 
 #[tokio::test]
-async fn a_judged_clinic_of_version_1_on_a_server() {
+async fn a_judged_clinic_of_each_version_on_a_server() {
     let cluster = Cluster::quick();
-    let url = cluster.database("clinic");
-    cluster.run("clinic", &fixture("postgres-1.sql"));
-    let store = Postgres::open(&Server::new(&url).unwrap()).await.unwrap();
-    assert_eq!(store.layout(), Layout::Native);
-    keeps_a_judged_clinic(&store).await;
+    for version in [1, 2] {
+        let name = format!("clinic_{version}");
+        let url = cluster.database(&name);
+        cluster.run(&name, &fixture(&format!("postgres-{version}.sql")));
+        keeps_a_judged_clinic(&opened(&url, Layout::Native).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_judged_clinic_of_each_version_with_timescaledb() {
+    let server = Timescale::start();
+    for version in [1, 2] {
+        server.psql("DROP SCHEMA IF EXISTS vagt CASCADE");
+        server.run(&fixture(&format!("timescale-{version}.sql")));
+        let store = opened(&server.url(), Layout::Timescale).await;
+        keeps_a_judged_clinic(&store).await;
+        store.upkeep().await.unwrap();
+        let added = store.stored().await.unwrap().readings.to_string();
+        store.close().await;
+        assert_eq!(server.psql("SELECT sum(readings)::bigint FROM vagt.v_reading_day"), added, "version {version}");
+    }
+}
+
+async fn opened(url: &str, layout: Layout) -> Postgres {
+    let store = Postgres::open(&Server::new(url).unwrap()).await.unwrap();
+    assert_eq!(store.layout(), layout);
+    store
 }
 
 #[test]
@@ -149,6 +171,9 @@ fn every_version_has_its_dump() {
     }
     // The newest version has its dump when the next is made: until then it is this program's own.
     for version in 1..versions("/postgres", '0').max(2) {
-        assert!(fixture(&format!("postgres-{version}.sql")).is_file(), "freeze a dump of version {version}");
+        for layout in ["postgres", "timescale"] {
+            let name = format!("{layout}-{version}.sql");
+            assert!(fixture(&name).is_file(), "freeze a dump of version {version}: {name}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::{
         fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::CommandExt as _,
     },
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     thread::sleep,
     time::Duration,
@@ -255,7 +255,10 @@ pub struct Timescale {
 impl Timescale {
     /// Starts one, empty.
     pub fn start() -> Self {
-        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/timescale"));
+        // Tests of the whole system use it too.
+        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let places = above.map(|folder| folder.join("crates/store/tests/timescale"));
+        let folder = places.into_iter().find(|place| place.is_dir()).expect("the store's tests lie beside these");
         let modules = folder.join("node_modules");
         assert!(modules.is_dir(), "{} is missing: run `npm ci` beside it (make test does)", modules.display());
         let port = free_port();
@@ -276,14 +279,24 @@ impl Timescale {
 
     /// What a statement answers, as text.
     pub fn psql(&self, sql: &str) -> String {
+        self.ask(&["-c", sql])
+    }
+
+    /// Runs a file of statements.
+    pub fn run(&self, file: &Path) {
+        self.ask(&["-f", file.to_str().unwrap()]);
+    }
+
+    fn ask(&self, what: &[&str]) -> String {
         let psql = Path::new(PROGRAMS).join("psql");
         assert!(psql.is_file(), "{} is missing: apt-get install postgresql", psql.display());
         let asked = Command::new(psql)
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", &self.url(), "-c", sql])
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", &self.url()])
+            .args(what)
             .env("PGGSSENCMODE", "disable")
             .output()
             .unwrap();
-        assert!(asked.status.success(), "{sql}: {}", String::from_utf8_lossy(&asked.stderr));
+        assert!(asked.status.success(), "{what:?}: {}", String::from_utf8_lossy(&asked.stderr));
         String::from_utf8(asked.stdout).unwrap().trim().to_owned()
     }
 
