@@ -3,7 +3,7 @@
 #   make test    everything that continuous integration runs
 #   make bench   every figure beside its floor and its peers, into docs/benchmarks.md: 25 minutes; QUICK=1: 8, into target/bench; ONLY="idle growth"
 #   make bench-cores  what the pure parts and the kit's agent cost
-#   make chaos   a clinic under load and one fault after the other, ROUNDS=4 of SECONDS_EACH=120 from SEED, or KILLS=1000 (docs/chaos.md)
+#   make chaos   a clinic under load and one fault after the other, ROUNDS=6 of SECONDS_EACH=120 from SEED, or KILLS=1000 (docs/chaos.md)
 #   make fuzz    every driver against bytes that look for trouble, SECONDS=60 each (docs/fuzzing.md)
 #   make package the kit's Debian package, for a kit like this machine
 
@@ -31,7 +31,7 @@ bench-cores:
 	cargo bench -p benches
 	cargo bench --profile kit -p edge --bench kit
 
-ROUNDS ?= 4
+ROUNDS ?= 6
 SECONDS_EACH ?= 120
 SEED ?= 20261122
 KILLS ?= 0

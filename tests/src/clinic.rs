@@ -47,6 +47,9 @@ impl KitLogin {
     }
 }
 
+/// How long a hub that is well may take to say whether it leads.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
 /// A running clinic.
 pub struct Clinic {
     folder: TempDir,
@@ -164,12 +167,39 @@ impl Clinic {
     /// # Errors
     /// When it does not say that it waits.
     pub async fn stand_by(&mut self) -> Result<String> {
+        self.join().await?.context("it leads, and should wait")
+    }
+
+    /// Starts it beside another on the same database, and waits until it says that it leads or waits; gives who leads, if it waits.
+    ///
+    /// # Errors
+    /// When it says neither.
+    pub async fn join(&mut self) -> Result<Option<String>> {
         self.serve = Some(self.launch()?);
         let serve = self.serve.as_mut().context("it was started")?;
-        let waits = serve.line_where(|line| line["standby"] == true || line["ready"] == true).await;
-        let waits = waits.with_context(|| self.log())?;
-        self.http = waits["http"].as_str().context("http")?.to_owned();
-        Ok(waits["leader"].as_str().context("it leads, and should wait")?.to_owned())
+        let said = serve.line_where(|line| line["standby"] == true || line["ready"] == true).await;
+        let said = said.with_context(|| self.log())?;
+        self.http = said["http"].as_str().context("http")?.to_owned();
+        Ok(said["leader"].as_str().map(str::to_owned))
+    }
+
+    /// Does it say that it leads, or that it stands by? Nothing where it does not answer.
+    pub async fn is_leading(&self) -> Option<bool> {
+        let asked = self.client.get(format!("{}/metrics", self.http)).timeout(ANSWERS_WITHIN).send().await.ok()?;
+        let said = asked.text().await.ok()?;
+        let leads = said.lines().find_map(|line| line.strip_prefix("vagt_hub_leads "))?;
+        Some(leads.trim() == "1")
+    }
+
+    /// Was it started, and not ended by us?
+    #[must_use]
+    pub fn was_started(&self) -> bool {
+        self.serve.is_some()
+    }
+
+    /// Is its process there?
+    pub fn is_running(&mut self) -> bool {
+        self.serve.as_mut().is_some_and(|serve| serve.is_running().unwrap_or_default())
     }
 
     /// Waits until a hub that stood by leads.

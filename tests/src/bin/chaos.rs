@@ -11,15 +11,16 @@ use tests::chaos::{
 
 const HELP: &str = "\
 A real clinic under load, and one fault after the other, chosen by a seed: kill -9 of hub, agents, broker and PostgreSQL, a full disk, a slow disk,
-connections that are cut or hang, clocks that are wrong, poison, a flood, two hubs. After each round every acknowledged reading must be stored
+connections that are cut or hang, clocks that are wrong, poison, a flood, a leader that is taken over from. After each round every acknowledged reading must be stored
 once, every due alert raised once.
 
 Usage: chaos [OPTIONS]
 
   --seed N       where chance begins (20261122); a failing round says its own
-  --rounds N     clinics, one after the other (4), each on the next ground
+  --rounds N     clinics, one after the other (6), each on the next ground
   --on NAMES     these grounds alone, with commas: small (front door, SQLite on a small disk), disk (front door, SQLite on the machine's disk),
-                 broker (Mosquitto, SQLite), database (front door, PostgreSQL), packets (front door in a net of its own, SQLite)
+                 broker (Mosquitto, SQLite), database (front door, PostgreSQL), packets (front door in a net of its own, SQLite),
+                 pair (the front doors of two hubs on one PostgreSQL)
   --seconds N    how long faults are made in each round (120)
   --kills N      rounds until so many programs were killed, whatever --rounds says; what kills comes four times as often, and sooner
   --faults N     faults in each round at most (100000)
@@ -62,7 +63,7 @@ async fn main() -> ExitCode {
 fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)>> {
     let mut options = Options {
         seed: 20_261_122,
-        rounds: 4,
+        rounds: 6,
         seconds: 120,
         faults_max: 100_000,
         kills: 0,
@@ -107,7 +108,7 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)
 }
 
 fn print(report: &Report) {
-    let Report { faults, killed, counted, kills, hub_mib, left_out } = report;
+    let Report { faults, killed, counted, kills, taken_over, fenced, hub_mib, left_out } = report;
     println!(
         "{:<17} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "fault", "times", "p50 ms", "p90 ms", "p99 ms", "max ms", "hub MiB"
@@ -122,6 +123,9 @@ fn print(report: &Report) {
         "{kills} times kill -9; {} messages, each once; {} alerts, each raised once and retold; the hub began {} times and held {hub_mib} MiB at most",
         counted.messages, counted.alerts, counted.starts
     );
+    if *taken_over > 0 {
+        println!("the hub that stood by took over {taken_over} times; {fenced} came back late, were refused and ended");
+    }
     if !left_out.is_empty() {
         println!("not made: {}", left_out.join(", "));
     }

@@ -9,8 +9,9 @@ use crate::{
     proofs,
 };
 
-/// How long the last blow may take: a kit that was cut off again and again waits for up to a minute before it tries again.
-const BLOWS_WITHIN: std::time::Duration = std::time::Duration::from_secs(150);
+/// How long the last blow may take: a kit that was cut off again and again waits for up to a minute before it tries again, and may try the wrong
+/// one of two hubs first.
+const BLOWS_WITHIN: std::time::Duration = std::time::Duration::from_secs(180);
 
 /// What a round came to.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]

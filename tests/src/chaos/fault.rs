@@ -28,12 +28,18 @@ pub enum Fault {
     KillHub,
     /// `kill -9` of the hub, and up to three times more while it starts.
     KillAgain,
+    /// `kill -9` of the hub that stands by, and a new start.
+    KillStandby,
+    /// `kill -9` of both hubs at once, and a new start of both.
+    KillBoth,
     /// `kill -9` of every kit's agent at once, and a new start.
     KillEdges,
     /// `kill -9` of the broker, and a new start: it has what it wrote last, up to a minute ago.
     KillBroker,
     /// The same, and the file in which it keeps sessions, queues and what is retained is gone.
     BrokerForgets,
+    /// The broker is ended in order, with what it keeps written down, and started again.
+    RestartBroker,
     /// `kill -9` of PostgreSQL, all of it, and a new start.
     KillDatabase,
     /// `kill -9` of the process of one connection to PostgreSQL: it ends all others itself, and recovers.
@@ -44,6 +50,8 @@ pub enum Fault {
     NoDatabase,
     /// The hub stands still (SIGSTOP) for up to three seconds, sometimes for twelve, and goes on.
     PauseHub,
+    /// The hub that leads stands still until the other has taken over; then it goes on, and must be refused.
+    PauseLeader,
     /// The broker does.
     PauseBroker,
     /// PostgreSQL does, every process of it.
@@ -88,14 +96,18 @@ pub enum Fault {
 pub const FAULTS: &[(Fault, &str, u32)] = &[
     (Fault::KillHub, "kill-hub", 8),
     (Fault::KillAgain, "kill-again", 4),
+    (Fault::KillStandby, "kill-standby", 3),
+    (Fault::KillBoth, "kill-both", 3),
     (Fault::KillEdges, "kill-edges", 6),
     (Fault::KillBroker, "kill-broker", 6),
     (Fault::BrokerForgets, "broker-forgets", 3),
+    (Fault::RestartBroker, "restart-broker", 4),
     (Fault::KillDatabase, "kill-database", 6),
     (Fault::KillBackend, "kill-backend", 3),
     (Fault::KillSeveral, "kill-several", 6),
     (Fault::NoDatabase, "no-database", 3),
     (Fault::PauseHub, "pause-hub", 3),
+    (Fault::PauseLeader, "pause-leader", 6),
     (Fault::PauseBroker, "pause-broker", 2),
     (Fault::PauseDatabase, "pause-database", 2),
     (Fault::DiskFull, "disk-full", 2),
@@ -133,9 +145,9 @@ impl Fault {
     /// Does it kill?
     #[must_use]
     pub fn kills(self) -> bool {
-        use Fault::{KillAgain, KillBackend, KillBroker, KillDatabase, KillEdges, KillHub, KillSeveral};
+        use Fault::{KillAgain, KillBackend, KillBoth, KillBroker, KillDatabase, KillEdges, KillHub, KillSeveral};
         matches!(self, KillHub | KillAgain | KillEdges | KillBroker | KillDatabase | KillBackend | KillSeveral)
-            || self == Self::BrokerForgets
+            || matches!(self, KillBoth | Self::KillStandby | Self::BrokerForgets)
     }
 
     /// Can it be done here?
@@ -144,7 +156,8 @@ impl Fault {
         let there = |program| world.programs().contains(&program);
         match self {
             Self::KillEdges => there(Program::Edges),
-            Self::KillBroker | Self::BrokerForgets | Self::PauseBroker => there(Program::Broker),
+            Self::KillBroker | Self::BrokerForgets | Self::RestartBroker | Self::PauseBroker => there(Program::Broker),
+            Self::KillStandby | Self::KillBoth | Self::PauseLeader => there(Program::Standby),
             Self::KillDatabase | Self::KillBackend | Self::NoDatabase | Self::PauseDatabase => there(Program::Database),
             Self::KillSeveral => world.programs().len() > 1,
             Self::CutBehind | Self::HalfOpenBehind | Self::LateBehind => world.back.is_some(),
@@ -153,8 +166,8 @@ impl Fault {
             Self::SlowDisk => world.place.can_slow(),
             Self::HubClock => world.place.can_set_clocks(),
             Self::EdgeClock => there(Program::Edges) && world.place.can_set_clocks(),
-            // On a server the second waits for the first to die: tests of the standby.
-            Self::TwoHubs => world.ground != Ground::Database,
+            // On a server the second waits for the first to die: that is a ground of its own.
+            Self::TwoHubs => !matches!(world.ground, Ground::Database | Ground::Pair),
             _ => true,
         }
     }
@@ -168,6 +181,8 @@ impl Fault {
         let now_and_then = random.random_range(0..6) == 0;
         match self {
             Self::KillHub => kill(world, &[Program::Hub], Duration::ZERO).await?,
+            Self::KillStandby => kill(world, &[Program::Standby], Duration::ZERO).await?,
+            Self::KillBoth => kill(world, &[Program::Hub, Program::Standby], Duration::ZERO).await?,
             Self::KillEdges => kill(world, &[Program::Edges], Duration::ZERO).await?,
             Self::KillBroker => kill(world, &[Program::Broker], Duration::ZERO).await?,
             Self::KillDatabase => kill(world, &[Program::Database], Duration::ZERO).await?,
@@ -182,6 +197,11 @@ impl Fault {
                 world.broker.as_ref().context("a broker")?.forget()?;
                 world.raise(Program::Broker).await?;
             }
+            Self::RestartBroker => {
+                world.broker.as_mut().context("a broker")?.stop().await?;
+                sleep(moment).await;
+                world.raise(Program::Broker).await?;
+            }
             Self::NoDatabase => {
                 let away = if now_and_then { Duration::from_secs(20) } else { moment };
                 kill(world, &[Program::Database], away).await?;
@@ -190,6 +210,7 @@ impl Fault {
                 let longer = if now_and_then { Duration::from_secs(12) } else { moment };
                 pause(&[world.clinic.hub_id().context("it runs")?], longer).await?;
             }
+            Self::PauseLeader => world.freeze_leader().await?,
             Self::PauseBroker => {
                 let broker = world.broker.as_ref().context("a broker")?;
                 pause(&[broker.id().context("it runs")?], moment).await?;
@@ -276,7 +297,7 @@ async fn pause(processes: &[u32], moment: Duration) -> Result<()> {
 }
 
 /// The last of them must take it; helpers of a server come and go.
-async fn signal(name: &str, processes: &[u32]) -> Result<()> {
+pub(super) async fn signal(name: &str, processes: &[u32]) -> Result<()> {
     let (last, helpers) = processes.split_last().context("a process")?;
     for id in helpers {
         _ = Command::new("kill").args([format!("-{name}"), id.to_string()]).output().await?;

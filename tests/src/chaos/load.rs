@@ -68,9 +68,10 @@ pub struct State {
 }
 
 impl Load {
-    /// Starts these kits; each measures so often a second. Behind a broker all say what they keep, else every other.
+    /// Starts these kits, which try these ports in turn; each measures so often a second. Behind a broker all say what they keep, else every
+    /// other.
     #[must_use]
-    pub fn start(port: u16, logins: &[KitLogin], a_second: u32, seed: u64, at_broker: bool) -> Self {
+    pub fn start(ports: &[u16], logins: &[KitLogin], a_second: u32, seed: u64, at_broker: bool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         let kit = |(login, number): (&KitLogin, u64)| {
@@ -80,7 +81,7 @@ impl Load {
         let kits: Vec<_> = logins.iter().zip(0..).map(kit).collect();
         for (kit, number) in kits.iter().zip(0..) {
             tasks.spawn(measure(Arc::clone(kit), a_second, seed + number, Arc::clone(&stop)));
-            tasks.spawn(send(Arc::clone(kit), port, Arc::clone(&stop)));
+            tasks.spawn(send(Arc::clone(kit), ports.to_vec(), Arc::clone(&stop)));
         }
         Self { kits, tasks, stop }
     }
@@ -169,8 +170,9 @@ async fn measure(kit: Arc<Kit>, a_second: u32, seed: u64, stop: Arc<AtomicBool>)
     }
 }
 
-async fn send(kit: Arc<Kit>, port: u16, stop: Arc<AtomicBool>) {
-    while !stop.load(Ordering::Relaxed) || !kit.state().waiting.is_empty() {
+async fn send(kit: Arc<Kit>, ports: Vec<u16>, stop: Arc<AtomicBool>) {
+    let is_over = || stop.load(Ordering::Relaxed) && kit.state().waiting.is_empty();
+    for port in ports.into_iter().cycle().take_while(|_| !is_over()) {
         // A cut is what this is about: it comes again.
         _ = converse(&kit, port, &stop).await;
         {

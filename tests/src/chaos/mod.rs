@@ -5,6 +5,7 @@ pub mod check;
 pub mod fault;
 pub mod load;
 pub mod packets;
+pub mod pair;
 pub mod place;
 pub mod proxy;
 pub mod report;
@@ -111,12 +112,12 @@ impl Run<'_> {
         for login in of_homes {
             world.add_home(login).await?;
         }
-        let load = Load::start(world.front.port, of_load, self.options.rate, seed, ground == Ground::Broker);
+        let load = Load::start(&world.doors, of_load, self.options.rate, seed, ground == Ground::Broker);
         let blown = self.faults(&mut world, &load, &mut random).await?;
-        self.tally.report.kills += world.kills;
+        self.tally.turned(&world);
         (self.tell)("waiting until everything is acknowledged");
-        let kits = load.finish(FINISH_WITHIN).await.with_context(|| world.clinic.log())?;
-        self.remember_memory(&world.clinic)?;
+        let kits = load.finish(FINISH_WITHIN).await.with_context(|| world.log())?;
+        self.remember_memory(&world)?;
         let counted = check::all(&world.clinic, &kits).await?;
         for (home, login) in world.homes.iter().zip(of_homes) {
             check::every_blow_once(&world.clinic, login, &blown).await.with_context(|| tail(&home.log()))?;
@@ -124,6 +125,9 @@ impl Run<'_> {
         self.tally.count(&counted);
         let (name, took, kills) = (ground.name(), began.elapsed().as_secs(), world.kills);
         (self.tell)(&format!("round {round} on {name}, seed {seed}: {counted:?}, {kills} kills, {took} s"));
+        if let Some(second) = &mut world.second {
+            second.hub.kill_9().await?;
+        }
         world.clinic.kill_9().await
     }
 
@@ -159,17 +163,19 @@ impl Run<'_> {
         random: &mut StdRng,
         began: Instant,
     ) -> Result<()> {
-        self.remember_memory(&world.clinic)?;
+        self.remember_memory(world)?;
         let begun = Instant::now();
         let happened = fault.happen(world, random).await;
-        happened.with_context(|| format!("{}\n{}", fault.name(), tail(&world.clinic.log())))?;
+        happened.with_context(|| format!("{}\n{}", fault.name(), world.log()))?;
         let over = Instant::now();
         let heard = load.all_heard_since(over, RECOVER_WITHIN).await;
         let heard = heard.with_context(|| {
             let (name, within) = (fault.name(), RECOVER_WITHIN.as_secs());
-            format!("{name}: not every kit is heard {within} s later\n{}", tail(&world.clinic.log()))
+            format!("{name}: not every kit is heard {within} s later\n{}", world.log())
         })?;
-        let holds = self.remember_memory(&world.clinic)?;
+        let settled = world.settle().await;
+        settled.with_context(|| format!("{}\n{}", fault.name(), world.log()))?;
+        let holds = self.remember_memory(world)?;
         self.tally.took(fault, heard, holds)?;
         (self.tell)(&format!(
             "{:>6.1} s {:<10} took {:>6} ms, all heard {:>6} ms later, hub {holds} MiB",
@@ -192,19 +198,26 @@ impl Run<'_> {
         choice
     }
 
-    /// What the hub holds now, in MiB, and the most that it has held; too much is a fault of its own.
-    fn remember_memory(&mut self, clinic: &Clinic) -> Result<u64> {
-        let Some(id) = clinic.hub_id() else { return Ok(0) };
-        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-        let of = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
-        };
-        let (holds, peak) = (of("VmRSS:").context("VmRSS")? / 1024, of("VmHWM:").context("VmHWM")? / 1024);
-        self.tally.report.hub_mib = self.tally.report.hub_mib.max(peak);
-        ensure!(peak <= HUB_MEMORY_MIB_MAX, "the hub has held {peak} MiB, at most {HUB_MEMORY_MIB_MAX} are wanted");
-        Ok(holds)
+    /// What the hub holds now, in MiB (of two the one that holds more), and the most that it has held; too much is a fault of its own.
+    fn remember_memory(&mut self, world: &World) -> Result<u64> {
+        let mut holds_most = 0;
+        for (holds, peak) in world.hubs().filter_map(memory_mib) {
+            self.tally.report.hub_mib = self.tally.report.hub_mib.max(peak);
+            ensure!(peak <= HUB_MEMORY_MIB_MAX, "the hub has held {peak} MiB, at most {HUB_MEMORY_MIB_MAX} are wanted");
+            holds_most = holds_most.max(holds);
+        }
+        Ok(holds_most)
     }
+}
+
+/// What a hub holds and has held at most, in MiB; nothing of one that has ended.
+fn memory_mib(hub: &Clinic) -> Option<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{}/status", hub.hub_id()?)).ok()?;
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
+    };
+    Some((of("VmRSS:")? / 1024, of("VmHWM:")? / 1024))
 }
 
 /// Somebody in each home blows; gives the FEV1.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     check::Counted,
     fault::{FAULTS, Fault},
+    world::World,
 };
 
 /// The longest recovery that is told apart, in milliseconds.
@@ -28,6 +29,10 @@ pub struct Report {
     pub left_out: Vec<&'static str>,
     /// `kill -9` of all programs.
     pub kills: u64,
+    /// How often the hub that stood by took over.
+    pub taken_over: u64,
+    /// How often one that had been taken over from went on, and was refused.
+    pub fenced: u64,
     /// The most that the hub held in memory, in MiB.
     pub hub_mib: u64,
 }
@@ -80,6 +85,13 @@ impl Tally {
     /// These could be had in a round.
     pub fn had(&mut self, faults: impl Iterator<Item = Fault>) {
         self.had.extend(faults.map(Fault::name));
+    }
+
+    /// What was killed in a round, and how the lead went from one hub to the other.
+    pub fn turned(&mut self, world: &World) {
+        self.report.kills += world.kills;
+        self.report.taken_over += world.turns.taken_over;
+        self.report.fenced += world.turns.fenced;
     }
 
     /// A round was as it must be.

@@ -6,7 +6,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::time::sleep;
 
-use super::{packets::Packets, place::Place, proxy::Proxy};
+use super::{
+    packets::Packets,
+    pair::{Second, Turns, free_port, hub_on},
+    place::Place,
+    proxy::Proxy,
+};
 use crate::{
     clinic::{Clinic, KitLogin},
     home::Home,
@@ -27,6 +32,8 @@ pub enum Ground {
     Database,
     /// The front door, in a net of its own whose packets can go astray; SQLite on a small disk.
     Packets,
+    /// The front doors of two hubs on one PostgreSQL server: one leads, the other stands by.
+    Pair,
 }
 
 /// Every ground, and its name.
@@ -36,6 +43,7 @@ pub const GROUNDS: &[(Ground, &str)] = &[
     (Ground::Broker, "broker"),
     (Ground::Database, "database"),
     (Ground::Packets, "packets"),
+    (Ground::Pair, "pair"),
 ];
 
 impl Ground {
@@ -53,7 +61,7 @@ impl Ground {
 }
 
 /// Where servers listen.
-const HERE: &str = "127.0.0.1";
+pub(super) const HERE: &str = "127.0.0.1";
 
 /// What dies by `kill -9`, in the order in which it comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,8 +70,10 @@ pub enum Program {
     Database,
     /// Mosquitto.
     Broker,
-    /// `vagt serve`.
+    /// `vagt serve`; of two the one that leads.
     Hub,
+    /// The other, which stands by.
+    Standby,
     /// Every home's `vagt-edge`.
     Edges,
 }
@@ -72,8 +82,10 @@ pub enum Program {
 pub struct World {
     /// Where it stands.
     pub ground: Ground,
-    /// The hub.
+    /// The hub; of two the one that leads.
     pub clinic: Clinic,
+    /// The one that stands by, on its ground.
+    pub second: Option<Second>,
     /// Homes with real devices' bytes and the real agent, each with its kit.
     pub homes: Vec<Home>,
     /// The broker, on its ground.
@@ -82,6 +94,8 @@ pub struct World {
     pub database: Option<Cluster>,
     /// Between kits and hub, or kits and broker.
     pub front: Proxy,
+    /// The ports at which kits try in turn.
+    pub doors: Vec<u16>,
     /// Between the hub and what it leans on: broker or server.
     pub back: Option<Proxy>,
     /// The hub's own net, on its ground.
@@ -92,6 +106,10 @@ pub struct World {
     pub stranger: KitLogin,
     /// `kill -9` so far.
     pub kills: u64,
+    /// How the lead went from one hub to the other.
+    pub turns: Turns,
+    /// The process of a leader that stands still.
+    pub(super) frozen: Option<u32>,
 }
 
 impl World {
@@ -100,16 +118,14 @@ impl World {
     /// # Errors
     /// When something does not start.
     pub async fn begin(ground: Ground, logins: &[KitLogin], stranger: &KitLogin, seed: u64) -> Result<Self> {
-        let (mut broker, mut database, mut back, mut packets) = (None, None, None, None);
+        let (mut broker, mut database, mut back, mut packets, mut second) = (None, None, None, None, None);
         let mut clinic = match ground {
-            Ground::Database => {
+            Ground::Database | Ground::Pair => {
                 let cluster = Cluster::start();
-                let between = Proxy::open(HERE, cluster.port()).await?;
-                let url = cluster
-                    .database("clinic")
-                    .replace(&format!(":{}/", cluster.port()), &format!(":{}/", between.port));
-                (database, back) = (Some(cluster), Some(between));
-                Clinic::stopped_on_postgres(logins, &url).await?
+                let url = cluster.database("clinic");
+                let (clinic, line) = hub_on(logins, &cluster, &url).await?;
+                (database, back) = (Some((cluster, url)), Some(line));
+                clinic
             }
             _ => Clinic::stopped(logins).await?,
         };
@@ -124,15 +140,50 @@ impl World {
             clinic.live_at(&net.there, net.inside())?;
             packets = Some(net);
         }
-        let small = !matches!(ground, Ground::Disk | Ground::Database);
+        let small = !matches!(ground, Ground::Disk | Ground::Database | Ground::Pair);
         let place = Place::prepare(&mut clinic, small)?;
+        if ground == Ground::Pair {
+            clinic.set_mqtt_port(free_port()?)?;
+        }
         clinic.restart().await.with_context(|| clinic.log())?;
+        if let Some((cluster, url)) = database.as_ref().filter(|_| ground == Ground::Pair) {
+            second = Some(Second::begin(logins, cluster, url, &place.clock_env("hub")?).await?);
+        }
         let front = match &broker {
             Some(broker) => Proxy::open(HERE, broker.port).await?,
             None => Proxy::open(clinic.host(), clinic.mqtt_port).await?,
         };
-        let (homes, stranger) = (Vec::new(), stranger.clone());
-        Ok(Self { ground, clinic, homes, broker, database, front, back, packets, place, stranger, kills: 0 })
+        let doors = [front.port].into_iter().chain(second.as_ref().map(|second| second.front.port)).collect();
+        let (homes, stranger, database) = (Vec::new(), stranger.clone(), database.map(|(cluster, _)| cluster));
+        let (kills, turns, frozen) = (0, Turns::default(), None);
+        Ok(Self {
+            ground,
+            clinic,
+            second,
+            homes,
+            broker,
+            database,
+            front,
+            doors,
+            back,
+            packets,
+            place,
+            stranger,
+            kills,
+            turns,
+            frozen,
+        })
+    }
+
+    /// Every hub that there is.
+    pub fn hubs(&self) -> impl Iterator<Item = &Clinic> {
+        [&self.clinic].into_iter().chain(self.second.as_ref().map(|second| &second.hub))
+    }
+
+    /// The end of what each hub has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.hubs().map(|hub| super::tail(&hub.log())).collect::<Vec<_>>().join("\n--- the one that stands by\n")
     }
 
     /// Switches a home on.
@@ -142,7 +193,13 @@ impl World {
     pub async fn add_home(&mut self, login: &KitLogin) -> Result<()> {
         let mut home = Home::without_kit(login, "spirometer", 0).await?;
         home.set_env(&self.place.clock_env("edge")?);
-        home.start_edge(self.front.port).with_context(|| self.clinic.log())?;
+        if let [_, others @ ..] = &self.doors[..]
+            && !others.is_empty()
+        {
+            let others: Vec<String> = others.iter().map(|port| format!("{HERE}:{port}")).collect();
+            home.say_of_broker(&format!("others = {others:?}\n"));
+        }
+        home.start_edge(self.doors[0]).with_context(|| self.clinic.log())?;
         self.homes.push(home);
         Ok(())
     }
@@ -154,6 +211,7 @@ impl World {
             (Program::Database, self.database.is_some()),
             (Program::Broker, self.broker.is_some()),
             (Program::Hub, true),
+            (Program::Standby, self.second.is_some()),
             (Program::Edges, !self.homes.is_empty()),
         ];
         there.into_iter().filter(|(_, there)| *there).map(|(program, _)| program).collect()
@@ -169,6 +227,7 @@ impl World {
             Program::Database => self.database.as_mut().context("a server")?.kill_9(),
             Program::Broker => self.broker.as_mut().context("a broker")?.kill_9().await?,
             Program::Hub => self.clinic.kill_9().await?,
+            Program::Standby => self.second.as_mut().context("a second hub")?.hub.kill_9().await?,
             Program::Edges => {
                 for home in &mut self.homes {
                     home.kill_9_edge().await?;
@@ -178,7 +237,7 @@ impl World {
         Ok(())
     }
 
-    /// Starts it again.
+    /// Starts it again. A leader behind which another stands by is started when that one leads ([`settle`](Self::settle)).
     ///
     /// # Errors
     /// When it does not start.
@@ -186,10 +245,16 @@ impl World {
         match program {
             Program::Database => self.database.as_mut().context("a server")?.go_on(),
             Program::Broker => self.broker.as_mut().context("a broker")?.restart().await?,
-            Program::Hub => self.clinic.restart().await?,
+            Program::Hub => {
+                let takes_over = self.second.as_mut().is_some_and(|second| second.hub.is_running());
+                if !takes_over {
+                    self.clinic.restart().await?;
+                }
+            }
+            Program::Standby => drop(self.second.as_mut().context("a second hub")?.hub.join().await?),
             Program::Edges => {
                 for home in &mut self.homes {
-                    home.start_edge(self.front.port)?;
+                    home.start_edge(self.doors[0])?;
                 }
             }
         }

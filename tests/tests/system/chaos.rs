@@ -8,7 +8,7 @@ use tests::chaos::{Options, run};
 async fn a_minute_of_chaos_loses_nothing_and_doubles_nothing() -> Result<()> {
     let options = Options {
         seed: 7,
-        rounds: 5,
+        rounds: 6,
         seconds: 9,
         faults_max: 20,
         kills: 0,
