@@ -310,7 +310,7 @@ impl Config {
     /// [`ConfigError::Wrong`], with line and column.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         toml::from_str(text)
-            .map_err(|e| ConfigError::Wrong { file: file.to_owned(), problem: Problem::from_toml(text, &e) })
+            .map_err(|e| ConfigError::Wrong { file: file.to_owned(), problem: Problem::from_toml::<Self>(text, &e) })
     }
 
     /// Where the store is.
@@ -432,7 +432,7 @@ mod tests {
     fn says_where_it_is_wrong() {
         refused(
             "clinik = \"x\"\n",
-            "hub.toml:1:1: clinik: unknown field `clinik`, expected one of `clinic`, `zone`, `data`, `store`, `store_password_file`, `roster`, `programmes`, `simulated`, `mqtt`, `broker`, `limits`, `http`, `enrolment`, `heartbeat`, `standby`, `traces`",
+            "hub.toml:1:1: clinik: found unknown field `clinik`, want one of `clinic`, `zone`, `data`, `store`, `store_password_file`, `roster`, `programmes`, `simulated`, `mqtt`, `broker`, `limits`, `http`, `enrolment`, `heartbeat`, `standby`, `traces`",
         );
         refused("[mqtt]\nlisten = \"here\"\n", "hub.toml:2:10: mqtt.listen: invalid socket address syntax");
         refused(

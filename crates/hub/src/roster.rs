@@ -3,7 +3,6 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use desk::Board;
 use jiff::{Timestamp, tz::TimeZone};
 use store::{Change, Journal, JournalEntry, JournalFilter, Patient, Roster, Store};
@@ -12,7 +11,11 @@ use vitals::PatientId;
 
 use crate::{
     basis::Basis,
-    cli::config::{own, problem::Problem},
+    cli::config::{
+        own,
+        problem::{self, Problem},
+        roster::RosterForm,
+    },
     clock,
     config::Config,
     directory::{Books, Directory, Invalid, RosterError, own_of, plan_of},
@@ -136,9 +139,9 @@ pub async fn bring_in(store: &dyn Store, config: &Config, books: &Books) -> anyh
 
 async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZone) -> anyhow::Result<()> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| file.clone())?;
-    let mut roster: Roster =
-        toml::from_str(&text).map_err(|e| anyhow::anyhow!(Problem::from_toml(&text, &e).sentence(&file)))?;
+    let text = problem::text(path).map_err(anyhow::Error::msg)?;
+    let mut roster: Roster = toml::from_str(&text)
+        .map_err(|e| anyhow::anyhow!(Problem::from_toml::<RosterForm>(&text, &e).sentence(&file)))?;
     let stored = store.roster().await?;
     for (at, patient) in roster.patients.iter_mut().enumerate() {
         let under = format!("patient[{at}].own.");

@@ -152,8 +152,8 @@ fn a_programme_or_patient_that_cannot_be_used_is_exit_1_with_its_place() {
     let patient = folder.path().join("p.toml");
     std::fs::write(&patient, "limit = 1\n").unwrap();
     for (args, wanted) in [
-        (vec!["--patient", patient.to_str().unwrap()], "p.toml:1:1: limit: unknown field"),
-        (vec!["--patient", "/nowhere.toml"], "/nowhere.toml: No such file"),
+        (vec!["--patient", patient.to_str().unwrap()], "p.toml:1:1: limit: found unknown field"),
+        (vec!["--patient", "/nowhere.toml"], "/nowhere.toml: found no such file"),
     ] {
         let output = replay(&args, b"");
         assert_eq!(output.status.code(), Some(1));

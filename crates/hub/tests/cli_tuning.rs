@@ -174,7 +174,7 @@ fn people_and_accounts_are_changed_by_somebody_who_may_and_with_sense() {
         ("\"%\"", "\"kg\"", "own.toml:5:8: limits[0].unit: found \"kg\", want \"%\""),
         ("\"bo\"", "\" \"", "own.toml:6:10: limits[0].author: found 1 characters, want 1 to"),
         ("value = 84", "value = 80", "own.toml:1:1: limits[0].until: "),
-        ("value = 84", "valeu = 84", "own.toml:4:1: limits[0].valeu: unknown field `valeu`"),
+        ("value = 84", "valeu = 84", "own.toml:4:1: limits[0].valeu: found unknown field `valeu`"),
         ("\"red_low\"", "\"low\"", "own.toml:3:9: limits[0].limit: unknown variant `low`"),
         ("from = ", "from = 7 #", "own.toml:8:8: limits[0].from: "),
     ] {

@@ -183,6 +183,7 @@ fn read(document: &mut Document<'_>) -> Option<Clinic> {
     let override_max = length(document, "override_max", (DAY, OVERRIDE_MAX), OVERRIDE_MAX);
     let bounds = (SILENT_KIT_AFTER_MIN, SILENT_KIT_AFTER_MAX);
     let silent_kit_after = length(document, "silent_kit_after", bounds, SILENT_KIT_AFTER);
+    document.is_list(&steps!["floor"]);
     let found = document.len(&steps!["floor"]);
     if found > FLOORS_MAX {
         document.problem(&steps!["floor"], format!("found {found}, want at most {FLOORS_MAX}"));

@@ -59,7 +59,7 @@ pub use own::{Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, PauseKind}
 pub use plan::{Plan, Rulebook};
 pub use programme::{
     COPD, Choice, HEART_FAILURE, Length, Number, OnlyIf, PROBLEMS_MAX, Problem, Programme, ProgrammeError, Question,
-    Questionnaire, SHIPPED, Stratum, Text,
+    Questionnaire, SHIPPED, Stratum, Text, found_and_wanted, plain, syntax,
 };
 pub use quiet::{Because as QuietBecause, Near, Quiet, why_not};
 pub use rejudge::{Because, rejudge};

@@ -4,7 +4,7 @@
 //! They lie over the programme field by field and are never a copy of it: what the programme improves later reaches the patient too.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use vitals::{PatientId, Unit};
 
@@ -14,6 +14,20 @@ use crate::{
     bounds::{OWN_LIMITS_MAX, TEXT_CHARS_MAX},
     rules::Rule,
 };
+
+/// For the schema: a moment, whatever the zone.
+struct Moment;
+
+impl JsonSchema for Moment {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let what = "a day and time with its zone, in quotes";
+        json_schema!({ "type": "string", "description": what, "examples": ["2026-12-01T07:00:00Z"] })
+    }
+}
 
 /// One patient's own settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,12 +71,12 @@ pub struct OwnLimit {
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub version: u32,
     /// From when on.
-    #[schemars(with = "String")]
+    #[schemars(with = "Moment")]
     pub from: Timestamp,
     /// Until when (that moment excluded); until further notice where it says none. One that passes a safety floor must have an end when it is
     /// set, no further ahead than the clinic's document allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<Moment>")]
     pub until: Option<Timestamp>,
 }
 
@@ -87,10 +101,10 @@ pub struct OwnReference {
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub version: u32,
     /// From when on.
-    #[schemars(with = "String")]
+    #[schemars(with = "Moment")]
     pub from: Timestamp,
     /// Until when (that moment excluded). What is normal for somebody drifts, so it has an end.
-    #[schemars(with = "String")]
+    #[schemars(with = "Moment")]
     pub until: Timestamp,
 }
 
@@ -108,11 +122,11 @@ pub struct OwnOxygen {
     /// Why: of a target of 88 to 92 %, where it is documented.
     pub reason: String,
     /// From when on.
-    #[schemars(with = "String")]
+    #[schemars(with = "Moment")]
     pub from: Timestamp,
     /// Until when (that moment excluded); until further notice where it says none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<Moment>")]
     pub until: Option<Timestamp>,
 }
 
@@ -127,10 +141,10 @@ pub struct Pause {
     /// Why.
     pub reason: String,
     /// From when on.
-    #[schemars(with = "String")]
+    #[schemars(with = "Moment")]
     pub from: Timestamp,
     /// Until when (that moment excluded). A pause without an end would be a silence that nobody hears.
-    #[schemars(with = "String")]
+    #[schemars(with = "Moment")]
     pub until: Timestamp,
 }
 

@@ -41,7 +41,75 @@ const HARMLESS: &[&str] = &[
 const HARMLESS_STARTS: &[&str] =
     &["site_", "user_", "specimen_", "meal_", "carbohydrate_", "tester_", "health_", "medication_"];
 
+/// Flags that devices and kits send today, beside those above: what somebody who writes a rule may have meant. A kit of tomorrow may send others.
+const SENT: &[&str] = &[
+    "above_device_range",
+    "artifact",
+    "below_device_range",
+    "body_movement",
+    "calibration_ongoing",
+    "contact_lost",
+    "cuff_loose",
+    "cuff_pressure",
+    "demonstration_data",
+    "device_fault",
+    "device_mark",
+    "early_estimate",
+    "equipment_malfunction",
+    "erratic_signal",
+    "improper_position",
+    "inadequate_signal",
+    "intermediate",
+    "invalid_measurement",
+    "low_perfusion",
+    "marginal_perfusion",
+    "marginal_pulse_quality",
+    "measurement_unavailable",
+    "minimal_pulse_quality",
+    "nonpulsatile_signal",
+    "out_of_track",
+    "person_unconfirmed",
+    "poor_signal",
+    "questionable_measurement",
+    "questionable_pulse",
+    "read_interrupted",
+    "removed",
+    "result_too_high",
+    "result_too_low",
+    "sample_insufficient",
+    "sample_size_insufficient",
+    "sensor_disconnected",
+    "sensor_displaced",
+    "sensor_fault",
+    "sensor_interference",
+    "sensor_malfunction",
+    "sensor_too_cold",
+    "sensor_too_warm",
+    "sensor_unconnected_to_user",
+    "signal_analysis_ongoing",
+    "signal_processing_irregularity",
+    "strip_insertion_error",
+    "strip_type_incorrect",
+    "suspect",
+    "suspect_step",
+    "temperature_out_of_range",
+    "temperature_too_high",
+    "temperature_too_low",
+    "test_data",
+    "time_fault",
+    "time_unknown",
+    "unacceptable_pulse_quality",
+    "unknown_sensor_connected",
+    "unsettled",
+    "unstable",
+];
+
 impl Flag {
+    /// The names that are sent today.
+    pub fn sent() -> impl Iterator<Item = &'static str> {
+        HARMLESS.iter().chain(SENT).copied()
+    }
+
     /// Does it speak against the value? A flag that is not known here does.
     #[must_use]
     pub fn is_doubt(&self) -> bool {

@@ -13,7 +13,9 @@ use store::Store;
 use triage::Programme;
 
 use super::{
-    Ended, block_on, json_line, out,
+    Ended, block_on,
+    config::problem,
+    json_line, out,
     since::{Since, parse_length},
 };
 use crate::{
@@ -179,7 +181,7 @@ pub(super) fn in_use(library: &Library, id: &str) -> Result<Arc<Programme>, Ende
 
 pub(super) fn read_programme(path: &Path) -> Result<Tried, Ended> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+    let text = problem::text(path).map_err(Ended::Failed)?;
     Tried::read(&text, &name).map_err(failed)
 }
 

@@ -1,6 +1,6 @@
 //! `vagt kit`: the home gateways, changed in the store. A running service notices within a second or two.
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::{fs, io::Write as _, path::Path};
 
 use clap::{Subcommand, ValueEnum};
 use desk::{Ask, ask};
@@ -11,7 +11,9 @@ use store::{Enrolment, Kit, Roster, Store};
 use vitals::{KitId, PatientId, Vital};
 
 use super::{
-    Ended, block_on, json_line, out,
+    Ended, block_on,
+    config::problem,
+    json_line, out,
     roster::{Where, failed, put},
     secret,
     who::{EVERYBODY, account},
@@ -267,9 +269,9 @@ fn asked(what: What, said: Option<String>, vital: Option<Vital>) -> Result<Ask, 
     match (what, said) {
         (What::Schedule, None) => Err(Ended::Usage("schedule wants a file, found none".to_owned())),
         (What::Schedule, Some(file)) => {
-            let text = fs::read_to_string(PathBuf::from(&file)).map_err(|e| Ended::Failed(format!("{file}: {e}")))?;
+            let text = problem::text(Path::new(&file)).map_err(Ended::Failed)?;
             let schedule: Schedule = toml::from_str(&text).map_err(|error| {
-                Ended::Failed(super::config::problem::Problem::from_toml(&text, &error).sentence(&file))
+                Ended::Failed(problem::Problem::from_toml::<serde_json::Value>(&text, &error).sentence(&file))
             })?;
             Ok(Ask { schedule: Some(schedule.due), ..ask })
         }

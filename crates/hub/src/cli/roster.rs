@@ -13,7 +13,10 @@ use vitals::PatientId;
 
 use super::{
     Ended, block_on,
-    config::{own as places, problem::Problem},
+    config::{
+        own as places,
+        problem::{self, Problem},
+    },
     person,
     who::{EVERYBODY, LIMITS, who},
     why::known,
@@ -223,12 +226,12 @@ async fn fits(
 
 fn read_own(file: &Path) -> Result<(String, Own), Ended> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+    let text = problem::text(file).map_err(Ended::Failed)?;
     if text.trim_start().starts_with('{') {
         let own = serde_json::from_str(&text).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
         return Ok((text, own));
     }
-    let own = toml::from_str(&text).map_err(|e| Ended::Failed(Problem::from_toml(&text, &e).sentence(&name)))?;
+    let own = toml::from_str(&text).map_err(|e| Ended::Failed(Problem::from_toml::<Own>(&text, &e).sentence(&name)))?;
     Ok((text, own))
 }
 

@@ -10,7 +10,7 @@ use triage::{
 };
 use vitals::{Plausibility, Value, check_value};
 
-use super::{Ended, json_line, out};
+use super::{Ended, config::problem, json_line, out};
 
 /// Work out a score from what was measured: its sum, its band, the points of each part, and what is missing.
 ///
@@ -138,7 +138,7 @@ fn find(name: &str) -> Result<(Score, bool), Ended> {
         let names: Vec<&str> = SCORES.iter().map(|(name, _)| *name).collect();
         return Err(Ended::Usage(format!("{name:?} is no file, and no score: there are {}", names.join(", "))));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+    let text = problem::text(path).map_err(Ended::Failed)?;
     let score = Score::parse(&text, name).map_err(|error| {
         let more = match error.problems().len() {
             0 | 1 => String::new(),

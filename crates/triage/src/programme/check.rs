@@ -32,6 +32,8 @@ const KEYS: [&str; 12] = [
     "rule",
     "example",
 ];
+/// A name that is as many letters away may be a slip of the pen.
+const APART_MAX: usize = 2;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// What comes so soon after it was measured is of the same sitting: were that late, nobody could be told of anything in time.
 const LATE_AFTER_MIN: SignedDuration = TOGETHER;
@@ -77,10 +79,12 @@ pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<E
     let known = Known { questionnaires: &questionnaires, schedules: &schedules, clinic, scores: &scores };
     let rules = rules(document, &known);
     unique(document, "rule", rules.iter().map(|(at, rule)| (*at, &*rule.id)));
-    let examples: Vec<Example> = each(document, "example", EXAMPLES_MAX, |_, _, _: &Example| ())
-        .into_iter()
-        .map(|(_, example)| example)
-        .collect();
+    let examples: Vec<Example> = each(document, "example", EXAMPLES_MAX, |document, path, example: &Example| {
+        check_example(document, path, example, &rules);
+    })
+    .into_iter()
+    .map(|(_, example)| example)
+    .collect();
     let programme = Programme {
         file: document.file().to_owned(),
         id: id?,
@@ -93,6 +97,7 @@ pub(super) fn programme(document: &mut Document<'_>) -> Option<(Programme, Vec<E
         strata,
         rules: rules.into_iter().map(|(_, rule)| rule).collect(),
         examples: examples.len(),
+        shown: examples.iter().flat_map(|example| example.want.values().copied()).collect(),
     };
     Some((programme, examples))
 }
@@ -138,7 +143,7 @@ fn check_clinic(document: &mut Document<'_>, clinic: &Clinic) {
 }
 
 /// Reads and checks each element of an array of tables; one that can't be read is left out.
-fn each<T: serde::de::DeserializeOwned>(
+fn each<T: serde::de::DeserializeOwned + schemars::JsonSchema>(
     document: &mut Document<'_>,
     key: &str,
     most: usize,
@@ -159,6 +164,9 @@ fn each<T: serde::de::DeserializeOwned>(
 }
 
 fn few(document: &mut Document<'_>, key: &str, most: usize) -> bool {
+    if !document.is_list(&steps![key]) {
+        return false;
+    }
     let found = document.len(&steps![key]);
     if found > most {
         document.problem(&steps![key], format!("found {found}, want at most {most}"));
@@ -183,6 +191,12 @@ pub(crate) fn name(document: &mut Document<'_>, path: &[Step], text: &str) {
     if !(1..=64).contains(&text.len()) || !text.chars().all(fits) {
         document.problem(path, format!("found {text:?}, want 1 to 64 of a-z, 0-9, - and _"));
     }
+}
+
+/// Of some names the one that somebody may have meant.
+pub(crate) fn nearest<'n>(meant: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let near = names.into_iter().map(|name| (strsim::damerau_levenshtein(meant, name), name));
+    near.filter(|(apart, _)| *apart <= APART_MAX && apart * 2 < meant.len()).min().map(|(_, name)| name)
 }
 
 fn under(path: &[Step], more: impl IntoIterator<Item = Step>) -> Vec<Step> {
@@ -301,6 +315,25 @@ fn scores(document: &mut Document<'_>) -> Vec<Arc<Score>> {
         }
     }
     scores
+}
+
+/// What it wants and sets must be of a rule.
+fn check_example(document: &mut Document<'_>, path: &[Step], example: &Example, rules: &[(usize, Rule)]) {
+    let named =
+        [("want", example.want.keys().collect::<Vec<_>>()), ("references", example.references.keys().collect())];
+    for (field, ids) in named {
+        for id in ids {
+            let is_known = rules.iter().any(|(_, rule)| *rule.id == **id) || id == crate::CALL_RULE;
+            if !is_known && document.place_of("rule", id).is_none() {
+                let known: Vec<&str> = rules.iter().map(|(_, rule)| &*rule.id).collect();
+                let wanted = nearest(id, known.iter().copied()).map_or_else(
+                    || "the id of a [[rule]]".to_owned(),
+                    |near| format!("the id of a [[rule]], e.g. {near:?}"),
+                );
+                document.problem(&under(path, steps![field, id.as_str()]), format!("found {id:?}, want {wanted}"));
+            }
+        }
+    }
 }
 
 fn rules(document: &mut Document<'_>, known: &Known<'_>) -> Vec<(usize, Rule)> {

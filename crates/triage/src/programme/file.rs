@@ -112,6 +112,33 @@ impl JsonSchema for Length {
     }
 }
 
+/// For the schema: a time of day.
+struct TimeOfDay;
+
+impl JsonSchema for TimeOfDay {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TimeOfDay".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "a time of day in quotes", "examples": ["08:00", "17:30"] })
+    }
+}
+
+/// For the schema: a local time.
+struct LocalTime;
+
+impl JsonSchema for LocalTime {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "LocalTime".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let what = "a day and time, without zone, in quotes";
+        json_schema!({ "type": "string", "description": what, "examples": ["2026-11-23T08:00"] })
+    }
+}
+
 /// A number of a limit, read by its shortest decimal form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number(pub Value);
@@ -241,7 +268,7 @@ pub struct Schedule {
     /// On which days.
     pub days: Vec<Day>,
     /// At which local time.
-    #[schemars(with = "String")]
+    #[schemars(with = "TimeOfDay")]
     pub at: civil::Time,
     /// How long after it the measurement may be taken.
     pub window: Length,
@@ -292,10 +319,10 @@ pub struct Example {
     pub name: String,
     /// When its first readings are taken: local time in the programme's zone. Monday 2026-11-23 08:00 where it says none. The person is
     /// watched from that day's beginning on.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<LocalTime>")]
     pub at: Option<civil::DateTime>,
     /// When it is judged: local time. As soon as the last of it has come where it says none.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<LocalTime>")]
     pub now: Option<civil::DateTime>,
     /// What is measured first.
     #[serde(default)]
@@ -315,7 +342,7 @@ pub struct Example {
     /// The person's risk level.
     pub stratum: Option<String>,
     /// Since when the kit is silent: local time. What comes later says that it is there again.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<LocalTime>")]
     pub silent_kit: Option<civil::DateTime>,
     /// The findings that must stand at the end: rule = mark.
     pub want: BTreeMap<String, Mark>,
@@ -340,7 +367,7 @@ pub struct ExampleStep {
     /// How long after what came before it, on the clock on the wall.
     pub after: Option<Length>,
     /// Or when: local time.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<LocalTime>")]
     pub at: Option<civil::DateTime>,
     /// It happens so many times: once where it says nothing.
     #[serde(default = "once")]

@@ -4,18 +4,20 @@ mod check;
 mod example;
 mod file;
 pub(crate) mod place;
+mod words;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use jiff::tz::TimeZone;
 
 pub use file::{Choice, Length, Number, OnlyIf, Question, Questionnaire, Stratum, Text};
-pub use place::{PROBLEMS_MAX, Problem, ProgrammeError};
+pub use place::{PROBLEMS_MAX, Problem, ProgrammeError, syntax};
+pub use words::{found_and_wanted, plain};
 
-pub(crate) use check::{SILENT_KIT_AFTER_MAX, SILENT_KIT_AFTER_MIN, name};
+pub(crate) use check::{SILENT_KIT_AFTER_MAX, SILENT_KIT_AFTER_MIN, name, nearest};
 pub(crate) use file::{Clinic, Schedule};
 
-use crate::{Rulebook, bounds::PROGRAMME_BYTES_MAX, rules::Rule, series::in_words};
+use crate::{Mark, Rulebook, Rung, bounds::PROGRAMME_BYTES_MAX, rules::Rule, series::in_words};
 
 /// The text of the programme that is shipped for COPD: the Danish national plan.
 pub const COPD: &str = include_str!("../../../../config/programmes/copd.toml");
@@ -59,6 +61,8 @@ pub struct Programme {
     strata: Vec<Stratum>,
     rules: Vec<Rule>,
     examples: usize,
+    /// The marks that its examples want.
+    shown: BTreeSet<Mark>,
 }
 
 impl Programme {
@@ -96,6 +100,21 @@ impl Programme {
         let failing = refused.iter().filter(|problem| problem.example().is_some()).count();
         let programme = document.finish(Some(Arc::unwrap_or_clone(programme)))?;
         Ok((Self { examples: programme.examples - failing, ..programme }, refused))
+    }
+
+    /// The marks that its limits can give and that no worked example of it wants; of one without limits, yellow where no example wants anybody.
+    #[must_use]
+    pub fn unshown(&self) -> Vec<Mark> {
+        let ladders = || self.rules.iter().filter(|rule| !rule.ingredient).filter_map(|rule| rule.judge.ladder());
+        let gives = |mark: Mark| {
+            ladders().any(|ladder| {
+                Rung::ALL.iter().any(|rung| mark == Mark::from(rung.colour()) && ladder.at(*rung).is_some())
+            })
+        };
+        let unshown = |mark: &Mark| gives(*mark) && !self.shown.contains(mark);
+        let marks: Vec<Mark> = [Mark::Yellow, Mark::Red].into_iter().filter(unshown).collect();
+        let shows_nobody = self.shown.iter().all(|mark| *mark == Mark::Green);
+        if marks.is_empty() && shows_nobody { vec![Mark::Yellow] } else { marks }
     }
 
     /// The name of the file that it was read from.

@@ -2,14 +2,19 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use toml::{
     Spanned,
     de::{DeTable, DeValue, Error as TomlError, ValueDeserializer},
 };
 
+use super::words;
+
 /// So many faults of one file are told.
 pub const PROBLEMS_MAX: usize = 100;
+/// So many lines that are no TOML are told of one file: after the first, most are its echo.
+const SYNTAX_LINES_MAX: usize = 10;
 
 /// Why a programme, or a patient's own settings over it, can't be used: all faults found, in the file's order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,9 +127,7 @@ impl<'a> Document<'a> {
         let span = table.span();
         let root = Spanned::new(span, DeValue::Table(table.into_inner()));
         let mut document = Self { file, text, root, problems: Vec::new(), outgrown: None };
-        for error in &errors {
-            document.syntax(error);
-        }
+        document.syntax(&errors);
         document
     }
 
@@ -139,14 +142,60 @@ impl<'a> Document<'a> {
         self.outgrown.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Notes a fault of the text itself, with the field whose line it stands on.
-    fn syntax(&mut self, error: &TomlError) {
+    /// Notes the faults of the text itself, one a line, with the field whose line each stands on. What was not closed is told once: all that
+    /// comes after it is its echo.
+    fn syntax(&mut self, errors: &[TomlError]) {
+        let mut errors: Vec<_> = errors.iter().map(|error| (self.start(error), error.message())).collect();
+        errors.sort_by_key(|(offset, _)| *offset);
+        let mut unclosed = Vec::new();
+        for (offset, said) in errors {
+            let (line, _) = line_and_column(self.text, offset);
+            if self.problems.last().is_some_and(|last| last.line == line) || self.problems.len() == SYNTAX_LINES_MAX {
+                continue;
+            }
+            let within = self.begun(offset).filter(|begun| line_and_column(self.text, *begun).0 < line);
+            if within.is_some_and(|begun| unclosed.contains(&begun)) {
+                continue;
+            }
+            let line_start = self.text[..offset].rfind('\n').map_or(0, |at| at + 1);
+            let indent = self.text[line_start..].find(|c: char| !c.is_whitespace()).unwrap_or(0);
+            let field = field(&self.path_of(line_start + indent));
+            let rest = self.text[offset..].split('\n').next().unwrap_or_default();
+            let mut told = words::of_syntax(said, rest);
+            if let Some(begun) = within {
+                let (line, _) = line_and_column(self.text, begun);
+                told.push_str(&format!("; is what begins in line {line} closed?"));
+                unclosed.push(begun);
+            } else if is_decimal_comma(self.text, offset) {
+                told.push_str("; a decimal is written with a point, e.g. 85.5");
+            }
+            self.problem_at(offset, field, told);
+        }
+    }
+
+    /// Where a fault begins.
+    fn start(&self, error: &TomlError) -> usize {
         let offset = error.span().map_or(0, |span| span.start).min(self.text.len());
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let first = self.text[line_start..].find(|c: char| !c.is_whitespace()).map_or(line_start, |at| line_start + at);
-        let field = field(&self.path_of(first));
-        self.problem_at(offset, field, plain(error.message()));
+        (0..=offset).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0)
+    }
+
+    /// Where the innermost list or table in brackets begins within which an offset lies.
+    fn begun(&self, offset: usize) -> Option<usize> {
+        let path = self.path_of(offset);
+        let within = (1..=path.len()).rev().filter_map(|len| self.find(&path[..len]));
+        let start = |value: &Spanned<DeValue<'a>>| {
+            let at = value.span().start;
+            (self.text.get(at..)?.starts_with(['{', '['])
+                && matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)))
+            .then_some(at)
+        };
+        within.filter_map(start).find(|at| *at < offset && !self.is_header(*at))
+    }
+
+    /// Does a table's header begin here?
+    fn is_header(&self, offset: usize) -> bool {
+        self.text[..offset].rsplit('\n').next().is_some_and(|before| before.trim_start_matches('[').trim().is_empty())
+            && !self.text[..offset].trim_end().ends_with(['[', ',', '='])
     }
 
     /// Notes a fault at a key of the file's top.
@@ -234,19 +283,41 @@ impl<'a> Document<'a> {
         self.find(path)?.get_ref().as_str().map(str::to_owned)
     }
 
-    /// The place of the element of an array of tables that has this id: of one that could not be read, too.
+    /// The place of the element of an array of tables that has this id: of one that could not be read, or that stands there alone, too.
     pub fn place_of(&self, array: &str, id: &str) -> Option<usize> {
         let has = |at: &usize| self.text(&[array.into(), (*at).into(), "id".into()]).as_deref() == Some(id);
-        (0..self.len(&[array.into()])).find(has)
+        let alone = || (self.text(&[array.into(), "id".into()]).as_deref() == Some(id)).then_some(0);
+        (0..self.len(&[array.into()])).find(has).or_else(alone)
+    }
+
+    /// Is what stands at a path, if anything does, a list? A fault is noted.
+    pub fn is_list(&mut self, path: &[Step]) -> bool {
+        let is_list = self.find(path).is_none_or(|value| value.get_ref().is_array());
+        if !is_list {
+            let found = self.written(path);
+            let Some(Step::Key(key)) = path.last() else { return is_list };
+            self.problem(path, format!("found {found}, want a list: each of them headed [[{key}]]"));
+        }
+        is_list
+    }
+
+    /// What stands at a path, in words.
+    pub fn written(&self, path: &[Step]) -> String {
+        match self.find(path).map(|value| (value.get_ref(), value.span())) {
+            None => "nothing".to_owned(),
+            Some((DeValue::Table(_), _)) => "one table".to_owned(),
+            Some((DeValue::Array(_), _)) => "a list".to_owned(),
+            Some((_, span)) => words::short(self.text.get(span).unwrap_or_default()),
+        }
     }
 
     /// What stands at a path, read as `T`; a fault is noted.
-    pub fn read<T: DeserializeOwned>(&mut self, path: &[Step]) -> Option<T> {
+    pub fn read<T: DeserializeOwned + JsonSchema>(&mut self, path: &[Step]) -> Option<T> {
         self.read_some(path, |_| true)
     }
 
     /// The same, with some keys of the table left out.
-    pub fn read_without<T: DeserializeOwned>(&mut self, path: &[Step], left_out: &[&str]) -> Option<T> {
+    pub fn read_without<T: DeserializeOwned + JsonSchema>(&mut self, path: &[Step], left_out: &[&str]) -> Option<T> {
         let known = self.problems.len();
         let read = self.read_some(path, |key| !left_out.contains(&key));
         // What was left out may be written too.
@@ -264,16 +335,27 @@ impl<'a> Document<'a> {
     }
 
     /// The same, with some keys of the table alone.
-    pub fn read_only<T: DeserializeOwned>(&mut self, path: &[Step], keys: &[&str]) -> Option<T> {
+    pub fn read_only<T: DeserializeOwned + JsonSchema>(&mut self, path: &[Step], keys: &[&str]) -> Option<T> {
         self.read_some(path, |key| keys.contains(&key))
     }
 
-    fn read_some<T: DeserializeOwned>(&mut self, path: &[Step], takes: impl Fn(&str) -> bool) -> Option<T> {
+    fn read_some<T: DeserializeOwned + JsonSchema>(
+        &mut self,
+        path: &[Step],
+        takes: impl Fn(&str) -> bool,
+    ) -> Option<T> {
         let Some(found) = self.find(path) else {
-            self.problem(path, "found nothing, want it");
+            self.problem(path, format!("found nothing, want {}", words::wanted::<T>()));
             return None;
         };
         let mut value = found.clone();
+        if value.get_ref().is_array() {
+            let wanted = words::wanted::<T>();
+            if wanted.starts_with("a table") {
+                self.problem(path, format!("found a list, want {wanted}"));
+                return None;
+            }
+        }
         if let DeValue::Table(table) = value.get_mut() {
             let some = std::mem::take(table).into_iter().filter(|(name, _)| takes(name.get_ref()));
             *table = some.collect();
@@ -281,7 +363,7 @@ impl<'a> Document<'a> {
         match T::deserialize(ValueDeserializer::from(value)) {
             Ok(read) => Some(read),
             Err(error) => {
-                self.serde(path, &error);
+                self.serde::<T>(path, &error);
                 None
             }
         }
@@ -303,7 +385,7 @@ impl<'a> Document<'a> {
     }
 
     /// Notes a fault that the parser or serde found.
-    fn serde(&mut self, path: &[Step], error: &TomlError) {
+    fn serde<T: JsonSchema>(&mut self, path: &[Step], error: &TomlError) {
         let offset = error.span().map_or_else(|| self.offset(path), |span| span.start);
         let mut place = if error.span().is_some() { self.path_of(offset) } else { path.to_vec() };
         if place.len() < path.len() {
@@ -314,7 +396,9 @@ impl<'a> Document<'a> {
         if let Some(name) = named.filter(|name| place.last() != Some(&Step::from(*name))) {
             place.push(name.into());
         }
-        self.problem_at(offset, field(&place), plain(message));
+        let written = error.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+        let within = field(place.get(path.len()..).unwrap_or_default());
+        self.problem_at(offset, field(&place), words::found_and_wanted::<T>(message, written, &within));
     }
 
     /// The path of the innermost key or value that stands at an offset.
@@ -385,22 +469,19 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
     text.split_once(before)?.1.split_once(after).map(|(inner, _)| inner)
 }
 
-/// The parser's words as "found ..., want ...".
-fn plain(message: &str) -> String {
-    let message = message.trim_end().replace(", expected ", ", want ");
-    if message.starts_with("missing field") {
-        return "found nothing, want it".to_owned();
-    }
-    for (theirs, ours) in [
-        ("unknown field", "found unknown field"),
-        ("unknown variant", "found"),
-        ("invalid type:", "found"),
-        ("invalid value:", "found"),
-        ("invalid length", "found length"),
-    ] {
-        if let Some(rest) = message.strip_prefix(theirs) {
-            return format!("{ours}{rest}");
-        }
-    }
-    message
+/// Was a decimal written with a comma, here or just before?
+fn is_decimal_comma(text: &str, offset: usize) -> bool {
+    let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[start..].split('\n').next().unwrap_or_default().as_bytes();
+    let near = (offset - start).saturating_sub(6)..line.len().min(offset - start + 1);
+    near.clone().any(|at| {
+        let digit = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
+        line[at] == b',' && at > 0 && digit(at - 1) && digit(at + 1)
+    })
+}
+
+/// What is no TOML in a text, in its order.
+#[must_use]
+pub fn syntax(text: &str, file: &str) -> Vec<Problem> {
+    Document::parse(text, file).problems
 }

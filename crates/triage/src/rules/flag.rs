@@ -13,7 +13,7 @@ use crate::{
     Input, Length, Mark, Programme, Reason,
     bounds::VITALS_EXPECTED_MAX,
     look::Look,
-    programme::place::steps,
+    programme::{nearest, place::steps},
     series::{Nanos, Need, in_words, length},
 };
 
@@ -58,6 +58,13 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let counts = [("vitals", vitals.len(), VITALS_EXPECTED_MAX), ("flags", flags.len(), FLAGS_MAX)];
     for (field, found, most) in counts.into_iter().filter(|(_, found, most)| !(1..=*most).contains(found)) {
         reader.fault(steps![field], format!("found {found}, want 1 to {most}"));
+    }
+    for (at, flag) in flags.iter().enumerate() {
+        // The list is open: a flag that is unlike all of today may be one of tomorrow.
+        let is_sent = Flag::sent().any(|sent| sent == flag.as_str());
+        if let Some(near) = nearest(flag.as_str(), Flag::sent()).filter(|_| !is_sent) {
+            reader.fault(steps!["flags", at], format!("found {:?}, which nothing sends, want {near:?}", flag.as_str()));
+        }
     }
     if mark == Colour::Red {
         reader.fault(steps!["mark"], "found red, want yellow or green: what a device says of itself is never red");

@@ -61,7 +61,7 @@ pub(crate) struct Reader<'d, 'a, 'k> {
 
 impl Reader<'_, '_, '_> {
     /// What is particular to its kind.
-    pub fn file<T: DeserializeOwned>(&mut self) -> Option<T> {
+    pub fn file<T: DeserializeOwned + JsonSchema>(&mut self) -> Option<T> {
         self.document.read_without(self.path, &COMMON)
     }
 
@@ -182,7 +182,8 @@ pub(crate) fn rule(
     let at = |key: &str| path.iter().cloned().chain(steps![key]).collect::<Vec<Step>>();
     let kinds: Vec<&str> = RULES.iter().map(|kind| kind.name).collect();
     let Some(written) = document.text(&at("kind")) else {
-        document.problem(&at("kind"), format!("found nothing, want one of {}", kinds.join(", ")));
+        let found = document.written(&at("kind"));
+        document.problem(&at("kind"), format!("found {found}, want one of {}", kinds.join(", ")));
         return None;
     };
     let Some(kind) = RULES.iter().find(|kind| kind.name == written) else {

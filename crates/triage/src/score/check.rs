@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -76,7 +77,7 @@ pub(super) fn under(path: &[Step], more: impl IntoIterator<Item = Step>) -> Vec<
 }
 
 /// Reads each element of an array of tables, with its path; one that can't be read is left out, and has been noted.
-fn each<T: DeserializeOwned>(
+fn each<T: DeserializeOwned + JsonSchema>(
     document: &mut Document<'_>,
     path: &[Step],
     key: &str,
@@ -84,6 +85,9 @@ fn each<T: DeserializeOwned>(
     wanted: bool,
 ) -> Vec<(Vec<Step>, T)> {
     let here = under(path, steps![key]);
+    if !document.is_list(&here) {
+        return Vec::new();
+    }
     let found = document.len(&here);
     if found > most {
         document.problem(&here, format!("found {found}, want at most {most}"));

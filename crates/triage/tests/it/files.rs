@@ -60,7 +60,7 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
         "zon =",
         "small.toml:4:1: zon: found unknown field `zon`, want one of id, version, title, zone, source, clinic, questionnaire, schedule, stratum, score, rule, example",
     );
-    refused("zone =", "zon =", "small.toml:1:1: zone: found nothing, want it");
+    refused("zone =", "zon =", "small.toml:1:1: zone: found nothing, want a text in quotes");
     refused(
         "at_most = 85 }",
         "at_mst = 85 }",
@@ -80,7 +80,11 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
 
 #[test]
 fn a_missing_or_wrong_unit_is_refused() {
-    refused("unit = \"%\"\nbands", "bands", "small.toml:12:1: rule[0].unit: found nothing, want it");
+    refused(
+        "unit = \"%\"\nbands",
+        "bands",
+        "small.toml:12:1: rule[0].unit: found nothing, want one of `%`, `/min`, `Cel`, `[degF]`, `mm[Hg]`, `kPa`, `kg`, `[lb_av]`, `g`, `L`, `mL`, `L/min`, `L/s`, `{ratio}`, `mmol/L`, `mg/dL`: the unit of its limits: the vital's canonical one",
+    );
     refused(
         "unit = \"%\"\nbands",
         "unit = \"kg\"\nbands",
@@ -89,7 +93,7 @@ fn a_missing_or_wrong_unit_is_refused() {
     refused(
         "late_after = \"24h\"",
         "late_after = 24",
-        "small.toml:7:14: clinic.late_after: found integer `24`, want a string",
+        "small.toml:7:14: clinic.late_after: found 24, want a length of time with its unit, e.g. \"4h\" or \"90m\"",
     );
     refused(
         "late_after = \"24h\"",
@@ -241,7 +245,63 @@ mark = "red"
 
 #[test]
 fn what_is_not_toml_is_refused_at_its_line() {
-    refused("version = 3", "version = ", "small.toml:2:11: version: string values must be quoted, want literal string");
+    refused(
+        "version = 3",
+        "version = ",
+        "small.toml:2:11: version: found nothing, want a text in quotes, a number, or true or false",
+    );
+}
+
+/// What a tired person mistypes: the value as it is written, and what may stand there.
+#[test]
+fn a_value_of_the_wrong_kind_says_what_may_stand_there() {
+    for (from, to, wanted) in [
+        ("version = 3", "version = \"3\"", "2:11: version: found \"3\", want a whole number from 0 to 4294967295"),
+        ("version = 3", "version = 3\nversion = 4", "3:1: found `version` a second time, want it once"),
+        (
+            "ease_after_sittings = 2",
+            "ease_after_sittings = -1",
+            "8:23: clinic.ease_after_sittings: found -1, want a whole number from 1 to 100",
+        ),
+        (
+            "early = \"2h\"\n",
+            "",
+            "6:1: clinic.early: found nothing, want a length of time with its unit, e.g. \"4h\" or \"90m\": how long before its time a scheduled measurement may be taken",
+        ),
+        ("at_most = 85 }", "at_most = 1e999 }", "19:29: rule[0].bands[0].at_most: found 1e999, want a number"),
+        (
+            "{ en = \"Small\", da = \"Lille\" }",
+            "\"Small\"",
+            "3:9: title: found \"Small\", want a table: { en = ..., da = ... }",
+        ),
+        (
+            "vital = \"spo2\"\nunit",
+            "vital = spo2\nunit",
+            "16:9: rule[0].vital: found `spo2`, want a text in quotes, a number, or true or false",
+        ),
+        (
+            "kind = \"band\"",
+            "kind = 4",
+            "14:8: rule[0].kind: found 4, want one of band, answer, missing, score, personal_best, baseline, ewma, cusum, control, slope, variability, difference, k_of_n, count, all, any, path, habit, flag, wrong_person",
+        ),
+        (
+            "want = { spo2",
+            "want = { sp02",
+            "27:17: example[0].want.sp02: found \"sp02\", want the id of a [[rule]], e.g. \"spo2\"",
+        ),
+    ] {
+        refused(from, to, &format!("small.toml:{wanted}"));
+    }
+}
+
+/// The list of flags is open: what is unlike every flag of today may be one of tomorrow.
+#[test]
+fn a_flag_that_is_nearly_one_that_is_sent_is_refused() {
+    let rule = "[[rule]]\nid = \"battery\"\nkind = \"flag\"\nfamily = \"kit\"\nvitals = [\"spo2\"]\nflags = [\"low_batery\", \"a_flag_of_tomorrow\"]\n\
+                k = 1\nn = 1\nwithin = \"24h\"\nmark = \"yellow\"\n\n[[example]]";
+    let fault = Programme::parse(&SMALL.replacen("[[example]]", rule, 1), "f.toml").map(|_| ()).unwrap_err();
+    let faults: Vec<String> = fault.problems().iter().map(|fault| format!("{}: {}", fault.field, fault.text)).collect();
+    assert_eq!(faults, ["rule[1].flags[0]: found \"low_batery\", which nothing sends, want \"low_battery\""]);
 }
 
 #[test]

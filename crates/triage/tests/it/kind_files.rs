@@ -62,7 +62,13 @@ fn of_a_difference() {
             11,
             ".against: found `middle`, want one of `first`, `minimum`, `maximum`, `reference`",
         ),
-        ("against = \"minimum\"", "", 1, 1, ".against: found nothing, want it"),
+        (
+            "against = \"minimum\"",
+            "",
+            1,
+            1,
+            ".against: found nothing, want one of `first`, `minimum`, `maximum`, `reference`: what a value is compared with",
+        ),
         ("digits = 2", "digits = 9", 9, 10, ".digits: found 9, want at most 4"),
         (
             "above = 2",
@@ -223,7 +229,13 @@ fn of_all_and_any() {
             32,
             ".of[1].at_least: found green, want yellow or red: every verdict is at least green",
         ),
-        ("within = \"72h\"", "", 1, 1, ".within: found nothing, want it"),
+        (
+            "within = \"72h\"",
+            "",
+            1,
+            1,
+            ".within: found nothing, want a length of time with its unit, e.g. \"4h\" or \"90m\": what one of them said counts so long",
+        ),
         ("within = \"72h\"", "within = \"0h\"", 9, 10, ".within: found 0s, want more than nothing and at most 2208h"),
         ("mark = \"red\"", "mark = \"green\"", 10, 8, ".mark: found green, want yellow or red"),
     ] {

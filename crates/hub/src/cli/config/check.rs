@@ -56,21 +56,27 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 
 /// Checks one file; is it good?
 fn check(path: &Path, args: &Args, out: &mut impl Write) -> Result<bool, Ended> {
-    let file = Text::read(path)?;
+    let file = match Text::read(path) {
+        Ok(file) => file,
+        Err(unreadable) => return tell(&path.display().to_string(), &[unreadable], args, out),
+    };
     let kind = file.kind(args.kind)?;
-    let problems = kind.check(&file)?;
-    for problem in &problems {
-        if args.json {
-            json_line(out, &Line { file: &file.name, problem })?;
-        } else {
-            writeln!(out, "{}", problem.sentence(&file.name))?;
-        }
+    let good = tell(&file.name, &kind.check(&file)?, args, out)?;
+    if good && args.json {
+        json_line(out, &json!({ "file": file.name, "kind": kind.name(), "ok": true }))?;
+    } else if good {
+        writeln!(out, "{}: ok ({})", file.name, kind.title())?;
     }
-    if problems.is_empty() {
+    Ok(good)
+}
+
+/// Tells the problems of a file; are there none?
+fn tell(file: &str, problems: &[Problem], args: &Args, out: &mut impl Write) -> Result<bool, Ended> {
+    for problem in problems {
         if args.json {
-            json_line(out, &json!({ "file": file.name, "kind": kind.name(), "ok": true }))?;
+            json_line(out, &Line { file, problem })?;
         } else {
-            writeln!(out, "{}: ok ({})", file.name, kind.title())?;
+            writeln!(out, "{}", problem.sentence(file))?;
         }
     }
     Ok(problems.is_empty())

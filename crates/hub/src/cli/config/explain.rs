@@ -30,7 +30,7 @@ pub struct Args {
 /// # Errors
 /// [`Ended::Failed`] when there is a problem in the file: what is wrong can't be explained.
 pub fn run(args: &Args) -> Result<(), Ended> {
-    let file = Text::read(&args.file)?;
+    let file = Text::read_or_end(&args.file)?;
     let kind = file.kind(args.kind)?;
     if let Some(problem) = kind.check(&file)?.first() {
         return Err(Ended::Failed(problem.sentence(&file.name)));

@@ -10,7 +10,7 @@ use super::{
     problem::{self, Problem},
     roster,
 };
-use crate::{cli::Ended, config::Config};
+use crate::{cli::Ended, config::Config, programmes::tried::Tried};
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,11 +61,17 @@ impl Text {
     /// Reads a file.
     ///
     /// # Errors
+    /// What is wrong with the file as a whole.
+    pub fn read(path: &Path) -> Result<Self, Problem> {
+        Ok(Self { name: path.display().to_string(), text: problem::read(path)? })
+    }
+
+    /// The same, where there is nothing to do without it.
+    ///
+    /// # Errors
     /// [`Ended::Failed`], with the file's name.
-    pub fn read(path: &Path) -> Result<Self, Ended> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
-        Ok(Self { name, text })
+    pub fn read_or_end(path: &Path) -> Result<Self, Ended> {
+        Ok(Self { name: path.display().to_string(), text: problem::text(path).map_err(Ended::Failed)? })
     }
 
     /// What it is: as said, or by the keys at its top, or by its name.
@@ -186,20 +192,19 @@ impl Kind {
     /// A kit's file can't be checked, because the kit's program is missing.
     pub fn check(self, file: &Text) -> Result<Vec<Problem>, Ended> {
         let Text { name, text } = file;
-        let broken = problem::syntax(text);
+        let broken = problem::syntax(text, name);
         if !broken.is_empty() {
             return Ok(broken);
         }
         Ok(match self {
-            Self::Programme => match triage::Programme::parse(text, name) {
-                Ok(programme) => floors(name).passed_by(&programme).iter().map(ours).collect(),
-                faulty => problems(faulty),
-            },
+            Self::Programme => programme(text, name),
             Self::Score => problems(triage::Score::parse(text, name)),
             Self::Clinic => problems(triage::Clinic::parse(text, name)),
-            Self::Hub => {
-                toml::from_str::<Config>(text).err().map(|e| Problem::from_toml(text, &e)).into_iter().collect()
-            }
+            Self::Hub => toml::from_str::<Config>(text)
+                .err()
+                .map(|e| Problem::from_toml::<Config>(text, &e))
+                .into_iter()
+                .collect(),
             Self::Roster => roster::check(text),
             Self::Edge => edge::check(file)?,
             Self::Questionnaire => edge::check_questionnaire(file)?,
@@ -208,12 +213,17 @@ impl Kind {
 }
 
 fn problems<T>(parsed: Result<T, triage::ProgrammeError>) -> Vec<Problem> {
-    parsed.err().map(|error| error.problems().iter().map(ours).collect()).unwrap_or_default()
+    parsed.err().map(|error| error.problems().iter().map(Problem::from).collect()).unwrap_or_default()
 }
 
-fn ours(theirs: &triage::Problem) -> Problem {
-    let triage::Problem { line, column, field, text, .. } = theirs;
-    Problem { line: *line, column: *column, field: field.clone(), message: text.clone() }
+/// What is wrong with a programme, and the safety floors that it leaves open: also where nothing but its examples fail.
+fn programme(text: &str, name: &str) -> Vec<Problem> {
+    let mut problems = problems(triage::Programme::parse(text, name));
+    if let Ok(tried) = Tried::read(text, name) {
+        problems.extend(floors(name).passed_by(&tried.programme).iter().map(Problem::from));
+    }
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems
 }
 
 /// The safety floors that a programme's file is held against: those of the `clinic.toml` beside it, else those that come with Vagt.

@@ -6,7 +6,7 @@ mod explain;
 mod kind;
 pub mod own;
 pub mod problem;
-mod roster;
+pub mod roster;
 mod schema;
 
 use clap::Subcommand;

@@ -17,7 +17,7 @@ pub fn form(text: &str, index: usize) -> Option<Problem> {
     let patient = table.get_ref().get("patient")?.get_ref().as_array()?.get(index)?;
     let own: Spanned<DeValue<'_>> = patient.get_ref().as_table()?.get("own")?.clone();
     let error = <Own as serde::Deserialize>::deserialize(ValueDeserializer::from(own)).err()?;
-    Some(Problem::from_toml(text, &error))
+    Some(Problem::from_toml::<super::roster::RosterForm>(text, &error))
 }
 
 /// Why somebody can't be judged, with the place of each fault where the file has it. `under` is the path of the settings, as `patient[2].own.`;

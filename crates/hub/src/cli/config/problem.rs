@@ -1,7 +1,8 @@
 //! Where in a file something is wrong: line, column and field, found from the byte where the reader stumbled.
 
-use std::ops::Range;
+use std::{io, ops::Range, path::Path};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use toml::{
     Spanned,
@@ -11,7 +12,7 @@ use toml::{
 /// One thing that is wrong in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// From 1.
+    /// From 1; 0 where it is the file as a whole.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
@@ -43,11 +44,23 @@ impl Problem {
         Self { field: path.to_owned(), ..Self::at_byte(text, byte_of_path(text, path), message) }
     }
 
-    /// What the TOML reader stumbled on.
+    /// What the TOML reader stumbled on while it read a `T`.
     #[must_use]
-    pub fn from_toml(text: &str, error: &toml::de::Error) -> Self {
-        let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-        Self::at_byte(text, error.span().map_or(0, |span| span.start), message)
+    pub fn from_toml<T: JsonSchema>(text: &str, error: &toml::de::Error) -> Self {
+        let said = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        let span = error.span().unwrap_or(0..0);
+        let mut problem = Self::at_byte(text, span.start, "");
+        if let Some(missing) = said.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+            let dot = if problem.field.is_empty() { "" } else { "." };
+            problem.field.extend([dot, missing]);
+        }
+        problem.message = triage::found_and_wanted::<T>(&said, text.get(span).unwrap_or_default(), &problem.field);
+        problem
+    }
+
+    /// A problem with a file as a whole.
+    fn of_file(message: impl Into<String>) -> Self {
+        Self { line: 0, column: 0, field: String::new(), message: message.into() }
     }
 
     /// `FILE:LINE:COL: field: what was found, what was wanted`.
@@ -55,30 +68,55 @@ impl Problem {
     pub fn sentence(&self, file: &str) -> String {
         let Self { line, column, field, message } = self;
         let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
-        format!("{file}:{line}:{column}: {field}{message}")
+        match line {
+            0 => format!("{file}: {field}{message}"),
+            _ => format!("{file}:{line}:{column}: {field}{message}"),
+        }
     }
 }
 
-/// So many lines that are no TOML are told of one file: after the first, most are its echo.
-const SYNTAX_LINES_MAX: usize = 10;
+/// The text of a file that somebody wrote.
+///
+/// # Errors
+/// What is wrong with the file: it is not there, may not be read, or is no text.
+pub fn read(path: &Path) -> Result<String, Problem> {
+    let bytes = std::fs::read(path).map_err(|error| Problem::of_file(unreadable(&error)))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(&error.as_bytes()[..at]);
+        let found = error.as_bytes().get(at).copied().unwrap_or_default();
+        Problem::at_byte(&text, at, format!("found the byte 0x{found:02X}, want text in UTF-8: save the file as UTF-8"))
+    })
+}
 
-/// What is not TOML at all, one problem a line, in the order of the file.
-#[must_use]
-pub fn syntax(text: &str) -> Vec<Problem> {
-    let (_, errors) = DeTable::parse_recoverable(text);
-    let mut places: Vec<_> = errors.iter().map(|error| (error.span().map_or(0, |span| span.start), error)).collect();
-    places.sort_by_key(|(byte, _)| *byte);
-    let mut problems: Vec<Problem> = Vec::new();
-    for (byte, error) in places {
-        let (line, column) = line_and_column(text, byte);
-        if problems.last().is_none_or(|last| last.line != line) {
-            problems.push(Problem { line, column, field: String::new(), message: error.message().to_owned() });
-        }
-        if problems.len() == SYNTAX_LINES_MAX {
-            break;
-        }
+/// The text of a file that somebody wrote, or a sentence with its name.
+///
+/// # Errors
+/// As [`read`].
+pub fn text(path: &Path) -> Result<String, String> {
+    read(path).map_err(|problem| problem.sentence(&path.display().to_string()))
+}
+
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "found no such file, want the path of one".to_owned(),
+        io::ErrorKind::IsADirectory => "found a folder, want a file".to_owned(),
+        io::ErrorKind::PermissionDenied => "found a file that this user may not read, want permission".to_owned(),
+        _ => error.to_string(),
     }
-    problems
+}
+
+/// What is no TOML in a text, one problem a line, in its order.
+#[must_use]
+pub fn syntax(text: &str, file: &str) -> Vec<Problem> {
+    triage::syntax(text, file).iter().map(Problem::from).collect()
+}
+
+impl From<&triage::Problem> for Problem {
+    fn from(theirs: &triage::Problem) -> Self {
+        let triage::Problem { line, column, field, text, .. } = theirs;
+        Self { line: *line, column: *column, field: field.clone(), message: text.clone() }
+    }
 }
 
 fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
@@ -168,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     #[allow(dead_code, reason = "only what is wrong is looked at")]
     struct File {
@@ -177,7 +215,7 @@ mod tests {
         home: Vec<Home>,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     #[allow(dead_code, reason = "only what is wrong is looked at")]
     struct Home {
@@ -189,18 +227,18 @@ mod tests {
     #[track_caller]
     fn check(text: &str, wanted: &str) {
         let error = toml::from_str::<File>(text).unwrap_err();
-        assert_eq!(Problem::from_toml(text, &error).sentence("f.toml"), wanted);
+        assert_eq!(Problem::from_toml::<File>(text, &error).sentence("f.toml"), wanted);
     }
 
     #[test]
     fn names_line_column_and_field() {
-        check("port = \"x\"\n", "f.toml:1:8: port: invalid type: string \"x\", expected u16");
-        check("port = 1\nprot = 2\n", "f.toml:2:1: prot: unknown field `prot`, expected `port` or `home`");
+        check("port = \"x\"\n", "f.toml:1:8: port: found \"x\", want a whole number from 0 to 65535");
+        check("port = 1\nprot = 2\n", "f.toml:2:1: prot: found unknown field `prot`, want `port` or `home`");
         check(
             "port = 1\n[[home]]\nname = \"a\"\n[[home]]\nname = \"æ\"\nrooms = [1, 999]\n",
-            "f.toml:6:13: home[1].rooms[1]: invalid value: integer `999`, expected u8",
+            "f.toml:6:13: home[1].rooms[1]: found 999, want a whole number from 0 to 255",
         );
-        check("port = 1\n[[home]]\nrooms = []\n", "f.toml:2:1: home[0]: missing field `name`");
+        check("port = 1\n[[home]]\nrooms = []\n", "f.toml:2:1: home[0].name: found nothing, want a text in quotes");
     }
 
     #[test]
@@ -219,7 +257,19 @@ mod tests {
 
     #[test]
     fn tells_every_syntax_error() {
-        let found: Vec<_> = syntax("a = \nb = 1\nc = [1,,2]\n").iter().map(|p| p.line).collect();
+        let found: Vec<_> = syntax("a = \nb = 1\nc = [1,,2]\n", "f.toml").iter().map(|p| p.line).collect();
         assert_eq!(found, [1, 3]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_says_where_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        std::fs::write(&path, b"a = 1\nb = \"H\xf8j\"\n").unwrap();
+        let found = read(&path).unwrap_err().sentence("a.toml");
+        assert_eq!(found, "a.toml:2:7: found the byte 0xF8, want text in UTF-8: save the file as UTF-8");
+        assert_eq!(read(folder.path()).unwrap_err().sentence("f"), "f: found a folder, want a file");
+        let nowhere = read(&folder.path().join("b.toml")).unwrap_err().sentence("b.toml");
+        assert_eq!(nowhere, "b.toml: found no such file, want the path of one");
     }
 }

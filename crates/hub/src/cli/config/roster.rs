@@ -92,7 +92,7 @@ struct KitForm {
 pub fn check(text: &str) -> Vec<Problem> {
     match toml::from_str::<Roster>(text) {
         Ok(roster) => consistency(text, &roster),
-        Err(error) => vec![Problem::from_toml(text, &error)],
+        Err(error) => vec![Problem::from_toml::<RosterForm>(text, &error)],
     }
 }
 
@@ -207,17 +207,17 @@ revoked = true
         check_one(
             "born =",
             "bron =",
-            "r.toml:5:1: patient[0].bron: unknown field `bron`, expected one of `id`, `name`, `born`, `programme`, `programmes`, `stratum`, `own`, `simulated`, `since`",
+            "r.toml:5:1: patient[0].bron: found unknown field `bron`, want one of `id`, `name`, `born`, `programme`, `programmes`, `stratum`, `own`, `simulated`, `since`",
         );
         check_one(
             "limits =",
             "limit =",
-            "r.toml:7:9: patient[0].own.limit: unknown field `limit`, expected one of `limits`, `references`, `oxygen`, `pauses`",
+            "r.toml:7:9: patient[0].own.limit: found unknown field `limit`, want one of `limits`, `references`, `oxygen`, `pauses`",
         );
         check_one(
             "limits = []",
             "pauses = [{ kind = \"holiday\", author = 7 }]",
-            "r.toml:7:48: patient[0].own.pauses[0].author: invalid type: integer `7`, expected a string",
+            "r.toml:7:48: patient[0].own.pauses[0].author: found 7, want a text in quotes",
         );
         check_one(
             "[[kit]]",

@@ -76,7 +76,7 @@ fn of_file(name: &str) -> Result<MakeSchema, Ended> {
         let known: Vec<_> = SCHEMAS.iter().map(|(known, _)| *known).collect();
         return Err(Ended::Usage(format!("{name:?} is no file, and no kind: there are {}", known.join(", "))));
     }
-    let kind: Kind = Text::read(Path::new(name))?.kind(None)?;
+    let kind: Kind = Text::read_or_end(Path::new(name))?.kind(None)?;
     Ok(by_name(kind.name()).expect("every kind that is read here has a schema"))
 }
 

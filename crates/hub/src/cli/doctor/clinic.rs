@@ -7,7 +7,10 @@ use store::{Heard, Place, Roster, StoreError, Stored};
 
 use super::check::Check;
 use crate::{
-    cli::config::problem::Problem,
+    cli::config::{
+        problem::{self, Problem},
+        roster::RosterForm,
+    },
     config::Config,
     directory::{Books, Directory, plan_of},
     programmes::{Library, OUTGROWN_TODO, read, read_stored},
@@ -156,8 +159,8 @@ pub fn roster(config: &Config, stored: Option<Roster>, programmes: &Books) -> (V
 
 fn roster_file(path: &PathBuf) -> Result<Roster, String> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
-    toml::from_str(&text).map_err(|error| Problem::from_toml(&text, &error).sentence(&file))
+    let text = problem::text(path)?;
+    toml::from_str(&text).map_err(|error| Problem::from_toml::<RosterForm>(&text, &error).sentence(&file))
 }
 
 fn over(mut stored: Roster, file: Roster) -> Roster {

@@ -25,7 +25,7 @@ use settings::Settings;
 use triage::{AssessmentChange, Outcome, Plan, Programme};
 use vitals::{Colour, PatientId};
 
-use super::{Ended, json_line, out};
+use super::{Ended, config::problem, json_line, out};
 
 /// Fold recorded messages through the triage, and print one JSON line for every change of assessment.
 ///
@@ -215,7 +215,7 @@ impl<'a> Explained<'a> {
 
 fn programme(path: &Path) -> Result<Programme, Ended> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+    let text = problem::text(path).map_err(Ended::Failed)?;
     Programme::parse(&text, &name).map_err(|error| Ended::Failed(error.to_string()))
 }
 

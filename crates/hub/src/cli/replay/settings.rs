@@ -7,7 +7,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use triage::{Own, OwnLimit};
 use vitals::PatientId;
 
-use crate::cli::{Ended, config::problem::Problem};
+use crate::cli::{Ended, config::problem};
 
 /// What is particular to a patient; to every patient of the recording, where no id is said.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,7 +53,7 @@ impl Settings {
     /// [`Ended::Failed`], with file and place.
     pub fn read(path: &Path) -> Result<Self, Ended> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+        let text = problem::text(path).map_err(Ended::Failed)?;
         Self::parse(&text, &name).map_err(Ended::Failed)
     }
 
@@ -61,7 +61,8 @@ impl Settings {
         let file: File = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))?
         } else {
-            toml::from_str(text).map_err(|error| Problem::from_toml(text, &error).sentence(name))?
+            toml::from_str(text)
+                .map_err(|error| problem::Problem::from_toml::<serde_json::Value>(text, &error).sentence(name))?
         };
         let zone = file.zone.map(|zone| {
             TimeZone::get(&zone)
@@ -103,7 +104,7 @@ from = "2026-01-01T00:00:00Z"
     fn a_typo_has_its_place() {
         let error = Settings::parse("id = \"p-1\"\nlimit = 1\n", "p.toml").unwrap_err();
         assert!(
-            error.starts_with("p.toml:2:1: limit: unknown field `limit`, expected one of `id`, `own`, `limits`"),
+            error.starts_with("p.toml:2:1: limit: found unknown field `limit`, want one of `id`, `own`, `limits`"),
             "{error}"
         );
         let error = Settings::parse("zone = \"Mars\"\n", "p.toml").unwrap_err();
