@@ -1,5 +1,7 @@
 //! `vagt serve`: the story of the service. Read, open, start the named tasks, wait, stop.
 
+mod doors;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
@@ -19,13 +21,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::doors::{Doors, door_ended, open_enrolment};
 use crate::{
-    authority::Authority,
     clock,
     commands::Commands,
     config::Config,
     directory::{Directories, Directory},
-    enrolment::{self, Enrolment},
+    enrolment::Enrolment,
     kits::{self, KITS_HEARD_MAX},
     lock::{Lock, make_folder},
     pipeline::{ACTIONS_MAX, Parts, Pipeline, acks::Outbox},
@@ -34,14 +36,14 @@ use crate::{
     remeasure::{self, REMEASURES_MAX},
     roster::{self, Decided, Keeper},
     source::{
-        Everywhere, ToKits,
+        ToKits,
         broker::{self, BrokerSource},
         front_door::{Behind, FrontDoor},
         http::HttpSource,
         limits::Limits,
     },
     standby::{self, TakenOver},
-    tuning::{service::StoredTuning, shadow::Shadows},
+    tuning::{beside::Beside, service::StoredTuning, shadow::Shadows},
     ward::StoredWard,
     watching::{
         self, Sampled,
@@ -54,8 +56,8 @@ use crate::{
 const FINISH_MAX: Duration = Duration::from_secs(15);
 /// How long pages may take to let go.
 const PAGES_CLOSE_MAX: Duration = Duration::from_secs(2);
-/// How long a shadow may take to end.
-const SHADOWS_END_MAX: Duration = Duration::from_secs(5);
+/// How long what judges beside the live work may take to end.
+const BESIDE_END_MAX: Duration = Duration::from_secs(5);
 
 /// Where a running service can be reached.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -117,7 +119,7 @@ pub struct Service {
     presence: Arc<Presence>,
     outbox: Arc<Outbox>,
     pages: JoinHandle<()>,
-    shadows: JoinHandle<()>,
+    beside: Beside,
     tasks: JoinSet<()>,
     stop: CancellationToken,
     close_pages: CancellationToken,
@@ -158,8 +160,7 @@ pub async fn run_telling(config: Config, tell: impl Fn(Told) -> anyhow::Result<(
         ended = service.ended() => Err(ended),
     };
     match &ended {
-        // What it still holds it could not store, and must not acknowledge: its kits send it to the other. So it just ends.
-        Err(error) if error.is::<TakenOver>() => {}
+        Err(error) if error.is::<TakenOver>() => service.give_way().await,
         _ => service.stop().await,
     }
     ended
@@ -234,14 +235,8 @@ impl Service {
             commands: Arc::clone(&commands),
             limits: Arc::new(Limits::new(&config.limits)),
         };
-        let front_door = match config.mqtt.open {
-            true => Some(FrontDoor::open(&config.mqtt, behind.clone()).await?),
-            false => None,
-        };
+        let Doors { front_door, broker, to_kits } = Doors::open(&config, &behind).await?;
         let mqtt = front_door.as_ref().map(FrontDoor::addr);
-        let broker = config.broker.as_ref().map(|broker| BrokerSource::start(broker, behind.clone())).transpose()?;
-        let ways = [front_door.as_ref().map(FrontDoor::to_kits), broker.as_ref().map(BrokerSource::to_kits)];
-        let to_kits: Arc<dyn ToKits> = Arc::new(Everywhere(ways.into_iter().flatten().collect()));
         let changed = Arc::new(Notify::new());
         let enrolment = open_enrolment(&config, &store, directories.clone(), &changed, mqtt).await?;
         let ready = Ready {
@@ -265,10 +260,11 @@ impl Service {
         if let Some(heart) = heart(&config, &store, &board, mqtt, &by_http)? {
             tasks.spawn(heart.keep());
         }
-        let mut desk = desk_of(&config, &store, board, actions, metrics, &stop);
+        let beside = Beside::new(stop.child_token());
+        let mut desk = desk_of(&config, &store, board, actions, metrics, &beside);
         desk.door = Some(by_http);
-        let shadows = Shadows::new(Arc::clone(&store), config.zone.clone(), clock::wall(), stop.clone());
-        let shadows = tokio::spawn(shadows.keep());
+        let shadows = Shadows::new(Arc::clone(&store), config.zone.clone(), clock::wall(), beside.clone());
+        tokio::spawn(shadows.keep());
         let pages = tokio::spawn(serve_pages(pages, desk, close_pages.clone()));
         Ok(Self {
             ready,
@@ -281,7 +277,7 @@ impl Service {
             presence,
             outbox,
             pages,
-            shadows,
+            beside,
             tasks,
             stop,
             close_pages,
@@ -324,9 +320,7 @@ impl Service {
                 "what was taken in could not be stored in {seconds} s: it is not acknowledged, the kits send it again"
             );
         }
-        if timeout(SHADOWS_END_MAX, &mut self.shadows).await.is_err() {
-            tracing::warn!("a shadow did not end in time; it begins anew with the next start");
-        }
+        beside_ended(&self.beside).await;
         self.tasks.shutdown().await;
         if let Some(enrolment) = self.enrolment.take() {
             enrolment.close().await;
@@ -345,6 +339,22 @@ impl Service {
         }
         self.store.close().await;
         tracing::info!("stopped");
+    }
+
+    /// Another leads now. What this one still holds it could not store, and must not acknowledge: its kits send it to the other. So it just ends,
+    /// but for the threads that judge beside it, which may not outlive the runtime.
+    pub async fn give_way(self) {
+        self.beside.stop();
+        beside_ended(&self.beside).await;
+    }
+}
+
+async fn beside_ended(beside: &Beside) {
+    if timeout(BESIDE_END_MAX, beside.ended()).await.is_err() {
+        let seconds = BESIDE_END_MAX.as_secs();
+        tracing::warn!(
+            "a shadow or a question of tuning did not end in {seconds} s; it begins anew with the next start"
+        );
     }
 }
 
@@ -378,9 +388,10 @@ fn desk_of(
     board: Arc<Board>,
     actions: mpsc::Sender<ActionRequest>,
     metrics: PrometheusHandle,
-    stop: &CancellationToken,
+    beside: &Beside,
 ) -> Desk {
-    let tuning = StoredTuning::new(Arc::clone(store), config.store(), config.zone.clone(), clock::wall(), stop.clone());
+    let tuning =
+        StoredTuning::new(Arc::clone(store), config.store(), config.zone.clone(), clock::wall(), beside.clone());
     let ward = StoredWard { store: Arc::clone(store), zone: config.zone.clone(), setting: Default::default() };
     Desk {
         store: Arc::clone(store),
@@ -395,33 +406,6 @@ fn desk_of(
         secure_cookies: config.secure_cookies(),
         simulated: config.simulated,
     }
-}
-
-async fn door_ended(door: Option<&mut FrontDoor>) {
-    match door {
-        Some(door) => door.ended().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Kits enrol only where they then find a front door that speaks TLS: else their secret would cross the net in the clear.
-async fn open_enrolment(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    directories: Directories,
-    changed: &Arc<Notify>,
-    mqtt: Option<SocketAddr>,
-) -> anyhow::Result<Option<Enrolment>> {
-    let Some(wanted) = &config.enrolment else { return Ok(None) };
-    let mqtt = mqtt.filter(|_| config.mqtt.tls.is_some());
-    let mqtt = mqtt.context(
-        "enrolment.listen is set, and mqtt.tls is not or mqtt.open is false: want a front door with TLS, see `vagt ca show`",
-    )?;
-    let authority = Authority::open(&config.data)?;
-    let (store, changed) = (Arc::clone(store), Arc::clone(changed));
-    let zone = config.zone.iana_name().map(str::to_owned);
-    let behind = enrolment::Behind { store, directories, changed, authority, mqtt, zone };
-    Ok(Some(Enrolment::open(wanted, behind).await?))
 }
 
 /// Nobody is connected when the service starts.

@@ -9,6 +9,7 @@ use hub::{
     tuning::{
         agreement::Window,
         backtest::{Ask, Sides, run},
+        beside::Beside,
         budget::{BudgetAsk, BudgetError, Proposal, find},
         compare::{Change, Span},
         fold::Watch,
@@ -457,7 +458,8 @@ fn hands(store: &Arc<dyn Store>, at: f64) -> (Hands, impl Fn() -> Shadows) {
     let shadows = move || {
         let hands = of_shadows.clone();
         let clock = Arc::new(move || day(*hands.0.lock().unwrap()));
-        Shadows::new(Arc::clone(&store), TimeZone::UTC, clock, tokio_util::sync::CancellationToken::new())
+        let beside = Beside::new(tokio_util::sync::CancellationToken::new());
+        Shadows::new(Arc::clone(&store), TimeZone::UTC, clock, beside)
     };
     (hands, shadows)
 }

@@ -11,7 +11,12 @@ use axum::{
     http::{Request, StatusCode},
 };
 use desk::{Board, Desk};
-use hub::{clock, programmes, roster::Decided, tuning::service::StoredTuning, ward::StoredWard};
+use hub::{
+    clock, programmes,
+    roster::Decided,
+    tuning::{beside::Beside, service::StoredTuning},
+    ward::StoredWard,
+};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -59,8 +64,9 @@ impl House {
         let basis = serde_json::to_value(&**directory.basis(&"p-1".parse().unwrap()).unwrap()).unwrap();
         judged(&store, basis).await;
         let (stop, shared) = (CancellationToken::new(), Arc::clone(&store) as Arc<dyn Store>);
+        let beside = Beside::new(stop.clone());
         let tuning =
-            StoredTuning::new(Arc::clone(&shared), store::Place::File(file), zone.clone(), clock::wall(), stop.clone());
+            StoredTuning::new(Arc::clone(&shared), store::Place::File(file), zone.clone(), clock::wall(), beside);
         let ward =
             StoredWard { store: Arc::clone(&shared), zone: zone.clone(), setting: tokio::sync::Mutex::default() };
         let desk = Desk {

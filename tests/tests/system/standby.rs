@@ -149,6 +149,7 @@ impl Two {
             ensure!(code == TAKEN_OVER, "{fault:?}: ended with {code}\n{}", self.hubs[old].log());
             let said = self.hubs[old].log();
             ensure!(said.contains("another service has taken over the lead of the store"), "{said}");
+            ensure!(!said.contains("panicked"), "a thread did not end in order: {said}");
         }
         self.hubs[old].stand_by().await?;
         self.waits(old).await

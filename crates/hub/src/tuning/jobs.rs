@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{agreement::tidy, fold::Watch};
+use super::{agreement::tidy, beside::Beside, fold::Watch};
 use crate::clock::Clock;
 
 /// How many run at once.
@@ -32,6 +32,7 @@ pub struct Jobs {
     jobs: Arc<Mutex<VecDeque<Job>>>,
     running: Arc<Semaphore>,
     clock: Clock,
+    beside: Beside,
 }
 
 struct Job {
@@ -98,10 +99,10 @@ pub struct Full {
 }
 
 impl Jobs {
-    /// None yet.
+    /// None yet; those under way end with what judges `beside`.
     #[must_use]
-    pub fn new(clock: Clock) -> Self {
-        Self { jobs: Arc::default(), running: Arc::new(Semaphore::new(RUNNING_MAX)), clock }
+    pub fn new(clock: Clock, beside: Beside) -> Self {
+        Self { jobs: Arc::default(), running: Arc::new(Semaphore::new(RUNNING_MAX)), clock, beside }
     }
 
     /// Begins with a question, or lets it wait; gives how it stands. Must be called within a runtime.
@@ -133,7 +134,8 @@ impl Jobs {
         jobs.push_back(Job { view, watch: Arc::clone(&watch), answer: None });
         forget_oldest(&mut jobs);
         drop(jobs);
-        let desk = Desk { jobs: Arc::clone(&self.jobs), clock: Arc::clone(&self.clock), id };
+        let desk =
+            Desk { jobs: Arc::clone(&self.jobs), clock: Arc::clone(&self.clock), beside: self.beside.clone(), id };
         tokio::spawn(desk.see_to(Arc::clone(&self.running), watch, question));
         Ok(known)
     }
@@ -163,11 +165,6 @@ impl Jobs {
         let jobs = self.lock();
         let found = jobs.iter().find(|job| job.view.id == id);
         found.inspect(|job| job.watch.cancel()).is_some()
-    }
-
-    /// Ends every question: the service stops.
-    pub fn cancel_all(&self) {
-        self.lock().iter().for_each(|job| job.watch.cancel());
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Job>> {
@@ -206,20 +203,23 @@ impl Job {
 struct Desk {
     jobs: Arc<Mutex<VecDeque<Job>>>,
     clock: Clock,
+    beside: Beside,
     id: String,
 }
 
 impl Desk {
     async fn see_to(self, running: Arc<Semaphore>, watch: Arc<Watch>, question: Question) {
         let Ok(_turn) = running.acquire_owned().await else { return };
-        if watch.is_cancelled() {
-            return self.end(State::Cancelled, None, None);
-        }
+        let place = self.beside.place().await.filter(|_| !watch.is_cancelled());
+        let Some(place) = place else { return self.end(State::Cancelled, None, None) };
         let now = (self.clock)();
         self.change(|job| (job.view.state, job.view.started_at) = (State::Running, Some(now)));
         let runtime = tokio::runtime::Handle::current();
         let asked = Arc::clone(&watch);
-        let answering = tokio::task::spawn_blocking(move || runtime.block_on(question(asked)));
+        let answering = tokio::task::spawn_blocking(move || {
+            let answer = place.block_on(&runtime, question(asked));
+            answer.unwrap_or_else(|| Err("the service is stopping".to_owned()))
+        });
         match answering.await {
             Ok(Ok(answer)) if watch.is_cancelled() => self.end(State::Cancelled, Some(answer), None),
             Ok(Ok(answer)) => self.end(State::Done, Some(answer), None),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     fn jobs() -> Jobs {
-        Jobs::new(crate::clock::wall())
+        Jobs::new(crate::clock::wall(), Beside::new(tokio_util::sync::CancellationToken::new()))
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,7 @@
 
 pub mod agreement;
 pub mod backtest;
+pub mod beside;
 pub mod budget;
 pub mod compare;
 pub mod diff;

@@ -10,12 +10,12 @@ use desk::{
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 use store::{JournalEntry, Place, ProgrammeVersion, Store};
-use tokio_util::sync::CancellationToken;
 use triage::Programme;
 
 use super::{
     agreement::Window,
     backtest::{self, Ask, Sides},
+    beside::Beside,
     budget,
     compare::Span,
     diff,
@@ -44,19 +44,14 @@ pub struct StoredTuning {
     place: Place,
     zone: TimeZone,
     clock: Clock,
-    jobs: Arc<Jobs>,
+    jobs: Jobs,
 }
 
 impl StoredTuning {
-    /// Ready for questions; those under way end with `stop`. Must be called within a runtime.
+    /// Ready for questions; those under way end with what judges `beside`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, place: Place, zone: TimeZone, clock: Clock, stop: CancellationToken) -> Self {
-        let jobs = Arc::new(Jobs::new(Arc::clone(&clock)));
-        let ending = Arc::clone(&jobs);
-        tokio::spawn(async move {
-            stop.cancelled().await;
-            ending.cancel_all();
-        });
+    pub fn new(store: Arc<dyn Store>, place: Place, zone: TimeZone, clock: Clock, beside: Beside) -> Self {
+        let jobs = Jobs::new(Arc::clone(&clock), beside);
         Self { store, place, zone, clock, jobs }
     }
 

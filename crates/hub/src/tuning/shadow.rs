@@ -13,13 +13,13 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{HistoryFilter, Journal, JournalFilter, Patient, ShadowAlert, Store, StoreError};
-use tokio_util::sync::CancellationToken;
 use triage::{Action, Alert, Rulebook, Sitting, State};
 use vitals::PatientId;
 
 pub use super::shadow_runs::{Ended, Running, SHADOWS_MAX, ever, running, start, stop};
 use super::{
     backtest::{Ask, Sides, plan},
+    beside::Beside,
     fold::be_nice,
     history::Invalid,
     side::Side,
@@ -49,7 +49,7 @@ pub struct Shadows {
     looked: Timestamp,
     /// Up to here time has been judged.
     judged: Timestamp,
-    stop: CancellationToken,
+    beside: Beside,
 }
 
 /// What everybody is judged by, and who there is: where it changes, shadows are built again.
@@ -63,7 +63,7 @@ struct Around {
 impl Shadows {
     /// None judged yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, zone: TimeZone, clock: Clock, stop: CancellationToken) -> Self {
+    pub fn new(store: Arc<dyn Store>, zone: TimeZone, clock: Clock, beside: Beside) -> Self {
         Self {
             store,
             zone,
@@ -72,31 +72,43 @@ impl Shadows {
             around: None,
             looked: Timestamp::MIN,
             judged: Timestamp::MIN,
-            stop,
+            beside,
         }
     }
 
     /// Judges until it is stopped, on a nice thread of its own; ends when that has ended.
     pub async fn keep(mut self) {
+        let Some(place) = self.beside.place().await else { return };
         let runtime = tokio::runtime::Handle::current();
         let (ended, end) = tokio::sync::oneshot::channel::<()>();
         let keep = move || {
             be_nice();
-            runtime.block_on(async {
-                while tokio::time::timeout(EVERY, self.stop.cancelled()).await.is_err() {
-                    if let Err(error) = self.round().await {
-                        tracing::warn!("shadows are behind, and are tried again: {error}");
-                        self.watchers.clear();
-                        self.looked = Timestamp::MIN;
-                    }
-                }
-            });
-            drop(ended);
+            place.block_on(&runtime, self.rounds());
+            // The place last: then nothing is left that works with the runtime.
+            drop((self, ended, place));
         };
         match std::thread::Builder::new().name("shadow".into()).spawn(keep) {
             // It is never sent to, so that it ends with an error when the thread drops it.
             Ok(_) => _ = end.await,
             Err(error) => tracing::error!("nothing judges as a shadow, since no thread could be started: {error}"),
+        }
+    }
+
+    /// Judges again and again, for as long as this service leads.
+    async fn rounds(&mut self) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            match self.round().await {
+                Ok(()) => {}
+                Err(lost @ StoreError::LeadLost { .. }) => {
+                    return tracing::warn!("nothing judges as a shadow any more: {lost}");
+                }
+                Err(error) => {
+                    tracing::warn!("shadows are behind, and are tried again: {error}");
+                    self.watchers.clear();
+                    self.looked = Timestamp::MIN;
+                }
+            }
         }
     }
 
@@ -134,7 +146,7 @@ impl Shadows {
             }
         }
         for watcher in &mut self.watchers {
-            watcher.advance(&*self.store, now, &self.stop).await?;
+            watcher.advance(&*self.store, now).await?;
         }
         let behind = self.watchers.iter().map(|watcher| now.duration_since(watcher.reached).as_secs_f64());
         metrics::gauge!("vagt_shadow_behind_seconds").set(behind.fold(0.0, f64::max));
@@ -242,7 +254,7 @@ enum Deed {
 
 impl Watcher {
     /// Judges what was committed since, and keeps what changed.
-    async fn advance(&mut self, store: &dyn Store, now: Timestamp, stop: &CancellationToken) -> Result<(), StoreError> {
+    async fn advance(&mut self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
         let mut deeds = self.deeds(store, now).await?;
         let since = next(self.reached);
         // What was recorded while the clock was ahead waits until then: else all that comes meanwhile would be passed over.
@@ -264,9 +276,6 @@ impl Watcher {
                 side.sitting(sitting, message.recorded_at);
             }
             self.keep(store).await?;
-            if stop.is_cancelled() {
-                return Ok(());
-            }
         }
         for (patient, side) in &mut self.sides {
             do_until(side, deeds.get_mut(patient), Timestamp::MAX);
