@@ -18,6 +18,7 @@ pub mod programmes;
 pub mod readings;
 pub mod remeasure;
 pub mod roster;
+mod seldom;
 pub mod serve;
 pub mod source;
 pub mod standby;

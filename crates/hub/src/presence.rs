@@ -29,8 +29,10 @@ const BROKER_NOTE_PERIOD: SignedDuration = SignedDuration::from_secs(60);
 
 /// Begins the sentence about a kit that was over its limit.
 const SLOWED: &str = "sends faster than [limits] lets it";
-/// For so long it is told that a kit was over its limit.
-const SLOWED_TOLD: SignedDuration = SignedDuration::from_hours(24);
+/// Begins the sentence about a kit that comes with too many connections.
+const CROWDED: &str = "has more connections than [limits] lets it";
+/// For so long it is told that a kit was over a limit.
+const LIMITS_TOLD: SignedDuration = SignedDuration::from_hours(24);
 
 struct Seen {
     heard: Heard,
@@ -40,6 +42,8 @@ struct Seen {
     by_broker: Option<Timestamp>,
     /// How often it was over its limit, and when it was last.
     slowed: Option<(u64, Timestamp)>,
+    /// How many connections it had when another was refused last, and when that was.
+    crowded: Option<(usize, Timestamp)>,
 }
 
 impl Presence {
@@ -49,7 +53,8 @@ impl Presence {
         let kits = last.into_iter().map(|heard| {
             let (stored, slowed) = (!heard.online, told_slowed(&heard.status));
             let kit = heard.kit.clone();
-            (kit, Seen { heard: Heard { online: false, ..heard }, connections: 0, stored, by_broker: None, slowed })
+            let heard = Heard { online: false, ..heard };
+            (kit, Seen { heard, connections: 0, stored, by_broker: None, slowed, crowded: None })
         });
         Arc::new(Self { board, kits: Mutex::new(kits.collect()) })
     }
@@ -104,6 +109,14 @@ impl Presence {
         let noted = |seen: &Seen| seen.slowed.is_some_and(|(_, at)| now.duration_since(at) < BROKER_NOTE_PERIOD);
         if !self.lock().get(kit).is_some_and(noted) {
             self.change(kit, now, |seen| seen.slowed = Some((times, now)));
+        }
+    }
+
+    /// A connection of this kit was refused, since it has so many.
+    pub fn crowded(&self, kit: &KitId, open: usize, now: Timestamp) {
+        let noted = |seen: &Seen| seen.crowded.is_some_and(|(_, at)| now.duration_since(at) < BROKER_NOTE_PERIOD);
+        if !self.lock().get(kit).is_some_and(noted) {
+            self.change(kit, now, |seen| seen.crowded = Some((open, now)));
         }
     }
 
@@ -177,11 +190,12 @@ impl Presence {
                 stored: false,
                 by_broker: None,
                 slowed: None,
+                crowded: None,
             });
             change(seen);
             seen.heard.at = now.max(seen.heard.at);
             seen.heard.online = seen.connections > 0 || seen.by_broker.is_some();
-            seen.tell_slowed();
+            seen.tell_limits();
             seen.stored = false;
             seen.heard.clone()
         };
@@ -201,24 +215,32 @@ fn told_slowed(status: &serde_json::Value) -> Option<(u64, Timestamp)> {
 
 impl Seen {
     /// Beside what the kit says of itself, if it says anything: over HTTP it does not.
-    fn tell_slowed(&mut self) {
-        let Some((times, at)) = self.slowed else { return };
+    fn tell_limits(&mut self) {
+        if self.slowed.is_none() && self.crowded.is_none() {
+            return;
+        }
         if self.heard.status.is_null() {
             self.heard.status = serde_json::json!({});
         }
+        let heard_at = self.heard.at;
         let serde_json::Value::Object(status) = &mut self.heard.status else { return };
+        let lately = |at: Timestamp| heard_at.duration_since(at) <= LIMITS_TOLD;
+        let slowed = self.slowed.filter(|(_, at)| lately(*at));
+        let crowded = self.crowded.filter(|(_, at)| lately(*at));
         let problems = status.entry("problems").or_insert_with(|| serde_json::json!([]));
         if let Some(problems) = problems.as_array_mut() {
-            problems.retain(|problem| !problem.as_str().is_some_and(|problem| problem.starts_with(SLOWED)));
+            let of_limits = |problem: &str| problem.starts_with(SLOWED) || problem.starts_with(CROWDED);
+            problems.retain(|problem| !problem.as_str().is_some_and(of_limits));
+            let slowed = slowed.map(|(times, at)| format!("{SLOWED}: {times} messages had to wait, the last at {at}"));
+            let crowded = crowded.map(|(open, at)| format!("{CROWDED}: {open} are open, the last refused at {at}"));
+            problems.extend(slowed.into_iter().chain(crowded).map(serde_json::Value::from));
         }
-        if self.heard.at.duration_since(at) > SLOWED_TOLD {
-            status.remove("slowed");
-            return;
+        match slowed {
+            Some((times, at)) => {
+                status.insert("slowed".to_owned(), serde_json::json!({ "times": times, "at": at }));
+            }
+            None => drop(status.remove("slowed")),
         }
-        if let Some(problems) = problems.as_array_mut() {
-            problems.push(format!("{SLOWED}: {times} messages had to wait, the last at {at}").into());
-        }
-        status.insert("slowed".to_owned(), serde_json::json!({ "times": times, "at": at }));
     }
 }
 
@@ -283,5 +305,20 @@ mod tests {
         assert_eq!(heard(&anew).status["slowed"]["times"], 7, "a restart forgets nothing");
         anew.touched(&kit, at(26));
         assert_eq!(heard(&anew).status, serde_json::json!({ "problems": [] }), "and tells it for a day");
+    }
+
+    #[test]
+    fn a_kit_with_too_many_connections_is_told_of_for_a_day() {
+        let presence = Presence::new(Board::new(Vec::new(), Roster::default(), Vec::new(), HashMap::new()), Vec::new());
+        let kit: KitId = "kit-1".parse().unwrap();
+        let at = |hours: i64| Timestamp::from_second(3600 * hours).unwrap();
+        presence.crowded(&kit, 16, at(1));
+        let problems = |presence: &Presence| presence.lock()[&kit].heard.status["problems"].clone();
+        let sentence =
+            "has more connections than [limits] lets it: 16 are open, the last refused at 1970-01-01T01:00:00Z";
+        presence.status(&kit, serde_json::json!({ "problems": ["no oximeter"] }), at(2));
+        assert_eq!(problems(&presence), serde_json::json!(["no oximeter", sentence]));
+        presence.touched(&kit, at(26));
+        assert_eq!(problems(&presence), serde_json::json!(["no oximeter"]));
     }
 }

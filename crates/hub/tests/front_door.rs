@@ -13,7 +13,7 @@ use desk::Board;
 use hub::{
     authority::Authority,
     clock,
-    config::{Mqtt, Tls},
+    config::{self, Mqtt, Tls},
     directory::{Books, Directories, Directory, Programmes, hex},
     pipeline::acks::Outbox,
     presence::Presence,
@@ -56,10 +56,10 @@ struct House {
 }
 
 async fn open(permits: usize) -> House {
-    open_with(permits, None).await
+    open_with(permits, Mqtt::default(), &config::Limits::default()).await
 }
 
-async fn open_with(permits: usize, tls: Option<Tls>) -> House {
+async fn open_with(permits: usize, mqtt: Mqtt, limits: &config::Limits) -> House {
     let mut roster = String::new();
     for (kit, patient) in [("kit-1", "p-1"), ("kit-2", "p-2")] {
         let hash = hex(&Sha256::digest(kit.as_bytes()));
@@ -77,9 +77,9 @@ async fn open_with(permits: usize, tls: Option<Tls>) -> House {
         presence: Presence::new(Arc::clone(&board), Vec::new()),
         outbox: Arc::new(Outbox::default()),
         commands: Arc::default(),
-        limits: Arc::new(Limits::new(&Default::default())),
+        limits: Arc::new(Limits::new(limits)),
     };
-    let config = Mqtt { listen: "127.0.0.1:0".parse().unwrap(), tls, ..Mqtt::default() };
+    let config = Mqtt { listen: "127.0.0.1:0".parse().unwrap(), ..mqtt };
     House { door: FrontDoor::open(&config, behind).await.unwrap(), taker, board }
 }
 
@@ -188,6 +188,38 @@ async fn strangers_and_wrong_secrets_stay_outside() {
     assert!(house.taken().await.is_empty());
 }
 
+/// Nobody is to look for a wrong password where there is only too little room: MQTT 3.1.1 has one word for it, MQTT 5 several.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_too_many_is_told_to_come_again_later() {
+    let said = |version: &str, newer: &'static str| if version == "5" { newer } else { "unavailable" };
+    let send = |id: &'static str, version: &'static str| {
+        ["-i", id, "-V", version, "-q", "1", "-t", READINGS, "-m", "x", "-P", "kit-1"]
+    };
+    let full = Mqtt { connections_max: 1, ..Mqtt::default() };
+    let one_each = config::Limits { connections: 1, ..config::Limits::default() };
+    for version in ["5", "311"] {
+        let house = open_with(9, full.clone(), &config::Limits::default()).await;
+        let _inside =
+            house.client("mosquitto_sub", "kit-1", &["-P", "kit-1", "-i", "kit-1", "-t", "vagt/v1/kit-1/acks"]).spawn();
+        house.online(true).await;
+        let other = ["-P", "kit-2", "-V", version, "-q", "1", "-t", "vagt/v1/kit-2/readings", "-m", "x"];
+        let refused = house.publishes("kit-2", &other).await;
+        assert!(words(&refused).contains(said(version, "Server busy")), "{}", words(&refused));
+        let again = house.publishes("kit-1", &send("kit-1", version)).await;
+        assert!(again.status.success(), "its own place it has: {}", words(&again));
+
+        let house = open_with(9, Mqtt::default(), &one_each).await;
+        let _first =
+            house.client("mosquitto_sub", "kit-1", &["-P", "kit-1", "-i", "a", "-t", "vagt/v1/kit-1/acks"]).spawn();
+        house.online(true).await;
+        let refused = house.publishes("kit-1", &send("b", version)).await;
+        assert!(words(&refused).contains(said(version, "Quota exceeded")), "{}", words(&refused));
+        let kit = house.board.kits().into_iter().find(|kit| kit.kit.id.as_str() == "kit-1").unwrap();
+        let told = kit.heard.unwrap().status["problems"][0].to_string();
+        assert!(told.contains("has more connections than [limits] lets it: 1 are open"), "{told}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kit_has_its_own_topics_alone() {
     let house = open(10).await;
@@ -257,7 +289,8 @@ async fn a_silent_connection_keeps_no_kit_waiting_for_its_handshake() {
     let authority = Authority::init(folder.path(), "Test", clock::now()).unwrap();
     authority.issue_server(&["localhost".to_owned(), "127.0.0.1".to_owned()], clock::now()).unwrap();
     let tls = Tls { cert: authority.server_certificate(), key: authority.server_key() };
-    let house = open_with(9, Some(tls)).await;
+    let mqtt = Mqtt { tls: Some(tls), ..Mqtt::default() };
+    let house = open_with(9, mqtt, &config::Limits::default()).await;
     let mut silent = Vec::new();
     for _ in 0..8 {
         silent.push(TcpStream::connect(house.door.addr()).await.unwrap());

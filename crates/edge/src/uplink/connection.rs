@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, Broker as Address, ConnectionError, Event, EventLoop, Incoming, LastWill, MqttOptions, NetworkOptions,
-    PublishNotice, PublishOptions, PublishResult, QoS, StateError, SubscribeFilterInput, SubscribeReasonCode,
-    Transport, mqttbytes::v5::PublishProperties,
+    AsyncClient, Broker as Address, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, LastWill,
+    MqttOptions, NetworkOptions, PublishNotice, PublishOptions, PublishResult, QoS, StateError, SubscribeFilterInput,
+    SubscribeReasonCode, Transport, mqttbytes::v5::PublishProperties,
 };
 use tokio::{task::JoinHandle, time::timeout};
 use vitals::KitId;
@@ -210,10 +210,8 @@ async fn poll(mut eventloop: EventLoop, mut inbox: Inbox, deadline: Duration) ->
 
 fn sentence(error: &ConnectionError) -> String {
     match error {
-        ConnectionError::ConnectionRefused(code) => format!("the broker refuses this kit: {code:?}"),
-        ConnectionError::MqttState(StateError::ConnFail { reason }) => {
-            format!("the broker refuses this kit: {reason:?}")
-        }
+        ConnectionError::ConnectionRefused(code)
+        | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => refused(*code),
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
             format!("the broker ended the connection: {reason_code:?}")
         }
@@ -222,5 +220,34 @@ fn sentence(error: &ConnectionError) -> String {
         ConnectionError::Timeout(_) => "the broker does not answer".to_owned(),
         ConnectionError::Io(error) => format!("no connection to the broker: {error}"),
         other => format!("no connection to the broker: {other}"),
+    }
+}
+
+/// Only who is refused for who they are has anything to mend at the kit: the others come again by themselves.
+fn refused(code: ConnectReturnCode) -> String {
+    use ConnectReturnCode::{ConnectionRateExceeded, QuotaExceeded, ServerBusy, ServerUnavailable, ServiceUnavailable};
+    match code {
+        ServerBusy | ConnectionRateExceeded | ServerUnavailable | ServiceUnavailable => {
+            format!("the clinic's service is busy ({code:?}): the kit tries again")
+        }
+        QuotaExceeded => {
+            "this kit has too many connections at the clinic's service (QuotaExceeded): it tries again".to_owned()
+        }
+        _ => format!("the broker refuses this kit: {code:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_service_is_no_refusal_of_the_kit() {
+        for busy in [ConnectReturnCode::ServerBusy, ConnectReturnCode::ConnectionRateExceeded] {
+            let said = sentence(&ConnectionError::ConnectionRefused(busy));
+            assert!(said.starts_with("the clinic's service is busy"), "{said}");
+        }
+        let said = sentence(&ConnectionError::ConnectionRefused(ConnectReturnCode::BadUserNamePassword));
+        assert_eq!(said, "the broker refuses this kit: BadUserNamePassword");
     }
 }

@@ -9,7 +9,7 @@ use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use mqtt5::{
-    QoS,
+    MqttError, QoS,
     broker::{
         AuthProvider, BrokerConfig, BrokerEventHandler, BrokerShutdownHandle, ClientConnectEvent,
         ClientDisconnectEvent, ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, ResourceLimits,
@@ -53,6 +53,8 @@ pub const PACKET_BYTES_MAX: usize = 4 * wire::MESSAGE_BYTES_MAX;
 pub const STATUS_BYTES_MAX: usize = 64 * 1024;
 /// Sockets that are accepted in a second; beyond it they are closed at once.
 const ACCEPTED_PER_SECOND_MAX: u32 = 10_000;
+/// Connections that may begin at once when the door is nearly full, before the first of them counts.
+const BEYOND_FULL_MAX: usize = 1024;
 /// How long connections may take to end when the door closes.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// The most messages to a kit that wait for it to read.
@@ -99,7 +101,9 @@ impl FrontDoor {
     /// # Errors
     /// The address can't be listened on, or the certificate can't be read.
     pub async fn open(config: &Mqtt, behind: Behind) -> anyhow::Result<Self> {
-        let gate = Gate::new(behind.directories.clone(), config.connections_per_second, behind.limits.connections());
+        let (directories, presence) = (behind.directories.clone(), Arc::clone(&behind.presence));
+        let bounds = (config.connections_per_second, config.connections_max);
+        let gate = Gate::new(directories, presence, bounds, behind.limits.connections());
         let directories = behind.directories.clone();
         let hook = Arc::new(Hook { gate: Arc::clone(&gate), behind, router: OnceCell::new() });
         let what = || format!("mqtt.listen {}", config.listen);
@@ -176,7 +180,7 @@ impl ByTls {
             loop {
                 let (stream, peer) = listener.next().await;
                 if !limits.can_accept_connection(peer.ip()).await {
-                    tracing::warn!(%peer, "connection closed: there are as many as `connections_max` allows");
+                    tracing::warn!(%peer, "connection closed, unheard: there are more than `connections_max` allows");
                     continue;
                 }
                 let handler = ClientHandler::new(
@@ -193,8 +197,12 @@ impl ByTls {
                 let open = open.clone();
                 tokio::spawn(async move {
                     let _open = open;
-                    if let Err(error) = handler.run().await {
-                        tracing::debug!(%peer, "a connection has ended: {error}");
+                    match handler.run().await {
+                        Ok(()) => {}
+                        Err(MqttError::PacketTooLarge { size, max }) => {
+                            tracing::warn!(%peer, "connection closed: a packet has {size} bytes, at most {max} are read");
+                        }
+                        Err(error) => tracing::debug!(%peer, "a connection has ended: {error}"),
                     }
                 });
             }
@@ -224,12 +232,12 @@ async fn show_out(gate: Arc<Gate>, mut directories: Directories, router: Arc<Mes
     }
 }
 
-/// The broker's own bounds on connections. By itself it takes 10,000 from one address, and all kits may stand behind one proxy; how many begin in a
+/// The broker's own bounds on connections. It closes what is over them without a word, so the gate says no before it does. By itself it takes 10,000 from one address, and all kits may stand behind one proxy; how many begin in a
 /// second, the gate says.
 fn broker_limits(config: &Mqtt) -> ResourceLimits {
     ResourceLimits {
-        max_connections: config.connections_max,
-        max_connections_per_ip: config.connections_max,
+        max_connections: config.connections_max + BEYOND_FULL_MAX,
+        max_connections_per_ip: config.connections_max + BEYOND_FULL_MAX,
         max_message_rate_per_client: 0,
         max_bandwidth_per_client: 0,
         max_connection_rate: ACCEPTED_PER_SECOND_MAX,
@@ -243,7 +251,7 @@ fn broker_config(config: &Mqtt, hook: Arc<Hook>) -> BrokerConfig {
     let storage = StorageConfig::new().with_persistence(false).with_max_queued_messages_per_client(TO_KIT_MESSAGES_MAX);
     let mut broker = BrokerConfig::new()
         .with_bind_addresses(vec![config.listen])
-        .with_max_clients(config.connections_max)
+        .with_max_clients(config.connections_max + BEYOND_FULL_MAX)
         .with_max_packet_size(PACKET_BYTES_MAX)
         .with_max_subscriptions_per_client(4)
         .with_max_retained_messages(0)

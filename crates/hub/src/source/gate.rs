@@ -15,10 +15,11 @@ use std::{
 use governor::{DefaultDirectRateLimiter, Quota};
 use mqtt5::broker::{AuthProvider, AuthResult};
 use mqtt5::{packet::connect::ConnectPacket, protocol::v5::reason_codes::ReasonCode};
+use tokio::time::Instant;
 use vitals::KitId;
 use wire::{Topic, TopicKind};
 
-use crate::directory::Directories;
+use crate::{clock, directory::Directories, presence::Presence, seldom::Seldom};
 
 /// So long may connections wait for their turn after a restart; the others are told to come again.
 const TURN_SECONDS_MAX: u32 = 8;
@@ -26,7 +27,14 @@ const TURN_SECONDS_MAX: u32 = 8;
 /// The broker's questions, answered from the roster as it is now.
 pub struct Gate {
     directories: Directories,
+    /// Told of kits that come with too many connections.
+    presence: Arc<Presence>,
     connections: Mutex<HashMap<String, Connection>>,
+    /// Of them, those that are served.
+    open: AtomicUsize,
+    /// The most that are.
+    open_max: usize,
+    full_told: Mutex<Seldom>,
     /// Connections that begin, so that ten thousand kits after a restart don't all begin at once.
     turns: DefaultDirectRateLimiter,
     /// The most that wait for their turn.
@@ -47,11 +55,20 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 impl Gate {
     /// A gate that follows the roster.
     #[must_use]
-    pub fn new(directories: Directories, per_second: u32, of_kit_max: usize) -> Arc<Self> {
+    pub fn new(
+        directories: Directories,
+        presence: Arc<Presence>,
+        (per_second, open_max): (u32, usize),
+        of_kit_max: usize,
+    ) -> Arc<Self> {
         let rate = NonZeroU32::new(per_second.max(1)).expect("at least 1");
         Arc::new(Self {
             directories,
+            presence,
             connections: Mutex::default(),
+            open: AtomicUsize::new(0),
+            open_max,
+            full_told: Mutex::default(),
             turns: DefaultDirectRateLimiter::direct(Quota::per_second(rate)),
             turns_max: rate.saturating_mul(NonZeroU32::new(TURN_SECONDS_MAX).expect("not 0")).get() as usize,
             waiting: AtomicUsize::new(0),
@@ -83,6 +100,7 @@ impl Gate {
             handlers: 0,
         });
         known.handlers += 1;
+        self.open.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection has ended.
@@ -90,6 +108,7 @@ impl Gate {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = connections.get_mut(client) {
             known.handlers = known.handlers.saturating_sub(1);
+            self.open.fetch_sub(1, Ordering::Relaxed);
             if known.handlers == 0 {
                 connections.remove(client);
             }
@@ -117,8 +136,15 @@ impl Gate {
         connections.get(client).is_none_or(|connection| connection.protocol >= PROTOCOL_5)
     }
 
-    /// Checks name, password and client id; `Err` says why not, for the log.
-    fn admit(&self, connect: &ConnectPacket) -> Result<KitId, String> {
+    /// Checks name, password and client id, and whether there is room.
+    fn admit(&self, connect: &ConnectPacket) -> Result<KitId, Refusal> {
+        let kit = self.known(connect).map_err(Refusal::Stranger)?;
+        self.note(connect, &kit)?;
+        Ok(kit)
+    }
+
+    /// Whose connection this is; `Err` says why it is nobody's, for the log.
+    fn known(&self, connect: &ConnectPacket) -> Result<KitId, String> {
         let user = connect.username.as_deref().ok_or("no user name was given, want the kit's id")?;
         let kit: KitId = user.parse().map_err(|e| format!("user name: {e}"))?;
         let directory = self.directories.now();
@@ -132,26 +158,81 @@ impl Gate {
         {
             return Err(format!("the last will of {kit} is for another topic than its status: {:?}", will.topic));
         }
-        self.note(connect, &kit)?;
         Ok(kit)
     }
 
-    /// Remembers which protocol the client speaks; refuses one connection too many.
-    fn note(&self, connect: &ConnectPacket, kit: &KitId) -> Result<(), String> {
+    /// Remembers which protocol the client speaks; refuses one connection too many. One that takes another's place is none.
+    fn note(&self, connect: &ConnectPacket, kit: &KitId) -> Result<(), Refusal> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if !connections.contains_key(&connect.client_id) {
-            let open = connections.values().filter(|c| c.kit == *kit && c.handlers > 0).count();
-            if open >= self.of_kit_max && connect.client_id != kit.as_str() {
-                return Err(format!("{kit} has {open} connections, at most {} are taken", self.of_kit_max));
-            }
+        let handlers = connections.get(&connect.client_id).map_or(0, |connection| connection.handlers);
+        if handlers == 0 {
+            self.check_room(&connections, connect, kit)?;
         }
         if connections.len() >= NOTED_MAX {
             connections.retain(|_, connection| connection.handlers > 0);
         }
-        let handlers = connections.get(&connect.client_id).map_or(0, |connection| connection.handlers);
         let noted = Connection { kit: kit.clone(), protocol: connect.protocol_version, handlers };
         connections.insert(connect.client_id.clone(), noted);
         Ok(())
+    }
+
+    fn check_room(
+        &self,
+        connections: &HashMap<String, Connection>,
+        connect: &ConnectPacket,
+        kit: &KitId,
+    ) -> Result<(), Refusal> {
+        if connect.client_id != kit.as_str() {
+            let open = connections.values().filter(|c| c.kit == *kit && c.handlers > 0).count();
+            if open >= self.of_kit_max {
+                return Err(Refusal::KitFull { kit: kit.clone(), open, most: self.of_kit_max });
+            }
+        }
+        let open = self.open.load(Ordering::Relaxed);
+        if open >= self.open_max { Err(Refusal::Full { open, most: self.open_max }) } else { Ok(()) }
+    }
+
+    /// Counts a refusal, tells of it, and gives what the client is told.
+    fn refuse(&self, why: &Refusal, from: SocketAddr) -> ReasonCode {
+        let (reason, code) = why.names();
+        metrics::counter!("vagt_front_door_refused_total", "reason" => reason).increment(1);
+        if let Refusal::KitFull { kit, open, .. } = why {
+            self.presence.crowded(kit, *open, clock::now());
+        }
+        // Every kit that comes to a full door would have its line, again and again.
+        let mut full_told = self.full_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(why, Refusal::Full { .. }) || full_told.is_time(Instant::now()) {
+            tracing::warn!(%from, "connection refused: {why}");
+        }
+        code
+    }
+}
+
+/// Why a connection is refused.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    /// Nobody who may come in.
+    #[error("{0}")]
+    Stranger(String),
+    /// One too many of a kit.
+    #[error("{kit} has {open} connections, at most {most} are taken (limits.connections): told to come again later")]
+    KitFull { kit: KitId, open: usize, most: usize },
+    /// One too many of all. Told once a minute.
+    #[error(
+        "there are {open} connections, at most {most} are taken (mqtt.connections_max): kits are told to come again later"
+    )]
+    Full { open: usize, most: usize },
+}
+
+impl Refusal {
+    /// As it is counted, and as the client is told. The last two are 3, "server unavailable", in MQTT 3.1.1: only who is told of a wrong
+    /// password has anything to mend at the kit.
+    fn names(&self) -> (&'static str, ReasonCode) {
+        match self {
+            Self::Stranger(_) => ("credentials", ReasonCode::BadUsernameOrPassword),
+            Self::KitFull { .. } => ("kit_full", ReasonCode::QuotaExceeded),
+            Self::Full { .. } => ("full", ReasonCode::ServerBusy),
+        }
     }
 }
 
@@ -189,11 +270,7 @@ impl AuthProvider for Gate {
             }
             Ok(match self.admit(connect) {
                 Ok(kit) => AuthResult::success_with_user(kit.as_str()),
-                Err(why) => {
-                    metrics::counter!("vagt_front_door_refused_total").increment(1);
-                    tracing::warn!(%from, "connection refused: {why}");
-                    AuthResult::fail(ReasonCode::BadUsernameOrPassword)
-                }
+                Err(why) => AuthResult::fail(self.refuse(&why, from)),
             })
         })
     }

@@ -5,7 +5,7 @@
 //! and until then the old one judges. What is judged meanwhile is kept for the new chart too. Then, at a stamp of its own, the new one takes
 //! over, and what it says otherwise is an outcome like any other.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -26,6 +26,7 @@ use crate::{
         charts::{self, Looks, Span, Step, Story},
         loading::{READ_PAUSE, until_read},
     },
+    seldom::Seldom,
 };
 
 /// Charts that are built anew at a time.
@@ -337,24 +338,6 @@ async fn load_all(store: Arc<dyn Store>, wanted: Vec<Wanted>, to: mpsc::Sender<L
     }
 }
 
-/// What goes on being wrong is told at once, and then at most once a minute.
-#[derive(Default)]
-struct Seldom {
-    told: Option<Instant>,
-}
-
-impl Seldom {
-    const PERIOD: Duration = Duration::from_secs(60);
-
-    fn is_time(&mut self, now: Instant) -> bool {
-        let is_time = self.told.is_none_or(|told| now.duration_since(told) >= Self::PERIOD);
-        if is_time {
-            self.told = Some(now);
-        }
-        is_time
-    }
-}
-
 /// The chart of somebody who has none: by what the journal last said, if they were watched when the judge began.
 async fn load_first(store: &dyn Store, wanted: &Wanted, now: Timestamp) -> Result<Loaded, StoreError> {
     let patient = wanted.plan.patient().clone();
@@ -405,16 +388,4 @@ async fn story_of(store: &dyn Store, plan: &Plan, through: Timestamp) -> Result<
     let mut story = charts::read(store, plan.patient(), span.from).await?;
     story.steps.retain(|step| step.at() <= through);
     Ok((story, span))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_goes_on_being_wrong_is_told_once_a_minute() {
-        let (start, mut seldom) = (Instant::now(), Seldom::default());
-        let told = (0..240).filter(|half| seldom.is_time(start + READ_PAUSE * *half)).count();
-        assert_eq!(told, 2, "in two minutes");
-    }
 }
