@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::{
     Json,
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::{FromRequest as _, Request, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -18,8 +18,8 @@ use serde::Serialize;
 
 use crate::{app::App, problem::Problem};
 
-/// The largest body: the contract's largest message.
-pub const MESSAGE_BYTES_MAX: usize = wire::MESSAGE_BYTES_MAX;
+/// The largest body that is read. What is above the contract's largest message goes to quarantine, so that somebody can see what a kit sends.
+pub const BODY_BYTES_MAX: usize = 4 * wire::MESSAGE_BYTES_MAX;
 /// When a kit without a stored message should come again, in seconds.
 const AGAIN_SECONDS: u64 = 10;
 /// The longest `Authorization` that is looked at.
@@ -28,6 +28,9 @@ const CREDENTIALS_BYTES_MAX: usize = 1024;
 /// What takes a kit's messages in.
 #[async_trait]
 pub trait Door: Send + Sync + 'static {
+    /// Is this a kit, and its secret? Asked before anything of its message is read.
+    fn knows(&self, kit: &str, secret: &[u8]) -> bool;
+
     /// Takes a message from who says to be this kit; returns when it is stored.
     ///
     /// # Errors
@@ -59,23 +62,28 @@ pub enum NotTakenIn {
 }
 
 /// Handles a message.
-pub async fn post(State(app): State<Arc<App>>, head: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+pub async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let Some(door) = &app.desk.door else {
         return Problem::not_found("door for readings here").into_response();
     };
-    let Some((kit, secret)) = credentials(&head) else { return unknown() };
-    let payload = match body {
+    let known = credentials(request.headers()).filter(|(kit, secret)| door.knows(kit, secret.as_bytes()));
+    let Some((kit, secret)) = known else { return unknown() };
+    let payload = match Bytes::from_request(request, &()).await {
         Ok(payload) => payload,
-        Err(error) => return Problem::new(error.status(), too_large(&error)).into_response(),
+        Err(error) => return Problem::new(error.status(), unread(&error)).into_response(),
     };
-    told(door.take(&kit, secret.as_bytes(), payload).await)
+    let bytes = payload.len();
+    told(door.take(&kit, secret.as_bytes(), payload).await, bytes)
 }
 
-/// The answer: what is to be sent again says when.
-fn told(outcome: Result<TakenIn, NotTakenIn>) -> Response {
+/// The answer to a message of so many bytes: what is to be sent again says when.
+fn told(outcome: Result<TakenIn, NotTakenIn>, bytes: usize) -> Response {
     match outcome {
         Ok(taken) => Json(taken).into_response(),
         Err(NotTakenIn::Unknown) => unknown(),
+        Err(NotTakenIn::Unusable(why)) if bytes > wire::MESSAGE_BYTES_MAX => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why).into_response()
+        }
         Err(NotTakenIn::Unusable(why)) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
         Err(NotTakenIn::TooFast(seconds)) => {
             Problem::too_many("this kit sends faster than it may", seconds).into_response()
@@ -84,9 +92,12 @@ fn told(outcome: Result<TakenIn, NotTakenIn>) -> Response {
     }
 }
 
-fn too_large(error: &BytesRejection) -> String {
+fn unread(error: &BytesRejection) -> String {
     match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => format!("a message has at most {MESSAGE_BYTES_MAX} bytes"),
+        StatusCode::PAYLOAD_TOO_LARGE => format!(
+            "message has more than {BODY_BYTES_MAX} bytes, at most {} are taken; nothing of it is kept",
+            wire::MESSAGE_BYTES_MAX
+        ),
         _ => error.body_text(),
     }
 }
@@ -128,7 +139,7 @@ mod tests {
             (Err(NotTakenIn::TooFast(7)), 429, Some("7")),
             (Err(NotTakenIn::Later("the store is away".to_owned())), 503, Some("10")),
         ] {
-            let answer = told(outcome);
+            let answer = told(outcome, 100);
             let found = answer.headers().get(header::RETRY_AFTER).map(|again| again.to_str().unwrap());
             assert_eq!((answer.status().as_u16(), found), (status, again));
         }

@@ -56,7 +56,7 @@ fn public() -> Router<Arc<App>> {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(openapi::openapi))
-        .route("/api/v1/readings", post(door::post).layer(DefaultBodyLimit::max(door::MESSAGE_BYTES_MAX)))
+        .route("/api/v1/readings", post(door::post).layer(DefaultBodyLimit::max(door::BODY_BYTES_MAX)))
 }
 
 /// For people who have signed in.

@@ -61,13 +61,24 @@ async fn a_message_over_http_is_stored_when_it_is_answered_and_everything_else_s
         ("nonsense", "this is not JSON".to_owned(), StatusCode::UNPROCESSABLE_ENTITY, "message: expected"),
         ("reused", message(1, 95, 0), StatusCode::UNPROCESSABLE_ENTITY, "was used before with other content"),
         ("impossible", message(2, 300, 0), StatusCode::UNPROCESSABLE_ENTITY, "is impossible"),
-        ("too large", " ".repeat(300 * 1024), StatusCode::PAYLOAD_TOO_LARGE, "at most 262144 bytes"),
+        (
+            "too large",
+            " ".repeat(300 * 1024),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "message has 307200 bytes, at most 262144 are taken",
+        ),
+        (
+            "far too large",
+            " ".repeat(1100 * 1024),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "message has more than 1048576 bytes",
+        ),
     ] {
         let (status, said) = kit.sends(body).await?;
         let told = said["detail"].as_str().unwrap_or_default();
         ensure!(status == wanted && told.contains(words), "{what}: {status} {said}");
     }
-    let stored = clinic.stored_where(|stored| stored.quarantined == 3).await?;
+    let stored = clinic.stored_where(|stored| stored.quarantined == 4).await?;
     ensure!(stored.messages == 1, "{stored:?}");
 
     let refused = kit.posts("guessed", message(3, 95, 0)).await?;

@@ -28,12 +28,17 @@ impl HttpSource {
 
 #[async_trait]
 impl Door for HttpSource {
+    fn knows(&self, kit: &str, secret: &[u8]) -> bool {
+        let is_known = self.known(kit, secret).is_some();
+        if !is_known {
+            metrics::counter!("vagt_http_source_refused_total").increment(1);
+        }
+        is_known
+    }
+
     async fn take(&self, kit: &str, secret: &[u8], payload: Bytes) -> Result<TakenIn, NotTakenIn> {
         let Behind { taker, presence, limits, .. } = &self.0;
-        let Some(kit) = self.known(kit, secret) else {
-            metrics::counter!("vagt_http_source_refused_total").increment(1);
-            return Err(NotTakenIn::Unknown);
-        };
+        let Some(kit) = self.known(kit, secret) else { return Err(NotTakenIn::Unknown) };
         let now = clock::now();
         if let Err(wait) = limits.check(&kit, payload.len()) {
             presence.slowed(&kit, limits.note_over(&kit), now);
