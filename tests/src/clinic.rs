@@ -503,7 +503,7 @@ impl Clinic {
     pub async fn add_authority(&mut self) -> Result<()> {
         self.vagt(&["ca", "init", "--name", "127.0.0.1", "--name", "localhost", "--json"]).await?;
         self.more = "[mqtt.tls]\ncert = \"data/authority/server.crt\"\nkey = \"data/authority/server.key\"\n\
-                     [enrolment]\nlisten = \"127.0.0.1:0\"\n"
+                     [enrolment]\nlisten = \"127.0.0.1:0\"\nothers = [\"127.0.0.1:9\"]\n"
             .to_owned();
         self.write_fresh_config()
     }

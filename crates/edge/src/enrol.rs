@@ -30,6 +30,9 @@ struct Answer {
     /// Absent: the host that was asked.
     mqtt_host: Option<String>,
     mqtt_port: u16,
+    /// `host:port`, each; a service from before there were others names none.
+    #[serde(default)]
+    others: Vec<String>,
     zone: Option<String>,
 }
 
@@ -38,6 +41,7 @@ struct Given {
     kit: KitId,
     host: String,
     port: u16,
+    others: Vec<String>,
     zone: String,
 }
 
@@ -55,6 +59,7 @@ pub async fn run(code: &str, clinic: &str, folder: &Path, json: bool) -> anyhow:
         kit: answer.kit,
         host: answer.mqtt_host.unwrap_or_else(|| clinic.host.clone()),
         port: answer.mqtt_port,
+        others: answer.others,
         zone: answer.zone.unwrap_or_else(|| "Europe/Copenhagen".to_owned()),
     };
     folder.write_authority(&authority)?;
@@ -86,14 +91,17 @@ fn tell(given: &Given, config: &PathBuf, json: bool) {
     if json {
         println!(
             "{}",
-            serde_json::json!({ "kit": given.kit, "host": given.host, "port": given.port, "config": config })
+            serde_json::json!({
+                "kit": given.kit, "host": given.host, "port": given.port, "others": given.others, "config": config
+            })
         );
     } else {
         println!(
-            "This is {} now, and sends to {}:{}. Its configuration: {}",
+            "This is {} now, and sends to {}:{}{}. Its configuration: {}",
             given.kit,
             given.host,
             given.port,
+            given.others.iter().map(|other| format!(", or {other}")).collect::<String>(),
             config.display()
         );
     }

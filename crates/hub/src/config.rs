@@ -124,7 +124,14 @@ pub struct Enrolment {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub mqtt_port: Option<u16>,
+    /// Further addresses, `host:port`, that kits try in turn where that one does not take what they send: of a second service that stands by.
+    #[serde(default, deserialize_with = "addresses")]
+    #[schemars(length(max = 7))]
+    pub others: Vec<String>,
 }
+
+/// As many as a kit takes beside the first (`broker.others` of `edge.toml`).
+const OTHERS_MAX: usize = 7;
 
 /// The front door.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -371,6 +378,23 @@ fn after_silent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
     at_least(AFTER_SILENT_SECONDS_MIN, u32::deserialize(deserializer)?)
 }
 
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let addresses = Vec::<String>::deserialize(deserializer)?;
+    if addresses.len() > OTHERS_MAX {
+        return Err(D::Error::custom(format!("found {} addresses, want at most {OTHERS_MAX}", addresses.len())));
+    }
+    let is_one = |address: &&String| {
+        let parts = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        parts.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
+    };
+    match addresses.iter().find(|address| !is_one(address)) {
+        Some(wrong) => {
+            Err(D::Error::custom(format!("found {wrong:?}, want host:port, e.g. \"vagt-2.clinic.example:8883\"")))
+        }
+        None => Ok(addresses),
+    }
+}
+
 fn at_least_one<'de, D: Deserializer<'de>, N>(deserializer: D) -> Result<N, D::Error>
 where
     N: Deserialize<'de> + PartialOrd + Display + From<u8>,
@@ -442,6 +466,10 @@ mod tests {
         refused(
             "[limits]\nmessages_per_second = 0\n",
             "hub.toml:2:23: limits.messages_per_second: found 0, want at least 1",
+        );
+        refused(
+            "[enrolment]\nlisten = \"0.0.0.0:8443\"\nothers = [\"vagt-2\"]\n",
+            "hub.toml:3:10: enrolment.others: found \"vagt-2\", want host:port, e.g. \"vagt-2.clinic.example:8883\"",
         );
         refused(
             "zone = \"Mars/Olympus\"\n",

@@ -68,6 +68,8 @@ async fn a_kit_enrols_measures_by_tls_is_revoked_and_comes_back() -> Result<()> 
     let mut home = Home::without_kit(&login, "oximeter", 0).await?;
     let said = home.enrol_and_start(&code, &at).await?;
     assert_eq!((&said["kit"], said["port"].as_u64()), (&json!("kit-home"), Some(clinic.mqtt_port.into())));
+    assert_eq!(said["others"], json!(["127.0.0.1:9"]), "every address that the clinic has");
+    assert!(fs::read_to_string(home.path("edge.toml"))?.contains("others = [\"127.0.0.1:9\"]"));
     for file in ["edge.toml", "edge.secret", "clinic-authority.pem"] {
         assert_eq!(fs::metadata(home.path(file))?.permissions().mode() & 0o777, 0o600, "{file}");
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use toml_edit::{DocumentMut, Item, Table, value};
+use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::Given;
 
@@ -88,7 +88,8 @@ impl Folder {
 
     /// Can the configuration that is there be completed? Asked before the code is used.
     pub fn check_config(&self) -> anyhow::Result<()> {
-        let nobody = Given { kit: "kit".parse()?, host: String::new(), port: 0, zone: String::new() };
+        let (host, zone, others) = Default::default();
+        let nobody = Given { kit: "kit".parse()?, host, port: 0, others, zone };
         let path = self.path.join(CONFIG);
         match fs::read_to_string(&path) {
             Ok(text) => complete(&text, &nobody).map(drop).with_context(|| path.display().to_string()),
@@ -163,6 +164,10 @@ pub(super) fn complete(text: &str, given: &Given) -> anyhow::Result<String> {
         set(broker, name, wanted);
     }
     set(broker, "port", i64::from(given.port));
+    // Where the clinic names none, those that somebody wrote by hand stay.
+    if !given.others.is_empty() {
+        set(broker, "others", given.others.iter().map(String::as_str).collect::<Array>());
+    }
     broker.remove("secret");
     Ok(config.to_string())
 }

@@ -14,6 +14,7 @@ fn given() -> Given {
         kit: "kit-7".parse().unwrap(),
         host: "vagt.clinic.example".into(),
         port: 8883,
+        others: vec!["vagt-2.clinic.example:8883".into()],
         zone: "Europe/Copenhagen".into(),
     }
 }
@@ -100,4 +101,16 @@ fn what_is_written_can_be_loaded_and_is_the_agents_alone() {
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
     }
+}
+
+#[test]
+fn every_address_of_the_clinic_is_written_and_what_stands_there_stays_where_it_names_none() {
+    let told = complete("", &given()).unwrap();
+    assert!(told.contains("others = [\"vagt-2.clinic.example:8883\"]"), "{told}");
+    let alone = Given { others: Vec::new(), ..given() };
+    assert!(!complete("", &alone).unwrap().contains("others"));
+    assert!(complete(&told, &alone).unwrap().contains("vagt-2"), "written by hand, perhaps");
+    let moved = Given { others: vec!["vagt-3.clinic.example:8883".into()], ..given() };
+    let moved = complete(&told, &moved).unwrap();
+    assert!(moved.contains("vagt-3") && !moved.contains("vagt-2"), "{moved}");
 }

@@ -79,6 +79,7 @@ struct Shared {
     behind: Behind,
     mqtt_host: Option<String>,
     mqtt_port: u16,
+    others: Vec<String>,
     tries: DefaultKeyedRateLimiter<u64>,
     slots: RandomState,
 }
@@ -98,6 +99,7 @@ impl Enrolment {
         let shared = Arc::new(Shared {
             mqtt_host: config.mqtt_host.clone(),
             mqtt_port: config.mqtt_port.unwrap_or(behind.mqtt.port()),
+            others: config.others.clone(),
             behind,
             tries: RateLimiter::keyed(quota()),
             slots: RandomState::new(),
@@ -153,6 +155,8 @@ struct Answer {
     /// Absent: the host that it called.
     mqtt_host: Option<String>,
     mqtt_port: u16,
+    /// What it tries where that one does not take what it sends, `host:port`.
+    others: Vec<String>,
     authority: String,
     zone: Option<String>,
 }
@@ -233,6 +237,7 @@ impl Shared {
             kit,
             mqtt_host,
             mqtt_port,
+            others: self.others.clone(),
             authority: self.behind.authority.pem().to_owned(),
             zone: self.behind.zone.clone(),
         }
