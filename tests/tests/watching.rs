@@ -189,6 +189,19 @@ fn alert_rules_ask_only_for_metrics_that_exist() {
     }
 }
 
+/// A metric that nobody looks at is kept up for nothing, or should have been looked at.
+#[test]
+fn every_metric_is_on_a_dashboard_or_in_a_rule() {
+    let dashboards = dashboards().into_iter().map(|(_, dashboard)| dashboard.to_string());
+    let shown: String = dashboards.chain(rules().into_values()).collect();
+    let named = words(&shown, "vagt_");
+    for name in published().keys().filter(|name| name.starts_with("vagt_")) {
+        let series = ["_bucket", "_sum", "_count"].map(|suffix| format!("{name}{suffix}"));
+        let is_shown = named.contains(name.as_str()) || series.iter().any(|series| named.contains(series.as_str()));
+        assert!(is_shown, "{name} is on no dashboard and in no alert rule");
+    }
+}
+
 #[test]
 fn every_alarm_has_its_page_in_the_runbook_and_every_page_its_alarm() {
     let (runbook, text) = (read("docs/runbook.md"), read("dashboards/prometheus/alerts.yml"));
@@ -228,6 +241,21 @@ fn prometheus_takes_its_configuration_with_the_rules_beside_it() {
     }
     let file = folder.path().join("prometheus.yml");
     takes("promtool", "prometheus", &["check", "config", file.to_str().expect("UTF-8")]);
+}
+
+/// Where an alarm goes that no rule raised: by its severity, and to whoever is woken where it has none.
+#[test]
+fn every_alarm_reaches_somebody_by_its_severity() {
+    let file = "config/alertmanager/alertmanager.yml";
+    takes("amtool", "prometheus-alertmanager", &["check-config", file]);
+    for (labels, receiver) in [("severity=page", "page"), ("severity=ticket", "ticket"), ("alertname=Other", "page")] {
+        let (file, verify) = (format!("--config.file={file}"), format!("--verify.receivers={receiver}"));
+        takes("amtool", "prometheus-alertmanager", &["config", "routes", "test", &file, &verify, labels]);
+    }
+    let alerts = read("dashboards/prometheus/alerts.yml");
+    let severities = alerts.matches("severity: page").count() + alerts.matches("severity: ticket").count();
+    assert_eq!(severities, rules().len(), "each rule has one of the two");
+    assert!(read("config/prometheus/prometheus.yml").contains("alertmanager:9093"), "Prometheus tells nobody");
 }
 
 /// How exposed a unit may be at most, in tenths, as systemd counts it: 1.6 and 1.2 are counted, and an unhardened unit has 9.6.

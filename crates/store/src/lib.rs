@@ -275,6 +275,11 @@ pub trait Store: Send + Sync + 'static {
     /// Counts for `vagt doctor` and the kill tests.
     async fn stored(&self) -> Result<Stored, StoreError>;
 
+    /// How many bytes the database on a server has; none where there is no server, and a file is looked at as one.
+    async fn bytes(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     /// How the connections to a server are used; none where there is no server.
     fn connections(&self) -> Option<Connections> {
         None

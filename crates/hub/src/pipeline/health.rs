@@ -67,6 +67,7 @@ impl Health {
         let queued = fresh + late;
         metrics::gauge!("vagt_intake_queue_messages").set(queued as f64);
         metrics::gauge!("vagt_intake_late_messages").set(late as f64);
+        metrics::gauge!("vagt_intake_queue_bytes").set(self.lanes.bytes() as f64);
         let (behind_since, reason) = {
             let state = self.lock();
             let stuck = state.judge_seen.elapsed();

@@ -193,6 +193,7 @@ impl Judge {
                 () = sleep(until_tick) => {}
             }
             metrics::gauge!("vagt_charts").set(self.charts.len() as f64);
+            metrics::gauge!("vagt_judged_messages", "batch" => "open").set(self.work.owed.len() as f64);
             self.health.judge_alive();
         }
     }

@@ -159,6 +159,11 @@ impl Lanes {
         (waiting.fresh.len(), waiting.late.len())
     }
 
+    /// Bytes of what has entered and is not stored yet.
+    pub fn bytes(&self) -> usize {
+        [&self.fresh, &self.late].iter().map(|bounds| bounds.bytes_max - bounds.bytes.available_permits()).sum()
+    }
+
     fn bounds(&self, lane: Lane) -> &Bounds {
         match lane {
             Lane::Fresh => &self.fresh,

@@ -79,9 +79,12 @@ impl Recorder {
 
     async fn record(&mut self, mut work: Work) {
         let started = Instant::now();
+        let committing = metrics::gauge!("vagt_judged_messages", "batch" => "committing");
+        committing.set(work.owed.len() as f64);
         if work.has_content() {
             self.commit(&mut work).await;
         }
+        committing.set(0.0);
         self.committed.set(work.number, work.owed.len(), started.elapsed());
         self.want();
         self.finish(work, started);

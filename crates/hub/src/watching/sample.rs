@@ -9,12 +9,19 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use store::{Connections, Place, Store};
 use triage::{Mark, State};
 
-use crate::{authority, clock, config::Config, pipeline::QUEUE_MESSAGES_MAX, watching::heartbeat};
+use crate::{
+    authority, clock,
+    config::Config,
+    pipeline::{BATCH_MESSAGES_MAX, INTAKE_BYTES_MAX, QUEUE_MESSAGES_MAX},
+    watching::heartbeat,
+};
 
 /// How often.
 const PERIOD: Duration = Duration::from_secs(5);
 /// How often files are looked at, and how long a certificate lasts, in periods.
 const FILES_PERIODS: u32 = 6;
+/// How long a server may take to say how large its database is: what else is looked at does not wait for longer.
+const DATABASE_MAX: Duration = Duration::from_secs(2);
 /// A kit that was not heard of for so long is silent.
 const SILENT_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
@@ -37,6 +44,8 @@ impl Sampled {
         gauge!("vagt_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         gauge!("vagt_started_timestamp_seconds").set(clock::now().as_millisecond() as f64 / 1e3);
         gauge!("vagt_intake_queue_messages_max").set(QUEUE_MESSAGES_MAX as f64);
+        gauge!("vagt_intake_queue_bytes_max").set(INTAKE_BYTES_MAX as f64);
+        gauge!("vagt_judged_messages_max").set(BATCH_MESSAGES_MAX as f64);
         gauge!("vagt_front_door_connections_max").set(config.mqtt.connections_max as f64);
         gauge!("vagt_desk_pages_max").set(EVENT_PAGES_MAX as f64);
         gauge!("vagt_heartbeat_period_seconds").set(f64::from(config.heartbeat.period_seconds));
@@ -55,6 +64,7 @@ pub async fn keep(sampled: Sampled) {
         connections(sampled.store.connections());
         if round.is_multiple_of(FILES_PERIODS) {
             files(&sampled);
+            database(&*sampled.store).await;
         }
         process.collect();
         sampled.handle.run_upkeep();
@@ -105,6 +115,16 @@ fn kits(kits: &[KitState], now: Timestamp) {
     }
     gauge!("vagt_kits_spooled_messages").set(spooled);
     gauge!("vagt_kits_troubled").set(f64::from(troubled));
+}
+
+/// The database on a server, if there is one.
+async fn database(store: &dyn Store) {
+    match tokio::time::timeout(DATABASE_MAX, store.bytes()).await {
+        Ok(Ok(Some(bytes))) => gauge!("vagt_store_bytes", "file" => "server").set(bytes as f64),
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => tracing::debug!("how large the database is can't be asked: {error}"),
+        Err(_) => tracing::debug!("the server does not say how large the database is"),
+    }
 }
 
 fn files(sampled: &Sampled) {

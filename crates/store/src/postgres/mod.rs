@@ -361,6 +361,10 @@ impl Store for Postgres {
         read::stored(&self.inner).await
     }
 
+    async fn bytes(&self) -> Result<Option<u64>, StoreError> {
+        read::bytes(&self.inner).await.map(Some)
+    }
+
     fn connections(&self) -> Option<Connections> {
         Some(self.inner.link.connections())
     }

@@ -113,6 +113,13 @@ pub(super) async fn quarantined(store: &Inner, id: i64) -> Result<Option<(Quaran
     row.map(|row| Ok((rows::quarantined(&row)?, row.try_get(6)?))).transpose()
 }
 
+/// How many bytes the database has on the server's disk.
+pub(super) async fn bytes(store: &Inner) -> Result<u64, StoreError> {
+    let asked = sqlx::query_scalar("SELECT pg_database_size(current_database())");
+    let bytes: i64 = asked.fetch_one(&mut *store.reader().await?).await.map_err(|error| store.trouble(error))?;
+    Ok(bytes.unsigned_abs())
+}
+
 /// Writes, commits durably and reads back.
 pub(super) async fn ping(store: &Inner) -> Result<(), StoreError> {
     let mut write = store.writer.begin().await?;

@@ -47,6 +47,7 @@ impl Out {
     /// The way out, and what `keep` sends from.
     pub fn new() -> (Arc<Self>, Waiting) {
         let (queue, waiting) = mpsc::channel(OUT_MESSAGES_MAX);
+        metrics::gauge!("vagt_broker_out_messages_max").set(OUT_MESSAGES_MAX as f64);
         (Arc::new(Self { queue, heard: Mutex::default() }), waiting)
     }
 
@@ -87,6 +88,7 @@ impl Out {
         let began = Instant::now();
         // Of the connection before; it comes again.
         while waiting.try_recv().is_ok() {}
+        note_waiting(0);
         let (came, mut coming) = mpsc::channel(STATUSES_MAX);
         let mut polling = poll(eventloop, Some(came), dial.silence_max());
         let statuses = async {
@@ -153,8 +155,13 @@ impl Out {
     }
 }
 
+fn note_waiting(messages: usize) {
+    metrics::gauge!("vagt_broker_out_messages").set(messages as f64);
+}
+
 async fn send(client: &AsyncClient, waiting: &mut Waiting) -> Result<(), String> {
     while let Some((topic, payload)) = waiting.recv().await {
+        note_waiting(waiting.len());
         let published = client.publish(topic.to_string(), payload, PublishOptions::at_least_once()).await;
         published.map_err(|error| error.to_string())?;
     }
@@ -170,5 +177,6 @@ impl ToKits for Out {
         if self.queue.try_send((topic.clone(), payload)).is_err() {
             metrics::counter!("vagt_broker_not_told_total").increment(1);
         }
+        note_waiting(self.waiting());
     }
 }
