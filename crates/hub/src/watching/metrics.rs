@@ -86,7 +86,7 @@ pub const METRICS: &[Part] = &[
         row("vagt_intake_late_messages", G, "messages", NONE, "Those of them that wait in the late lane: measured long ago, or of a kit that sends too fast."),
         row("vagt_intake_queue_messages_max", G, "messages", NONE, "How many may wait; beyond it the sources hold."),
         row("vagt_intake_queue_bytes", G, "bytes", NONE, "Bytes of messages from when they enter the queue until they are stored."),
-        row("vagt_intake_queue_bytes_max", G, "bytes", NONE, "How many there may be; beyond it the sources hold."),
+        row("vagt_intake_queue_max_bytes", G, "bytes", NONE, "How many there may be; beyond it the sources hold."),
         row("vagt_admit_repeated_total", C, "messages", NONE, "Messages that had come before: acknowledged again, and nothing else."),
         row("vagt_quarantined_total", C, "messages", &[("reason", QUARANTINE_REASONS)], "Messages, or parts of one, that could not be used and are kept with their bytes."),
         row("vagt_quarantine_repeated_total", C, "messages", NONE, "Unusable messages that were not kept again, since the same was a short while ago."),

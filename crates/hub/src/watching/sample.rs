@@ -44,7 +44,7 @@ impl Sampled {
         gauge!("vagt_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         gauge!("vagt_started_timestamp_seconds").set(clock::now().as_millisecond() as f64 / 1e3);
         gauge!("vagt_intake_queue_messages_max").set(QUEUE_MESSAGES_MAX as f64);
-        gauge!("vagt_intake_queue_bytes_max").set(INTAKE_BYTES_MAX as f64);
+        gauge!("vagt_intake_queue_max_bytes").set(INTAKE_BYTES_MAX as f64);
         gauge!("vagt_judged_messages_max").set(BATCH_MESSAGES_MAX as f64);
         gauge!("vagt_front_door_connections_max").set(config.mqtt.connections_max as f64);
         gauge!("vagt_desk_pages_max").set(EVENT_PAGES_MAX as f64);
