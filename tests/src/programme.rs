@@ -44,6 +44,11 @@ name = "the limit itself is red"
 at = "2026-11-23T00:00:00"
 readings = [{{ vital = "spo2", value = {red_at_most}, unit = "%" }}]
 want = {{ spo2 = "red" }}
+[[example]]
+name = "above it is yellow"
+at = "2026-11-23T00:00:00"
+readings = [{{ vital = "spo2", value = {yellow_at_most}, unit = "%" }}]
+want = {{ spo2 = "yellow" }}
 {more}"#
     )
 }

@@ -469,6 +469,7 @@ programme-version-n = version { $n }
 programme-by = foreslået af { $by } { $when }
 programme-text = Hvad den siger
 programme-diff = Hvad der er anderledes end den, der er i brug
+programme-warning = Se på dette, før den tages i brug
 programme-same = Ingen linjer er anderledes.
 programme-unread = Denne version kan ikke læses af programmet her.
 state-proposed = Foreslået

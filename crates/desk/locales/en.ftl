@@ -463,6 +463,7 @@ programme-version-n = version { $n }
 programme-by = proposed by { $by } { $when }
 programme-text = What it says
 programme-diff = What differs from the one in use
+programme-warning = To look at before it is taken into use
 programme-same = No line differs.
 programme-unread = This version can't be read by the program here.
 state-proposed = Proposed

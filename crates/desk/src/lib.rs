@@ -57,8 +57,8 @@ pub use password::password_hash;
 pub use router::router;
 pub use standby::{Standby, standby};
 pub use tuning::{
-    BacktestAsk, BudgetAsk, Diff, ProgrammeText, ProgrammeView, Question, Refusal, Refused, Tuning, VersionState,
-    VersionView,
+    BacktestAsk, BudgetAsk, Diff, ProgrammeText, ProgrammeView, Proposed, Question, Refusal, Refused, Tuning,
+    VersionState, VersionView,
 };
 pub use ward::{Change, Place, Ward};
 

@@ -149,7 +149,7 @@ const ROWS: &[Row] = &[
     api("delete", "/api/v1/patients/{id}/pauses", "Ends the pause that holds now.", "OwnView", &[401, 403, 404, 409, 503]),
     api("get", "/api/v1/programmes", "Every programme with its versions and how each stands.", "Programmes", &[401, 503]),
     Row { body: Some((JSON, "Proposal")), answer: (201, JSON, "ProgrammeVersion"),
-        ..api("post", "/api/v1/programmes", "Proposes a version; its text says which. Operators and admins.", "ProgrammeVersion", &[401, 403, 409, 413, 422, 503]) },
+        ..api("post", "/api/v1/programmes", "Proposes a version; its text says which. One whose worked examples fail is kept, to be tried, with what keeps it from being taken into use. Operators and admins.", "ProgrammeVersion", &[401, 403, 409, 413, 422, 503]) },
     api("get", "/api/v1/programmes/{id}", "One programme with its versions, the newest first.", "Programme", &[401, 404, 503]),
     api("get", "/api/v1/programmes/{id}/versions/{version}", "One version: its text, and what it says in plain words.", "ProgrammeText", &[401, 404, 422, 503]),
     Row { body: Some((JSON, "Decision")),

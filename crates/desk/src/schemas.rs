@@ -155,7 +155,7 @@ pub fn schemas() -> Map<String, Value> {
         ("Programme", object(&[("id", "string"), ("title", "string"), ("title_da", "string"), ("in_use", "integer?"), ("versions", "[Version]")], &["id", "title", "versions"])),
         ("Programmes", list("Programme")),
         ("ProgrammeVersion", object(&[("id", "string"), ("version", "integer"), ("text", "string"), ("sha256", "string"), ("proposed_by", "string"),
-            ("proposed_at", "time"), ("note", "string")], &["id", "version", "text", "sha256", "proposed_by", "proposed_at", "note"])),
+            ("proposed_at", "time"), ("note", "string"), ("obstacles", "[string]")], &["id", "version", "text", "sha256", "proposed_by", "proposed_at", "note"])),
         ("ProgrammeText", object(&[("id", "string"), ("version", "integer"), ("text", "string"), ("sha256", "string"), ("proposed_by", "string"),
             ("proposed_at", "time"), ("note", "string"), ("explained", "string?")], &["id", "version", "text"])),
         ("Proposal", object(&[("text", "string"), ("note", "string")], &["text", "note"])),

@@ -22,8 +22,8 @@ pub trait Tuning: Send + Sync + 'static {
     /// Everything that was decided about a programme, oldest first.
     async fn history(&self, id: &str) -> Result<Vec<JournalEntry>, Refused>;
 
-    /// Keeps a proposed version: `text` says which it is.
-    async fn propose(&self, text: &str, note: &str, by: &str) -> Result<ProgrammeVersion, Refused>;
+    /// Keeps a proposed version: `text` says which it is. One whose worked examples fail is kept too, so that it can be tried.
+    async fn propose(&self, text: &str, note: &str, by: &str) -> Result<Proposed, Refused>;
 
     /// Takes a version that somebody else proposed into use, at once or from a time to come on. Gives what was decided.
     async fn activate(
@@ -64,6 +64,16 @@ pub trait Tuning: Send + Sync + 'static {
 
     /// Of each rule of a programme: how often it fired, was acted on, was closed as false, and what it is worth.
     async fn rules(&self, id: &str, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Value, Refused>;
+}
+
+/// A version that was kept.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Proposed {
+    /// As it is stored.
+    #[serde(flatten)]
+    pub kept: ProgrammeVersion,
+    /// What keeps it from being taken into use, as it stands: worked examples that fail, or are missing.
+    pub obstacles: Vec<String>,
 }
 
 /// What differs between two versions.

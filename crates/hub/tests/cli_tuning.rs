@@ -92,11 +92,13 @@ fn proposed_by_one_activated_by_another_and_back_again() {
 #[test]
 fn what_fails_an_example_or_passes_a_floor_is_not_taken_into_use() {
     let clinic = Clinic::with_two_versions();
-    clinic.file("3.toml", &triage::COPD.replacen("version = 1", "version = 3", 1).replace("85", "80"));
+    clinic.file("3.toml", &triage::COPD.replacen("version = 1", "version = 3", 1).replace("85", "84"));
     let output = clinic.vagt(&["programme", "propose", "3.toml", "--by", "anna", "--reason", "lower"]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("3.toml:") && said.contains("example"), "{said}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "it can be tried: {said}");
+    assert!(said.contains("not taken into use") && said.contains("3.toml:") && said.contains("example["), "{said}");
+    let refused = clinic.refuses(&["programme", "activate", "copd", "3", "--by", "bo", "--reason", "now"]);
+    assert!(refused.contains("example["), "{refused}");
 
     let cut = triage::COPD.find("[[example]]").unwrap();
     let without = triage::COPD[..cut].replacen("version = 1", "version = 4", 1).replace("85", "80");

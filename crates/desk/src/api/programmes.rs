@@ -13,10 +13,10 @@ use axum::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{JournalEntry, ProgrammeVersion};
+use store::JournalEntry;
 
 use super::{body, query, version};
-use crate::{Diff, ProgrammeText, ProgrammeView, app::App, problem::Problem, right::Right, session::Session};
+use crate::{Diff, ProgrammeText, ProgrammeView, Proposed, app::App, problem::Problem, right::Right, session::Session};
 
 /// `GET /api/v1/programmes`: every programme with its versions.
 pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<ProgrammeView>>, Problem> {
@@ -90,7 +90,7 @@ pub async fn propose(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     proposal: Result<Json<Proposal>, JsonRejection>,
-) -> Result<(StatusCode, Json<ProgrammeVersion>), Problem> {
+) -> Result<(StatusCode, Json<Proposed>), Problem> {
     Right::Tune.check(&session)?;
     let Proposal { text, note } = body(proposal)?;
     let kept = app.tuning()?.propose(&text, &note, &session.user).await?;

@@ -10,7 +10,7 @@ use axum::{
 };
 
 use crate::{
-    ProgrammeView, Refused, VersionState, VersionView,
+    Diff, ProgrammeView, Refused, VersionState, VersionView,
     app::App,
     pages::{
         error::PageError,
@@ -53,7 +53,7 @@ struct VersionPage {
     version: Version,
     explained: Option<String>,
     /// None where it is the one in use.
-    diff: Option<Vec<String>>,
+    diff: Option<Diff>,
 }
 
 /// The page of all.
@@ -97,15 +97,11 @@ pub async fn version(
 }
 
 /// What a version says, and what differs from the one in use.
-async fn about(
-    app: &App,
-    programme: &ProgrammeView,
-    number: u32,
-) -> Result<(Option<String>, Option<Vec<String>>), Refused> {
+async fn about(app: &App, programme: &ProgrammeView, number: u32) -> Result<(Option<String>, Option<Diff>), Refused> {
     let tuning = app.tuning()?;
     let explained = tuning.text(&programme.id, number).await?.explained;
     let diff = match programme.in_use.filter(|used| *used != number) {
-        Some(used) => Some(tuning.diff(&programme.id, used, number).await?.lines),
+        Some(used) => Some(tuning.diff(&programme.id, used, number).await?),
         None => None,
     };
     Ok((explained, diff))

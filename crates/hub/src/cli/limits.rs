@@ -11,6 +11,7 @@ use vitals::PatientId;
 use super::{
     Ended, block_on, json_line, out,
     roster::{Where, failed},
+    why::local,
 };
 use crate::{
     clock,
@@ -65,13 +66,13 @@ struct Line {
 /// The store can't be read, or there is no such patient.
 pub fn run(args: &Args) -> Result<(), Ended> {
     block_on(async {
-        let (_, store) = args.place.read().await?;
+        let (config, store) = args.place.read().await?;
         let roster = store.roster().await.map_err(failed)?;
         let library = Library::open(&*store, clock::now()).await.map_err(failed)?;
         store.close().await;
         let books = library.books().map_err(Ended::Failed)?;
         let lines = lines(&roster.patients, args, &books, clock::now())?;
-        print(&lines, args.json)
+        print(&lines, args.json, &config.zone)
     })
 }
 
@@ -163,7 +164,7 @@ fn within(programme: Option<&String>) -> String {
     programme.map(|programme| format!("{programme}: ")).unwrap_or_default()
 }
 
-fn print(lines: &[Line], json: bool) -> Result<(), Ended> {
+fn print(lines: &[Line], json: bool, zone: &TimeZone) -> Result<(), Ended> {
     let mut out = out();
     for line in lines {
         if json {
@@ -171,17 +172,21 @@ fn print(lines: &[Line], json: bool) -> Result<(), Ended> {
             continue;
         }
         let Line { patient, kind, said, author, reason, version, from, until, state, overdue, beyond_floor } = line;
-        let until = until.map_or("until further notice".to_owned(), |until| format!("until {until}"));
+        let until = until.map_or("until further notice".to_owned(), |until| format!("until {}", local(until, zone)));
         let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
         let overdue = if *overdue { ", OVERDUE" } else { "" };
         writeln!(
             out,
-            "{patient}: {kind}: {said} ({state}{overdue}; from {from} {until}{version}; {author}: {reason}){}",
+            "{patient}: {kind}: {said} ({state}{overdue}; from {} {until}{version}; {author}: {reason}){}",
+            local(*from, zone),
             beyond_floor.as_ref().map(|floor| format!(": {floor}")).unwrap_or_default(),
         )?;
     }
     if lines.is_empty() && !json {
-        writeln!(out, "None.")?;
+        writeln!(
+            out,
+            "Nobody has such a setting of their own: `vagt patient own` sets limits, references, oxygen and pauses."
+        )?;
     }
     Ok(out.flush()?)
 }

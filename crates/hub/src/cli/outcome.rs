@@ -144,7 +144,7 @@ async fn list(patient: Option<&PatientId>, to: &Place) -> Result<(), Ended> {
         }
     }
     if found.is_empty() && !to.json {
-        writeln!(out, "None.")?;
+        writeln!(out, "No outcome is recorded yet: `vagt outcome add` records what happened to somebody.")?;
     }
     Ok(out.flush()?)
 }

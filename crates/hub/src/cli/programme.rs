@@ -3,11 +3,12 @@
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
-use jiff::Timestamp;
+use desk::Proposed;
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 use store::{Journal, JournalEntry, Store};
 
-use super::{Ended, backtest::failed, block_on, json_line, out, place::Place};
+use super::{Ended, backtest::failed, block_on, config::problem, json_line, out, place::Place, why::local};
 use crate::{
     clock,
     programmes::{Decider, Library, Refused, activate, history, propose, reject, rollback},
@@ -47,7 +48,9 @@ enum Command {
         #[command(flatten)]
         to: Place,
     },
-    /// Propose a new version: a TOML file with a number above those there are. Its examples are run.
+    /// Propose a new version: a TOML file with a number above those there are.
+    ///
+    /// Its examples are run. A version whose examples fail is kept, so that it can be tried (as a shadow, in a backtest); it can't be activated.
     Propose {
         /// The file.
         file: PathBuf,
@@ -56,7 +59,7 @@ enum Command {
         #[command(flatten)]
         to: Place,
     },
-    /// Take a proposed version into use. Refused to the one who proposed it, where an example fails, or where a limit passes a safety floor.
+    /// Take a proposed version into use. Refused to the one who proposed it, where an example fails or none shows a colour that its limits can give, or where a limit passes a safety floor.
     Activate {
         /// The programme's id.
         programme: String,
@@ -138,27 +141,33 @@ async fn command(command: &Command) -> Result<(), Ended> {
         Command::Diff { programme, from, until, to } => differ(programme, *from, *until, to).await,
         Command::History { programme, to } => tell_history(programme, to).await,
         Command::Propose { file, who, to } => {
-            let text = std::fs::read_to_string(file).map_err(|error| failed(format!("{}: {error}", file.display())))?;
+            let text = problem::text(file).map_err(Ended::Failed)?;
             let reason = who.reason();
             let (store, _) = to.write().await?;
             let kept = propose(&*store, &text, &file.display().to_string(), who.decider(&reason)).await;
-            let kept = closed(store, kept).await?;
-            let done = format!("{} version {} is proposed by {}", kept.id, kept.version, kept.proposed_by);
-            to.done(&json!({ "programme": kept.id, "version": kept.version, "sha256": kept.sha256 }), &done)
+            let Proposed { kept, obstacles } = closed(store, kept).await?;
+            let mut done = format!("{} version {} is proposed by {}", kept.id, kept.version, kept.proposed_by);
+            if !obstacles.is_empty() {
+                done.push_str(". It can be tried, and not taken into use as it stands:");
+            }
+            done.extend(obstacles.iter().map(|obstacle| format!("\n- {obstacle}")));
+            let line =
+                json!({ "programme": kept.id, "version": kept.version, "sha256": kept.sha256, "obstacles": obstacles });
+            to.done(&line, &done)
         }
         Command::Activate { programme, version, at, who, to } => {
             let reason = who.reason();
             let (store, zone) = to.write().await?;
             let used = activate(&*store, &zone, (programme, *version), *at, who.decider(&reason)).await;
             let used = closed(store, used).await?;
-            to.done(&json!({ "programme": programme, "in_use": used }), &in_force(programme, &used))
+            to.done(&json!({ "programme": programme, "in_use": used }), &in_force(programme, &used, &zone))
         }
         Command::Rollback { programme, who, to } => {
             let reason = who.reason();
             let (store, zone) = to.write().await?;
             let used = rollback(&*store, &zone, programme, who.decider(&reason)).await;
             let used = closed(store, used).await?;
-            to.done(&json!({ "programme": programme, "in_use": used }), &in_force(programme, &used))
+            to.done(&json!({ "programme": programme, "in_use": used }), &in_force(programme, &used, &zone))
         }
         Command::Reject { programme, version, who, to } => {
             let reason = who.reason();
@@ -171,8 +180,8 @@ async fn command(command: &Command) -> Result<(), Ended> {
     }
 }
 
-fn in_force(programme: &str, used: &crate::programmes::standing::Use) -> String {
-    format!("{programme} version {} is in force from {} on", used.version, used.from)
+fn in_force(programme: &str, used: &crate::programmes::standing::Use, zone: &TimeZone) -> String {
+    format!("{programme} version {} is in force from {} on", used.version, local(used.from, zone))
 }
 
 impl Who {
@@ -201,9 +210,16 @@ async fn library(store: Arc<dyn Store>) -> Result<Library, Ended> {
 }
 
 async fn list(programme: Option<&str>, to: &Place) -> Result<(), Ended> {
-    let library = library(to.read().await?.0).await?;
+    let (store, zone) = to.read().await?;
+    let library = library(store).await?;
     programme.map_or(Ok(()), |id| known(&library, id))?;
     let mut out = out();
+    if library.ids().is_empty() && !to.json {
+        writeln!(
+            out,
+            "No programme is stored yet: the service brings in its files when it starts, `vagt programme propose` adds a version."
+        )?;
+    }
     for id in library.ids().iter().filter(|id| programme.is_none_or(|wanted| wanted == id.as_str())) {
         for version in library.numbers(id) {
             let Some(stored) = library.stored(id, version) else { continue };
@@ -216,7 +232,7 @@ async fn list(programme: Option<&str>, to: &Place) -> Result<(), Ended> {
                 });
                 json_line(&mut out, &line)?;
             } else {
-                let at = stored.proposed_at.strftime("%F");
+                let at = local(stored.proposed_at, &zone);
                 writeln!(out, "{id} {version:>4}  {state:<10} {at} by {}: {}", stored.proposed_by, stored.note)?;
             }
         }
@@ -285,7 +301,7 @@ async fn differ(id: &str, from: Option<u32>, until: Option<u32>, to: &Place) -> 
     let until = chosen(&library, id, until.or_else(|| library.numbers(id).last().copied()))?;
     let text = |version| library.stored(id, version).map(|stored| stored.text.clone()).unwrap_or_default();
     let lines = diff::lines(&text(from), &text(until));
-    let warnings = diff::unsourced(&text(from), &text(until));
+    let warnings = library.warnings(id, from, until);
     let mut out = out();
     if to.json {
         json_line(
@@ -301,7 +317,7 @@ async fn differ(id: &str, from: Option<u32>, until: Option<u32>, to: &Place) -> 
 }
 
 async fn tell_history(id: &str, to: &Place) -> Result<(), Ended> {
-    let (store, _) = to.read().await?;
+    let (store, zone) = to.read().await?;
     let library = Library::open(&*store, clock::now()).await;
     let entries = history(&*store, id).await;
     store.close().await;
@@ -311,19 +327,19 @@ async fn tell_history(id: &str, to: &Place) -> Result<(), Ended> {
         if to.json {
             json_line(&mut out, &entry)?;
         } else {
-            writeln!(out, "{}", in_words(&entry))?;
+            writeln!(out, "{}", in_words(&entry, &zone))?;
         }
     }
     Ok(out.flush()?)
 }
 
-fn in_words(JournalEntry { at, by, what, .. }: &JournalEntry) -> String {
+fn in_words(JournalEntry { at, by, what, .. }: &JournalEntry, zone: &TimeZone) -> String {
     let by = by.as_deref().unwrap_or("the service");
     let what = match what {
         Journal::ProgrammeProposed { version, note, .. } => format!("proposed version {version}: {note}"),
         Journal::ProgrammeActivated { version, from, proposed_by, reason, rollback, .. } => {
             let how = if *rollback { "went back to" } else { "activated" };
-            format!("{how} version {version} (proposed by {proposed_by}) from {from} on: {reason}")
+            format!("{how} version {version} (proposed by {proposed_by}) from {} on: {reason}", local(*from, zone))
         }
         Journal::ProgrammeRejected { version, reason, .. } => format!("turned down version {version}: {reason}"),
         Journal::ShadowStarted { version, .. } => format!("started version {version} as a shadow"),
@@ -334,5 +350,5 @@ fn in_words(JournalEntry { at, by, what, .. }: &JournalEntry) -> String {
         }
         other => other.name().to_owned(),
     };
-    format!("{} {by} {what}", at.strftime("%F %T"))
+    format!("{} {by} {what}", local(*at, zone))
 }

@@ -72,7 +72,9 @@ async fn list(kit: Option<&KitId>, limit: u32, to: &Place) -> Result<(), Ended> 
             writeln!(out, "{}", line(entry, &zone))?;
         }
     }
-    if !to.json {
+    if total == 0 && !to.json {
+        writeln!(out, "Nothing is in quarantine: every message that came could be understood.")?;
+    } else if !to.json {
         writeln!(out, "{} shown, {total} in quarantine.", entries.len())?;
     }
     Ok(out.flush()?)

@@ -10,6 +10,7 @@ use super::{
     Ended, block_on, json_line, out,
     roster::Where,
     who::{EVERYBODY, who},
+    why::local,
 };
 use crate::{
     basis::ReadingPlace,
@@ -68,7 +69,7 @@ pub fn run(args: &Args) -> Result<(), Ended> {
 }
 
 async fn run_one(one: &One, what: Change, done: &str) -> Result<(), Ended> {
-    let (_, store) = one.place_of_store.write().await?;
+    let (config, store) = one.place_of_store.write().await?;
     let One { kit, seq, place, reason, by, .. } = one;
     let of = ReadingPlace { kit: kit.clone(), seq: *seq, place: *place };
     let by = who(&*store, by.as_deref(), EVERYBODY).await?;
@@ -80,7 +81,7 @@ async fn run_one(one: &One, what: Change, done: &str) -> Result<(), Ended> {
         json_line(&mut out, &json!({ done: true, "kit": kit, "seq": seq, "place": place, "reading": reading }))?;
     } else {
         let (vital, unit) = (reading.vital.info().label, reading.unit.plain());
-        writeln!(out, "{vital} {} {unit} of {} is {done}.", reading.value, reading.measured_at)?;
+        writeln!(out, "{vital} {} {unit} of {} is {done}.", reading.value, local(reading.measured_at, &config.zone))?;
     }
     Ok(out.flush()?)
 }

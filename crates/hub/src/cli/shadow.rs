@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 use store::Store;
 
-use super::{Ended, backtest::failed, block_on, json_line, out, place::Place, since::Since};
+use super::{Ended, backtest::failed, block_on, json_line, out, place::Place, since::Since, why::local};
 use crate::{
     clock,
     tuning::{
@@ -156,15 +156,18 @@ async fn show(programme: &str, version: Option<u32>, since: Option<Since>, to: &
 }
 
 async fn list(to: &Place) -> Result<(), Ended> {
-    let (store, _) = to.read().await?;
+    let (store, zone) = to.read().await?;
     let all = running(&*store, clock::now()).await;
     store.close().await;
-    let mut out = out();
-    for Running { programme, version, since, .. } in all.map_err(failed)? {
+    let (mut out, all) = (out(), all.map_err(failed)?);
+    if all.is_empty() && !to.json {
+        writeln!(out, "No version runs as a shadow: `vagt shadow start` lets one judge beside the one in use.")?;
+    }
+    for Running { programme, version, since, .. } in all {
         if to.json {
             json_line(&mut out, &json!({ "programme": programme, "version": version, "since": since }))?;
         } else {
-            writeln!(out, "{programme} version {version} since {since}")?;
+            writeln!(out, "{programme} version {version} since {}", local(since, &zone))?;
         }
     }
     Ok(out.flush()?)

@@ -279,7 +279,7 @@ fn mark(mark: Mark) -> &'static str {
     mark.colour().map_or("blue", vitals::Colour::name)
 }
 
-/// By the clinic's clock.
+/// By the clinic's clock, with its zone: `2026-11-22 09:00 CET`.
 pub(super) fn local(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%F %H:%M").to_string()
+    at.to_zoned(zone.clone()).strftime("%F %H:%M %Z").to_string()
 }

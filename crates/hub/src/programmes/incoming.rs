@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use store::{Journal, JournalEntry, Store, StoreError};
 use triage::{CLINIC, SHIPPED};
 
+use crate::cli::config::problem;
+
 use super::{Document, FILE, Library, is_clinic, office, read};
 
 /// What to do about what is in use and would be refused today.
@@ -134,7 +136,7 @@ fn texts_in(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
     anyhow::ensure!(!files.is_empty(), "{}: no programme (*.toml) in this folder", folder.display());
     let read = |file: std::path::PathBuf| {
         let name = file.display().to_string();
-        Ok((name.clone(), std::fs::read_to_string(file).context(name)?))
+        Ok((name, problem::text(&file).map_err(anyhow::Error::msg)?))
     };
     let mut texts = files.into_iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     if !texts.iter().any(|(_, text)| is_clinic(text)) {

@@ -25,6 +25,7 @@ use self::{
 use crate::{
     basis::Basis,
     directory::{Books, Programmes, plan_of},
+    tuning::diff,
 };
 
 pub use self::incoming::{OUTGROWN_TODO, bring_in, texts};
@@ -203,6 +204,23 @@ impl Library {
             Some(clinic) => Ok(clinic_in_words(&clinic)),
             None => self.tried(id, version).map(|tried| tried.explain()),
         }
+    }
+
+    /// What somebody should look at before `to` follows on `from`: limits that moved while their source did not, safety floors that it leaves open,
+    /// worked examples that fail or are missing.
+    #[must_use]
+    pub fn warnings(&self, id: &str, from: u32, to: u32) -> Vec<String> {
+        let text = |version| self.stored(id, version).map(|stored| stored.text.as_str()).unwrap_or_default();
+        let mut warnings = diff::unsourced(text(from), text(to));
+        let Ok(tried) = self.tried(id, to) else { return warnings };
+        if let Ok(clinic) = self.clinic() {
+            warnings.extend(clinic.passed_by(&tried.programme).iter().map(ToString::to_string));
+        }
+        match tried.failing.is_empty() {
+            true => warnings.extend(tried::unshown(&tried.programme)),
+            false => warnings.extend(tried.failing),
+        }
+        warnings
     }
 
     fn clinic_of(&self, version: u32) -> Option<Arc<Clinic>> {

@@ -2,14 +2,18 @@
 //!
 //! Everything is kept as a journal entry; a running service sees it within a second and takes it into use when its time has come.
 
+use std::sync::Arc;
+
+use desk::Proposed;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use sha2::{Digest, Sha256};
 use store::{Account, AsOf, Change, Journal, JournalEntry, ProgrammeVersion, Store, StoreError};
 use vitals::PatientId;
 
 use super::{
-    Document, Library, all_entries,
+    Document, Library, all_entries, is_clinic,
     standing::{Standing, Use},
+    tried::{Tried, unshown},
 };
 use crate::directory::{RosterError, hex, plan_of};
 
@@ -99,14 +103,15 @@ pub struct Decider<'a> {
     pub now: Timestamp,
 }
 
-/// Proposes a programme (or, with the id `clinic`, the clinic's defaults and floors): the text of a file. Gives the version that is kept.
+/// Proposes a programme (or, with the id `clinic`, the clinic's defaults and floors): the text of a file. Gives the version that is kept, and what
+/// keeps it from being taken into use: a version is proposed so that it can be tried.
 ///
 /// # Errors
 /// [`Refused`]: not an operator, a faulty text, a programme that leaves a safety floor open, a number that is taken or not above those there are, the store.
-pub async fn propose(store: &dyn Store, text: &str, file: &str, who: Decider<'_>) -> Result<ProgrammeVersion, Refused> {
+pub async fn propose(store: &dyn Store, text: &str, file: &str, who: Decider<'_>) -> Result<Proposed, Refused> {
     let account = operator(store, who.by).await?;
     check_words(who.reason)?;
-    let document = super::read(text, file).map_err(Refused::Faulty)?;
+    let (document, obstacles) = readable(text, file).map_err(Refused::Faulty)?;
     let (id, version) = document.name();
     if let Document::Programme(_) = document {
         // Floors that are to be raised are held against the programmes when they come into use: those may be changed before.
@@ -120,7 +125,17 @@ pub async fn propose(store: &dyn Store, text: &str, file: &str, who: Decider<'_>
         )));
     }
     let kept = keep(store, text, &id, version, &account.user, who.reason, who.now).await?;
-    Ok(kept)
+    Ok(Proposed { kept, obstacles })
+}
+
+/// A text of which nothing but worked examples may be faulty, and what keeps it from being taken into use.
+fn readable(text: &str, file: &str) -> Result<(Document, Vec<String>), String> {
+    if is_clinic(text) {
+        return Ok((super::read(text, file)?, Vec::new()));
+    }
+    let Tried { programme, failing, .. } = Tried::read(text, file)?;
+    let obstacles = if failing.is_empty() { unshown(&programme).into_iter().collect() } else { failing };
+    Ok((Document::Programme(Arc::unwrap_or_clone(programme)), obstacles))
 }
 
 /// Stores a version and says so in the journal.
@@ -190,6 +205,10 @@ async fn try_activate(
     let from = begins(from, who.now)?;
     may_activate(&account.user, proposed, library.standing(id), (from, who.now))?;
     fits(store, &library, zone, (id, version)).await?;
+    // Who goes back goes back at once: this is asked of what is new alone.
+    if let Some(unshown) = library.version(id, version).and_then(|programme| unshown(programme)) {
+        return Err(Refused::Faulty(unshown));
+    }
     let use_ = Use {
         version,
         from,

@@ -55,7 +55,7 @@ impl Office {
     async fn propose(&mut self, text: &str, by: &str) -> Result<u32, String> {
         self.now += SignedDuration::from_secs(1);
         let kept = propose(&self.store, text, "new.toml", self.by(by)).await;
-        kept.map(|kept| kept.version).map_err(|error| error.to_string())
+        kept.map(|proposed| proposed.kept.version).map_err(|error| error.to_string())
     }
 
     async fn activate(&mut self, version: u32, from: Option<Timestamp>, by: &str) -> Result<(), String> {

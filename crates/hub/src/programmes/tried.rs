@@ -87,6 +87,16 @@ impl Tried {
     }
 }
 
+/// That no worked example shows a mark that its limits can give, in a sentence: what nothing shows, nothing holds still.
+#[must_use]
+pub fn unshown(programme: &Programme) -> Option<String> {
+    let marks: Vec<String> = programme.unshown().iter().map(|mark| format!("{mark:?}").to_lowercase()).collect();
+    (!marks.is_empty()).then(|| {
+        let (file, marks) = (programme.file(), marks.join(" and none that is "));
+        format!("{file}: found no worked example that is {marks}, want at least one [[example]] for each colour that its limits can give")
+    })
+}
+
 /// The places of the examples that are faulty, if nothing else is.
 fn failing(error: &ProgrammeError) -> Option<BTreeSet<usize>> {
     error.problems().iter().map(Problem::example).collect()
@@ -138,6 +148,19 @@ mod tests {
         assert!(words.contains("until a person has changed them it can't be taken into use:\n- copd.toml:"), "{words}");
         let faulty = stays.replacen("[clinic]", "[clinix]", 1);
         assert!(Tried::read(&faulty, "copd.toml").unwrap_err().contains("clinix"));
+    }
+
+    #[test]
+    fn every_shipped_programme_shows_what_its_limits_can_give() {
+        for (file, text) in triage::SHIPPED {
+            assert_eq!(unshown(&Programme::parse(text, file).unwrap()), None);
+        }
+        let bare = Text::read(triage::COPD).unwrap().without_examples();
+        let said = unshown(&Programme::parse(&bare, "copd.toml").unwrap()).unwrap();
+        assert!(
+            said.starts_with("copd.toml: found no worked example that is yellow and none that is red, want"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use desk::{
-    BacktestAsk, BudgetAsk, Diff, ProgrammeText, ProgrammeView, Question, Refusal, Refused, Tuning, VersionState,
-    VersionView,
+    BacktestAsk, BudgetAsk, Diff, ProgrammeText, ProgrammeView, Proposed, Question, Refusal, Refused, Tuning,
+    VersionState, VersionView,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
-use store::{JournalEntry, Place, ProgrammeVersion, Store};
+use store::{JournalEntry, Place, Store};
 use triage::Programme;
 
 use super::{
@@ -184,8 +184,8 @@ impl Tuning for StoredTuning {
     async fn diff(&self, id: &str, from: u32, to: u32) -> Result<Diff, Refused> {
         let library = self.library().await?;
         let text = |version| library.stored(id, version).ok_or_else(|| unknown_version(&library, id, version));
-        let (from, to) = (&text(from)?.text, &text(to)?.text);
-        Ok(Diff { lines: diff::lines(from, to), warnings: diff::unsourced(from, to) })
+        let (before, after) = (&text(from)?.text, &text(to)?.text);
+        Ok(Diff { lines: diff::lines(before, after), warnings: library.warnings(id, from, to) })
     }
 
     async fn history(&self, id: &str) -> Result<Vec<JournalEntry>, Refused> {
@@ -195,7 +195,7 @@ impl Tuning for StoredTuning {
         Ok(programmes::history(&*self.store, id).await?)
     }
 
-    async fn propose(&self, text: &str, note: &str, by: &str) -> Result<ProgrammeVersion, Refused> {
+    async fn propose(&self, text: &str, note: &str, by: &str) -> Result<Proposed, Refused> {
         let who = Decider { by, reason: note, now: self.now() };
         programmes::propose(&*self.store, text, "text", who).await.map_err(turned)
     }

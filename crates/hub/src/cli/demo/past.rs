@@ -194,7 +194,7 @@ impl<'a> Past<'a> {
     async fn propose(&self) -> anyhow::Result<()> {
         let who = Decider { by: OPERATOR, reason: proposal::WHY, now: self.clock.now() };
         let kept = propose(&**self.store, &proposal::text(), proposal::FILE, who).await?;
-        shadow::start(&**self.store, (&kept.id, kept.version), OPERATOR, self.clock.now()).await?;
+        shadow::start(&**self.store, (&kept.kept.id, kept.kept.version), OPERATOR, self.clock.now()).await?;
         Ok(())
     }
 
