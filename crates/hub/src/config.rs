@@ -443,6 +443,7 @@ mod tests {
         assert!(!format!("{config:?}").contains("hemmelig"));
         let wrong = Config::parse("store = \"vagt:hemmelig@db\"", "hub.toml").unwrap_err().to_string();
         assert!(wrong.contains("1:9: store: want postgres://user@host:port/database"), "{wrong}");
+        assert!(!wrong.contains("hemmelig"), "{wrong}");
     }
 
     #[test]
@@ -458,7 +459,10 @@ mod tests {
             "clinik = \"x\"\n",
             "hub.toml:1:1: clinik: found unknown field `clinik`, want one of `clinic`, `zone`, `data`, `store`, `store_password_file`, `roster`, `programmes`, `simulated`, `mqtt`, `broker`, `limits`, `http`, `enrolment`, `heartbeat`, `standby`, `traces`",
         );
-        refused("[mqtt]\nlisten = \"here\"\n", "hub.toml:2:10: mqtt.listen: invalid socket address syntax");
+        refused(
+            "[mqtt]\nlisten = \"here\"\n",
+            "hub.toml:2:10: mqtt.listen: found \"here\": invalid socket address syntax",
+        );
         refused(
             "[standby]\nafter_silent_seconds = 1\n",
             "hub.toml:2:24: standby.after_silent_seconds: found 1, want at least 4",

@@ -92,7 +92,13 @@ fn proposed_by_one_activated_by_another_and_back_again() {
 #[test]
 fn what_fails_an_example_or_passes_a_floor_is_not_taken_into_use() {
     let clinic = Clinic::with_two_versions();
-    clinic.file("3.toml", &triage::COPD.replacen("version = 1", "version = 3", 1).replace("85", "84"));
+    clinic.file(
+        "3.toml",
+        &triage::COPD
+            .replacen("version = 1", "version = 3", 1)
+            .replace("at_most = 85", "at_most = 84")
+            .replace("above = 85", "above = 84"),
+    );
     let output = clinic.vagt(&["programme", "propose", "3.toml", "--by", "anna", "--reason", "lower"]);
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "it can be tried: {said}");
@@ -134,7 +140,7 @@ fn questions_to_an_empty_clinic_have_clear_answers() {
     assert!(clinic.says(&["shadow", "list"]).starts_with("copd version 2 since "));
     assert!(clinic.says(&["shadow", "show", "copd"]).contains("pages nobody"));
     clinic.says(&["shadow", "stop", "copd", "--by", "anna"]);
-    assert_eq!(clinic.says(&["shadow", "list"]), "");
+    assert!(clinic.says(&["shadow", "list"]).starts_with("No version runs as a shadow"));
     assert!(clinic.says(&["shadow", "show", "copd"]).contains("pages nobody"), "what a stopped one raised stays");
     let unknown = clinic.refuses(&["report", "rules", "--programme", "copdd"]);
     assert!(unknown.contains("found programme \"copdd\", want one of "), "{unknown}");
@@ -177,7 +183,7 @@ fn people_and_accounts_are_changed_by_somebody_who_may_and_with_sense() {
         ("\"bo\"", "\" \"", "own.toml:6:10: limits[0].author: found 1 characters, want 1 to"),
         ("value = 84", "value = 80", "own.toml:1:1: limits[0].until: "),
         ("value = 84", "valeu = 84", "own.toml:4:1: limits[0].valeu: found unknown field `valeu`"),
-        ("\"red_low\"", "\"low\"", "own.toml:3:9: limits[0].limit: unknown variant `low`"),
+        ("\"red_low\"", "\"low\"", "own.toml:3:9: limits[0].limit: found `low`, want one of `red_low`"),
         ("from = ", "from = 7 #", "own.toml:8:8: limits[0].from: "),
     ] {
         clinic.file("own.toml", &limit.replacen(from, to, 1));

@@ -116,7 +116,7 @@ async fn a_version_that_fails_its_example_passes_a_floor_or_was_turned_down_is_r
 
     // It can be tried, and not taken into use.
     fs::write(&file, small(3, 85, 88, wrong))?;
-    let proposed = clinic.vagt(&propose).await?;
+    let proposed = clinic.vagt(&[&propose[..], &["--json"]].concat()).await?;
     ensure!(format!("{proposed:?}").contains("example["), "{proposed:?}");
     let activate = ["programme", "activate", "copd", "3", "--by", "per", "--reason", "as agreed"];
     let refused = clinic.vagt_refuses(&activate).await?;

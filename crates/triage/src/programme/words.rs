@@ -56,7 +56,9 @@ fn of_value(said: &str, written: &str, wanted: Option<String>) -> String {
             return format!("{ours}{}", rest.replacen(", expected ", ", want ", 1));
         }
     }
-    match wanted.filter(|_| !written.is_empty() && !said.starts_with("found ")) {
+    // Who says what is wanted and nothing of what was found has a reason, e.g. a password in it.
+    let is_whole = said.starts_with("found ") || said.starts_with("want ");
+    match wanted.filter(|_| !written.is_empty() && !is_whole) {
         Some(_) if is_text => format!("found {written}: {said}"),
         Some(wanted) => format!("found {written}, want {wanted}"),
         None => said.replacen(", expected ", ", want ", 1),
