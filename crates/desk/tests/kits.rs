@@ -71,7 +71,7 @@ async fn the_api_asks_lists_and_refuses() {
     for (body, why) in [
         (json!({ "command": "message" }), "message wants `text`, found none"),
         (json!({ "command": "message", "text": "x".repeat(501) }), "text has 501 characters, want at most 500"),
-        (json!({ "command": "remeasure", "vital": "mood" }), "unknown variant `mood`"),
+        (json!({ "command": "remeasure", "vital": "mood" }), "vital: found `mood`, want one of"),
     ] {
         let problem = browser.api(path, body).await.is_problem(StatusCode::UNPROCESSABLE_ENTITY);
         assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");

@@ -166,7 +166,11 @@ fn people_and_accounts_are_changed_by_somebody_who_may_and_with_sense() {
     assert!(nonsense.contains("found stratum \"nonsense\", want "), "{nonsense}");
     let nobody = clinic.refuses(&add(&["--by", "Anna A."]));
     assert!(nobody.contains("found no account \"Anna A.\", want the user name"), "{nobody}");
+    assert!(clinic.says(&["patient", "list"]).starts_with("Nobody is watched over yet"));
     clinic.says(&add(&["--by", "nina"]));
+    assert_eq!(clinic.says(&["patient", "list"]), "p-1  Test  copd  no kit\n");
+    let line = clinic.says(&["patient", "list", "--json"]);
+    assert!(line.contains(r#""patient":"p-1""#) && line.contains(r#""programmes":["copd"]"#), "{line}");
     clinic.file("own.toml", "");
     let own = ["patient", "own", "p-1", "--file", "own.toml", "--config", "hub.toml", "--by", "nina"];
     let nurse = clinic.refuses(&own);

@@ -72,8 +72,7 @@ pub async fn act(
     body: Result<Json<Act>, JsonRejection>,
 ) -> Result<Json<AlertChange>, Problem> {
     let id = alert_id(id)?;
-    let Json(Act { seen_version, action }) =
-        body.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.body_text()))?;
+    let Act { seen_version, action } = super::body(body)?;
     let patient = patient_of(&app, id).await?.ok_or_else(|| Problem::not_found("such alert"))?;
     let wanted = Wanted { alert: id, patient, seen_version, action, by: session.user, name: session.name };
     Ok(Json(act_on(&app, wanted).await?))

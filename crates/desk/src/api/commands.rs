@@ -34,7 +34,7 @@ pub async fn post(
     body: Result<Json<Ask>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Command>), Problem> {
     let kit = kit(&app, &id)?;
-    let Json(asked) = body.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.body_text()))?;
+    let asked = super::body(body)?;
     let command = ask(&*app.desk.store, &kit, asked, Some(&session.name), clock::now()).await?;
     Ok((StatusCode::CREATED, Json(command)))
 }

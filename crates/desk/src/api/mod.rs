@@ -35,6 +35,9 @@ use crate::{
     session::Session,
 };
 
+/// How the framework begins to say that a body is JSON and does not fit.
+const READER: &str = "Failed to deserialize the JSON body into the target type";
+
 /// A body that can be read, or the problem with it.
 pub fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
     body.map(|Json(body)| body).map_err(|error| {
@@ -42,7 +45,13 @@ pub fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
             StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Problem::new(status, error.body_text())
+        let said = error.body_text();
+        // The framework's own words before the field, with names of this program's types.
+        let said =
+            said.strip_prefix(READER).and_then(|rest| rest.split_once(": ")).map_or(said.as_str(), |(_, rest)| rest);
+        let (field, what) = said.split_once(": ").filter(|(field, _)| !field.contains(' ')).unwrap_or(("", said));
+        let what = triage::plain(what);
+        Problem::new(status, if field.is_empty() { what } else { format!("{field}: {what}") })
     })
 }
 

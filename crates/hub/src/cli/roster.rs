@@ -1,15 +1,17 @@
 //! `vagt patient`: the people, changed in the store. A running service notices within seconds.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use clap::Subcommand;
 use jiff::tz::TimeZone;
+use serde_json::json;
 use store::{Patient, Roster, Store};
 use triage::{Own, Plan};
-use vitals::PatientId;
+use vitals::{KitId, PatientId};
 
 use super::{
     Ended, block_on,
@@ -17,7 +19,8 @@ use super::{
         own as places,
         problem::{self, Problem},
     },
-    person,
+    json_line, out, person,
+    place::Place,
     who::{EVERYBODY, LIMITS, who},
     why::known,
 };
@@ -47,6 +50,8 @@ pub struct PatientArgs {
 
 #[derive(Subcommand)]
 enum PatientCommand {
+    /// The people: id, name, programmes, risk level, kits.
+    List(Place),
     /// Adds a patient, or changes name, year of birth, programmes and risk level. Own settings stay.
     Add {
         /// An opaque id, never a national identity number.
@@ -133,6 +138,7 @@ pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
             };
             block_on(add_patient(patient, by.as_deref(), place))
         }
+        PatientCommand::List(place) => block_on(list(place)),
         PatientCommand::Export(args) => block_on(person::export(args)),
         PatientCommand::Erase(args) => block_on(person::erase(args)),
         PatientCommand::Own { patient, file, by, place } => {
@@ -140,6 +146,35 @@ pub fn patient(args: &PatientArgs) -> Result<(), Ended> {
             block_on(set_own(patient, &own, (&text, &file.display().to_string()), by.as_deref(), place))
         }
     }
+}
+
+async fn list(place: &Place) -> Result<(), Ended> {
+    let (store, _) = place.read().await?;
+    let roster = store.roster().await;
+    store.close().await;
+    let Roster { patients, kits } = roster.map_err(failed)?;
+    let mut out = out();
+    if patients.is_empty() && !place.json {
+        writeln!(out, "Nobody is watched over yet: `vagt patient add` adds somebody.")?;
+    }
+    for Patient { id, name, born, programmes, stratum, simulated, since, .. } in &patients {
+        let kits: Vec<&KitId> =
+            kits.iter().filter(|kit| kit.people().any(|own| own == id)).map(|kit| &kit.id).collect();
+        if place.json {
+            let line = json!({ "patient": id, "name": name, "born": born, "programmes": programmes, "stratum": stratum,
+                "kits": kits, "simulated": simulated, "since": since });
+            json_line(&mut out, &line)?;
+            continue;
+        }
+        let kits = match kits.as_slice() {
+            [] => "no kit".to_owned(),
+            kits => kits.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        let stratum = stratum.as_deref().map(|stratum| format!("  risk {stratum}")).unwrap_or_default();
+        let simulated = if *simulated { "  (simulated)" } else { "" };
+        writeln!(out, "{id}  {name}  {}{stratum}  {kits}{simulated}", programmes.join(", "))?;
+    }
+    Ok(out.flush()?)
 }
 
 async fn add_patient(mut patient: Patient, by: Option<&str>, place: &Where) -> Result<(), Ended> {
@@ -228,7 +263,8 @@ fn read_own(file: &Path) -> Result<(String, Own), Ended> {
     let name = file.display().to_string();
     let text = problem::text(file).map_err(Ended::Failed)?;
     if text.trim_start().starts_with('{') {
-        let own = serde_json::from_str(&text).map_err(|error| Ended::Failed(format!("{name}: {error}")))?;
+        let own = serde_json::from_str(&text)
+            .map_err(|error| Ended::Failed(format!("{name}: {}", triage::plain(&error.to_string()))))?;
         return Ok((text, own));
     }
     let own = toml::from_str(&text).map_err(|e| Ended::Failed(Problem::from_toml::<Own>(&text, &e).sentence(&name)))?;
