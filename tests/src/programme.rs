@@ -3,6 +3,7 @@
 /// The programme `copd` with rules for SpO2 and pulse. A doubtful yellow waits for 4 seconds. `more` is put at the end.
 #[must_use]
 pub fn small(version: u32, red_at_most: u8, yellow_at_most: u8, more: &str) -> String {
+    let above = red_at_most + 1;
     format!(
         r#"# A small programme of a test.
 id = "copd"
@@ -47,7 +48,7 @@ want = {{ spo2 = "red" }}
 [[example]]
 name = "above it is yellow"
 at = "2026-11-23T00:00:00"
-readings = [{{ vital = "spo2", value = {yellow_at_most}, unit = "%" }}]
+readings = [{{ vital = "spo2", value = {above}, unit = "%" }}]
 want = {{ spo2 = "yellow" }}
 {more}"#
     )

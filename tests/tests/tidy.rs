@@ -28,8 +28,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// What a pure crate may use besides: numbers, time as data, text formats. No IO, no clock, no async.
 const PURE: &[&str] = &["vitals", "drivers", "wire", "triage"];
-const PURE_MAY_USE: &[&str] =
-    &["jiff", "rust_decimal", "schemars", "serde", "serde_json", "serde_spanned", "thiserror", "toml", "uuid"];
+const PURE_MAY_USE: &[&str] = &[
+    "jiff",
+    "rust_decimal",
+    "schemars",
+    "serde",
+    "serde_json",
+    "serde_spanned",
+    "strsim",
+    "thiserror",
+    "toml",
+    "uuid",
+];
 
 /// What a kit must not carry, however deep: brokers, database server clients, and of the web what its own page does not need.
 const KIT_MUST_NOT_CARRY: &[&str] =

@@ -1,7 +1,12 @@
 //! The keeper: who is judged, and by what, on its way in. The files at start; while the service runs, changes of the roster's file and of the
 //! store: people, their own settings, versions of programmes whose time has come, readings that were invalidated.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use desk::Board;
 use jiff::{Timestamp, tz::TimeZone};
@@ -137,7 +142,7 @@ pub async fn bring_in(store: &dyn Store, config: &Config, books: &Books) -> anyh
     Ok(store.roster().await?)
 }
 
-async fn put_file(store: &dyn Store, path: &PathBuf, books: &Books, zone: &TimeZone) -> anyhow::Result<()> {
+async fn put_file(store: &dyn Store, path: &Path, books: &Books, zone: &TimeZone) -> anyhow::Result<()> {
     let file = path.display().to_string();
     let text = problem::text(path).map_err(anyhow::Error::msg)?;
     let mut roster: Roster = toml::from_str(&text)

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::{kind, object, word};
 
+/// One shape of several: its name, its fields with what each is, and those that are always there.
+type Shape<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 /// One of several shapes, told apart by a word: the field's name, and of each shape its word, its other fields and those that are always there.
-fn one_of(told_by: &str, shapes: &[(&str, &[(&str, &str)], &[&str])]) -> Value {
-    let one = |(name, fields, required): &(&str, &[(&str, &str)], &[&str])| {
+fn one_of(told_by: &str, shapes: &[Shape<'_>]) -> Value {
+    let one = |(name, fields, required): &Shape<'_>| {
         let always: Vec<&str> = std::iter::once(told_by).chain(required.iter().copied()).collect();
         let mut shape = object(fields, &always);
         shape["properties"][told_by] = word(&[name]);

@@ -15,12 +15,13 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use super::writer::Writer;
 
-/// The log is copied when its file is larger than this; afterwards it is cut back to it.
-const WAL_COPIED_BYTES: u64 = 32 << 20;
+/// The log is copied when its file is larger than this; afterwards it is cut back to it. A disk that takes the copy keeps commits waiting for as
+/// long, so it is little and often.
+const WAL_COPIED_BYTES: u64 = 8 << 20;
 /// Beyond this, commits wait until the log is copied and empty. What one look and the next let in comes on top.
 const WAL_BYTES_MAX: u64 = 512 << 20;
 /// How often the log's size is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long commits wait for readers to end, at most; if they don't, it is tried again when the log has grown by a quarter of its bound.
 pub(super) const READERS_WAIT: Duration = Duration::from_secs(1);
 /// Copies beside the commits, before the one that they wait for.

@@ -1,6 +1,6 @@
 //! The clinic: store, programmes, roster, kits.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{collections::HashSet, path::Path};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{Heard, Place, Roster, StoreError, Stored};
@@ -135,7 +135,7 @@ pub fn programmes(config: &Config, stored: &HashSet<String>) -> (Check, Books) {
 
 /// The roster as it will be: the store's, with the file's over it. Of a store that can't be read, what is wrong with the file's patients alone.
 pub fn roster(config: &Config, stored: Option<Roster>, programmes: &Books) -> (Vec<Check>, Roster) {
-    let file = match config.roster.as_ref().map(roster_file).transpose() {
+    let file = match config.roster.as_deref().map(roster_file).transpose() {
         Ok(file) => file.unwrap_or_default(),
         Err(error) => {
             let checks = vec![Check::fail("roster", error, "see `vagt config check FILE`")];
@@ -157,7 +157,7 @@ pub fn roster(config: &Config, stored: Option<Roster>, programmes: &Books) -> (V
     (if is_whole { people(config, &roster) } else { Vec::new() }, roster)
 }
 
-fn roster_file(path: &PathBuf) -> Result<Roster, String> {
+fn roster_file(path: &Path) -> Result<Roster, String> {
     let file = path.display().to_string();
     let text = problem::text(path)?;
     toml::from_str(&text).map_err(|error| Problem::from_toml::<RosterForm>(&text, &error).sentence(&file))
