@@ -109,6 +109,12 @@ test('the day\'s questions with a keyboard alone: branches, back, and what was a
     throw new Error(`no way to ${name} by Tab`);
   };
   const choose = async (name) => { await tabTo(name); await page.keyboard.press('Enter'); };
+  // Chooses, and waits until something else is asked.
+  const answer = async (name) => {
+    const question = await page.locator('h1').innerText();
+    await choose(name);
+    await page.waitForFunction((before) => document.querySelector('h1').innerText !== before, question);
+  };
   await choose('Spring over');
   await heading('Har du haft mere åndenød det seneste døgn?');
   await noBarrier('question');
@@ -121,12 +127,10 @@ test('the day\'s questions with a keyboard alone: branches, back, and what was a
   await heading('Har du hostet mere det seneste døgn?');
   await choose('Overhovedet ikke');
   await heading('Hoster du slim op i dag?');
-  await choose('Nej');
+  await answer('Nej');
   for (let questions = 0; questions < 12 && await page.locator('form.answer').count(); questions += 1) {
-    const question = await page.locator('h1').innerText();
-    assert.doesNotMatch(question, /farve/, 'the branch is passed over');
-    await choose('Nej');
-    await page.waitForFunction((before) => document.querySelector('h1').innerText !== before, question);
+    assert.doesNotMatch(await page.locator('h1').innerText(), /farve/, 'the branch is passed over');
+    await answer('Nej');
   }
   await heading('Tak for dine svar');
   await choose('Videre');

@@ -49,10 +49,6 @@ pub fn rows(own: &Own, plan: Option<&Plan>, clinic: &Clinic, now: Timestamp) -> 
     rows.extend(of("references", &own.references, clinic, now));
     rows.extend(of("oxygen", &own.oxygen, clinic, now));
     rows.extend(of("pauses", &own.pauses, clinic, now));
-    let first = rows.len() - own.pauses.len();
-    for (row, pause) in rows[first..].iter_mut().zip(&own.pauses) {
-        row.overdue = clinic.is_overlong(pause, now);
-    }
     rows
 }
 

@@ -16,11 +16,7 @@ use vitals::PatientId;
 
 use crate::{
     basis::Basis,
-    cli::config::{
-        own,
-        problem::{self, Problem},
-        roster::RosterForm,
-    },
+    cli::config::{own, problem, roster::RosterForm},
     clock,
     config::Config,
     directory::{Books, Directory, Invalid, RosterError, own_of, plan_of},
@@ -145,8 +141,7 @@ pub async fn bring_in(store: &dyn Store, config: &Config, books: &Books) -> anyh
 async fn put_file(store: &dyn Store, path: &Path, books: &Books, zone: &TimeZone) -> anyhow::Result<()> {
     let file = path.display().to_string();
     let text = problem::text(path).map_err(anyhow::Error::msg)?;
-    let mut roster: Roster = toml::from_str(&text)
-        .map_err(|e| anyhow::anyhow!(Problem::from_toml::<RosterForm>(&text, &e).sentence(&file)))?;
+    let mut roster: Roster = problem::toml::<_, RosterForm>(&text, &file).map_err(anyhow::Error::msg)?;
     let stored = store.roster().await?;
     for (at, patient) in roster.patients.iter_mut().enumerate() {
         let under = format!("patient[{at}].own.");

@@ -344,7 +344,7 @@ async fn a_budget_moves_the_limit_that_loses_nothing_and_the_example_that_says_o
     // And on the history, with what says otherwise.
     let tried = library.tried("t", 2).unwrap();
     assert_eq!(tried.failing.len(), 1);
-    let report = clinic.backtest(&active, &tried.programme).await.of_failing(tried.failing);
+    let report = clinic.backtest(&active, &tried.programme).await.of_failing(tried.failing.clone());
     assert_eq!(report.proposed.alerts.yellow, 1);
     assert!(report.to_string().contains("EXAMPLES FAIL: version 2 can't be taken into use"), "{report}");
 }

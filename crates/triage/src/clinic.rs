@@ -8,7 +8,7 @@ use serde::Deserialize;
 use vitals::{Unit, Vital};
 
 use crate::{
-    Length, Number, Own, Pause, ProgrammeError,
+    Length, Number, Own, ProgrammeError,
     bands::Rung,
     bounds::{FLOORS_MAX, PROGRAMME_BYTES_MAX, TEXT_CHARS_MAX},
     floor::OVERRIDE_MAX,
@@ -135,30 +135,24 @@ impl Clinic {
         &self.floors
     }
 
-    /// Is a personal setting overdue: over, or without an end that anybody sees coming and older than the review says?
+    /// Is a personal setting overdue: over, or without an end that anybody sees coming and older than the review says? One that just ends is
+    /// overdue while it holds and is older than that, whatever its end.
     #[must_use]
-    pub fn is_overdue(&self, setting: &impl Lasting, now: Timestamp) -> bool {
+    pub fn is_overdue(&self, setting: &dyn Lasting, now: Timestamp) -> bool {
         let from = setting.from();
+        let is_old = now.duration_since(from) > self.review_after;
         match setting.until() {
+            _ if setting.just_ends() => setting.holds(now) && is_old,
             Some(until) if until <= now => true,
             Some(until) if until.duration_since(from) <= OVERRIDE_MAX => false,
-            _ => now.duration_since(from) > self.review_after,
+            _ => is_old,
         }
-    }
-
-    /// Has a pause lasted for longer than the clinic lets a setting stand unlooked at? One that is over needs nobody.
-    #[must_use]
-    pub fn is_overlong(&self, pause: &Pause, now: Timestamp) -> bool {
-        pause.holds(now) && now.duration_since(pause.from) > self.review_after
     }
 
     /// How many personal settings are overdue.
     #[must_use]
     pub fn overdue(&self, own: &Own, now: Timestamp) -> usize {
-        own.limits.iter().filter(|it| self.is_overdue(*it, now)).count()
-            + own.references.iter().filter(|it| self.is_overdue(*it, now)).count()
-            + own.oxygen.iter().filter(|it| self.is_overdue(*it, now)).count()
-            + own.pauses.iter().filter(|it| self.is_overlong(it, now)).count()
+        own.settings().filter(|it| self.is_overdue(*it, now)).count()
     }
 }
 

@@ -173,6 +173,8 @@ pub trait Lasting {
     fn from(&self) -> Timestamp;
     /// Until when (that moment excluded).
     fn until(&self) -> Option<Timestamp>;
+    /// Is nothing to be done when it is over? So it is with a pause: what is expected is expected again.
+    fn just_ends(&self) -> bool;
     /// Does it hold at this time?
     fn holds(&self, at: Timestamp) -> bool {
         self.from() <= at && self.until().is_none_or(|until| at < until)
@@ -180,7 +182,7 @@ pub trait Lasting {
 }
 
 macro_rules! lasting {
-    ($($kind:ty, $until:expr);* $(;)?) => { $(impl Lasting for $kind {
+    ($($kind:ty, $just_ends:literal, $until:expr);* $(;)?) => { $(impl Lasting for $kind {
         fn from(&self) -> Timestamp {
             self.from
         }
@@ -188,17 +190,28 @@ macro_rules! lasting {
             let until: fn(&Self) -> Option<Timestamp> = $until;
             until(self)
         }
+        fn just_ends(&self) -> bool {
+            $just_ends
+        }
     })* };
 }
 
 lasting! {
-    OwnLimit, |it| it.until;
-    OwnReference, |it| Some(it.until);
-    OwnOxygen, |it| it.until;
-    Pause, |it| Some(it.until);
+    OwnLimit, false, |it| it.until;
+    OwnReference, false, |it| Some(it.until);
+    OwnOxygen, false, |it| it.until;
+    Pause, true, |it| Some(it.until);
 }
 
 impl Own {
+    /// Every setting.
+    pub fn settings(&self) -> impl Iterator<Item = &dyn Lasting> {
+        let limits = self.limits.iter().map(|it| it as &dyn Lasting);
+        let references = self.references.iter().map(|it| it as &dyn Lasting);
+        let oxygen = self.oxygen.iter().map(|it| it as &dyn Lasting);
+        limits.chain(references).chain(oxygen).chain(self.pauses.iter().map(|it| it as &dyn Lasting))
+    }
+
     /// Gives what is set anew the next version of its kind. What is as before but for its version stays what it was, version included.
     pub fn number(&mut self, before: &Self) {
         let (limits, references) = (&before.limits, &before.references);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use store::{Journal, JournalEntry, PatientOutcome};
-use triage::{Lasting, Own, OwnLimit, PauseKind, Plan};
+use triage::{Clinic, Lasting, Own, OwnLimit, PauseKind, Plan};
 use vitals::Vital;
 
 use crate::{pages::reasons::set_by, say::Say};
@@ -27,31 +27,31 @@ pub struct OwnLine {
 pub fn lines(say: &Say<'_>, plan: &Plan) -> Vec<OwnLine> {
     let (own, clinic) = (plan.own(), plan.book().clinic());
     let limits = own.limits.iter().map(|one| {
-        let line = line(say, limit(say, plan, one), &one.author, &one.reason, one, clinic.is_overdue(one, say.now));
+        let line = line(say, limit(say, plan, one), &one.author, &one.reason, one, clinic);
         OwnLine { beyond_floor: line.holds && plan.floor_passed_by(one).is_some(), ..line }
     });
     let references = own.references.iter().map(|one| {
         let value = format!("{}\u{a0}{}", say.value(one.value.0), one.unit.plain());
         let what = format!("{}: {}", one.rule, say.words.with("own-references", &[("value", value.into())]));
-        line(say, what, &one.author, &one.reason, one, clinic.is_overdue(one, say.now))
+        line(say, what, &one.author, &one.reason, one, clinic)
     });
     let oxygen = own.oxygen.iter().map(|one| {
         let home = say.words.say(if one.at_home { "own-oxygen-home" } else { "own-oxygen-none" });
         let target = one.target_88_92.then(|| say.words.say("own-oxygen-target"));
         let what: Vec<String> = [home].into_iter().chain(target).collect();
-        line(say, what.join(", "), &one.author, &one.reason, one, clinic.is_overdue(one, say.now))
+        line(say, what.join(", "), &one.author, &one.reason, one, clinic)
     });
     let pauses = own.pauses.iter();
-    let overlong = |one| clinic.is_overlong(one, say.now);
-    let pauses = pauses.map(|one| line(say, pause(say, one.kind), &one.author, &one.reason, one, overlong(one)));
+    let pauses = pauses.map(|one| line(say, pause(say, one.kind), &one.author, &one.reason, one, clinic));
     let mut all: Vec<OwnLine> = limits.chain(references).chain(oxygen).chain(pauses).collect();
     all.sort_by_key(|line| (!line.overdue, !line.beyond_floor, !line.holds));
     all
 }
 
-fn line(say: &Say<'_>, what: String, author: &str, reason: &str, setting: &impl Lasting, overdue: bool) -> OwnLine {
+fn line(say: &Say<'_>, what: String, author: &str, reason: &str, setting: &dyn Lasting, clinic: &Clinic) -> OwnLine {
     let (set, from) = (set_by(say, author, reason, setting.until()), say.date(setting.from()));
-    OwnLine { what, set, from, holds: setting.holds(say.now), overdue, beyond_floor: false }
+    let (holds, overdue) = (setting.holds(say.now), clinic.is_overdue(setting, say.now));
+    OwnLine { what, set, from, holds, overdue, beyond_floor: false }
 }
 
 /// "SpO₂: red downwards at 82 %".

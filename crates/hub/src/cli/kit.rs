@@ -270,9 +270,7 @@ fn asked(what: What, said: Option<String>, vital: Option<Vital>) -> Result<Ask, 
         (What::Schedule, None) => Err(Ended::Usage("schedule wants a file, found none".to_owned())),
         (What::Schedule, Some(file)) => {
             let text = problem::text(Path::new(&file)).map_err(Ended::Failed)?;
-            let schedule: Schedule = toml::from_str(&text).map_err(|error| {
-                Ended::Failed(problem::Problem::from_toml::<serde_json::Value>(&text, &error).sentence(&file))
-            })?;
+            let schedule: Schedule = problem::toml::<_, serde_json::Value>(&text, &file).map_err(Ended::Failed)?;
             Ok(Ask { schedule: Some(schedule.due), ..ask })
         }
         (_, text) => Ok(Ask { text, ..ask }),

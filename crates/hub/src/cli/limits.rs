@@ -95,8 +95,8 @@ fn lines(patients: &[Patient], args: &Args, books: &Books, now: Timestamp) -> Re
 
 fn of(patient: &PatientId, own: &Own, plan: Option<&Plan>, clinic: &Clinic, now: Timestamp) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut add = |kind, said: String, (author, reason): (&String, &String), version, it: &dyn Setting, overdue| {
-        let (from, until) = (it.from(), it.until());
+    let mut add = |kind, said: String, (author, reason): (&String, &String), version, it: &dyn Lasting| {
+        let (from, until, overdue) = (it.from(), it.until(), clinic.is_overdue(it, now));
         let state = match until {
             Some(until) if until <= now => "over",
             _ if from > now => "to come",
@@ -109,12 +109,12 @@ fn of(patient: &PatientId, own: &Own, plan: Option<&Plan>, clinic: &Clinic, now:
     for it in &own.limits {
         let OwnLimit { programme, rule, limit, value, unit, author, reason, version, .. } = it;
         let said = format!("{}{rule} {} {} {unit}", within(programme.as_ref()), named(limit), value.0);
-        add("limit", said, (author, reason), Some(*version), it, clinic.is_overdue(it, now));
+        add("limit", said, (author, reason), Some(*version), it);
     }
     for it in &own.references {
         let OwnReference { programme, rule, value, unit, author, reason, version, .. } = it;
         let said = format!("{}{rule} compares with {} {}", within(programme.as_ref()), value.0, unit.plain());
-        add("reference", said, (author, reason), Some(*version), it, clinic.is_overdue(it, now));
+        add("reference", said, (author, reason), Some(*version), it);
     }
     for it in &own.oxygen {
         let OwnOxygen { at_home, target_88_92, author, reason, .. } = it;
@@ -124,35 +124,18 @@ fn of(patient: &PatientId, own: &Own, plan: Option<&Plan>, clinic: &Clinic, now:
             (false, true) => "no oxygen at home, target 88 to 92 %",
             (false, false) => "no oxygen at home",
         };
-        add("oxygen", said.to_owned(), (author, reason), None, it, clinic.is_overdue(it, now));
+        add("oxygen", said.to_owned(), (author, reason), None, it);
     }
     for it in &own.pauses {
         let Pause { kind, author, reason, .. } = it;
         let kind = named(kind).replace('_', " ");
-        // A pause that is over needs nobody: what is expected is expected again.
-        add("pause", kind, (author, reason), None, it, clinic.is_overlong(it, now));
+        add("pause", kind, (author, reason), None, it);
     }
     // Limits stand first.
     for (line, limit) in lines.iter_mut().zip(&own.limits) {
         line.beyond_floor = plan.and_then(|plan| plan.floor_passed_by(limit));
     }
     lines
-}
-
-/// What has a start and may have an end.
-trait Setting {
-    fn from(&self) -> Timestamp;
-    fn until(&self) -> Option<Timestamp>;
-}
-
-impl<T: Lasting> Setting for T {
-    fn from(&self) -> Timestamp {
-        Lasting::from(self)
-    }
-
-    fn until(&self) -> Option<Timestamp> {
-        Lasting::until(self)
-    }
 }
 
 /// The name that something has in a file.

@@ -15,10 +15,7 @@ use vitals::{KitId, PatientId};
 
 use super::{
     Ended, block_on,
-    config::{
-        own as places,
-        problem::{self, Problem},
-    },
+    config::{own as places, problem},
     json_line, out, person,
     place::Place,
     who::{EVERYBODY, LIMITS, who},
@@ -267,7 +264,7 @@ fn read_own(file: &Path) -> Result<(String, Own), Ended> {
             .map_err(|error| Ended::Failed(format!("{name}: {}", triage::plain(&error.to_string()))))?;
         return Ok((text, own));
     }
-    let own = toml::from_str(&text).map_err(|e| Ended::Failed(Problem::from_toml::<Own>(&text, &e).sentence(&name)))?;
+    let own = problem::toml::<Own, Own>(&text, &name).map_err(Ended::Failed)?;
     Ok((text, own))
 }
 

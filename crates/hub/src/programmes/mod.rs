@@ -45,14 +45,13 @@ pub enum Document {
     Clinic(Clinic),
 }
 
-/// A version, read when it is first asked for; none where this program can't read it.
-type Read = OnceLock<Option<Arc<Programme>>>;
+/// A version, read when it is first asked for; the faults where this program can't read it.
+type Read = OnceLock<Result<Tried, String>>;
 
 /// Every version that is stored, and which are in use.
 #[derive(Clone)]
 pub struct Library {
     stored: Arc<BTreeMap<(String, u32), ProgrammeVersion>>,
-    /// Each is read when it is first asked for; none where this program can't read it.
     read: Arc<HashMap<(String, u32), Read>>,
     standing: Arc<BTreeMap<String, Standing>>,
     /// Decisions that were read.
@@ -139,10 +138,7 @@ impl Library {
             _ => self.version(id, version).is_some(),
         };
         if !readable {
-            let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
-            return Err(read_stored(text, &file_name(id, version))
-                .err()
-                .unwrap_or_else(|| "it was stored just now".to_owned()));
+            return Err(self.faults(id, version).unwrap_or_else(|| "it was stored just now".to_owned()));
         }
         let mut other = self.clone();
         other.in_use.insert(id.to_owned(), version);
@@ -161,6 +157,9 @@ impl Library {
     /// # Errors
     /// Every fault with its place.
     pub fn takeable(&self, id: &str, version: u32) -> Result<(), String> {
+        if self.tried(id, version).is_ok_and(|tried| tried.failing.is_empty() && tried.outgrown.is_empty()) {
+            return Ok(());
+        }
         let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
         read(text, &file_name(id, version)).map(drop)
     }
@@ -175,24 +174,24 @@ impl Library {
     /// A stored version, ready to judge by.
     #[must_use]
     pub fn version(&self, id: &str, version: u32) -> Option<&Arc<Programme>> {
-        let read = self.read.get(&(id.to_owned(), version))?;
-        read.get_or_init(|| match self.parse(id, version)? {
-            Document::Programme(programme) => Some(Arc::new(programme)),
-            Document::Clinic(_) => None,
-        })
-        .as_ref()
+        self.tried(id, version).ok().map(|tried| &tried.programme)
     }
 
     /// A stored version to be tried: its worked examples may fail.
     ///
     /// # Errors
     /// It is not stored, is no programme, or can't be read by this program: every fault with its place.
-    pub fn tried(&self, id: &str, version: u32) -> Result<Tried, String> {
+    pub fn tried(&self, id: &str, version: u32) -> Result<&Tried, String> {
         if id == CLINIC_ID {
             return Err("the clinic's defaults and floors are tried beside no history: want a programme".to_owned());
         }
-        let stored = self.stored(id, version).ok_or_else(|| format!("found no version {version} of {id}"))?;
-        Tried::stored(&stored.text, &file_name(id, version))
+        let key = (id.to_owned(), version);
+        let (Some(stored), Some(read)) = (self.stored.get(&key), self.read.get(&key)) else {
+            return Err(format!("found no version {version} of {id}"));
+        };
+        read.get_or_init(|| Tried::stored(&stored.text, &file_name(id, version)).inspect_err(|error| cant_read(error)))
+            .as_ref()
+            .map_err(Clone::clone)
     }
 
     /// What a stored version says, in plain English words; also where its worked examples fail.
@@ -218,21 +217,26 @@ impl Library {
         }
         match tried.failing.is_empty() {
             true => warnings.extend(tried::unshown(&tried.programme)),
-            false => warnings.extend(tried.failing),
+            false => warnings.extend(tried.failing.iter().cloned()),
         }
         warnings
     }
 
     fn clinic_of(&self, version: u32) -> Option<Arc<Clinic>> {
-        match self.parse(CLINIC_ID, version)? {
+        let text = &self.stored(CLINIC_ID, version)?.text;
+        match read(text, &file_name(CLINIC_ID, version)).inspect_err(|error| cant_read(error)).ok()? {
             Document::Clinic(clinic) => Some(Arc::new(clinic)),
             Document::Programme(_) => None,
         }
     }
 
-    fn parse(&self, id: &str, version: u32) -> Option<Document> {
-        let read = read_stored(&self.stored(id, version)?.text, &file_name(id, version));
-        read.map_err(|error| tracing::warn!("a stored programme can't be read by this program: {error}")).ok()
+    /// What this program can't read of a stored version.
+    fn faults(&self, id: &str, version: u32) -> Option<String> {
+        if id != CLINIC_ID {
+            return self.tried(id, version).err();
+        }
+        let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
+        read(text, &file_name(id, version)).err()
     }
 
     /// How a programme stands.
@@ -306,8 +310,7 @@ impl Library {
     }
 
     fn unreadable(&self, id: &str, version: u32) -> String {
-        let text = self.stored(id, version).map(|one| one.text.as_str()).unwrap_or_default();
-        let faults = read_stored(text, &file_name(id, version)).err().unwrap_or_default();
+        let faults = self.faults(id, version).unwrap_or_default();
         format!("{id} version {version} is in use and can't be read by this program: {faults}")
     }
 
@@ -380,6 +383,10 @@ fn within_floors<'a>(clinic: &Clinic, programmes: impl Iterator<Item = &'a Progr
         .map(|problem| problem.to_string())
         .collect();
     if passed.is_empty() { Ok(()) } else { Err(passed.join("; ")) }
+}
+
+fn cant_read(error: &str) {
+    tracing::warn!("a stored programme can't be read by this program: {error}");
 }
 
 fn file_name(id: &str, version: u32) -> String {

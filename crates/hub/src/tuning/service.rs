@@ -321,7 +321,7 @@ fn tried(library: &Library, id: &str, version: u32) -> Result<Tried, Refused> {
     if library.stored(id, version).is_none() {
         return Err(unknown_version(library, id, version));
     }
-    library.tried(id, version).map_err(unfit)
+    library.tried(id, version).cloned().map_err(unfit)
 }
 
 fn in_use(library: &Library, id: &str) -> Result<Arc<Programme>, Refused> {

@@ -193,7 +193,7 @@ impl Shadows {
     async fn begin(&self, running: Running, now: Timestamp) -> Result<Option<Watcher>, StoreError> {
         let library = Library::open(&*self.store, now).await?;
         let Ok(tried) = library.tried(&running.programme, running.version) else { return Ok(None) };
-        let shadow = tried.programme;
+        let shadow = Arc::clone(&tried.programme);
         let (Ok(others), Ok(clinic)) = (library.programmes(), library.clinic()) else { return Ok(None) };
         let sides = Sides { active: Arc::clone(&shadow), proposed: shadow, others, clinic };
         let ask = Ask::new(sides, running.since, now, self.zone.clone());

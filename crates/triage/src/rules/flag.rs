@@ -63,7 +63,10 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
         // The list is open: a flag that is unlike all of today may be one of tomorrow.
         let is_sent = Flag::sent().any(|sent| sent == flag.as_str());
         if let Some(near) = nearest(flag.as_str(), Flag::sent()).filter(|_| !is_sent) {
-            reader.fault(steps!["flags", at], format!("found {:?}, which nothing sends, want {near:?}", flag.as_str()));
+            reader.refuse_new(
+                steps!["flags", at],
+                format!("found {:?}, which nothing sends, want {near:?}", flag.as_str()),
+            );
         }
     }
     if mark == Colour::Red {

@@ -32,6 +32,10 @@ readings = [{ vital = "spo2", value = 80, unit = "%" }]
 want = { spo2 = "red" }
 "#;
 
+/// A rule with a slip of the pen in a flag's name, to be put before the example.
+const SLIP: &str = "[[rule]]\nid = \"battery\"\nkind = \"flag\"\nfamily = \"kit\"\nvitals = [\"spo2\"]\nflags = [\"low_batery\", \"a_flag_of_tomorrow\"]\n\
+                    k = 1\nn = 1\nwithin = \"24h\"\nmark = \"yellow\"\n\n[[example]]";
+
 #[track_caller]
 fn refused(from: &str, to: &str, wanted: &str) {
     assert!(SMALL.contains(from), "{from:?} is not in the file");
@@ -128,6 +132,7 @@ fn what_is_stored_is_read_though_a_bound_is_stricter_since() {
         ("late_after = \"24h\"", "late_after = \"0h\"", "clinic.late_after"),
         (green, sticks, "rule[0].hysteresis"),
         (green, far, "rule[0].bands[2].below"),
+        ("[[example]]", SLIP, "rule[1].flags[0]"),
     ] {
         let text = SMALL.replacen(from, to, 1);
         assert!(Programme::parse(&text, "small.toml").is_err());
@@ -297,9 +302,7 @@ fn a_value_of_the_wrong_kind_says_what_may_stand_there() {
 /// The list of flags is open: what is unlike every flag of today may be one of tomorrow.
 #[test]
 fn a_flag_that_is_nearly_one_that_is_sent_is_refused() {
-    let rule = "[[rule]]\nid = \"battery\"\nkind = \"flag\"\nfamily = \"kit\"\nvitals = [\"spo2\"]\nflags = [\"low_batery\", \"a_flag_of_tomorrow\"]\n\
-                k = 1\nn = 1\nwithin = \"24h\"\nmark = \"yellow\"\n\n[[example]]";
-    let fault = Programme::parse(&SMALL.replacen("[[example]]", rule, 1), "f.toml").map(|_| ()).unwrap_err();
+    let fault = Programme::parse(&SMALL.replacen("[[example]]", SLIP, 1), "f.toml").map(|_| ()).unwrap_err();
     let faults: Vec<String> = fault.problems().iter().map(|fault| format!("{}: {}", fault.field, fault.text)).collect();
     assert_eq!(faults, ["rule[1].flags[0]: found \"low_batery\", which nothing sends, want \"low_battery\""]);
 }

@@ -1,6 +1,6 @@
 //! The kinds of configuration file, told apart by what is in them.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use clap::ValueEnum;
 use toml::de::{DeTable, DeValue};
@@ -218,9 +218,14 @@ fn problems<T>(parsed: Result<T, triage::ProgrammeError>) -> Vec<Problem> {
 
 /// What is wrong with a programme, and the safety floors that it leaves open: also where nothing but its examples fail.
 fn programme(text: &str, name: &str) -> Vec<Problem> {
-    let mut problems = problems(triage::Programme::parse(text, name));
-    if let Ok(tried) = Tried::read(text, name) {
-        problems.extend(floors(name).passed_by(&tried.programme).iter().map(Problem::from));
+    let parsed = triage::Programme::parse(text, name).map(Arc::new);
+    let programme = match &parsed {
+        Ok(programme) => Some(Arc::clone(programme)),
+        Err(_) => Tried::read(text, name).ok().map(|tried| tried.programme),
+    };
+    let mut problems = problems(parsed);
+    if let Some(programme) = programme {
+        problems.extend(floors(name).passed_by(&programme).iter().map(Problem::from));
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems

@@ -3,7 +3,7 @@
 use std::{io, ops::Range, path::Path};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -95,6 +95,14 @@ pub fn read(path: &Path) -> Result<String, Problem> {
 /// As [`read`].
 pub fn text(path: &Path) -> Result<String, String> {
     read(path).map_err(|problem| problem.sentence(&path.display().to_string()))
+}
+
+/// What a text of TOML says, read as `T`, whose form in a file is `F`; or a sentence with the file's name.
+///
+/// # Errors
+/// The first thing that is wrong in it, with its place.
+pub fn toml<T: DeserializeOwned, F: JsonSchema>(text: &str, file: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| Problem::from_toml::<F>(text, &error).sentence(file))
 }
 
 fn unreadable(error: &io::Error) -> String {

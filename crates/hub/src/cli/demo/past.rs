@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use desk::{ActionRequest, Board};
+use desk::{ActionRequest, Board, Proposed};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{JournalEntry, Roster, Store};
 use tokio::sync::{mpsc, oneshot};
@@ -193,8 +193,8 @@ impl<'a> Past<'a> {
     /// The operator proposes a version, which runs as a shadow from then on and waits for somebody else's signature.
     async fn propose(&self) -> anyhow::Result<()> {
         let who = Decider { by: OPERATOR, reason: proposal::WHY, now: self.clock.now() };
-        let kept = propose(&**self.store, &proposal::text(), proposal::FILE, who).await?;
-        shadow::start(&**self.store, (&kept.kept.id, kept.kept.version), OPERATOR, self.clock.now()).await?;
+        let Proposed { kept, .. } = propose(&**self.store, &proposal::text(), proposal::FILE, who).await?;
+        shadow::start(&**self.store, (&kept.id, kept.version), OPERATOR, self.clock.now()).await?;
         Ok(())
     }
 

@@ -7,10 +7,7 @@ use store::{Heard, Place, Roster, StoreError, Stored};
 
 use super::check::Check;
 use crate::{
-    cli::config::{
-        problem::{self, Problem},
-        roster::RosterForm,
-    },
+    cli::config::{problem, roster::RosterForm},
     config::Config,
     directory::{Books, Directory, plan_of},
     programmes::{Library, OUTGROWN_TODO, read, read_stored},
@@ -160,7 +157,7 @@ pub fn roster(config: &Config, stored: Option<Roster>, programmes: &Books) -> (V
 fn roster_file(path: &Path) -> Result<Roster, String> {
     let file = path.display().to_string();
     let text = problem::text(path)?;
-    toml::from_str(&text).map_err(|error| Problem::from_toml::<RosterForm>(&text, &error).sentence(&file))
+    problem::toml::<_, RosterForm>(&text, &file)
 }
 
 fn over(mut stored: Roster, file: Roster) -> Roster {

@@ -61,8 +61,7 @@ impl Settings {
         let file: File = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))?
         } else {
-            toml::from_str(text)
-                .map_err(|error| problem::Problem::from_toml::<serde_json::Value>(text, &error).sentence(name))?
+            problem::toml::<_, serde_json::Value>(text, name)?
         };
         let zone = file.zone.map(|zone| {
             TimeZone::get(&zone)
