@@ -88,7 +88,7 @@ unit: build crates/store/tests/timescale/node_modules/.installed
 	cargo nextest run --workspace
 
 browser: build tests/browser/node_modules/.installed
-	node --test --test-concurrency=1 tests/browser/*.test.mjs
+	node --test --test-reporter=spec --test-concurrency=1 tests/browser/*.test.mjs
 
 tests/browser/node_modules/.installed: tests/browser/package.json tests/browser/package-lock.json
 	cd tests/browser && npm ci --no-audit --no-fund --loglevel=error
