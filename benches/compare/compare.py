@@ -65,7 +65,9 @@ def brokered(stand, broker, start, store, roots, kills, probe_seconds=4):
     before, used, begun = store.count(), cpu_seconds(roots()), time.monotonic()
     time.sleep(stand.args.seconds)
     seconds, stored, used = time.monotonic() - begun, store.count() - before, cpu_seconds(roots()) - used
-    found = {"messages_per_second": stored / seconds, "cpu_us_per_reading": used * 1e6 / max(stored * READINGS, 1), "idle_mib": idle,
+    if not stored:
+        sys.exit("compare: nothing was stored behind the broker: what is measured there does not run")
+    found = {"messages_per_second": stored / seconds, "cpu_us_per_reading": used * 1e6 / (stored * READINGS), "idle_mib": idle,
              "loaded_mib": memory_mib(roots())}
     finished(load, file)
     settle(store)
@@ -168,6 +170,8 @@ def peer(stand, kills, name, command, environment=None):
         more = environment(broker[0], dsn) if environment else {}
         started.append(stand.processes.start(command(broker[0], dsn), env={**os.environ, **more}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         time.sleep(5 if environment else 2)
+        if started[-1].poll() is not None:
+            sys.exit(f"compare: {name} ended at once with {started[-1].returncode}: start it by hand, and look at what it says")
         return started[-1]
 
     store = PostgresStore(dsn, *PEER_STORE)

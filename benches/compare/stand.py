@@ -181,7 +181,7 @@ class Stand:
     def vagt(self, command, config):
         """Starts it; gives the process and what it says when it is ready."""
         process = subprocess.Popen([self.args.vagt, *command, "--config", config], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   env={**os.environ, "RUST_LOG": "error"})
+                                   env={**os.environ, "RUST_LOG": os.environ.get("RUST_LOG", "error")})
         self.processes.running.append(process)
         line = process.stdout.readline()
         if not line:

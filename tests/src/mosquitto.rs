@@ -1,12 +1,18 @@
 //! A real Mosquitto with the configuration that is shipped, on a free port, in a folder of its own.
 
-use std::{fs, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep},
+    process::Command,
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -119,6 +125,24 @@ impl Mosquitto {
             HUB.0,
             secret.display()
         ))
+    }
+
+    /// Has each line of a file published as a message of this kit, with QoS 1, and waits until the broker has them all.
+    ///
+    /// # Errors
+    /// When it does not take them.
+    pub async fn publish_lines(&self, who: &KitLogin, lines: &Path) -> Result<()> {
+        let (port, kit) = (self.port.to_string(), who.kit.as_str());
+        let topic = format!("vagt/v1/{kit}/readings");
+        let publish = Command::new(debian("mosquitto_pub", "mosquitto-clients")?)
+            .args(["-h", "127.0.0.1", "-p", &port, "-V", "mqttv5", "-u", kit, "-P", &who.secret, "-i", kit])
+            .args(["-q", "1", "-t", &topic, "-l"])
+            .stdin(fs::File::open(lines)?)
+            .kill_on_drop(true)
+            .output();
+        let done = timeout(SOON, publish).await.context("the broker does not take them")??;
+        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Ok(())
     }
 
     /// What it has logged.

@@ -121,7 +121,7 @@ why-rule = { $programme }, version { $version }, regel { $rule }
 why-reading = { $what }, målt { $when } med { $device }
 why-answer = svaret { $when }
 why-late = Det var sandt dengang og er ikke nyt nu.
-why-provisional = Målingen er tvivlsom og skal tages igen.
+why-provisional = Målingen er tvivlsom; der er bedt om en ny.
 why-withdrawn = Trukket tilbage: en måling, som dette byggede på, er erklæret ugyldig.
 why-fired = { $n } af patientens alarmer i de sidste 30 dage
 why-own-before = Egen grænse, som er sat om siden
@@ -178,7 +178,7 @@ spark-label = { $vital }, de sidste 14 dage: { $low } til { $high }
 
 ## Mærker på et kort
 tag-late = forsinket
-tag-provisional = skal måles igen
+tag-provisional = bedt om ny måling
 tag-invalid = ugyldig
 tag-overdue = skal ses på igen
 tag-floor = uden for en sikkerhedsgrænse
@@ -486,6 +486,7 @@ patient-alerts = Alarmer
 patient-alerts-none = Ingen alarmer endnu.
 patient-open = Åben
 patient-kit = Kit
+patient-kit-before = Ikke længere hos patienten
 patient-no-data = Intet målt de sidste 28 dage.
 programme-version = { $programme }, version { $version }
 curve-label = { $vital }, de sidste 28 dage, med grænser

@@ -115,7 +115,7 @@ why-rule = { $programme }, version { $version }, rule { $rule }
 why-reading = { $what }, measured { $when } by { $device }
 why-answer = answered { $when }
 why-late = This was true then and is not news of now.
-why-provisional = The measurement is doubtful, and is to be taken again.
+why-provisional = The measurement is doubtful; another one was asked for.
 why-withdrawn = Withdrawn: a reading that this rested on was declared invalid.
 why-fired = { $n } of this patient's alerts in the last 30 days
 why-own-before = Own limit, which has been set anew since
@@ -172,7 +172,7 @@ spark-label = { $vital }, the last 14 days: { $low } to { $high }
 
 ## Marks on a card
 tag-late = late
-tag-provisional = to be measured again
+tag-provisional = asked to measure again
 tag-invalid = invalid
 tag-overdue = to be looked at again
 tag-floor = passes a safety floor
@@ -480,6 +480,7 @@ patient-alerts = Alerts
 patient-alerts-none = No alerts yet.
 patient-open = Open
 patient-kit = Kit
+patient-kit-before = No longer with this patient
 patient-no-data = Nothing measured in the last 28 days.
 programme-version = { $programme }, version { $version }
 curve-label = { $vital }, the last 28 days, with limits

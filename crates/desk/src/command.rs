@@ -198,12 +198,12 @@ fn check_due(due: &Due) -> Result<(), String> {
     }
 }
 
-/// On a kit that several people share, what is for a person says for whom.
+/// For whom it is: on a kit of one person that person, who keeps it when the kit goes to somebody else; on one that several share, whoever is named.
 fn check_patient(kit: &Kit, kind: &str, patient: Option<PatientId>) -> Result<Option<PatientId>, String> {
-    match patient {
-        Some(patient) if kit.serves(&patient) => Ok(kit.is_station().then_some(patient)),
+    match patient.or_else(|| kit.patient.clone()) {
+        Some(patient) if kit.serves(&patient) => Ok(Some(patient)),
         Some(patient) => Err(format!("patient {patient} does not measure with kit {}", kit.id)),
-        None if kit.is_station() && kind != "diagnostics" => {
+        None if kind != "diagnostics" => {
             Err(format!("kit {} is shared by several people: want `patient`, found none", kit.id))
         }
         None => Ok(None),
@@ -318,5 +318,22 @@ mod tests {
             (Some("Mette"), SignedDuration::from_hours(2))
         );
         assert_eq!(made.body, serde_json::json!({ "vital": "spo2", "text": "Warm the finger" }));
+    }
+
+    #[test]
+    fn who_it_is_for_is_kept() {
+        let now: Timestamp = "2026-11-22T08:00:00Z".parse().unwrap();
+        let own = kit(r#"{"id":"kit-1","patient":"p-1"}"#);
+        let station = kit(r#"{"id":"bus","patients":["p-1","p-2"]}"#);
+        for (kit, ask, wanted) in [
+            (&own, r#"{"command":"message","text":"Hej"}"#, Some("p-1")),
+            (&own, r#"{"command":"message","text":"Hej","patient":"p-1"}"#, Some("p-1")),
+            (&own, r#"{"command":"diagnostics"}"#, Some("p-1")),
+            (&station, r#"{"command":"message","text":"Hej","patient":"p-2"}"#, Some("p-2")),
+            (&station, r#"{"command":"diagnostics"}"#, None),
+        ] {
+            let made = command(kit, serde_json::from_str(ask).unwrap(), None, now).unwrap();
+            assert_eq!(made.patient.as_ref().map(PatientId::as_str), wanted, "{ask}");
+        }
     }
 }

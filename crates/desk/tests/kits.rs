@@ -11,7 +11,7 @@ use browser::{Browser, between};
 use clinic::{Clinic, Sat, person};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use store::{Heard, Kit, Roster, Store as _};
+use store::{Command, Heard, Kit, Roster, Store as _};
 use vitals::{Answer, Vital};
 
 fn now() -> Timestamp {
@@ -54,6 +54,46 @@ async fn a_kit_is_asked_on_the_patients_page_and_the_answer_is_shown_there() {
         assert_eq!(browser.form(path, form).await.status, status, "{form}");
     }
     assert_eq!(clinic.store.commands_of(&kit, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_asked_for_somebody_stays_theirs_when_the_kit_goes_to_somebody_else() {
+    let clinic = two().await;
+    let browser = Browser::signed_in(&clinic, "karen").await;
+    let measured = Sat { readings: &[(Vital::Spo2, "97")], ..Sat::default() };
+    clinic.sit("p-anna", now(), SignedDuration::from_secs(1), measured).await;
+    let asked = browser.form("/patients/p-anna/commands", "kit=kit-p-anna&command=message&text=Anna+alone").await;
+    assert_eq!(asked.status, StatusCode::SEE_OTHER);
+    let as_it_was_kept_before = Command {
+        id: "old".to_owned(),
+        kit: "kit-p-anna".parse().unwrap(),
+        patient: None,
+        command: "message".to_owned(),
+        by: None,
+        issued_at: now() - SignedDuration::from_mins(1),
+        expires_at: now() + SignedDuration::from_hours(1),
+        body: json!({ "text": "Named nobody" }),
+    };
+    clinic.store.put_command(&as_it_was_kept_before).await.unwrap();
+    let page = browser.get("/patients/p-anna").await.text;
+    assert!(page.contains("Anna alone") && page.contains("Named nobody"));
+
+    let mut kits = clinic.store.roster().await.unwrap().kits;
+    (kits[0].patient, kits[0].since) = ("p-poul".parse().ok(), None);
+    clinic.store.put_roster(&Roster { patients: Vec::new(), kits }, now()).await.unwrap();
+    clinic.board.roster(clinic.store.roster().await.unwrap(), Default::default());
+    // The hub asks for what is to be sent.
+    assert!(clinic.store.open_commands(now(), 9).await.unwrap().is_empty());
+    let asked = browser.form("/patients/p-poul/commands", "kit=kit-p-anna&command=message&text=Poul+alone").await;
+    assert_eq!(asked.status, StatusCode::SEE_OTHER);
+
+    let poul = browser.get("/patients/p-poul").await.text;
+    assert!(poul.contains("Poul alone") && !poul.contains("Anna alone") && !poul.contains("Named nobody"));
+    let anna = browser.get("/patients/p-anna").await.text;
+    let line = between(&anna, "<li class=\"expired\">", "</li>");
+    assert!(line.contains("Anna alone") && line.contains("expired "), "{line}");
+    assert!(anna.contains("No longer with this patient") && !anna.contains("Send a message"));
+    assert!(!anna.contains("Poul alone") && !anna.contains("Named nobody"));
 }
 
 #[tokio::test]

@@ -247,9 +247,12 @@ impl Service {
         };
 
         let mut tasks = JoinSet::new();
+        if let Some(heard) = lead.heard() {
+            tasks.spawn(pipeline.listen(heard));
+        }
         tasks.spawn(Arc::clone(&presence).keep(Arc::clone(&store)));
         tasks.spawn(Arc::clone(&outbox).keep(Arc::clone(&to_kits)));
-        tasks.spawn(commands.keep(Arc::clone(&store), Arc::clone(&to_kits)));
+        tasks.spawn(commands.keep(Arc::clone(&store), Arc::clone(&to_kits), directories.clone()));
         tasks.spawn(Arc::clone(&behind.limits).keep());
         let keeper = Keeper::new(&config, decided, Arc::clone(&store), Arc::clone(&board), directory, changed);
         tasks.spawn(keeper.keep());

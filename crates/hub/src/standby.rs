@@ -64,8 +64,8 @@ pub async fn lead(
 
 /// What it is called in the store.
 fn name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("vagt serve on {}, process {}", host.trim(), std::process::id())
+    let uname = rustix::system::uname();
+    format!("vagt serve on {}, process {}", uname.nodename().to_string_lossy(), std::process::id())
 }
 
 /// Looks until the lead is there for the taking, and takes it. A database that does not answer is waited for.

@@ -88,6 +88,11 @@ pub(crate) fn corrupt(table: &'static str, row: impl ToString, what: String) -> 
 /// The states of a command in their order, each between two spaces.
 pub(crate) const PROGRESS_IN_ORDER: &str = " waiting taken expired failed done read ";
 
+/// Is a command (`c`) for somebody who has its kit now? One that names nobody is for whoever had the kit when it was asked.
+pub(crate) const IS_FOR_ITS_KIT: &str = "\
+EXISTS (SELECT 1 FROM kit k WHERE k.id = c.kit AND CASE WHEN c.patient IS NULL THEN k.patient IS NULL OR k.since <= c.issued_at
+ELSE c.patient = coalesce(k.patient, '') OR replace(k.patients, '\"' || c.patient || '\"', '') <> k.patients END)";
+
 /// The name of an alert's state in its column.
 pub(crate) fn state_name(state: &State) -> &'static str {
     match state {

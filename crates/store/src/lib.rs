@@ -219,8 +219,9 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps a command. One of the same id, whichever kit it is for, stays as it was: then this one is not kept, and the answer is no.
     async fn put_command(&self, command: &Command) -> Result<bool, StoreError>;
 
-    /// Commands of which no kit has said anything yet, oldest first, at most `limit`; what has expired at `now` is marked and left out. That
-    /// somebody has looked (`seen`) comes after everything else: it must not keep what is asked for from being sent.
+    /// Commands of which no kit has said anything yet, oldest first, at most `limit`; what has expired at `now` is marked and left out, and so is
+    /// what is for somebody who has the kit no longer. That somebody has looked (`seen`) comes after everything else: it must not keep what is
+    /// asked for from being sent.
     async fn open_commands(&self, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError>;
 
     /// A kit's commands with what became of them, newest first, at most `limit`.

@@ -235,7 +235,8 @@ pub struct Command {
     pub id: String,
     /// Of which kit.
     pub kit: KitId,
-    /// For whom, on a kit that several people share.
+    /// For whom. Nobody, where it is for a kit that several people share (`diagnostics`). Earlier programs named nobody of a kit of one person
+    /// either: that was for whoever had the kit then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<PatientId>,
     /// What: `remeasure`, `message`, `schedule`, `diagnostics`, `seen`.
@@ -276,7 +277,7 @@ pub enum Progress {
     Waiting,
     /// The kit has it.
     Taken,
-    /// It came too late, or nothing was heard of it in time.
+    /// It came too late, or nothing was heard of it in time; or whom it was for had the kit no longer.
     Expired,
     /// It can't be done.
     Failed,

@@ -17,9 +17,10 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use servers::Cluster;
+use servers::{Cluster, Timescale};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use store::{
-    Batch, Entry, KitSeq, Postgres, Store, StoreError,
+    Batch, Entry, Heard, KitSeq, Postgres, Store, StoreError,
     postgres::{Layout, Server, report},
 };
 use tokio::time::{Instant, sleep};
@@ -251,6 +252,78 @@ async fn a_batch_whose_number_went_to_another_is_not_taken_for_stored() {
     assert_eq!(store.stored().await.unwrap().messages, 2);
 }
 
+/// What is said of something that was not answered in time.
+async fn not_answered<T>(asking: impl Future<Output = Result<T, StoreError>>) -> String {
+    let ended = tokio::time::timeout(SOON, asking).await.expect("it is waited for without end");
+    let said = ended.err().expect("nothing was answered").to_string();
+    assert!(said.contains("the database did not answer within 3 s"), "{said}");
+    said
+}
+
+/// The server loses its power with a question in flight: nothing is heard of it any more, not even that the connection has ended.
+#[tokio::test]
+async fn a_server_that_says_nothing_more_is_not_waited_for_without_end() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    Postgres::open(&server(&url)).await.unwrap().close().await;
+    let proxy = servers::Proxy::start(cluster.port()).await;
+    let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port));
+    let through = server(&through).with_answers_within(Duration::from_secs(3));
+    let store = Postgres::open(&through).await.unwrap();
+    store.commit(&one("kit-1", 1)).await.unwrap();
+    let seen = async |kit: &str| store.seen(&[KitSeq { kit: kit.parse().unwrap(), seq: 1 }]).await;
+    assert_eq!(seen("kit-1").await.unwrap().len(), 1);
+
+    // A question, several about one state, and one that whoever asked gave up.
+    proxy.fall_silent_after("kit-unheard");
+    let said = not_answered(seen("kit-unheard")).await;
+    assert!(said.ends_with("or the line to it was cut"), "{said}");
+    proxy.answer_again();
+    assert_eq!(seen("kit-1").await.unwrap().len(), 1);
+    proxy.fall_silent_after("FROM patient ORDER BY id");
+    not_answered(store.roster()).await;
+    proxy.answer_again();
+    store.roster().await.unwrap();
+    proxy.fall_silent_after("kit-given-up");
+    assert!(tokio::time::timeout(Duration::from_millis(500), seen("kit-given-up")).await.is_err());
+    proxy.answer_again();
+
+    // A small write: while it hangs no batch is stored, and it ends.
+    proxy.fall_silent_after("kit-unread");
+    let heard = Heard { kit: "kit-unread".parse().unwrap(), at: at(0), online: true, status: serde_json::json!({}) };
+    not_answered(store.heard(&[heard])).await;
+    proxy.answer_again();
+    store.commit(&one("kit-1", 2)).await.unwrap();
+
+    // None of those connections is held by anybody.
+    let deadline = Instant::now() + SOON;
+    while store.connections().unwrap().used > 0 {
+        assert!(Instant::now() < deadline, "{:?}", store.connections());
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(seen("kit-1").await.unwrap().len(), 1);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_leader_knows_when_it_was_last_heard() {
+    let mut cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let store = Postgres::open(&server(&url)).await.unwrap();
+    let lead = store.take_lead("hub-1", None).await.unwrap();
+    let mut heard = lead.heard().unwrap();
+    heard.borrow_and_update();
+    tokio::time::timeout(SOON, heard.changed()).await.expect("it gives signs of life").unwrap();
+
+    cluster.kill_9();
+    sleep(Duration::from_millis(200)).await;
+    let last = *heard.borrow_and_update();
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(*heard.borrow(), last);
+    cluster.go_on();
+    tokio::time::timeout(SOON, heard.changed()).await.expect("it goes on").unwrap();
+}
+
 /// Commits one message after the other, as often as each takes, and counts what was acknowledged.
 async fn commits(store: Arc<Postgres>, kit: String, acknowledged: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
     let mut seq = 1;
@@ -410,4 +483,78 @@ async fn months_are_made_ahead_filled_from_the_rest_and_let_go() {
     // What the kit sends on is stored, and what was sent before is known.
     store.commit(&one("kit-1", 2)).await.unwrap();
     assert!(matches!(store.commit(&one("kit-1", 1)).await, Err(StoreError::Duplicate { .. })));
+}
+
+/// A backup reads for hours. Whoever waited to drop a month would stand before everybody who comes to the table after it.
+#[tokio::test]
+async fn upkeep_does_not_wait_behind_a_backup() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let store = Postgres::open(&server(&url)).await.unwrap();
+    store.commit(&one("kit-1", 1)).await.unwrap();
+    cluster.psql("clinic", "SELECT vagt.make_month(date_trunc('month', now() - interval '2 years')::date)");
+    cluster.psql("clinic", "UPDATE vagt.retention SET months = 12");
+    let count =
+        || cluster.psql("clinic", "SELECT count(*) FROM pg_inherits WHERE inhparent = 'vagt.message'::regclass");
+    let before = count();
+    let mut backup = PgConnection::connect(&url).await.unwrap();
+    backup.execute("BEGIN; LOCK TABLE vagt.message IN ACCESS SHARE MODE").await.unwrap();
+    let began = Instant::now();
+    store.upkeep().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(count(), before);
+    assert_eq!(cluster.psql("clinic", "SELECT up_to FROM vagt.unfolded"), "1", "what can be done is done");
+
+    backup.execute("ROLLBACK").await.unwrap();
+    store.upkeep().await.unwrap();
+    assert_ne!(count(), before);
+}
+
+/// `vagt export - | vagt import -`: the first line takes as long as the other side needs for it.
+#[tokio::test]
+async fn whoever_brings_everything_may_take_their_time() {
+    let cluster = Cluster::quick();
+    let store = Postgres::open(&server(&cluster.database("clinic"))).await.unwrap();
+    let load = store.load().await.unwrap();
+    // Longer than any other transaction may do nothing.
+    sleep(Duration::from_secs(11)).await;
+    load.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aggregates_outlast_what_they_were_made_of() {
+    let timescale = Timescale::start();
+    let store = Postgres::open(&server(&timescale.url())).await.unwrap();
+    let of = |patient: &str, seq| Entry { patient: patient.parse().unwrap(), ..message("kit-1", seq, Vec::new()) };
+    let entries = vec![of("p-1", 1), of("p-2", 2)];
+    store.commit(&Batch { recorded_at: at(2), entries, ..Batch::default() }).await.unwrap();
+    timescale.psql(
+        "INSERT INTO vagt.reading (measured_at, patient, vital, value, doubtful)
+         SELECT now() - interval '3 years', key, 'spo2', 93, 0 FROM vagt.patient_key",
+    );
+    for aggregate in ["reading_hour", "reading_day"] {
+        timescale.psql(&format!("CALL refresh_continuous_aggregate('vagt.{aggregate}', NULL, NULL)"));
+    }
+    let old = |view: &str| {
+        let sql = format!("SELECT string_agg(patient, ' ' ORDER BY patient) FROM vagt.{view}");
+        timescale.psql(&sql)
+    };
+    assert_eq!((old("v_reading_hour").as_str(), old("v_reading_day").as_str()), ("p-1 p-2", "p-1 p-2"));
+
+    // The readings are let go, and no refresh looks back as far as that, also when more is kept later.
+    let windows = "SELECT string_agg(coalesce(config->>'start_offset', 'all'), ' ') FROM timescaledb_information.jobs
+                   WHERE proc_name = 'policy_refresh_continuous_aggregate'";
+    assert_eq!(timescale.psql(windows), "all all");
+    for months in [12, 24] {
+        timescale.psql(&format!("UPDATE vagt.retention SET months = {months}"));
+        store.upkeep().await.unwrap();
+        assert_eq!(timescale.psql("SELECT count(*) FROM vagt.reading"), "0");
+        assert_eq!(timescale.psql(windows), "11 mons 11 mons");
+    }
+    assert_eq!((old("v_reading_hour").as_str(), old("v_reading_day").as_str()), ("p-1 p-2", "p-1 p-2"));
+
+    // One person is erased, and the other's stay.
+    store.erase(&"p-1".parse().unwrap(), &[]).await.unwrap();
+    store.scrub().await.unwrap();
+    assert_eq!((old("v_reading_hour").as_str(), old("v_reading_day").as_str()), ("p-2", "p-2"));
 }

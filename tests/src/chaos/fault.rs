@@ -48,6 +48,8 @@ pub enum Fault {
     KillSeveral,
     /// PostgreSQL is away, for some seconds, now and then for twenty.
     NoDatabase,
+    /// It is away for three minutes. Made where it is asked for by name.
+    NoDatabaseForMinutes,
     /// The hub stands still (SIGSTOP) for up to three seconds, sometimes for twelve, and goes on.
     PauseHub,
     /// The hub that leads stands still until the other has taken over; then it goes on, and must be refused.
@@ -92,7 +94,7 @@ pub enum Fault {
     TwoHubs,
 }
 
-/// Every fault, its name and how often it is chosen beside the others.
+/// Every fault, its name and how often it is chosen beside the others; never, unless it is asked for by name, where that is 0.
 pub const FAULTS: &[(Fault, &str, u32)] = &[
     (Fault::KillHub, "kill-hub", 8),
     (Fault::KillAgain, "kill-again", 4),
@@ -106,6 +108,7 @@ pub const FAULTS: &[(Fault, &str, u32)] = &[
     (Fault::KillBackend, "kill-backend", 3),
     (Fault::KillSeveral, "kill-several", 6),
     (Fault::NoDatabase, "no-database", 3),
+    (Fault::NoDatabaseForMinutes, "no-database-for-minutes", 0),
     (Fault::PauseHub, "pause-hub", 3),
     (Fault::PauseLeader, "pause-leader", 6),
     (Fault::PauseBroker, "pause-broker", 2),
@@ -158,7 +161,8 @@ impl Fault {
             Self::KillEdges => there(Program::Edges),
             Self::KillBroker | Self::BrokerForgets | Self::RestartBroker | Self::PauseBroker => there(Program::Broker),
             Self::KillStandby | Self::KillBoth | Self::PauseLeader => there(Program::Standby),
-            Self::KillDatabase | Self::KillBackend | Self::NoDatabase | Self::PauseDatabase => there(Program::Database),
+            Self::KillDatabase | Self::KillBackend | Self::PauseDatabase => there(Program::Database),
+            Self::NoDatabase | Self::NoDatabaseForMinutes => there(Program::Database),
             Self::KillSeveral => world.programs().len() > 1,
             Self::CutBehind | Self::HalfOpenBehind | Self::LateBehind => world.back.is_some(),
             Self::Packets | Self::NoPackets => world.packets.is_some(),
@@ -206,6 +210,7 @@ impl Fault {
                 let away = if now_and_then { Duration::from_secs(20) } else { moment };
                 kill(world, &[Program::Database], away).await?;
             }
+            Self::NoDatabaseForMinutes => kill(world, &[Program::Database], Duration::from_secs(180)).await?,
             Self::PauseHub => {
                 let longer = if now_and_then { Duration::from_secs(12) } else { moment };
                 pause(&[world.clinic.hub_id().context("it runs")?], longer).await?;

@@ -193,7 +193,9 @@ impl Run<'_> {
         let asked = |fault: Fault| only.is_empty() || only.contains(&fault);
         let often = |fault: Fault| if self.options.kills > 0 && fault.kills() { KILLS_WEIGHT } else { 1 };
         let fits = FAULTS.iter().filter(|(fault, ..)| asked(*fault) && fault.fits(world));
-        let choice: Vec<_> = fits.map(|(fault, _, weight)| (*fault, *weight * often(*fault))).collect();
+        let named = u32::from(!only.is_empty());
+        let weighed = fits.map(|(fault, _, weight)| (*fault, *weight.max(&named) * often(*fault)));
+        let choice: Vec<_> = weighed.filter(|(_, weight)| *weight > 0).collect();
         self.tally.had(choice.iter().map(|(fault, _)| *fault));
         choice
     }

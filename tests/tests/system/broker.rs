@@ -1,6 +1,7 @@
 //! Kits on a Mosquitto that is there already: nothing is lost and nothing counted twice, whoever dies, and whatever the broker forgets.
 
 use std::{
+    fs,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -105,6 +106,32 @@ async fn kills_of_hub_broker_and_kit_lose_nothing_and_double_nothing() -> Result
     clinic.retold().await?;
     println!("{} kills, {messages} messages, seed {SEED}: each once", ROUNDS * 3);
     ensure!(messages > LOAD_KITS * 100, "too little load to prove anything: {messages} messages");
+    Ok(())
+}
+
+/// Messages of each of the kits that wait at the broker: together more than the service says it takes at once.
+const QUEUED_EACH: u64 = 12_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_queue_is_taken_in_though_the_broker_sends_more_of_it_at_once_than_it_was_told() -> Result<()> {
+    let logins: Vec<KitLogin> = (1..=4).map(KitLogin::simulated).collect();
+    let broker = Mosquitto::start(&logins, &[]).await?;
+    let mut clinic = clinic_on(&broker, &logins).await?;
+    clinic.kill_9().await?;
+    for login in &logins {
+        let lines: Vec<_> = (1..=QUEUED_EACH)
+            .map(|seq| serde_json::to_string(&message(seq, program::now(), &[(Vital::Spo2, "95", &[])])))
+            .collect::<Result<_, _>>()?;
+        let file = clinic.path("queued");
+        fs::write(&file, lines.join("\n"))?;
+        broker.publish_lines(login, &file).await?;
+    }
+    clinic.restart().await?;
+    let all = QUEUED_EACH * logins.len() as u64;
+    let stored = clinic.stored_where(|stored| stored.messages >= all).await.with_context(|| clinic.log())?;
+    ensure!(stored.messages == all && stored.quarantined == 0, "{stored:?}");
+    let lost = clinic.log().lines().filter(|line| line.contains("no readings come from there")).count();
+    ensure!(lost == 0, "the connection was given up {lost} times\n{}", clinic.log());
     Ok(())
 }
 

@@ -7,13 +7,13 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 use store::{CommandState, Progress, StoreError};
-use vitals::{PatientId, Vital};
+use vitals::{KitId, PatientId, Vital};
 
 use crate::{
     app::App,
-    board::KitState,
     clock,
     command::{Ask, AskRefused, ask},
     pages::error::PageError,
@@ -38,18 +38,18 @@ pub struct CommandLine {
     pub detail: String,
 }
 
-/// What a kit was asked lately for this patient. That somebody looked is told too, and shown once it was read by nobody: not here.
-pub async fn lines(
-    app: &App,
-    say: &Say<'_>,
-    kit: &KitState,
-    patient: &PatientId,
-) -> Result<Vec<CommandLine>, StoreError> {
-    let states = app.desk.store.commands_of(&kit.kit.id, SHOWN_MAX * 4).await?;
-    let ours = |one: &&CommandState| {
-        one.command.command != "seen" && one.command.patient.as_ref().is_none_or(|whose| whose == patient)
+/// What a kit was asked lately for this patient, who may have it no longer. What names nobody is theirs since they have the kit.
+/// That somebody looked is told too, and shown once it was read by nobody: not here.
+pub async fn lines(app: &App, say: &Say<'_>, kit: &KitId, patient: &PatientId) -> Result<Vec<CommandLine>, StoreError> {
+    let states = app.desk.store.commands_of(kit, SHOWN_MAX * 4).await?;
+    let has_it = app.desk.board.kit(kit.as_str()).filter(|state| state.kit.serves(patient));
+    let since = has_it.map(|state| state.kit.since.unwrap_or(Timestamp::MIN));
+    let is_theirs = |one: &&CommandState| match &one.command.patient {
+        Some(whose) => whose == patient,
+        None => since.is_some_and(|since| since <= one.command.issued_at),
     };
-    Ok(states.iter().filter(ours).take(SHOWN_MAX as usize).map(|one| line(say, one)).collect())
+    let shown = states.iter().filter(|one| one.command.command != "seen").filter(is_theirs);
+    Ok(shown.take(SHOWN_MAX as usize).map(|one| line(say, one)).collect())
 }
 
 fn line(say: &Say<'_>, one: &CommandState) -> CommandLine {
@@ -112,7 +112,7 @@ pub async fn post(
 
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+    use jiff::{SignedDuration, tz::TimeZone};
     use store::Command;
 
     use super::*;

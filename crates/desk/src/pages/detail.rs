@@ -96,7 +96,7 @@ pub struct Why {
     pub rule: String,
     /// It was true then, and is not news.
     pub late: bool,
-    /// It is doubtful, and to be measured again.
+    /// It is doubtful, and another measurement was asked for.
     pub provisional: bool,
     /// What it rested on was declared invalid.
     pub withdrawn: bool,

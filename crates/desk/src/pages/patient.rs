@@ -1,6 +1,6 @@
 //! `/patients/{id}`: one person: curves with limits, the last sittings and answers, and every alert with what became of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -10,9 +10,9 @@ use axum::{
 };
 use jiff::SignedDuration;
 use serde::Deserialize;
-use store::StoreError;
+use store::{StoreError, StoredMessage};
 use triage::Alert;
-use vitals::PatientId;
+use vitals::{KitId, PatientId};
 
 use crate::{
     api::records::invalid_of,
@@ -93,7 +93,8 @@ struct Past {
 struct KitLine {
     id: String,
     said: String,
-    revoked: bool,
+    /// Can it be asked for something?
+    asks: bool,
     commands: Vec<CommandLine>,
 }
 
@@ -141,7 +142,7 @@ pub async fn page(
         paused: plan(Some(&person)).is_some_and(|plan| own::is_paused(plan.own(), say.now)),
         outcomes: outcomes.iter().filter_map(|entry| own::outcome(&say, entry)).take(OUTCOMES_SHOWN_MAX).collect(),
         alerts,
-        kits: kits(&app, &say, &id).await.map_err(&failed)?,
+        kits: kits(&app, &say, &id, &messages).await.map_err(&failed)?,
         measurable: vitals::VITALS.iter().map(|info| (info.vital.name(), say.vital(info.vital))).collect(),
         id: id.to_string(),
     }))
@@ -202,15 +203,32 @@ fn one(say: &Say<'_>, person: &Person, alert: &Alert, events: &[triage::AlertEve
     }
 }
 
-async fn kits(app: &App, say: &Say<'_>, patient: &PatientId) -> Result<Vec<KitLine>, StoreError> {
+/// Their kits; and what was asked for them of one that they measured with lately, and have no longer.
+async fn kits(
+    app: &App,
+    say: &Say<'_>,
+    patient: &PatientId,
+    lately: &[StoredMessage],
+) -> Result<Vec<KitLine>, StoreError> {
     let mut shown = Vec::new();
     for state in app.desk.board.kits().into_iter().filter(|state| state.kit.serves(patient)) {
         shown.push(KitLine {
             id: state.kit.id.to_string(),
             said: crate::pages::kits::heard_line(say, &state),
-            revoked: state.kit.revoked,
-            commands: lines(app, say, &state, patient).await?,
+            asks: !state.kit.revoked,
+            commands: lines(app, say, &state.kit.id, patient).await?,
         });
+    }
+    let used: BTreeSet<&KitId> = lately.iter().map(|message| &message.key.kit).collect();
+    for kit in used {
+        if shown.iter().any(|line| line.id == kit.as_str()) {
+            continue;
+        }
+        let commands = lines(app, say, kit, patient).await?;
+        if !commands.is_empty() {
+            let said = say.words.say("patient-kit-before");
+            shown.push(KitLine { id: kit.to_string(), said, asks: false, commands });
+        }
     }
     Ok(shown)
 }

@@ -244,13 +244,18 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Ended> {
 async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest) -> Result<(), Ended> {
     make_folder(&config.data)?;
     let _lock = Lock::take(&config.data)?;
-    if to.exists() {
+    // What SQLite laid beside a store belongs to that store: beside another it would be read as its newest pages.
+    let there: Vec<_> = with_beside(to).filter(|path| path.exists()).map(|path| path.display().to_string()).collect();
+    if !there.is_empty() {
         return Err(Ended::Failed(format!(
-            "{} is there: a backup is brought back where no store is, move this one away first",
-            to.display()
+            "{} is there: a backup is brought back where no store is, move all of it away first",
+            there.join(", ")
         )));
     }
     let restoring = Partial::beside(to, ".restoring");
+    for left in with_beside(restoring.path()).filter(|path| path.exists()) {
+        fs::remove_file(&left).map_err(|error| in_file(&left, &error))?;
+    }
     let mut backup = File::open(from).map_err(|error| in_file(from, &error))?;
     io::copy(&mut backup, &mut new_file(restoring.path())?).map_err(|error| in_file(restoring.path(), &error))?;
     Sqlite::check(restoring.path()).await.map_err(failed)?;
@@ -261,7 +266,21 @@ async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest)
     same_rows(&rows, manifest)?;
     let synced = File::open(restoring.path()).and_then(|file| file.sync_all());
     synced.map_err(|error| in_file(restoring.path(), &error))?;
-    restoring.name(to)
+    if let Some(left) = with_beside(restoring.path()).skip(1).find(|path| path.exists()) {
+        let what = "the store was not closed in order, nothing is brought back: try again";
+        return Err(Ended::Failed(format!("{} is there: {what}", left.display())));
+    }
+    restoring.name(to)?;
+    File::open(&config.data).and_then(|folder| folder.sync_all()).map_err(|error| in_file(&config.data, &error))
+}
+
+/// A store's file, and what may lie beside it.
+fn with_beside(file: &Path) -> impl Iterator<Item = PathBuf> {
+    ["", "-wal", "-shm"].into_iter().map(|more| {
+        let mut path = file.as_os_str().to_owned();
+        path.push(more);
+        path.into()
+    })
 }
 
 /// A section that the backup's program did not know was empty then.

@@ -168,7 +168,7 @@ fn one(out: &mut impl Write, told: &Explained, patient: &PatientId, zone: &TimeZ
     let why = &told.why;
     let finding = &why.finding;
     let late = if finding.late { ", came late" } else { "" };
-    let doubt = if finding.provisional { ", doubtful, to be measured again" } else { "" };
+    let doubt = if finding.provisional { ", doubtful, another measurement was asked for" } else { "" };
     let gone = if why.withdrawn { ", withdrawn: what it rested on was declared invalid" } else { "" };
     let (colour, at) = (mark(finding.colour), local(finding.at, zone));
     writeln!(out, "\n  {colour}: {} ({at}{late}{doubt}{gone})", finding.why)?;

@@ -8,7 +8,10 @@ use std::{
 
 use desk::{Board, Intake};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use super::lanes::Lanes;
 use crate::clock;
@@ -17,6 +20,10 @@ use crate::clock;
 pub(super) const BEAT: Duration = Duration::from_millis(500);
 /// A step that takes longer than this is behind.
 pub(super) const SLOW: Duration = Duration::from_secs(2);
+/// How long nothing that is written may come through to the store. A sign of life is written every two seconds.
+const UNHEARD_MAX: Duration = Duration::from_secs(4);
+/// What is said then.
+const UNHEARD: &str = "the store does not answer";
 
 /// Shared by the judge and the recorder.
 pub(super) struct Health {
@@ -28,11 +35,19 @@ pub(super) struct Health {
 struct State {
     judge_seen: Instant,
     trouble: Option<(Timestamp, String)>,
+    /// Since when nothing came through to the store. Not the same as the trouble: each ends by itself.
+    unheard: Option<Timestamp>,
+}
+
+impl State {
+    fn why(&self) -> Option<(Timestamp, String)> {
+        self.trouble.clone().or_else(|| self.unheard.map(|since| (since, UNHEARD.to_owned())))
+    }
 }
 
 impl Health {
     pub fn new(board: Arc<Board>, lanes: Arc<Lanes>) -> Arc<Self> {
-        let state = State { judge_seen: Instant::now(), trouble: None };
+        let state = State { judge_seen: Instant::now(), trouble: None, unheard: None };
         Arc::new(Self { board, lanes, state: Mutex::new(state) })
     }
 
@@ -55,9 +70,25 @@ impl Health {
         self.lock().trouble.take().map(|(since, _)| since)
     }
 
-    /// Since when and why it does not work.
+    /// Why it does not work.
     pub fn why(&self) -> Option<String> {
-        self.lock().trouble.as_ref().map(|(_, reason)| reason.clone())
+        self.lock().why().map(|(_, reason)| reason)
+    }
+
+    /// So long ago something came through to the store.
+    fn heard(&self, ago: Duration) {
+        let mut state = self.lock();
+        match state.unheard {
+            None if ago >= UNHEARD_MAX => {
+                state.unheard = Some(clock::now() - ago);
+                tracing::warn!("{UNHEARD}: nothing came through to it for {} s", ago.as_secs());
+            }
+            Some(since) if ago < UNHEARD_MAX => {
+                state.unheard = None;
+                tracing::info!("the store answers again; it had not since {since}");
+            }
+            _ => {}
+        }
     }
 
     /// Tells the board; `in_hand` messages are in a batch.
@@ -71,8 +102,8 @@ impl Health {
         let (behind_since, reason) = {
             let state = self.lock();
             let stuck = state.judge_seen.elapsed();
-            match &state.trouble {
-                Some((since, reason)) => (Some(*since), Some(reason.clone())),
+            match state.why() {
+                Some((since, reason)) => (Some(since), Some(reason)),
                 None if stuck > SLOW => (Some(now - stuck), Some("the triage does not answer".to_owned())),
                 None => (None, None),
             }
@@ -82,5 +113,52 @@ impl Health {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks without end whether what is written comes through to the store. A leader that is cut off may have nothing to commit, and would seem well.
+pub(super) async fn listen(health: Arc<Health>, heard: watch::Receiver<Instant>) {
+    loop {
+        sleep(BEAT).await;
+        let last = *heard.borrow();
+        health.heard(last.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use store::Roster;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_is_told_until_it_does() {
+        let board = Board::new(Vec::new(), Roster::default(), Vec::new(), HashMap::new());
+        let health = Health::new(Arc::clone(&board), Lanes::new());
+        let (signs, heard) = watch::channel(Instant::now());
+        let listening = tokio::spawn(listen(Arc::clone(&health), heard));
+        let shown = || {
+            health.judge_alive();
+            health.beat(0);
+            board.liveness(clock::now())
+        };
+        sleep(Duration::from_secs(3)).await;
+        assert!(shown().live, "one sign of life was late");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!((shown().live, shown().reason.as_deref()), (false, Some(UNHEARD)));
+        assert_eq!(health.why().as_deref(), Some(UNHEARD));
+
+        // A commit that fails says more, and one that works does not end this.
+        assert!(health.trouble("the disk is full"));
+        assert_eq!(shown().reason.as_deref(), Some("the disk is full"));
+        assert!(health.well().is_some());
+        assert!(!shown().live);
+
+        signs.send_replace(Instant::now());
+        sleep(BEAT * 2).await;
+        assert!(shown().live && health.why().is_none());
+        listening.abort();
     }
 }

@@ -38,8 +38,9 @@ use desk::{ActionRequest, Board};
 use jiff::SignedDuration;
 use store::Store;
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
     task::JoinHandle,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +94,7 @@ pub struct Parts {
 /// The running pipeline.
 pub struct Pipeline {
     intake: Arc<Intake>,
+    health: Arc<Health>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -125,10 +127,15 @@ impl Pipeline {
             remeasure,
             clock: Arc::clone(&clock),
         };
-        let judge = judge::Judge::new(store, directories.clone(), health, committed, clock, stored);
+        let judge = judge::Judge::new(store, directories.clone(), Arc::clone(&health), committed, clock, stored);
         let channels = judge::Channels { arrivals: Arc::clone(&lanes), actions, kits, work, wanted, stop };
         let tasks = [tokio::spawn(judge.run(channels)), tokio::spawn(recorder.run())];
-        Ok(Self { intake: Arc::new(Intake { lanes, directories }), tasks })
+        Ok(Self { intake: Arc::new(Intake { lanes, directories }), health, tasks })
+    }
+
+    /// Shows, for as long as it runs, when nothing comes through to the store any more; `heard` says when something last did.
+    pub fn listen(&self, heard: watch::Receiver<Instant>) -> impl Future<Output = ()> + Send + 'static + use<> {
+        health::listen(Arc::clone(&self.health), heard)
     }
 
     /// Where messages go in.

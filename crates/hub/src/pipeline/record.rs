@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    convert::Infallible,
     sync::Arc,
     time::Duration,
 };
@@ -95,6 +96,9 @@ impl Recorder {
         let mut pause = RETRY_MIN;
         while let Err(error) = self.watched(work).await {
             metrics::counter!("vagt_commit_errors_total").increment(1);
+            if matches!(error, StoreError::LeadLost { .. }) {
+                match self.fenced(work.owed.len(), &error).await {}
+            }
             if self.health.trouble(&error.to_string()) {
                 tracing::error!("nothing can be stored, nothing is acknowledged: {error}");
             }
@@ -113,6 +117,16 @@ impl Recorder {
         }
         if let Some(since) = self.health.well() {
             tracing::info!("stored again; behind since {since}");
+        }
+    }
+
+    /// Another leads. What is in hand was never stored, whatever the kits have told the other meanwhile: nobody is answered, and the service ends.
+    async fn fenced(&self, in_hand: usize, lost: &StoreError) -> Infallible {
+        tracing::error!("nothing more is stored or answered here: {lost}");
+        self.health.trouble(&lost.to_string());
+        loop {
+            self.health.beat(in_hand);
+            sleep(BEAT).await;
         }
     }
 

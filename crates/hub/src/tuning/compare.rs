@@ -225,7 +225,7 @@ impl Both<'_> {
         let days = |length: SignedDuration| tidy(length.as_secs_f64() / 86_400.0);
         format!(
             "has an alert then, raised {}: not between {} days before the event and {} after it",
-            other.raised_at.strftime("%F %H:%M"),
+            other.raised_at.strftime("%F %H:%M UTC"),
             days(self.window.lead),
             days(self.window.after)
         )
@@ -410,7 +410,8 @@ mod tests {
         let before = missed[0].before.as_ref().unwrap();
         assert_eq!((before.at, before.days), (day(23.0), 3.0));
         assert_eq!(missed[0].proposed.as_ref().unwrap().raised_at, day(12.0));
-        let quiet = "has an alert then, raised 1970-01-13 00:00: not between 7 days before the event and 1 after it";
+        let quiet =
+            "has an alert then, raised 1970-01-13 00:00 UTC: not between 7 days before the event and 1 after it";
         assert_eq!(missed[0].quiet.as_deref(), Some(quiet));
         assert_eq!(changes(&differences(&too_early, &in_time, &[23.0])), [(Change::Foreseen, true)]);
         // One from before the time looked at is in no other line.

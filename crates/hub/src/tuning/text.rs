@@ -162,7 +162,7 @@ fn said(view: &EpisodeView) -> String {
     let mark = format!("{:?}", view.mark).to_lowercase();
     let closed =
         view.closed_as.map(super::tally::reason_name).map_or(String::new(), |reason| format!("; closed as {reason}"));
-    format!("{} {mark}, rule {}: {}{closed}", view.raised_at.strftime("%F %H:%M"), view.rule, view.why)
+    format!("{} {mark}, rule {}: {}{closed}", view.raised_at.strftime("%F %H:%M UTC"), view.rule, view.why)
 }
 
 fn percent(share: Option<f64>) -> String {

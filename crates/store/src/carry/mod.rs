@@ -142,7 +142,11 @@ pub(crate) const BEFORE: &[Table] = &[
             ("detail", Text),
         ],
         order: "t.id",
-        whose: Some("t.patient = $1 OR t.kit IN (SELECT id FROM kit WHERE patient = $1)"),
+        // Earlier programs kept no person where the kit is one person's: what was asked since it is theirs is.
+        whose: Some(
+            "t.patient = $1 OR (t.patient IS NULL AND EXISTS (
+                SELECT 1 FROM kit k WHERE k.id = t.kit AND k.patient = $1 AND k.since <= t.issued_at))",
+        ),
     },
     Table {
         name: "receipt",
@@ -155,8 +159,12 @@ pub(crate) const BEFORE: &[Table] = &[
             ("detail", Text),
         ],
         order: "t.kit, t.command, t.outcome",
+        // As its command; one of a command that is not known, as what the kit sends.
         whose: Some(
-            "t.kit IN (SELECT id FROM kit WHERE patient = $1) OR t.command IN (SELECT id FROM command WHERE patient = $1)",
+            "(t.kit, t.command) IN (SELECT c.kit, c.id FROM command c WHERE c.patient = $1) OR EXISTS (
+                SELECT 1 FROM kit k LEFT JOIN command c ON c.id = t.command AND c.kit = t.kit
+                WHERE k.id = t.kit AND k.patient = $1 AND c.patient IS NULL
+                AND k.since <= coalesce(c.issued_at, t.recorded_at))",
         ),
     },
 ];
@@ -175,8 +183,10 @@ pub(crate) const AFTER: &[Table] = &[
             ("whole", Flag),
         ],
         order: "t.id",
+        // Their own kit's, since it is theirs: what it brought before was somebody else's.
         whose: Some(
-            "t.kit IN (SELECT key FROM kit_key WHERE kit IN (SELECT id FROM kit WHERE patient = $1))
+            "EXISTS (SELECT 1 FROM kit_key n JOIN kit k ON k.id = n.kit
+                WHERE n.key = t.kit AND k.patient = $1 AND k.since <= t.recorded_at)
              OR (t.kit, t.seq) IN ({messages}) OR {named}
              OR replace(' ' || t.reason || ' ', ' ' || $1 || ' ', '') <> ' ' || t.reason || ' '
              OR replace(t.reason, ' ' || $1 || ',', '') <> t.reason",

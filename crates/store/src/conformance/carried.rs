@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Failure, Open, ensure, same,
+    Failure, Open, ensure,
+    people::{kit, patient},
+    same,
     sample::{alert, at, batch, key, of, plain},
 };
-use crate::{HistoryFilter, Journal, JournalEntry, JournalFilter, Store, StoreError, sections};
+use crate::{
+    Batch, Command, Entry, HistoryFilter, Journal, JournalEntry, JournalFilter, Progress, Quarantined, Receipt, Roster,
+    Store, StoreError, sections,
+};
 
 /// Lines of each section.
 type Lines = BTreeMap<&'static str, Vec<String>>;
@@ -225,4 +230,80 @@ pub(super) async fn a_person_is_handed_out_and_erased(open: Open<'_>) -> Result<
     let wanted = [("p-10", "94"), ("p-10", "95"), ("p-10", "93")].map(|(id, value)| (id.to_owned(), value.to_owned()));
     same("history", found, wanted.to_vec())?;
     ensure(store.erase(&of("p-1"), &[]).await?.is_nothing(), "something of them came back")
+}
+
+/// One field of each row.
+fn fields(lines: &Lines, section: &str, name: &str) -> Vec<String> {
+    let field = |line: &String| -> Option<String> {
+        let row: serde_json::Value = serde_json::from_str(line).ok()?;
+        row[name].as_str().map(str::to_owned)
+    };
+    lines.get(section).into_iter().flatten().filter_map(field).collect()
+}
+
+fn asked(id: &str, whose: Option<&str>, second: i64) -> Command {
+    Command {
+        id: id.to_owned(),
+        kit: of("kit-1"),
+        patient: whose.map(of_patient),
+        command: "message".to_owned(),
+        by: None,
+        issued_at: at(second),
+        expires_at: at(second + 1_000),
+        body: serde_json::json!({ "text": id }),
+    }
+}
+
+/// What the kit brings: receipts, and something that can't be read.
+fn brings(seq: u64, whose: &str, commands: &[&str], outcome: Progress, second: i64) -> Batch {
+    let receipt = |command: &&str| Receipt { command: (*command).to_owned(), outcome, at: at(second), detail: None };
+    let receipts = commands.iter().map(receipt).collect();
+    let entry = Entry { receipts, readings: Vec::new(), ..plain("kit-1", seq, whose) };
+    let nonsense = Quarantined {
+        kit: of("kit-1"),
+        seq: None,
+        hash: [seq.to_le_bytes()[0]; 32],
+        bytes: format!("half of {whose}").into_bytes(),
+        reason: "not JSON".to_owned(),
+        whole: true,
+    };
+    Batch { quarantined: vec![nonsense], ..batch(second, vec![entry]) }
+}
+
+/// A kit goes from p-1 to p-2. "old" is a command as earlier programs kept it: for nobody by name.
+pub(super) async fn a_kit_that_changed_hands_takes_nothing_along(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    for (seq, second, to) in [(1, 0, "p-1"), (2, 100, "p-2")] {
+        let patients = vec![patient("p-1", "Ane"), patient("p-2", "Bo")];
+        store.put_roster(&Roster { patients, kits: vec![kit("kit-1", to)] }, at(second)).await?;
+        let (named, old) = (format!("for {to}"), format!("old {to}"));
+        store.put_command(&asked(&named, Some(to), second + 1)).await?;
+        store.put_command(&asked(&old, None, second + 1)).await?;
+        store.commit(&brings(seq, to, &[named.as_str(), old.as_str()], Progress::Taken, second + 2)).await?;
+        let theirs = dumped(&*store, Some(to)).await?;
+        same("since it is theirs", fields(&theirs, "command", "id"), vec![named.clone(), old.clone()])?;
+        same("what was said of it", fields(&theirs, "receipt", "command"), vec![named, old])?;
+        same("quarantine", theirs["quarantine"].len(), 1)?;
+    }
+    // What was for p-1, the kit tells of when p-2 has it.
+    store.commit(&brings(3, "p-2", &["for p-1", "unknown"], Progress::Read, 103)).await?;
+
+    let [ane, bo] = [dumped(&*store, Some("p-1")).await?, dumped(&*store, Some("p-2")).await?];
+    same("of p-1", fields(&ane, "command", "id"), vec!["for p-1".to_owned()])?;
+    same("what was said of it", fields(&ane, "receipt", "outcome"), vec!["read".to_owned(), "taken".to_owned()])?;
+    same("their kit, and what it sent", (ane["kit"].len(), ane["quarantine"].len(), ane["message"].len()), (0, 0, 1))?;
+    same("of p-2", fields(&bo, "command", "id"), vec!["for p-2".to_owned(), "old p-2".to_owned()])?;
+    let said = ["for p-2", "old p-2", "unknown"].map(str::to_owned);
+    same("what was said of those", fields(&bo, "receipt", "command"), said.to_vec())?;
+    let half = crate::carry::line::encoded(b"half of p-2");
+    same("quarantine", fields(&bo, "quarantine", "bytes"), vec![half.clone(), half])?;
+
+    store.erase(&of("p-2"), &[]).await?;
+    same("p-1 keeps theirs", dumped(&*store, Some("p-1")).await?, ane)?;
+    store.erase(&of("p-1"), &[]).await?;
+    let left = dumped(&*store, None).await?;
+    // Nobody's: of whom it was, nothing says.
+    same("left", fields(&left, "command", "id"), vec!["old p-1".to_owned()])?;
+    same("of what was said", fields(&left, "receipt", "command"), vec!["old p-1".to_owned()])?;
+    same("in quarantine", left["quarantine"].len(), 1)
 }

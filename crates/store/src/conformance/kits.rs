@@ -97,6 +97,7 @@ fn brings(kit: &str, seq: u64, receipts: Vec<Receipt>) -> Entry {
 
 pub(super) async fn a_command_waits_for_its_receipt(open: Open<'_>) -> Result<(), Failure> {
     let store = open().await?;
+    with_two_kits(&*store).await?;
     for (id, second, kept) in [("c-2", 2, true), ("c-1", 1, true), ("c-1", 50, false)] {
         same(id, store.put_command(&command(id, second)).await?, kept)?;
     }
@@ -127,6 +128,7 @@ pub(super) async fn a_command_waits_for_its_receipt(open: Open<'_>) -> Result<()
 
 pub(super) async fn a_command_expires_and_nobody_elses_receipt_counts(open: Open<'_>) -> Result<(), Failure> {
     let store = open().await?;
+    with_two_kits(&*store).await?;
     for (id, second) in [("c-1", 1), ("c-2", 2)] {
         store.put_command(&command(id, second)).await?;
     }
@@ -137,4 +139,39 @@ pub(super) async fn a_command_expires_and_nobody_elses_receipt_counts(open: Open
     same("expired", state().await?, Progress::Expired)?;
     store.commit(&batch(120, vec![brings("kit-1", 1, vec![receipt("c-1", Progress::Done, 90)])])).await?;
     same("done in time, heard of later", state().await?, Progress::Done)
+}
+
+async fn give(store: &dyn Store, kit: Kit, second: i64) -> Result<(), StoreError> {
+    store.put_roster(&Roster { patients: Vec::new(), kits: vec![kit] }, at(second)).await
+}
+
+pub(super) async fn what_is_for_somebody_who_gave_the_kit_back_expires(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    with_two_kits(&*store).await?;
+    let named = command("c-1", 2);
+    let as_it_was_kept_before = Command { patient: None, ..command("c-2", 3) };
+    let of_no_kit = Command { kit: of("kit-9"), ..command("c-9", 2) };
+    for one in [&named, &as_it_was_kept_before, &of_no_kit] {
+        store.put_command(one).await?;
+    }
+    same("of p-1", store.open_commands(at(4), 10).await?, vec![named, as_it_was_kept_before])?;
+
+    give(&*store, kit("kit-1", "p-2"), 5).await?;
+    let next = Command { patient: Some(of("p-2")), ..command("c-3", 6) };
+    store.put_command(&next).await?;
+    same("of p-2", store.open_commands(at(7), 10).await?, vec![next.clone()])?;
+    let states = store.commands_of(&of("kit-1"), 10).await?;
+    let found: Vec<_> = states.iter().map(|one| (one.command.id.as_str(), one.state, one.changed_at)).collect();
+    let expired = Progress::Expired;
+    same("ended", found, vec![("c-3", Progress::Waiting, at(6)), ("c-2", expired, at(7)), ("c-1", expired, at(7))])?;
+
+    let shared_by = |people: &[&str]| Kit {
+        patient: None,
+        patients: people.iter().map(|id| of(id)).collect(),
+        ..kit("kit-1", "p-1")
+    };
+    give(&*store, shared_by(&["p-1", "p-2"]), 8).await?;
+    same("shared", store.open_commands(at(9), 10).await?, vec![next])?;
+    give(&*store, shared_by(&["p-1"]), 10).await?;
+    same("shared without p-2", store.open_commands(at(11), 10).await?, Vec::new())
 }

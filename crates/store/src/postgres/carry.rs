@@ -7,11 +7,18 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use jiff::tz::TimeZone;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres as Db, Row as _, Transaction, postgres::PgArguments, query::Query};
+use sqlx::{AssertSqlSafe, Executor as _, Postgres as Db, Row as _, postgres::PgArguments, query::Query};
 use tokio::sync::mpsc;
 use vitals::{KitId, PatientId};
 
-use super::{Inner, commit, message::plain, messages, migrate::Layout, writer::Write};
+use super::{
+    Inner, commit,
+    conn::{Asked, Conn},
+    message::plain,
+    messages,
+    migrate::Layout,
+    writer::Write,
+};
 use crate::{
     KitSeq, StoreError,
     carry::{
@@ -34,9 +41,13 @@ pub(super) const WORDS: Words = Words {
 /// Messages that are read at a time.
 const PAGE_MESSAGES: i64 = 512;
 
+/// In a transaction that waits for whoever takes the lines, or brings them: they may take their time.
+const AT_LEISURE: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
+
 /// Begins to read everything, or what is of a person.
 pub(super) async fn dump(store: &Arc<Inner>, of: Option<&PatientId>) -> Result<Dump, StoreError> {
-    let tx = store.snapshot().await?;
+    let mut tx = store.long_snapshot().await?;
+    tx.execute(AT_LEISURE).await.map_err(|error| store.trouble(error))?;
     let (to, parts) = mpsc::channel(PARTS_WAIT_MAX);
     let (of, store) = (of.cloned(), Arc::clone(store));
     tokio::spawn(async move {
@@ -48,12 +59,7 @@ pub(super) async fn dump(store: &Arc<Inner>, of: Option<&PatientId>) -> Result<D
     Ok(Dump::new(parts))
 }
 
-async fn send(
-    store: &Inner,
-    mut tx: Transaction<'static, Db>,
-    of: Option<&PatientId>,
-    parts: &mut Parts,
-) -> Result<(), Stopped> {
+async fn send(store: &Inner, mut tx: Conn, of: Option<&PatientId>, parts: &mut Parts) -> Result<(), Stopped> {
     for table in BEFORE {
         send_table(&mut tx, table, of, parts).await?;
     }
@@ -67,7 +73,7 @@ async fn send(
 }
 
 async fn send_table(
-    conn: &mut PgConnection,
+    conn: &mut Asked,
     table: &'static Table,
     of: Option<&PatientId>,
     parts: &mut Parts,
@@ -88,7 +94,7 @@ async fn send_table(
 
 async fn send_messages(
     store: &Inner,
-    conn: &mut PgConnection,
+    conn: &mut Asked,
     of: Option<&PatientId>,
     parts: &mut Parts,
 ) -> Result<(), Stopped> {
@@ -129,11 +135,11 @@ async fn send_messages(
 
 /// How many rows each section has.
 pub(super) async fn holdings(store: &Inner) -> Result<Vec<(&'static str, u64)>, StoreError> {
-    let mut tx = store.snapshot().await?;
+    let mut tx = store.long_snapshot().await?;
     counted(&mut tx).await.map_err(|error| store.trouble(error))
 }
 
-async fn counted(conn: &mut PgConnection) -> Result<Vec<(&'static str, u64)>, sqlx::Error> {
+async fn counted(conn: &mut Asked) -> Result<Vec<(&'static str, u64)>, sqlx::Error> {
     let mut counts = Vec::new();
     for section in carry::sections() {
         let sql = format!("SELECT count(*) FROM {section}");
@@ -158,6 +164,8 @@ struct Loading<'a> {
 /// Begins to take everything in.
 pub(super) async fn load(store: &Inner) -> Result<Box<dyn Load + '_>, StoreError> {
     let mut write = store.writer.begin().await?;
+    write.takes_long();
+    write.conn().execute(AT_LEISURE).await.map_err(|error| store.trouble(error))?;
     let counts = counted(write.conn()).await.map_err(|error| store.trouble(error))?;
     carry::must_be_empty(&store.link.name, &counts)?;
     let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";

@@ -1,10 +1,10 @@
 //! A change and its journal in one transaction.
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use vitals::PatientId;
 
-use super::{Inner, journal, programme, roster, sign_in, writer::Write};
+use super::{Inner, conn::Asked, journal, programme, roster, sign_in, writer::Write};
 use crate::{AccountChange, AsOf, Change, StoreError};
 
 /// Makes it, whole or not at all, and tells the stamps of its journal.
@@ -50,7 +50,7 @@ async fn make(store: &Inner, write: &mut Write<'_>, change: &Change<'_>) -> Resu
     journal::append(conn, keys, change.journal).await.map_err(|error| store.trouble(error))
 }
 
-async fn count(conn: &mut PgConnection, as_of: &AsOf<'_>) -> Result<u64, sqlx::Error> {
+async fn count(conn: &mut Asked, as_of: &AsOf<'_>) -> Result<u64, sqlx::Error> {
     let sql = "SELECT count(*) FROM journal WHERE entry = ANY($1)
                AND ($2::text IS NULL OR patient = (SELECT key FROM patient_key WHERE patient = $2))";
     let asked = sqlx::query(sql).bind(as_of.entries).bind(as_of.patient.map(PatientId::as_str));

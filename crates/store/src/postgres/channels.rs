@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use vitals::Reading;
 
-use super::message::Kept;
+use super::{conn::Asked, message::Kept};
 use crate::{
     HistoryChannel, StoreError,
     convert::{corrupt, time},
@@ -29,7 +29,7 @@ impl Channels {
     /// Those of these readings.
     pub(super) async fn of<'a>(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut Asked,
         kept: impl Iterator<Item = &'a Kept>,
     ) -> Result<HashMap<i32, Arc<HistoryChannel>>, StoreError> {
         let wanted: BTreeSet<i32> = kept.map(|kept| kept.channel).collect();

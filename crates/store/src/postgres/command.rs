@@ -1,14 +1,13 @@
 //! What is asked of kits, and what they say became of it. Receipts are recorded with the message that brought them.
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 use vitals::KitId;
 
-use super::{Inner, message::plain};
+use super::{Inner, conn::Asked, message::plain};
 use crate::{
     Batch, Command, CommandState, Receipt, StoreError,
-    convert::PROGRESS_IN_ORDER,
-    convert::{nanos, to_json},
+    convert::{IS_FOR_ITS_KIT, PROGRESS_IN_ORDER, nanos, to_json},
     rows,
 };
 
@@ -42,23 +41,31 @@ pub(super) async fn put(store: &Inner, command: &Command) -> Result<bool, StoreE
     Ok(put.rows_affected() == 1)
 }
 
-/// What no kit has said anything of. Writes only when something has expired.
+/// What no kit has said anything of. Writes only when something has expired, or its kit is somebody else's now.
 pub(super) async fn open(store: &Inner, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError> {
-    let late = sqlx::query("SELECT 1 FROM command WHERE state = 'waiting' AND expires_at <= $1 LIMIT 1");
-    let late = late
-        .bind(nanos(now))
-        .fetch_optional(&mut *store.reader().await?)
-        .await
-        .map_err(|error| store.trouble(error))?;
-    if late.is_some() {
+    let not_theirs = format!("expires_at > $1 AND NOT {IS_FOR_ITS_KIT}");
+    for (over, since) in [("expires_at <= $1", "expires_at"), (not_theirs.as_str(), "$1")] {
+        let found = format!("SELECT 1 FROM command AS c WHERE state = 'waiting' AND {over} LIMIT 1");
+        let found = sqlx::query(AssertSqlSafe(found)).bind(nanos(now));
+        let found = found.fetch_optional(&mut *store.reader().await?).await;
+        if found.map_err(|error| store.trouble(error))?.is_none() {
+            continue;
+        }
+        let expire = format!(
+            "UPDATE command AS c SET state = 'expired', changed_at = {since} WHERE state = 'waiting' AND {over}"
+        );
         let mut write = store.writer.begin().await?;
-        let expire = "UPDATE command SET state = 'expired', changed_at = expires_at WHERE state = 'waiting' AND expires_at <= $1";
-        sqlx::query(expire).bind(nanos(now)).execute(write.conn()).await.map_err(|error| store.trouble(error))?;
+        let expired = sqlx::query(AssertSqlSafe(expire)).bind(nanos(now)).execute(write.conn()).await;
+        expired.map_err(|error| store.trouble(error))?;
         write.commit().await?;
     }
-    let sql = "SELECT id, kit, patient, command, by, issued_at, expires_at, body FROM command
-               WHERE state = 'waiting' AND expires_at > $1 ORDER BY command = 'seen', issued_at, id LIMIT $2";
-    let rows = sqlx::query(sql).bind(nanos(now)).bind(i64::from(limit)).fetch_all(&mut *store.reader().await?).await;
+    let sql = format!(
+        "SELECT id, kit, patient, command, by, issued_at, expires_at, body FROM command AS c
+         WHERE state = 'waiting' AND expires_at > $1 AND {IS_FOR_ITS_KIT}
+         ORDER BY command = 'seen', issued_at, id LIMIT $2"
+    );
+    let asked = sqlx::query(AssertSqlSafe(sql)).bind(nanos(now)).bind(i64::from(limit));
+    let rows = asked.fetch_all(&mut *store.reader().await?).await;
     rows.map_err(|error| store.trouble(error))?.iter().map(rows::command).collect()
 }
 
@@ -82,7 +89,7 @@ pub(super) async fn of_kit(store: &Inner, kit: &KitId, limit: u32) -> Result<Vec
 }
 
 /// Keeps what the kits of a batch say of commands, and moves those commands on that are theirs.
-pub(super) async fn record_receipts(conn: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+pub(super) async fn record_receipts(conn: &mut Asked, batch: &Batch) -> Result<(), sqlx::Error> {
     for entry in &batch.entries {
         for Receipt { command, outcome, at, detail } in &entry.receipts {
             let kit = entry.key.kit.as_str();

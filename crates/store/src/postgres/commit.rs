@@ -5,15 +5,17 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use triage::{Alert, AlertChange};
 
 use super::{
-    Inner, command, journal,
+    Inner, command,
+    conn::Asked,
+    journal,
     keys::Keys,
     message::{self, MessageRow},
     trouble,
-    writer::{Begun, Write, within},
+    writer::{Begun, Write},
 };
 use crate::{
     Batch, KitSeq, Quarantined, StoreError,
@@ -91,7 +93,7 @@ const NEXT_IDS: &str =
     "UPDATE book SET commits = commits + 1, last_id = last_id + $1 WHERE id = 1 RETURNING last_id - $1 + 1";
 
 async fn record_carried(
-    conn: &mut PgConnection,
+    conn: &mut Asked,
     keys: &mut Keys,
     kept_at: i64,
     copy: bool,
@@ -116,15 +118,15 @@ async fn record_carried(
 }
 
 async fn put_rows(
-    conn: &mut PgConnection,
+    conn: &mut Asked,
     kept_at: i64,
     copy: bool,
     rows: &[MessageRow<'_>],
     placing: Placing,
 ) -> Result<(), Failure> {
-    within(message::write(conn, kept_at, rows, copy)).await?;
-    within(placing.write(conn)).await?;
-    Ok(within(note_day(conn, kept_at, rows)).await?)
+    message::write(conn, kept_at, rows, copy).await?;
+    placing.write(conn).await?;
+    Ok(note_day(conn, kept_at, rows).await?)
 }
 
 /// Tells a batch from others. Asked only after an answer was lost.
@@ -148,21 +150,21 @@ impl From<sqlx::Error> for Failure {
 
 async fn record(write: &mut Write<'_>, begun: &Begun, copy: bool, batch: &Batch) -> Result<(), Failure> {
     let (conn, keys) = write.parts();
-    within(learn(conn, keys, batch)).await?;
+    learn(conn, keys, batch).await?;
     if !batch.entries.is_empty() || !batch.quarantined.is_empty() {
         record_messages(conn, keys, begun, copy, batch).await?;
-        within(record_quarantined(conn, keys, batch)).await?;
-        within(command::record_receipts(conn, batch)).await?;
+        record_quarantined(conn, keys, batch).await?;
+        command::record_receipts(conn, batch).await?;
     }
     if !batch.assessments.is_empty() {
-        within(record_assessments(conn, keys, batch)).await?;
+        record_assessments(conn, keys, batch).await?;
     }
     record_alerts(conn, keys, &batch.alerts).await?;
-    Ok(within(journal::record(conn, keys, &batch.journal)).await?)
+    Ok(journal::record(conn, keys, &batch.journal).await?)
 }
 
 /// Everything that a batch names has a number afterwards.
-async fn learn(conn: &mut PgConnection, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
+async fn learn(conn: &mut Asked, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
     let Batch { entries, quarantined, assessments, alerts, .. } = batch;
     let kits = entries.iter().map(|entry| &entry.key.kit).chain(quarantined.iter().map(|row| &row.kit));
     keys.learn_kits(conn, kits).await?;
@@ -178,7 +180,7 @@ fn duplicate(key: &KitSeq) -> Failure {
 
 /// The messages, then the marks of those that are in quarantine as a whole.
 async fn record_messages(
-    conn: &mut PgConnection,
+    conn: &mut Asked,
     keys: &mut Keys,
     begun: &Begun,
     copy: bool,
@@ -213,16 +215,13 @@ struct Placing {
 
 impl Placing {
     /// A kit's number, if its message was never seen. One beyond the kit's last never was; others are looked for.
-    async fn place(&mut self, conn: &mut PgConnection, keys: &mut Keys, key: &KitSeq) -> Result<i32, Failure> {
+    async fn place(&mut self, conn: &mut Asked, keys: &mut Keys, key: &KitSeq) -> Result<i32, Failure> {
         let known = keys.kit(&key.kit);
         let (kit, seq) = (known.key, key.seq.cast_signed());
         match known.last {
             Some(last) if seq <= last => {
                 // In this batch, or stored: both are in `below` or in the table, or are the last itself.
-                if seq == last
-                    || !self.below.insert((kit, seq))
-                    || within(message::find(conn, kit, seq)).await?.is_some()
-                {
+                if seq == last || !self.below.insert((kit, seq)) || message::find(conn, kit, seq).await?.is_some() {
                     return Err(duplicate(key));
                 }
             }
@@ -235,7 +234,7 @@ impl Placing {
         Ok(kit)
     }
 
-    async fn write(self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    async fn write(self, conn: &mut Asked) -> Result<(), sqlx::Error> {
         let (kits, seqs): (Vec<_>, Vec<_>) = self.ends.into_iter().unzip();
         for (kits, seqs) in kits.chunks(ENDS_AT_ONCE).zip(seqs.chunks(ENDS_AT_ONCE)) {
             sqlx::query(KIT_ENDS).bind(kits).bind(seqs).execute(&mut *conn).await?;
@@ -244,7 +243,7 @@ impl Placing {
     }
 }
 
-async fn note_day(conn: &mut PgConnection, kept_at: i64, rows: &[MessageRow<'_>]) -> Result<(), sqlx::Error> {
+async fn note_day(conn: &mut Asked, kept_at: i64, rows: &[MessageRow<'_>]) -> Result<(), sqlx::Error> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
     let recorded = || rows.iter().map(|row| row.recorded_at);
     sqlx::query(DAY)
@@ -259,7 +258,7 @@ async fn note_day(conn: &mut PgConnection, kept_at: i64, rows: &[MessageRow<'_>]
         .map(|_| ())
 }
 
-async fn record_quarantined(conn: &mut PgConnection, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
+async fn record_quarantined(conn: &mut Asked, keys: &mut Keys, batch: &Batch) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO quarantine (kit, seq, hash, recorded_at, bytes, reason, whole) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     for Quarantined { kit, seq, hash, bytes, reason, whole } in &batch.quarantined {
         sqlx::query(sql)
@@ -276,7 +275,7 @@ async fn record_quarantined(conn: &mut PgConnection, keys: &mut Keys, batch: &Ba
     Ok(())
 }
 
-async fn record_assessments(conn: &mut PgConnection, keys: &Keys, batch: &Batch) -> Result<(), sqlx::Error> {
+async fn record_assessments(conn: &mut Asked, keys: &Keys, batch: &Batch) -> Result<(), sqlx::Error> {
     for part in batch.assessments.chunks(ARRAY_ROWS) {
         let texts = |text: fn(&triage::AssessmentChange) -> &'static str| part.iter().map(text).collect::<Vec<_>>();
         let flags = |flag: fn(&triage::AssessmentChange) -> bool| part.iter().map(flag).collect::<Vec<_>>();
@@ -296,7 +295,7 @@ async fn record_assessments(conn: &mut PgConnection, keys: &Keys, batch: &Batch)
 }
 
 /// The last state of every changed alert, then every event.
-async fn record_alerts(conn: &mut PgConnection, keys: &Keys, changes: &[AlertChange]) -> Result<(), Failure> {
+async fn record_alerts(conn: &mut Asked, keys: &Keys, changes: &[AlertChange]) -> Result<(), Failure> {
     let last: HashMap<_, _> = changes.iter().enumerate().map(|(index, change)| (change.alert.id, index)).collect();
     let mut rows = HashMap::with_capacity(last.len());
     for (index, change) in changes.iter().enumerate() {
@@ -314,12 +313,12 @@ async fn record_alerts(conn: &mut PgConnection, keys: &Keys, changes: &[AlertCha
             .bind(events().map(|event| event.by.clone()).collect::<Vec<_>>())
             .bind(events().map(|event| name_of(&event.mark)).collect::<Vec<_>>())
             .bind(events().map(|event| message::plain(&event.text).into_owned()).collect::<Vec<_>>());
-        within(insert.execute(&mut *conn)).await?;
+        insert.execute(&mut *conn).await?;
     }
     Ok(())
 }
 
-async fn put_alert(conn: &mut PgConnection, patient: i32, alert: &Alert) -> Result<i64, Failure> {
+async fn put_alert(conn: &mut Asked, patient: i32, alert: &Alert) -> Result<i64, Failure> {
     let put = sqlx::query(ALERT)
         .bind(alert.id)
         .bind(patient)
@@ -332,7 +331,7 @@ async fn put_alert(conn: &mut PgConnection, patient: i32, alert: &Alert) -> Resu
         .bind(nanos(alert.changed_at))
         .bind(to_json(alert))
         .fetch_one(conn);
-    match within(put).await {
+    match put.await {
         Ok(row) => Ok(row.try_get(0)?),
         Err(error) if trouble::is_duplicate(&error) => {
             let (patient, family) = (alert.patient.clone(), alert.family.clone());

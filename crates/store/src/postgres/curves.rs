@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use vitals::{Flag, PatientId, Vital};
 
-use super::{Inner, channels, journal, message};
+use super::{Inner, channels, conn::Asked, journal, message};
 use crate::{
     Curve, StoreError,
     convert::nanos,
@@ -49,13 +49,14 @@ pub(super) async fn curves(
     let mut conn = store.reader().await?;
     let key = sqlx::query("SELECT key FROM patient_key WHERE patient = $1").bind(patient.as_str());
     if let Some(key) = key.fetch_optional(&mut *conn).await.map_err(|error| store.trouble(error))? {
-        let asked = Asked { patient: key.try_get(0)?, since: nanos(since), invalid };
+        let asked = Wanted { patient: key.try_get(0)?, since: nanos(since), invalid };
         walk(store, &mut conn, &asked, &mut wanted).await?;
     }
     Ok(wanted.into_iter().map(|(vital, newest)| newest.into_curve(vital)).collect())
 }
 
-struct Asked {
+/// Of whom, and from when on.
+struct Wanted {
     patient: i32,
     since: i64,
     invalid: Places,
@@ -63,8 +64,8 @@ struct Asked {
 
 async fn walk(
     store: &Inner,
-    conn: &mut PgConnection,
-    asked: &Asked,
+    conn: &mut Asked,
+    asked: &Wanted,
     wanted: &mut [(Vital, Newest)],
 ) -> Result<(), StoreError> {
     let days: Vec<Day> = sqlx::query_as(DAYS).bind(asked.since).fetch_all(&mut *conn).await?;
@@ -85,8 +86,8 @@ async fn walk(
 
 async fn add(
     store: &Inner,
-    conn: &mut PgConnection,
-    asked: &Asked,
+    conn: &mut Asked,
+    asked: &Wanted,
     rows: &[PgRow],
     wanted: &mut [(Vital, Newest)],
 ) -> Result<(), StoreError> {

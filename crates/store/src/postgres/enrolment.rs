@@ -1,10 +1,9 @@
 //! One-time codes that kits enrol with. Only hashes are kept: the file holds nothing that a kit could sign in with.
 
 use jiff::Timestamp;
-use sqlx::PgConnection;
 use vitals::KitId;
 
-use super::Inner;
+use super::{Inner, conn::Asked};
 use crate::{Enrolled, Enrolment, StoreError, convert::nanos, rows};
 
 /// Keeps a code, in place of the kit's one before.
@@ -55,7 +54,7 @@ pub(super) async fn enrol(store: &Inner, code: &str, secret: &str, now: Timestam
     Ok(Enrolled::Yes(found.kit))
 }
 
-async fn give(conn: &mut PgConnection, kit: &KitId, secret: &str) -> Result<(), sqlx::Error> {
+async fn give(conn: &mut Asked, kit: &KitId, secret: &str) -> Result<(), sqlx::Error> {
     for sql in [
         "UPDATE enrolment SET secret_sha256 = $2 WHERE kit = $1",
         "UPDATE kit SET secret_sha256 = $2, revoked = false WHERE id = $1",

@@ -1,10 +1,17 @@
 //! A person is taken out of the database: in one transaction everything that is of them. The rows of their messages stay, without a person, as the
 //! marks that these were seen: what a kit sends again can't come back.
 
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Executor as _, Row};
 use vitals::PatientId;
 
-use super::{Inner, carry::WORDS, journal, migrate::Layout, upkeep};
+use super::{
+    Inner, aggregates,
+    carry::WORDS,
+    conn::{Asked, LONGEST_WAIT},
+    journal,
+    migrate::Layout,
+    upkeep,
+};
 use crate::{
     JournalEntry, StoreError,
     carry::{AFTER, BEFORE, Erased, MESSAGES, Table, without},
@@ -23,6 +30,7 @@ const FORGET: &str = "UPDATE book SET commits = commits + 1";
 /// Takes everything away, and says so in the journal, in one transaction.
 pub(super) async fn erase(store: &Inner, patient: &PatientId, said: &[JournalEntry]) -> Result<Erased, StoreError> {
     let mut write = store.writer.begin().await?;
+    write.takes_long();
     let mut erased = Erased::default();
     let (conn, keys) = write.parts();
     let erasing = async {
@@ -54,14 +62,14 @@ pub(super) async fn erase(store: &Inner, patient: &PatientId, said: &[JournalEnt
     Ok(erased)
 }
 
-async fn delete(conn: &mut PgConnection, table: &Table, patient: &PatientId) -> Result<u64, sqlx::Error> {
+async fn delete(conn: &mut Asked, table: &Table, patient: &PatientId) -> Result<u64, sqlx::Error> {
     let Some(of_person) = table.of_person(&WORDS) else { return Ok(0) };
     let sql = format!("DELETE FROM {} AS t WHERE {of_person}", table.name);
     Ok(sqlx::query(AssertSqlSafe(sql)).bind(patient.as_str()).execute(conn).await?.rows_affected())
 }
 
 async fn messages(
-    conn: &mut PgConnection,
+    conn: &mut Asked,
     layout: Layout,
     patient: &PatientId,
     erased: &mut Erased,
@@ -92,16 +100,14 @@ async fn messages(
     for table in derived {
         conn.execute(AssertSqlSafe(format!("DELETE FROM {table} WHERE patient = {key}"))).await?;
     }
-    Ok(())
+    match layout {
+        Layout::Native => Ok(()),
+        Layout::Timescale => aggregates::forget(conn, key).await,
+    }
 }
 
 /// A kit of theirs alone is no longer in the roster; one that they share goes on without them.
-async fn kits(
-    store: &Inner,
-    conn: &mut PgConnection,
-    patient: &PatientId,
-    erased: &mut Erased,
-) -> Result<(), StoreError> {
+async fn kits(store: &Inner, conn: &mut Asked, patient: &PatientId, erased: &mut Erased) -> Result<(), StoreError> {
     let sql = "SELECT t.id, t.patients FROM kit t WHERE t.patient IS NULL AND replace(t.patients, '\"' || $1 || '\"', '') <> t.patients";
     let mut emptied: Vec<String> = Vec::new();
     let shared = sqlx::query(sql).bind(patient.as_str()).fetch_all(&mut *conn).await;
@@ -125,19 +131,17 @@ async fn kits(
     Ok(())
 }
 
-/// What is dead in the tables is let go, and aggregates that were made of it are made again.
+/// What is dead in the tables is let go. Aggregates are made again: one that was being made while the person was taken out may have them in it.
 pub(super) async fn scrub(store: &Inner) -> Result<(), StoreError> {
     let mut conn = store.link.writing().await?;
+    conn.wait(LONGEST_WAIT);
     let tables = ["message", "quarantine", "assessment", "alert", "alert_event", "journal", "shadow_alert", "command"];
     for table in tables.iter().chain(&["receipt", "patient", "kit", "patient_key"]) {
         let sql = format!("VACUUM {table}");
         conn.execute(AssertSqlSafe(sql)).await.map_err(|error| store.trouble(error))?;
     }
     if store.layout == Layout::Timescale {
-        for aggregate in ["reading_hour", "reading_day"] {
-            let sql = format!("CALL public.refresh_continuous_aggregate('vagt.{aggregate}', NULL, NULL)");
-            conn.execute(AssertSqlSafe(sql)).await.map_err(|error| store.trouble(error))?;
-        }
+        aggregates::refresh(&mut conn).await.map_err(|error| store.trouble(error))?;
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
 use tokio::sync::mpsc;
 use vitals::PatientId;
 
-use super::{Inner, channels, message};
+use super::{Inner, channels, conn::Asked, message};
 use crate::{
     History, HistoryFilter, StoreError,
     convert::{nanos, parsed, time},
@@ -53,7 +53,7 @@ struct Wanted {
 /// Begins to read.
 pub(super) async fn begin(store: &Arc<Inner>, filter: &HistoryFilter) -> Result<History, StoreError> {
     let (since, until) = (nanos(filter.since), nanos(filter.until));
-    let mut conn = store.reader().await?;
+    let mut conn = store.long_reader().await?;
     // First the end, then the names: what is before the end is named.
     let last: i64 = sqlx::query_scalar("SELECT last_id FROM book").fetch_one(&mut *conn).await?;
     let days: Vec<(i64, i64, i64)> = sqlx::query_as(DAYS).bind(since).bind(until).fetch_all(&mut *conn).await?;
@@ -99,7 +99,7 @@ fn named(patients: &[bool], filter: &HistoryFilter) -> Option<Vec<i32>> {
     (keys.len() <= PATIENTS_NAMED_MAX).then_some(keys)
 }
 
-async fn names(conn: &mut PgConnection) -> Result<HistoryNames, StoreError> {
+async fn names(conn: &mut Asked) -> Result<HistoryNames, StoreError> {
     let mut names = HistoryNames::default();
     for row in sqlx::query("SELECT key, patient FROM patient_key").fetch_all(&mut *conn).await? {
         let key: i32 = row.try_get(0)?;
@@ -153,7 +153,7 @@ async fn read(wanted: &Wanted, turn: usize, count: usize, to: &mpsc::Sender<Step
 }
 
 async fn rows(wanted: &Wanted, block: i64, kept: &Range<i64>) -> Result<Vec<PgRow>, StoreError> {
-    let mut conn = wanted.store.reader().await?;
+    let mut conn = wanted.store.long_reader().await?;
     let rows = sqlx::query(BLOCK)
         .bind(block << BLOCK_BITS)
         .bind(((block + 1) << BLOCK_BITS).min(wanted.last + 1))

@@ -1,10 +1,10 @@
 //! The journal: in a batch's transaction with the judge's stamps, or by itself with a stamp that the store gives.
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, QueryBuilder, Row};
+use sqlx::{QueryBuilder, Row};
 use vitals::PatientId;
 
-use super::{Inner, keys::Keys};
+use super::{Inner, conn::Asked, keys::Keys};
 use crate::{
     InvalidReading, JournalEntry, JournalFilter, StoreError,
     convert::{nanos, time, to_json},
@@ -24,7 +24,7 @@ SELECT max(at) FROM (
 
 /// Appends what belongs to no batch, and tells the stamps.
 pub(super) async fn append(
-    conn: &mut PgConnection,
+    conn: &mut Asked,
     keys: &mut Keys,
     entries: &[JournalEntry],
 ) -> Result<Vec<Timestamp>, sqlx::Error> {
@@ -38,17 +38,13 @@ pub(super) async fn append(
 }
 
 /// The stamp for something that happened at `wanted`: after everything that is stored.
-async fn next(conn: &mut PgConnection, wanted: i64) -> Result<i64, sqlx::Error> {
+async fn next(conn: &mut Asked, wanted: i64) -> Result<i64, sqlx::Error> {
     let newest = sqlx::query(NEWEST).bind(stamp_bound(wanted)).fetch_one(conn).await?.try_get(0)?;
     Ok(stamp_after(newest, wanted))
 }
 
 /// Keeps a batch's entries with its stamps. What is there already in every part (a batch that is committed again) stays as it is.
-pub(super) async fn record(
-    conn: &mut PgConnection,
-    keys: &mut Keys,
-    entries: &[JournalEntry],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn record(conn: &mut Asked, keys: &mut Keys, entries: &[JournalEntry]) -> Result<(), sqlx::Error> {
     for entry in entries {
         put(conn, keys, entry, nanos(entry.at)).await?;
     }
@@ -56,7 +52,7 @@ pub(super) async fn record(
 }
 
 /// With this stamp, or the next nanosecond that is free: a clock that was set back can bring an old stamp again.
-async fn put(conn: &mut PgConnection, keys: &mut Keys, entry: &JournalEntry, mut at: i64) -> Result<i64, sqlx::Error> {
+async fn put(conn: &mut Asked, keys: &mut Keys, entry: &JournalEntry, mut at: i64) -> Result<i64, sqlx::Error> {
     let patient = match &entry.patient {
         Some(patient) => {
             keys.learn_patients(conn, std::iter::once(patient)).await?;

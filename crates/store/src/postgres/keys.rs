@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use vitals::{Clock, DeviceId, Flag, KitId, PatientId, Reading, Unit, Vital};
 
+use super::conn::Asked;
 use crate::convert::clock_name;
 
 /// Entries of each memory, beside those of the batch that filled it.
@@ -59,7 +60,7 @@ impl Keys {
     /// Learns these kits.
     pub(super) async fn learn_kits<'a>(
         &mut self,
-        conn: &mut PgConnection,
+        conn: &mut Asked,
         kits: impl Iterator<Item = &'a KitId>,
     ) -> Result<(), sqlx::Error> {
         let new: BTreeSet<&KitId> = kits.filter(|kit| !self.kits.contains_key(*kit)).collect();
@@ -82,7 +83,7 @@ impl Keys {
     /// Learns these patients.
     pub(super) async fn learn_patients<'a>(
         &mut self,
-        conn: &mut PgConnection,
+        conn: &mut Asked,
         patients: impl Iterator<Item = &'a PatientId>,
     ) -> Result<(), sqlx::Error> {
         let new: BTreeSet<&PatientId> = patients.filter(|patient| !self.patients.contains_key(*patient)).collect();
@@ -105,7 +106,7 @@ impl Keys {
     /// Learns what these readings are of.
     pub(super) async fn learn_channels<'a>(
         &mut self,
-        conn: &mut PgConnection,
+        conn: &mut Asked,
         readings: impl Iterator<Item = &'a Reading>,
     ) -> Result<(), sqlx::Error> {
         let mut known = HashSet::new();
@@ -122,7 +123,7 @@ impl Keys {
         Ok(())
     }
 
-    async fn learn_new_channels(&mut self, conn: &mut PgConnection, new: &[&Reading]) -> Result<(), sqlx::Error> {
+    async fn learn_new_channels(&mut self, conn: &mut Asked, new: &[&Reading]) -> Result<(), sqlx::Error> {
         let devices: Vec<&str> = new.iter().map(|reading| reading.device.as_str()).collect();
         let vitals: Vec<&str> = new.iter().map(|reading| reading.vital.name()).collect();
         let units: Vec<&str> = new.iter().map(|reading| reading.unit.ucum()).collect();

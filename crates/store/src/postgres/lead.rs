@@ -3,10 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgConnection, Row};
-use tokio::{sync::watch, time::sleep};
+use sqlx::Row;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
-use super::{Inner, writer::LEAD_LOCK};
+use super::{Inner, conn::Asked, writer::LEAD_LOCK};
 use crate::{Lead, Leader, StoreError};
 
 /// From one sign of life to the next.
@@ -48,10 +51,11 @@ pub(super) async fn take(store: &Inner, by: &str, over_silent: Option<Duration>)
     }
     let epoch: i64 =
         sqlx::query_scalar(TAKE).bind(by).fetch_one(write.conn()).await.map_err(|error| store.trouble(error))?;
-    let (lost, hears) = watch::channel(false);
-    write.lead(epoch, lost);
+    let (lost, is_lost) = watch::channel(false);
+    let (heard, is_heard) = watch::channel(Instant::now());
+    write.lead(epoch, lost, heard);
     write.commit().await?;
-    Ok(Lead::new(epoch.unsigned_abs(), hears))
+    Ok(Lead::new(epoch.unsigned_abs(), is_lost, is_heard))
 }
 
 /// Who leads, or led last.
@@ -69,7 +73,7 @@ async fn look(store: &Inner) -> Result<Option<(Leader, Option<i32>)>, StoreError
 }
 
 /// The same, by this connection.
-pub(super) async fn look_at(conn: &mut PgConnection) -> Result<Option<(Leader, Option<i32>)>, sqlx::Error> {
+pub(super) async fn look_at(conn: &mut Asked) -> Result<Option<(Leader, Option<i32>)>, sqlx::Error> {
     let row = sqlx::query(LOOK).bind(LEAD_LOCK).fetch_one(conn).await?;
     let (by, silent, pid): (String, f64, Option<i32>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     if by.is_empty() && pid.is_none() {

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    ops::{Deref, DerefMut},
     path::PathBuf,
     str::FromStr,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -10,12 +9,15 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, Executor, PgConnection, PgPool, Postgres, Row, Transaction,
+    ConnectOptions, Executor, PgConnection, PgPool, Postgres, Row,
     pool::{PoolConnection, PoolOptions},
     postgres::PgConnectOptions,
 };
 
-use super::trouble;
+use super::{
+    conn::{Asked, Conn, PING_WAIT, QUESTION_WAIT, STATEMENT_WAIT, answers},
+    trouble,
+};
 use crate::{Connections, StoreError};
 
 /// Reads that run at once.
@@ -45,6 +47,8 @@ const READ_ONLY: &str = "SET default_transaction_read_only = on";
 pub struct Server {
     url: String,
     password_file: Option<PathBuf>,
+    /// Where answers are waited for less long than is usual.
+    answers_within: Option<Duration>,
 }
 
 impl Server {
@@ -63,13 +67,24 @@ impl Server {
         if options.get_database().is_none() {
             return Err("names no database: want postgres://user@host:port/database".to_owned());
         }
-        Ok(Self { url: url.to_owned(), password_file: None })
+        Ok(Self { url: url.to_owned(), password_file: None, answers_within: None })
     }
 
     /// The same, with its password in a file.
     #[must_use]
     pub fn with_password_file(self, password_file: Option<PathBuf>) -> Self {
         Self { password_file, ..self }
+    }
+
+    /// The same, of which no answer is waited for longer than this. What is usual suits a clinic, and is long for a test.
+    #[must_use]
+    pub fn with_answers_within(self, wait: Duration) -> Self {
+        Self { answers_within: Some(wait), ..self }
+    }
+
+    /// How long an answer is waited for that is usually waited for so long.
+    fn wait(&self, usual: Duration) -> Duration {
+        self.answers_within.map_or(usual, |most| most.min(usual))
     }
 
     fn options(&self) -> Result<PgConnectOptions, StoreError> {
@@ -127,6 +142,10 @@ pub(super) struct Link {
     pub(super) can: Can,
     options: PgConnectOptions,
     pub(super) readers: PgPool,
+    /// How long the answer to a question is waited for.
+    question_wait: Duration,
+    /// And to a statement of a write.
+    pub(super) statement_wait: Duration,
     waits: AtomicU64,
     waiting: AtomicU32,
 }
@@ -140,65 +159,44 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A connection: one's own, or the only one there is, for as long as it is used.
-pub(super) enum Conn {
-    Own(Box<PgConnection>),
-    Only(PoolConnection<Postgres>),
-}
-
-impl Deref for Conn {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        match self {
-            Self::Own(conn) => conn,
-            Self::Only(conn) => conn,
-        }
-    }
-}
-
-impl DerefMut for Conn {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        match self {
-            Self::Own(conn) => conn,
-            Self::Only(conn) => conn,
-        }
-    }
-}
-
 impl Link {
     /// Asks the server what it is.
     pub(super) async fn new(server: &Server) -> Result<Self, StoreError> {
         let name = server.to_string();
         let options = server.options()?.application_name("vagt").statement_cache_capacity(STATEMENTS_MAX);
         let options = options.disable_statement_logging();
-        let can = ask(&options).await.map_err(|error| trouble::of(&name, error))?;
+        let statement_wait = server.wait(STATEMENT_WAIT);
+        let can = ask(&options, statement_wait).await.map_err(|error| trouble::of(&name, error))?;
         if can.version < SERVER_MIN {
             return Err(trouble::too_old(&name, can.version, SERVER_MIN));
         }
-        let readers = readers(options.clone(), can);
-        Ok(Self { name, can, options, readers, waits: AtomicU64::new(0), waiting: AtomicU32::new(0) })
+        let readers = readers(options.clone(), can, server.wait(PING_WAIT));
+        let question_wait = server.wait(QUESTION_WAIT);
+        let (waits, waiting) = (AtomicU64::new(0), AtomicU32::new(0));
+        Ok(Self { name, can, options, readers, question_wait, statement_wait, waits, waiting })
     }
 
     /// A connection to read with.
-    pub(super) async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.counted(self.readers.acquire()).await
+    pub(super) async fn reader(&self) -> Result<Conn, StoreError> {
+        Ok(Asked::pooled(self.acquired().await?, self.question_wait))
     }
 
     /// The same, in a transaction that begins so.
-    pub(super) async fn reading(&self, begin: &'static str) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.counted(self.readers.begin_with(begin)).await
+    pub(super) async fn reading(&self, begin: &'static str) -> Result<Conn, StoreError> {
+        let mut conn = self.reader().await?;
+        conn.read_one_state(begin).await.map_err(|error| self.trouble(error))?;
+        Ok(conn)
     }
 
-    /// Counts those that have to wait until another gives its connection back.
-    async fn counted<T>(&self, getting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    /// One of the pool's. Those that have to wait until another gives its connection back are counted.
+    async fn acquired(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         let is_full = self.readers.num_idle() == 0 && self.readers.size() >= self.most();
         let _waiting = is_full.then(|| {
             self.waits.fetch_add(1, Ordering::Relaxed);
             self.waiting.fetch_add(1, Ordering::Relaxed);
             Waiting(&self.waiting)
         });
-        getting.await.map_err(|error| self.trouble(error))
+        self.readers.acquire().await.map_err(|error| self.trouble(error))
     }
 
     fn most(&self) -> u32 {
@@ -221,11 +219,11 @@ impl Link {
     pub(super) async fn writing(&self) -> Result<Conn, StoreError> {
         let conn = async {
             if !self.can.several {
-                return Ok(Conn::Only(self.readers.acquire().await?));
+                return Ok(Asked::pooled(self.readers.acquire().await?, self.statement_wait));
             }
-            let mut conn = connected(&self.options).await?;
+            let mut conn = Asked::own(connected(&self.options).await?, self.statement_wait);
             conn.execute(BEGIN).await?;
-            Ok(Conn::Own(Box::new(conn)))
+            Ok(conn)
         };
         conn.await.map_err(|error| self.trouble(error))
     }
@@ -241,19 +239,21 @@ async fn connected(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Err
     tokio::time::timeout(CONNECT_WAIT, options.connect()).await.unwrap_or_else(|_| Err(late().into()))
 }
 
-async fn ask(options: &PgConnectOptions) -> Result<Can, sqlx::Error> {
-    let mut conn = connected(options).await?;
-    let row = (&mut conn).fetch_one("SELECT version(), current_setting('server_version_num')::int").await?;
+async fn ask(options: &PgConnectOptions, wait: Duration) -> Result<Can, sqlx::Error> {
+    let mut conn = Asked::own(connected(options).await?, wait);
+    let row = conn.fetch_one("SELECT version(), current_setting('server_version_num')::int").await?;
     // PostgreSQL compiled to WebAssembly: one process, one session, small messages.
     let whole = !row.try_get::<&str, _>(0)?.contains("emcc");
     let can = Can { copy: whole, several: whole, version: row.try_get(1)? };
-    sqlx::Connection::close(conn).await?;
+    conn.close().await?;
     Ok(can)
 }
 
-/// Where there is one connection alone, it is given back after each use, and writes too.
-fn readers(options: PgConnectOptions, can: Can) -> PgPool {
+/// Where there is one connection alone, it is given back after each use, and writes too. The pool's own look at whether a connection still answers
+/// has no end where the server says nothing any more: it is looked here, before and after each use.
+fn readers(options: PgConnectOptions, can: Can, wait: Duration) -> PgPool {
     let pool = PoolOptions::<Postgres>::new().acquire_timeout(READER_WAIT).max_lifetime(None);
+    let pool = pool.test_before_acquire(false);
     let pool = if can.several { pool.max_connections(READERS_MAX) } else { pool.max_connections(1) };
     pool.after_connect(move |conn: &mut PgConnection, _| {
         Box::pin(async move {
@@ -268,7 +268,10 @@ fn readers(options: PgConnectOptions, can: Can) -> PgPool {
             conn.execute(BEGIN).await.map(|_| ())
         })
     })
-    .after_release(move |_, _| Box::pin(async move { Ok(can.several) }))
+    .before_acquire(move |conn: &mut PgConnection, _| Box::pin(async move { Ok(answers(conn, wait).await) }))
+    .after_release(move |conn: &mut PgConnection, _| {
+        Box::pin(async move { Ok(can.several && answers(conn, wait).await) })
+    })
     .connect_lazy_with(options)
 }
 

@@ -4,14 +4,14 @@
 use std::{borrow::Cow, sync::LazyLock};
 
 use sqlx::{
-    PgConnection, Postgres, Row,
+    Postgres, Row,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
 use uuid::Uuid;
 use vitals::{Answer, Decimal, Value};
 
-use super::{copy::Rows, keys::Keys};
+use super::{conn::Asked, copy::Rows, keys::Keys};
 use crate::{
     Entry, StoreError,
     convert::{SCALE_MAX, corrupt, json, nanos, to_json},
@@ -162,7 +162,7 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
 
 /// Writes rows, all with this time of keeping.
 pub(super) async fn write(
-    conn: &mut PgConnection,
+    conn: &mut Asked,
     kept_at: i64,
     messages: &[MessageRow<'_>],
     copy: bool,
@@ -179,17 +179,11 @@ pub(super) async fn write(
     let numbers: usize = messages.iter().filter_map(|message| message.readings.as_ref()).map(Vec::len).sum();
     let mut rows = Rows::new(COLUMNS, messages.len() * ROW_BYTES + numbers * 12);
     messages.iter().for_each(|message| message.put(&mut rows, kept_at));
-    let mut copying = conn.copy_in_raw(COPY).await?;
-    copying.send(rows.finish()).await?;
-    copying.finish().await.map(|_| ())
+    conn.copy_in(COPY, rows.finish()).await
 }
 
 /// A few rows, in as few statements as are prepared once.
-async fn insert_some(
-    conn: &mut PgConnection,
-    kept_at: i64,
-    mut messages: &[MessageRow<'_>],
-) -> Result<(), sqlx::Error> {
+async fn insert_some(conn: &mut Asked, kept_at: i64, mut messages: &[MessageRow<'_>]) -> Result<(), sqlx::Error> {
     for (size, sql) in SIZES.into_iter().zip(INSERTS.iter()) {
         while messages.len() >= size {
             let (now, later) = messages.split_at(size);
@@ -228,7 +222,7 @@ fn bind<'q>(
 }
 
 /// One row by itself, a long one in parts.
-async fn insert(conn: &mut PgConnection, kept_at: i64, message: &MessageRow<'_>) -> Result<(), sqlx::Error> {
+async fn insert(conn: &mut Asked, kept_at: i64, message: &MessageRow<'_>) -> Result<(), sqlx::Error> {
     let readings = message.readings.as_deref();
     let first = readings.map(|numbers| &numbers[..numbers.len().min(SMALL_NUMBERS)]);
     let first_odd = &message.odd[..message.odd.len().min(SMALL_NUMBERS)];
@@ -247,7 +241,7 @@ async fn insert(conn: &mut PgConnection, kept_at: i64, message: &MessageRow<'_>)
 }
 
 /// The message of a kit (by number) with this seq: its id, its time of keeping (as text) and its hash.
-pub(super) async fn find(conn: &mut PgConnection, kit: i32, seq: i64) -> Result<Option<PgRow>, sqlx::Error> {
+pub(super) async fn find(conn: &mut Asked, kit: i32, seq: i64) -> Result<Option<PgRow>, sqlx::Error> {
     let sql = "SELECT id, hash FROM message WHERE kit = $1 AND seq = $2 ORDER BY id LIMIT 1";
     sqlx::query(sql).bind(kit).bind(seq).fetch_optional(conn).await
 }

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use vitals::PatientId;
 
-use super::{Inner, channels, message};
+use super::{Inner, channels, conn::Asked, message};
 use crate::{
     KitSeq, MessagePages, StoreError, StoredMessage,
     convert::{corrupt, nanos, parsed, time},
@@ -146,11 +146,7 @@ pub(super) async fn one(store: &Inner, key: &KitSeq) -> Result<Option<(PatientId
 }
 
 /// Rows of [`COLUMNS`] as messages.
-pub(super) async fn stored(
-    store: &Inner,
-    conn: &mut PgConnection,
-    rows: &[PgRow],
-) -> Result<Vec<StoredMessage>, StoreError> {
+pub(super) async fn stored(store: &Inner, conn: &mut Asked, rows: &[PgRow]) -> Result<Vec<StoredMessage>, StoreError> {
     let id = |row: &PgRow| row.try_get::<i64, _>(0);
     let kept = rows.iter().map(|row| message::readings(row, 5, id(row)?)).collect::<Result<Vec<_>, StoreError>>()?;
     let channels = store.channels.of(conn, kept.iter().flatten()).await?;

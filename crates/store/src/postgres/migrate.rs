@@ -1,9 +1,9 @@
 //! The schema's versions, in the database's schema `vagt`: each migration is one transaction, and one program at a time migrates. At the first, the
 //! layout is chosen, and kept: with TimescaleDB where the server has it, with partitions where not.
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Executor, Row};
 
-use super::{link::Link, trouble};
+use super::{conn::Asked, link::Link, trouble};
 use crate::StoreError;
 
 /// One version on: before the layout's own part, that part, and after it.
@@ -64,8 +64,8 @@ pub(super) fn known() -> u32 {
     u32::try_from(MIGRATIONS.len()).expect("there are fewer than four billion migrations")
 }
 
-/// Brings a database up to [`known`], and says its layout.
-pub(super) async fn up(conn: &mut PgConnection, link: &Link) -> Result<Layout, StoreError> {
+/// Brings a database up to [`known`], and says its layout. After an error, the connection is of no use any more.
+pub(super) async fn up(conn: &mut Asked, link: &Link) -> Result<Layout, StoreError> {
     let stop = |error| link.trouble(error);
     if let Some((version, layout)) = check(conn, link).await?
         && version == known()
@@ -73,22 +73,22 @@ pub(super) async fn up(conn: &mut PgConnection, link: &Link) -> Result<Layout, S
         return Ok(layout);
     }
     let wanted = has_timescale(conn).await.map_err(stop)?;
-    let mut tx = conn.begin().await.map_err(stop)?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await.map_err(stop)?;
-    let (found, layout) = match check(&mut tx, link).await? {
+    conn.execute("BEGIN").await.map_err(stop)?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *conn).await.map_err(stop)?;
+    let (found, layout) = match check(conn, link).await? {
         Some(found) => found,
-        None => (begin(&mut tx, wanted).await.map_err(stop)?, wanted),
+        None => (begin(conn, wanted).await.map_err(stop)?, wanted),
     };
     for version in found..known() {
-        step(&mut tx, version, layout).await.map_err(stop)?;
+        step(conn, version, layout).await.map_err(stop)?;
         tracing::info!(from = version, to = version + 1, layout = layout.name(), "migrated the store");
     }
-    tx.commit().await.map_err(stop)?;
+    conn.execute("COMMIT").await.map_err(stop)?;
     Ok(layout)
 }
 
 /// The database's version and layout, if it has ours, and not a newer one. Nothing if there is nothing yet.
-pub(super) async fn check(conn: &mut PgConnection, link: &Link) -> Result<Option<(u32, Layout)>, StoreError> {
+pub(super) async fn check(conn: &mut Asked, link: &Link) -> Result<Option<(u32, Layout)>, StoreError> {
     let stop = |error| link.trouble(error);
     let sql = "SELECT to_regclass('vagt.vagt_schema') IS NOT NULL,
                EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'vagt')";
@@ -109,7 +109,7 @@ pub(super) async fn check(conn: &mut PgConnection, link: &Link) -> Result<Option
 }
 
 /// Is the extension there, or can it be? What can't be made is done without, and told.
-async fn has_timescale(conn: &mut PgConnection) -> Result<Layout, sqlx::Error> {
+async fn has_timescale(conn: &mut Asked) -> Result<Layout, sqlx::Error> {
     let sql = "SELECT installed_version IS NOT NULL FROM pg_available_extensions WHERE name = 'timescaledb'";
     match sqlx::query(sql).fetch_optional(&mut *conn).await?.map(|row| row.try_get(0)).transpose()? {
         None => Ok(Layout::Native),
@@ -126,7 +126,7 @@ async fn has_timescale(conn: &mut PgConnection) -> Result<Layout, sqlx::Error> {
 }
 
 /// The schema, and the mark that it is ours.
-async fn begin(conn: &mut PgConnection, layout: Layout) -> Result<u32, sqlx::Error> {
+async fn begin(conn: &mut Asked, layout: Layout) -> Result<u32, sqlx::Error> {
     let there = sqlx::query("SELECT to_regnamespace('vagt') IS NOT NULL").fetch_one(&mut *conn).await?;
     if !there.try_get::<bool, _>(0)? {
         conn.execute("CREATE SCHEMA vagt").await?;
@@ -136,7 +136,7 @@ async fn begin(conn: &mut PgConnection, layout: Layout) -> Result<u32, sqlx::Err
     Ok(0)
 }
 
-async fn step(conn: &mut PgConnection, version: u32, layout: Layout) -> Result<(), sqlx::Error> {
+async fn step(conn: &mut Asked, version: u32, layout: Layout) -> Result<(), sqlx::Error> {
     let Step { begin, native, timescale, end } = &MIGRATIONS[version as usize];
     let (divided, own) = match layout {
         Layout::Native => ("PARTITION BY RANGE (kept_at)", native),

@@ -2,11 +2,13 @@
 //!
 //! Decision 0081: a message is one row, readings are in it; one writer, and an epoch that fences off whoever was taken over from.
 
+mod aggregates;
 mod carry;
 mod change;
 mod channels;
 mod command;
 mod commit;
+mod conn;
 mod copy;
 mod curves;
 mod enrolment;
@@ -37,12 +39,16 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::{Postgres as Pg, Transaction, pool::PoolConnection};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 use triage::{Alert, AlertEvent, AlertId};
 use vitals::{KitId, PatientId, Vital};
 
-use self::{channels::Channels, link::Link, writer::Writer};
+use self::{
+    channels::Channels,
+    conn::{Conn, LONG_WAIT},
+    link::Link,
+    writer::Writer,
+};
 pub use self::{
     link::{Server, is_url},
     migrate::Layout,
@@ -54,6 +60,9 @@ use crate::{
     MessagePages, ProgrammeVersion, QuarantinedEntry, Roster, ShadowAlert, Step, Store, StoreError, Stored,
     StoredMessage, WebSession, spans::of_messages,
 };
+
+/// How long questions that are under way are waited for when the store is closed.
+const CLOSE_WAIT: Duration = Duration::from_secs(15);
 
 /// A database on a PostgreSQL server.
 pub struct Postgres {
@@ -72,13 +81,27 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// A connection to read with.
-    async fn reader(&self) -> Result<PoolConnection<Pg>, StoreError> {
+    async fn reader(&self) -> Result<Conn, StoreError> {
         self.link.reader().await
     }
 
+    /// The same for a question that goes through everything.
+    async fn long_reader(&self) -> Result<Conn, StoreError> {
+        let mut conn = self.reader().await?;
+        conn.wait(LONG_WAIT);
+        Ok(conn)
+    }
+
     /// Several questions about one and the same state.
-    async fn snapshot(&self) -> Result<Transaction<'static, Pg>, StoreError> {
+    async fn snapshot(&self) -> Result<Conn, StoreError> {
         self.link.reading("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
+    }
+
+    /// The same for questions that go through everything.
+    async fn long_snapshot(&self) -> Result<Conn, StoreError> {
+        let mut conn = self.snapshot().await?;
+        conn.wait(LONG_WAIT);
+        Ok(conn)
     }
 
     /// An error of this database, in words where there are any.
@@ -105,7 +128,7 @@ impl Postgres {
     /// As [`open`](Self::open); and a database of an older schema is refused, since reading may not migrate it.
     pub async fn open_read_only(server: &Server) -> Result<Self, StoreError> {
         let link = Arc::new(Link::new(server).await?);
-        let mut conn = link.readers.acquire().await.map_err(|error| link.trouble(error))?;
+        let mut conn = link.reader().await?;
         let layout = match migrate::check(&mut conn, &link).await? {
             Some((found, layout)) if found == migrate::known() => layout,
             found => {
@@ -371,7 +394,10 @@ impl Store for Postgres {
 
     async fn close(&self) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        self.inner.link.readers.close().await;
+        // Whoever still reads from a server that says nothing any more is not waited for.
+        if timeout(CLOSE_WAIT, self.inner.link.readers.close()).await.is_err() {
+            tracing::debug!("a question was still open when the store was closed");
+        }
         self.inner.writer.close().await;
     }
 }

@@ -1,12 +1,12 @@
 //! Versions of programmes, as they were proposed.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
-use super::Inner;
+use super::{Inner, conn::Asked};
 use crate::{ProgrammeVersion, StoreError, convert::nanos, rows};
 
 /// Keeps a version. The first of its text stays, with who proposed it.
-pub(super) async fn put(store: &Inner, conn: &mut PgConnection, version: &ProgrammeVersion) -> Result<(), StoreError> {
+pub(super) async fn put(store: &Inner, conn: &mut Asked, version: &ProgrammeVersion) -> Result<(), StoreError> {
     let known = sqlx::query("SELECT text FROM programme_version WHERE id = $1 AND version = $2")
         .bind(version.id.as_str())
         .bind(i64::from(version.version))

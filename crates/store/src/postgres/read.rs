@@ -137,7 +137,7 @@ pub(super) async fn ping(store: &Inner) -> Result<(), StoreError> {
 
 /// Counts rows, really: what a kill test asks must not be a shortcut.
 pub(super) async fn stored(store: &Inner) -> Result<Stored, StoreError> {
-    let mut tx = store.snapshot().await?;
+    let mut tx = store.long_snapshot().await?;
     let sql = "SELECT (SELECT count(*) FROM message WHERE patient IS NOT NULL), (SELECT coalesce(sum(cardinality(readings) / 3), 0)::bigint FROM message),
                (SELECT coalesce(sum(jsonb_array_length(answers::jsonb)), 0)::bigint FROM message), (SELECT count(*) FROM quarantine), (SELECT count(*) FROM alert)";
     let row = sqlx::query(sql).fetch_one(&mut *tx).await?;

@@ -46,7 +46,7 @@ SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension W
 /// It can't be reached, is too old, or its schema is newer than this program.
 pub async fn report(server: &Server) -> Result<Report, StoreError> {
     let link = Link::new(server).await?;
-    let mut conn = link.readers.acquire().await.map_err(|error| link.trouble(error))?;
+    let mut conn = link.reader().await?;
     let row = sqlx::query(ASK).fetch_one(&mut *conn).await.map_err(|error| link.trouble(error))?;
     let schema = migrate::check(&mut conn, &link).await?;
     let (months, leader) = match schema {

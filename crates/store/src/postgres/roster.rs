@@ -1,10 +1,9 @@
 //! Who is watched, with which kit, and what was last heard of it.
 
 use jiff::Timestamp;
-use sqlx::PgConnection;
 use vitals::PatientId;
 
-use super::{Inner, commit::ARRAY_ROWS};
+use super::{Inner, commit::ARRAY_ROWS, conn::Asked};
 use crate::{
     Heard, Kit, Patient, Roster, StoreError,
     convert::{nanos, to_json},
@@ -12,12 +11,7 @@ use crate::{
 };
 
 /// Adds or replaces patients and kits, all or none.
-pub(super) async fn put(
-    store: &Inner,
-    conn: &mut PgConnection,
-    roster: &Roster,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub(super) async fn put(store: &Inner, conn: &mut Asked, roster: &Roster, now: Timestamp) -> Result<(), StoreError> {
     for patient in &roster.patients {
         put_patient(conn, patient, now).await.map_err(|error| store.trouble(error))?;
     }
@@ -34,7 +28,7 @@ pub(super) async fn put(
 }
 
 /// A `since` that is not given stays as it was, or begins now.
-async fn put_patient(conn: &mut PgConnection, patient: &Patient, now: Timestamp) -> Result<(), sqlx::Error> {
+async fn put_patient(conn: &mut Asked, patient: &Patient, now: Timestamp) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO patient (id, name, born, programmes, own, simulated, since, stratum)
                VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, $8), $9)
                ON CONFLICT (id) DO UPDATE SET name = excluded.name, born = excluded.born, own = excluded.own,
@@ -56,7 +50,7 @@ async fn put_patient(conn: &mut PgConnection, patient: &Patient, now: Timestamp)
 
 /// A kit that is given to others begins anew, unless the roster says since when. One that becomes revoked
 /// loses the code that it could have enrolled with.
-async fn put_kit(conn: &mut PgConnection, kit: &Kit, now: Timestamp) -> Result<(), sqlx::Error> {
+async fn put_kit(conn: &mut Asked, kit: &Kit, now: Timestamp) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO kit (id, patient, secret_sha256, since, devices, revoked, patients)
                VALUES ($1, $2, $3, coalesce($4, $5), $6, $7, $8)
                ON CONFLICT (id) DO UPDATE SET patient = excluded.patient, patients = excluded.patients,

@@ -1,13 +1,12 @@
 //! Accounts and web sessions. A session is found by the hash of its token, so that the file holds nothing that could be used to sign in.
 
 use jiff::Timestamp;
-use sqlx::PgConnection;
 
-use super::Inner;
+use super::{Inner, conn::Asked};
 use crate::{Account, StoreError, WebSession, convert::nanos, rows};
 
 /// Adds or replaces an account.
-pub(super) async fn put_account(conn: &mut PgConnection, account: &Account) -> Result<(), sqlx::Error> {
+pub(super) async fn put_account(conn: &mut Asked, account: &Account) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO account (\"user\", name, password_hash, role, language) VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (\"user\") DO UPDATE SET name = excluded.name, password_hash = excluded.password_hash,
                role = excluded.role, language = excluded.language";
@@ -23,7 +22,7 @@ pub(super) async fn put_account(conn: &mut PgConnection, account: &Account) -> R
 }
 
 /// Removes an account, if it is there.
-pub(super) async fn remove_account(conn: &mut PgConnection, user: &str) -> Result<(), sqlx::Error> {
+pub(super) async fn remove_account(conn: &mut Asked, user: &str) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM account WHERE \"user\" = $1").bind(user).execute(conn).await.map(|_| ())
 }
 

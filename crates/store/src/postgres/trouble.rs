@@ -1,5 +1,6 @@
 //! What PostgreSQL's error codes mean to the person who runs the clinic: one sentence that says what to do.
 
+use super::conn;
 use crate::StoreError;
 
 /// SQLSTATE codes, or the two characters of their class (<https://www.postgresql.org/docs/15/errcodes-appendix.html>), and what to do about each.
@@ -25,6 +26,9 @@ const SENTENCES: &[(&str, &str)] = &[
 pub(crate) fn of(name: &str, error: sqlx::Error) -> StoreError {
     let what = match &error {
         sqlx::Error::Database(inner) => inner.code().and_then(|code| sentence(&code)).map(str::to_owned),
+        sqlx::Error::Io(inner) if conn::is_late(inner) => {
+            Some(format!("{inner}: it has too much to do, or the line to it was cut"))
+        }
         sqlx::Error::Io(inner) => {
             Some(format!("the server can't be reached ({inner}): is it running, and is this its address"))
         }
@@ -53,6 +57,11 @@ pub(super) fn refused(name: &str, what: String, why: &'static str) -> StoreError
 /// Is it a uniqueness that was violated?
 pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// Was a lock waited for too long?
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|inner| inner.code()).is_some_and(|code| code == "55P03")
 }
 
 /// Is the connection itself of no use any more?

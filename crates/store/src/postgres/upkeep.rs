@@ -4,10 +4,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Executor as _, Row};
 use tokio::time::sleep;
 
-use super::{Inner, migrate::Layout};
+use super::{
+    Inner, aggregates,
+    conn::{Asked, LONG_WAIT},
+    migrate::Layout,
+    trouble,
+};
 use crate::StoreError;
 
 /// From one round to the next.
@@ -17,6 +22,11 @@ const MESSAGES_AT_ONCE: i64 = 20_000;
 const STEPS_MAX: u32 = 60;
 /// Held by whoever does it: "VAGT" and 3.
 pub(super) const LOCK: i64 = 0x5641_4754_0003;
+
+/// Whoever waits to divide a table, or to drop a part of it, stands before everybody who comes to it later: behind a backup, all would wait.
+const GIVE_UP_SOON: &str = "SET lock_timeout = '500ms'";
+/// As every connection begins.
+const BE_PATIENT: &str = "SET lock_timeout = '30s'";
 
 const MAKE_AHEAD: &str = "\
 SELECT make_month((date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead))::date) FROM generate_series(0, 2) AS ahead";
@@ -80,9 +90,26 @@ pub(super) async fn run(store: Arc<Inner>) {
 /// One round.
 pub(super) async fn once(store: &Inner) -> Result<(), StoreError> {
     let mut conn = store.link.writing().await?;
-    divide(&mut conn, store.layout).await.map_err(|error| store.trouble(error))?;
+    conn.wait(LONG_WAIT);
+    // What can't be divided now is no reason not to add up.
+    let divided = match divide(&mut conn, store.layout).await {
+        Err(error) if trouble::is_lost(&error) => return Err(store.trouble(error)),
+        divided => divided,
+    };
+    add_up(&mut conn, store.layout).await.map_err(|error| store.trouble(error))?;
+    match divided {
+        Err(error) if trouble::is_locked(&error) => {
+            tracing::debug!(%error, "somebody uses a table that is to be divided: again in the next round");
+            Ok(())
+        }
+        divided => divided.map_err(|error| store.trouble(error)),
+    }
+}
+
+async fn add_up(conn: &mut Asked, layout: Layout) -> Result<(), sqlx::Error> {
+    conn.execute(BE_PATIENT).await?;
     for _ in 0..STEPS_MAX {
-        if !unfold(&mut conn, store.layout).await.map_err(|error| store.trouble(error))? {
+        if !unfold(conn, layout).await? {
             return Ok(());
         }
     }
@@ -90,7 +117,8 @@ pub(super) async fn once(store: &Inner) -> Result<(), StoreError> {
 }
 
 /// Makes ahead, and lets go.
-async fn divide(conn: &mut PgConnection, layout: Layout) -> Result<(), sqlx::Error> {
+async fn divide(conn: &mut Asked, layout: Layout) -> Result<(), sqlx::Error> {
+    conn.execute(GIVE_UP_SOON).await?;
     let months: Option<i32> = sqlx::query_scalar("SELECT months FROM retention").fetch_one(&mut *conn).await?;
     match layout {
         Layout::Native => {
@@ -98,12 +126,13 @@ async fn divide(conn: &mut PgConnection, layout: Layout) -> Result<(), sqlx::Err
             let Some(months) = months else { return Ok(()) };
             let old: Vec<String> = sqlx::query_scalar(OLD_MONTHS).bind(months).fetch_all(&mut *conn).await?;
             for name in old {
-                tracing::info!(name, months, "lets go of a month of messages");
-                sqlx::query("SELECT drop_month($1)").bind(name).execute(&mut *conn).await?;
+                sqlx::query("SELECT drop_month($1)").bind(name.as_str()).execute(&mut *conn).await?;
+                tracing::info!(name, months, "let go of a month of messages");
             }
         }
         Layout::Timescale => {
             let Some(months) = months else { return Ok(()) };
+            aggregates::look_back(conn, months).await?;
             for table in ["message", "reading"] {
                 let sql = "SELECT drop_chunks($1::text::regclass, now() - make_interval(months => $2))";
                 sqlx::query(sql).bind(table).bind(months).fetch_all(&mut *conn).await?;
@@ -114,21 +143,28 @@ async fn divide(conn: &mut PgConnection, layout: Layout) -> Result<(), sqlx::Err
 }
 
 /// Takes the next messages in, each once: how far it is, is written in the same transaction. Says whether there may be more.
-async fn unfold(conn: &mut PgConnection, layout: Layout) -> Result<bool, sqlx::Error> {
-    let mut tx = conn.begin().await?;
-    let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(LOCK).fetch_one(&mut *tx).await?;
-    if !free {
+async fn unfold(conn: &mut Asked, layout: Layout) -> Result<bool, sqlx::Error> {
+    conn.execute("BEGIN").await?;
+    let goes_on = unfold_next(conn, layout).await?;
+    conn.execute(if goes_on { "COMMIT" } else { "ROLLBACK" }).await?;
+    Ok(goes_on)
+}
+
+/// The same, within the transaction that it ends with.
+async fn unfold_next(conn: &mut Asked, layout: Layout) -> Result<bool, sqlx::Error> {
+    let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(LOCK);
+    let is_free: bool = lock.fetch_one(&mut *conn).await?;
+    if !is_free {
         return Ok(false);
     }
-    let row = sqlx::query(NEXT).bind(MESSAGES_AT_ONCE).fetch_one(&mut *tx).await?;
+    let row = sqlx::query(NEXT).bind(MESSAGES_AT_ONCE).fetch_one(&mut *conn).await?;
     let (from, up_to, day): (i64, i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let Some(day) = day.filter(|_| up_to > from) else { return Ok(false) };
     let sql = match layout {
         Layout::Native => ADD_UP,
         Layout::Timescale => PUT_BY_TIME,
     };
-    sqlx::query(sql).bind(from).bind(up_to).bind(day).execute(&mut *tx).await?;
-    sqlx::query("UPDATE unfolded SET up_to = $1").bind(up_to).execute(&mut *tx).await?;
-    tx.commit().await?;
+    sqlx::query(sql).bind(from).bind(up_to).bind(day).execute(&mut *conn).await?;
+    sqlx::query("UPDATE unfolded SET up_to = $1").bind(up_to).execute(&mut *conn).await?;
     Ok(true)
 }

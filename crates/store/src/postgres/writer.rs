@@ -2,7 +2,8 @@
 //!
 //! Every write locks the one row of `book`, so that programs write one after the other, and reads the epoch there, so that one that was paused
 //! while another took over is refused. A transaction takes the connection and its keys out of their place and brings them back when it has
-//! committed; after an error or a caller that gave up, the connection is dropped, and the next write opens another.
+//! committed; after an error or a caller that gave up, the connection is dropped, and the next write opens another. Each statement is waited for so
+//! long and no longer (`conn.rs`), whatever writes: while one hangs, nothing else is written.
 //!
 //! A commit whose answer was lost may have happened. Every batch leaves a mark of its own in `book`, and finds there the mark of the one before it:
 //! by that the same batch is recognised when it is tried again. The transaction's number would not do: a server that was killed before it wrote
@@ -10,12 +11,16 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
-use tokio::sync::{Mutex, MutexGuard, watch};
+use sqlx::{AssertSqlSafe, Executor, Row};
+use tokio::{
+    sync::{Mutex, MutexGuard, watch},
+    time::Instant,
+};
 
 use super::{
+    conn::{Asked, Conn, LONG_WAIT, LONGEST_WAIT},
     keys::Keys,
-    link::{Conn, Link},
+    link::Link,
     migrate::{self, Layout},
     trouble,
 };
@@ -23,8 +28,6 @@ use crate::StoreError;
 
 /// Held, in a session, by the service that leads: "VAGT" and 1. Held together by whoever else commits a batch.
 pub(super) const LEAD_LOCK: i64 = 0x5641_4754_0001;
-/// How long one statement of a write may take: beyond it the connection is given up. A half-open connection would be waited for much longer.
-const STATEMENT_WAIT: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Says that whoever led has ended in order.
 const FREE: &str = "UPDATE book SET heard_at = 'epoch' WHERE id = 1 AND epoch = $1";
@@ -43,6 +46,8 @@ pub(super) struct Place {
     epoch: Option<i64>,
     /// Hears that another has taken it over.
     lost: Option<watch::Sender<bool>>,
+    /// Hears when anything that was written here came through, as long as this leads.
+    heard: Option<watch::Sender<Instant>>,
     unsure: Option<Unsure>,
 }
 
@@ -69,9 +74,10 @@ struct Session {
 }
 
 impl Session {
-    /// For the next write. The only connection there is goes back to where readers find it.
-    fn kept(self) -> Option<Self> {
-        matches!(self.conn, Conn::Own(_)).then_some(self)
+    /// For the next write, whose statements have the usual time. The only connection there is goes back to where readers find it.
+    fn kept(mut self, link: &Link) -> Option<Self> {
+        self.conn.wait(link.statement_wait);
+        self.conn.is_own().then_some(self)
     }
 }
 
@@ -101,15 +107,17 @@ pub(super) struct Begun {
 
 impl Writer {
     pub(super) fn new(link: Arc<Link>, refusal: Option<fn() -> StoreError>) -> Self {
-        Self { link, place: Mutex::new(Place { refusal, session: None, epoch: None, lost: None, unsure: None }) }
+        let place = Place { refusal, session: None, epoch: None, lost: None, heard: None, unsure: None };
+        Self { link, place: Mutex::new(place) }
     }
 
     /// Opens the connection and brings the schema up to date.
     pub(super) async fn migrate(&self) -> Result<Layout, StoreError> {
         let mut place = self.place.lock().await;
         let (mut session, _) = self.session(&mut place).await?;
+        session.conn.wait(LONGEST_WAIT);
         let layout = migrate::up(&mut session.conn, &self.link).await?;
-        place.session = session.kept();
+        place.session = session.kept(&self.link);
         Ok(layout)
     }
 
@@ -161,7 +169,7 @@ impl Writer {
         let both = format!("BEGIN; {sql}");
         loop {
             let (mut session, is_new) = self.session(&mut place).await?;
-            match within(first_row(&mut session.conn, &both)).await {
+            match first_row(&mut session.conn, &both).await {
                 Ok(row) => return Ok((Write { link: &self.link, place, session, batch: None }, row)),
                 Err(error) if !is_new && trouble::is_lost(&error) => {}
                 Err(error) => return Err(self.link.trouble(error)),
@@ -172,21 +180,21 @@ impl Writer {
     /// Forgets a lead.
     pub(super) async fn lead_nothing(&self) {
         let mut place = self.place.lock().await;
-        (place.epoch, place.lost) = (None, None);
+        (place.epoch, place.lost, place.heard) = (None, None, None);
     }
 
     /// Waits for what is under way, then refuses everything. Whoever waits for the lead hears that it is free.
     pub(super) async fn close(&self) {
         let mut place = self.place.lock().await;
         place.refusal = Some(|| StoreError::Closed);
-        if let Some(Session { conn: Conn::Own(mut conn), .. }) = place.session.take() {
+        if let Some(Session { mut conn, .. }) = place.session.take() {
             let closed = async {
                 if let Some(epoch) = place.epoch {
                     sqlx::query(FREE).bind(epoch).execute(&mut *conn).await?;
                 }
                 conn.close().await
             };
-            if let Err(error) = within(closed).await {
+            if let Err(error) = closed.await {
                 tracing::debug!(%error, "the connection was not closed in order");
             }
         }
@@ -210,30 +218,29 @@ impl Writer {
 }
 
 /// `BEGIN` and a question that gives one row, in one journey.
-async fn first_row(conn: &mut PgConnection, sql: &str) -> Result<sqlx::postgres::PgRow, sqlx::Error> {
+async fn first_row(conn: &mut Asked, sql: &str) -> Result<sqlx::postgres::PgRow, sqlx::Error> {
     conn.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await
-}
-
-/// The same, or an error when it takes too long.
-pub(super) async fn within<T>(doing: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 15 s");
-    tokio::time::timeout(STATEMENT_WAIT, doing).await.unwrap_or_else(|_| Err(late().into()))
 }
 
 impl Write<'_> {
     /// The connection, and the keys that it knows.
-    pub(super) fn parts(&mut self) -> (&mut PgConnection, &mut Keys) {
+    pub(super) fn parts(&mut self) -> (&mut Asked, &mut Keys) {
         (&mut self.session.conn, &mut self.session.keys)
     }
 
     /// The connection.
-    pub(super) fn conn(&mut self) -> &mut PgConnection {
+    pub(super) fn conn(&mut self) -> &mut Asked {
         &mut self.session.conn
     }
 
+    /// Everything is carried in, or much is taken away: its statements have all the time that they need.
+    pub(super) fn takes_long(&mut self) {
+        self.session.conn.wait(LONG_WAIT);
+    }
+
     /// From now on this store leads, if the transaction is committed.
-    pub(super) fn lead(&mut self, epoch: i64, lost: watch::Sender<bool>) {
-        (self.place.epoch, self.place.lost) = (Some(epoch), Some(lost));
+    pub(super) fn lead(&mut self, epoch: i64, lost: watch::Sender<bool>, heard: watch::Sender<Instant>) {
+        (self.place.epoch, self.place.lost, self.place.heard) = (Some(epoch), Some(lost), Some(heard));
     }
 
     /// Commits durably, and leaves the connection for the next.
@@ -243,8 +250,11 @@ impl Write<'_> {
 
     /// The same; where it can't be known whether it happened, `what` is remembered.
     pub(super) async fn commit_as(mut self, what: impl Fn() -> u64) -> Result<(), StoreError> {
-        match within(self.session.conn.execute("COMMIT")).await {
+        match self.session.conn.execute("COMMIT").await {
             Ok(_) => {
+                if let Some(heard) = &self.place.heard {
+                    heard.send_replace(Instant::now());
+                }
                 self.keep();
                 Ok(())
             }
@@ -261,15 +271,15 @@ impl Write<'_> {
     pub(super) async fn abandon(mut self) {
         self.session.keys = Keys::default();
         self.session.commits = 0;
-        match within(self.session.conn.execute("ROLLBACK")).await {
+        match self.session.conn.execute("ROLLBACK").await {
             Ok(_) => self.keep(),
             Err(error) => tracing::debug!(%error, "the connection was given up"),
         }
     }
 
     fn keep(self) {
-        let Self { mut place, session, .. } = self;
-        place.session = session.kept();
+        let Self { link, mut place, session, .. } = self;
+        place.session = session.kept(link);
     }
 
     /// Is this the batch whose answer was lost, and did it happen? Asked of the next batch only: nobody else writes one between the two, and if

@@ -2,14 +2,18 @@
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use vitals::KitId;
 
 use super::{
     Sqlite,
     convert::{nanos, to_json},
 };
-use crate::{Batch, Command, CommandState, Receipt, StoreError, convert::PROGRESS_IN_ORDER, rows};
+use crate::{
+    Batch, Command, CommandState, Receipt, StoreError,
+    convert::{IS_FOR_ITS_KIT, PROGRESS_IN_ORDER},
+    rows,
+};
 
 const RECEIPT: &str = "\
 INSERT INTO receipt (kit, command, outcome, at, recorded_at, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -41,19 +45,29 @@ pub(super) async fn put(store: &Sqlite, command: &Command) -> Result<bool, Store
     Ok(put.rows_affected() == 1)
 }
 
-/// What no kit has said anything of. Writes only when something has expired.
+/// What no kit has said anything of. Writes only when something has expired, or its kit is somebody else's now.
 pub(super) async fn open(store: &Sqlite, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError> {
-    let late = sqlx::query("SELECT 1 FROM command WHERE state = 'waiting' AND expires_at <= ?1 LIMIT 1");
-    let late = late.bind(nanos(now)).fetch_optional(&store.readers).await.map_err(|error| store.trouble(error))?;
-    if late.is_some() {
+    let not_theirs = format!("expires_at > ?1 AND NOT {IS_FOR_ITS_KIT}");
+    for (over, since) in [("expires_at <= ?1", "expires_at"), (not_theirs.as_str(), "?1")] {
+        let found = format!("SELECT 1 FROM command AS c WHERE state = 'waiting' AND {over} LIMIT 1");
+        let found = sqlx::query(AssertSqlSafe(found)).bind(nanos(now)).fetch_optional(&store.readers).await;
+        if found.map_err(|error| store.trouble(error))?.is_none() {
+            continue;
+        }
+        let expire = format!(
+            "UPDATE command AS c SET state = 'expired', changed_at = {since} WHERE state = 'waiting' AND {over}"
+        );
         let mut write = store.writer.begin().await?;
-        let expire = "UPDATE command SET state = 'expired', changed_at = expires_at WHERE state = 'waiting' AND expires_at <= ?1";
-        sqlx::query(expire).bind(nanos(now)).execute(write.conn()).await.map_err(|error| store.trouble(error))?;
+        let expired = sqlx::query(AssertSqlSafe(expire)).bind(nanos(now)).execute(write.conn()).await;
+        expired.map_err(|error| store.trouble(error))?;
         write.commit().await?;
     }
-    let sql = "SELECT id, kit, patient, command, by, issued_at, expires_at, body FROM command
-               WHERE state = 'waiting' AND expires_at > ?1 ORDER BY command = 'seen', issued_at, id LIMIT ?2";
-    let rows = sqlx::query(sql).bind(nanos(now)).bind(limit).fetch_all(&store.readers).await;
+    let sql = format!(
+        "SELECT id, kit, patient, command, by, issued_at, expires_at, body FROM command AS c
+         WHERE state = 'waiting' AND expires_at > ?1 AND {IS_FOR_ITS_KIT}
+         ORDER BY command = 'seen', issued_at, id LIMIT ?2"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(nanos(now)).bind(limit).fetch_all(&store.readers).await;
     rows.map_err(|error| store.trouble(error))?.iter().map(rows::command).collect()
 }
 

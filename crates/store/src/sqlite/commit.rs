@@ -60,7 +60,11 @@ RETURNING key";
 pub(super) async fn commit(store: &Sqlite, batch: &Batch) -> Result<(), StoreError> {
     let (turn, batch) = (store.writer.turn().await?, batch.clone());
     let done = tokio::task::spawn_blocking(move || turn.commit(|conn, keys| record(conn, keys, &batch)));
-    done.await.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
+    done.await.unwrap_or_else(|ended| match ended.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // The service is ending, and this had not begun.
+        Err(_) => Err(StoreError::Closed),
+    })
 }
 
 /// Messages that are carried here from another store, after those before them; the ends of their chains are still to be written.

@@ -347,10 +347,32 @@ fn cpu_of(pid: u32) -> f64 {
     fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
-/// Stands between a client and a server, and cuts their connection around a `COMMIT`.
+/// Stands between a client and a server, and cuts their connection around a `COMMIT`; or leaves all of them half open.
 pub struct Proxy {
     pub port: u16,
-    cut: std::sync::Arc<std::sync::atomic::AtomicU8>,
+    way: std::sync::Arc<Way>,
+}
+
+/// What happens to what goes through.
+#[derive(Default)]
+struct Way {
+    cut: std::sync::atomic::AtomicU8,
+    /// A question with these bytes in it still reaches the server, and from then on nobody hears anything of it.
+    last_question: std::sync::Mutex<Option<&'static str>>,
+    silent: std::sync::atomic::AtomicBool,
+}
+
+impl Way {
+    /// Is nothing told any more, now that this was asked?
+    fn is_silent_after(&self, asked: &[u8]) -> bool {
+        let mut last = self.last_question.lock().unwrap();
+        let has = |wanted: &str| asked.windows(wanted.len()).any(|bytes| bytes == wanted.as_bytes());
+        if last.is_some_and(has) {
+            *last = None;
+            self.silent.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+        self.silent.load(std::sync::atomic::Ordering::SeqCst)
+    }
 }
 
 /// A plain question, `COMMIT`, as the protocol has it.
@@ -361,40 +383,49 @@ impl Proxy {
     pub async fn start(server: u16) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let cut = std::sync::Arc::<std::sync::atomic::AtomicU8>::default();
-        let shared = cut.clone();
+        let way = std::sync::Arc::<Way>::default();
+        let shared = way.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = tokio::net::TcpStream::connect(("127.0.0.1", server)).await.unwrap();
                 tokio::spawn(between(client, server, shared.clone()));
             }
         });
-        Self { port, cut }
+        Self { port, way }
+    }
+
+    /// The next question with this in it still reaches the server. Its answer does not come, and no other: the server has lost its power, and what
+    /// is between says nothing of it.
+    pub fn fall_silent_after(&self, question: &'static str) {
+        *self.way.last_question.lock().unwrap() = Some(question);
+    }
+
+    /// The server is back. Connections of before stay as they are.
+    pub fn answer_again(&self) {
+        self.way.silent.store(false, std::sync::atomic::Ordering::SeqCst);
     }
 
     /// The next commit happens, and its answer is lost.
     pub fn cut_after_commit(&self) {
-        self.cut.store(1, std::sync::atomic::Ordering::SeqCst);
+        self.way.cut.store(1, std::sync::atomic::Ordering::SeqCst);
     }
 
     /// The next commit does not reach the server.
     pub fn cut_before_commit(&self) {
-        self.cut.store(2, std::sync::atomic::Ordering::SeqCst);
+        self.way.cut.store(2, std::sync::atomic::Ordering::SeqCst);
     }
 }
 
-async fn between(
-    mut client: tokio::net::TcpStream,
-    mut server: tokio::net::TcpStream,
-    cut: std::sync::Arc<std::sync::atomic::AtomicU8>,
-) {
+async fn between(mut client: tokio::net::TcpStream, mut server: tokio::net::TcpStream, way: std::sync::Arc<Way>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut is_silent = way.silent.load(std::sync::atomic::Ordering::SeqCst);
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(len @ 1..) = read else { return };
-                let what = if asked[..len].ends_with(COMMIT) { cut.swap(0, std::sync::atomic::Ordering::SeqCst) } else { 0 };
+                is_silent |= way.is_silent_after(&asked[..len]);
+                let what = if asked[..len].ends_with(COMMIT) { way.cut.swap(0, std::sync::atomic::Ordering::SeqCst) } else { 0 };
                 if what == 2 || server.write_all(&asked[..len]).await.is_err() {
                     return;
                 }
@@ -406,7 +437,8 @@ async fn between(
             }
             read = server.read(&mut answered) => {
                 let Ok(len @ 1..) = read else { return };
-                if client.write_all(&answered[..len]).await.is_err() {
+                is_silent |= way.silent.load(std::sync::atomic::Ordering::SeqCst);
+                if !is_silent && client.write_all(&answered[..len]).await.is_err() {
                     return;
                 }
             }

@@ -9,6 +9,7 @@
 mod check;
 mod clinic;
 mod disk;
+mod fenced;
 mod kit;
 mod net;
 mod stored;

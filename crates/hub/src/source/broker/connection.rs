@@ -175,8 +175,11 @@ pub fn poll(mut eventloop: EventLoop, came: Option<mpsc::Sender<Came>>, silence_
             let Ok(Ok(room)) = timeout(silence_max, Arc::clone(&room).acquire_many_owned(bytes)).await else {
                 return format!("{WAITING_BYTES_MAX} bytes have waited for {} s", silence_max.as_secs());
             };
-            if came.try_send((publish, room)).is_err() {
-                return format!("more than {WINDOW} messages came without an acknowledgement");
+            // A broker may send more than it was told: Mosquitto 2.0 sends all it has queued when it takes a kept session up again.
+            match timeout(silence_max, came.reserve()).await {
+                Ok(Ok(place)) => place.send((publish, room)),
+                Ok(Err(_)) => return "a part of this source has ended".to_owned(),
+                Err(_) => return format!("{WINDOW} messages have waited for {} s", silence_max.as_secs()),
             }
         }
     })
