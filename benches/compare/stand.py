@@ -22,7 +22,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
 READY_SECONDS = 120
 DRAIN_SECONDS = 240
-LOST_SECONDS = 30
+# A service that was killed reads the history of everybody who is heard of before the first new message of theirs is stored.
+LOST_SECONDS = 150
 SEQS_OF_A_LOAD = 10_000_000
 
 
