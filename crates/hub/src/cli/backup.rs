@@ -244,7 +244,6 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Ended> {
 async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest) -> Result<(), Ended> {
     make_folder(&config.data)?;
     let _lock = Lock::take(&config.data)?;
-    // What SQLite laid beside a store belongs to that store: beside another it would be read as its newest pages.
     let there: Vec<_> = with_beside(to).filter(|path| path.exists()).map(|path| path.display().to_string()).collect();
     if !there.is_empty() {
         return Err(Ended::Failed(format!(
@@ -266,7 +265,7 @@ async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest)
     same_rows(&rows, manifest)?;
     let synced = File::open(restoring.path()).and_then(|file| file.sync_all());
     synced.map_err(|error| in_file(restoring.path(), &error))?;
-    if let Some(left) = with_beside(restoring.path()).skip(1).find(|path| path.exists()) {
+    if let Some(left) = Sqlite::beside(restoring.path()).into_iter().find(|path| path.exists()) {
         let what = "the store was not closed in order, nothing is brought back: try again";
         return Err(Ended::Failed(format!("{} is there: {what}", left.display())));
     }
@@ -276,11 +275,7 @@ async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest)
 
 /// A store's file, and what may lie beside it.
 fn with_beside(file: &Path) -> impl Iterator<Item = PathBuf> {
-    ["", "-wal", "-shm"].into_iter().map(|more| {
-        let mut path = file.as_os_str().to_owned();
-        path.push(more);
-        path.into()
-    })
+    [file.to_owned()].into_iter().chain(Sqlite::beside(file))
 }
 
 /// A section that the backup's program did not know was empty then.

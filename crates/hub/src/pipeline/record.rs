@@ -125,8 +125,7 @@ impl Recorder {
         tracing::error!("nothing more is stored or answered here: {lost}");
         self.health.trouble(&lost.to_string());
         loop {
-            self.health.beat(in_hand);
-            sleep(BEAT).await;
+            self.pause(RETRY_MAX, in_hand).await;
         }
     }
 

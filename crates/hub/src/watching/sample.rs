@@ -6,7 +6,7 @@ use desk::{Board, EVENT_PAGES_MAX, KitState};
 use jiff::{SignedDuration, Timestamp};
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
-use store::{Connections, Place, Store};
+use store::{Connections, Place, Sqlite, Store};
 use triage::{Mark, State};
 
 use crate::{
@@ -129,7 +129,7 @@ async fn database(store: &dyn Store) {
 
 fn files(sampled: &Sampled) {
     if let Place::File(path) = &sampled.place {
-        let wal = PathBuf::from(format!("{}-wal", path.display()));
+        let [wal, _] = Sqlite::beside(path);
         for (file, path) in [("database", path), ("wal", &wal)] {
             let bytes = fs::metadata(path).map_or(0, |file| file.len());
             gauge!("vagt_store_bytes", "file" => file).set(bytes as f64);

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     Failure, Open, ensure,
+    kits::{brings, command, receipt},
     people::{kit, patient},
     same,
     sample::{alert, at, batch, key, of, plain},
 };
 use crate::{
-    Batch, Command, Entry, HistoryFilter, Journal, JournalEntry, JournalFilter, Progress, Quarantined, Receipt, Roster,
-    Store, StoreError, sections,
+    Batch, Command, Entry, HistoryFilter, Journal, JournalEntry, JournalFilter, Progress, Quarantined, Roster, Store,
+    StoreError, sections,
 };
 
 /// Lines of each section.
@@ -242,23 +243,13 @@ fn fields(lines: &Lines, section: &str, name: &str) -> Vec<String> {
 }
 
 fn asked(id: &str, whose: Option<&str>, second: i64) -> Command {
-    Command {
-        id: id.to_owned(),
-        kit: of("kit-1"),
-        patient: whose.map(of_patient),
-        command: "message".to_owned(),
-        by: None,
-        issued_at: at(second),
-        expires_at: at(second + 1_000),
-        body: serde_json::json!({ "text": id }),
-    }
+    Command { patient: whose.map(of_patient), ..command(id, second) }
 }
 
 /// What the kit brings: receipts, and something that can't be read.
-fn brings(seq: u64, whose: &str, commands: &[&str], outcome: Progress, second: i64) -> Batch {
-    let receipt = |command: &&str| Receipt { command: (*command).to_owned(), outcome, at: at(second), detail: None };
-    let receipts = commands.iter().map(receipt).collect();
-    let entry = Entry { receipts, readings: Vec::new(), ..plain("kit-1", seq, whose) };
+fn brought(seq: u64, whose: &str, commands: &[&str], outcome: Progress, second: i64) -> Batch {
+    let receipts = commands.iter().map(|command| receipt(command, outcome, second)).collect();
+    let entry = Entry { patient: of_patient(whose), ..brings("kit-1", seq, receipts) };
     let nonsense = Quarantined {
         kit: of("kit-1"),
         seq: None,
@@ -279,14 +270,14 @@ pub(super) async fn a_kit_that_changed_hands_takes_nothing_along(open: Open<'_>)
         let (named, old) = (format!("for {to}"), format!("old {to}"));
         store.put_command(&asked(&named, Some(to), second + 1)).await?;
         store.put_command(&asked(&old, None, second + 1)).await?;
-        store.commit(&brings(seq, to, &[named.as_str(), old.as_str()], Progress::Taken, second + 2)).await?;
+        store.commit(&brought(seq, to, &[named.as_str(), old.as_str()], Progress::Taken, second + 2)).await?;
         let theirs = dumped(&*store, Some(to)).await?;
         same("since it is theirs", fields(&theirs, "command", "id"), vec![named.clone(), old.clone()])?;
         same("what was said of it", fields(&theirs, "receipt", "command"), vec![named, old])?;
         same("quarantine", theirs["quarantine"].len(), 1)?;
     }
     // What was for p-1, the kit tells of when p-2 has it.
-    store.commit(&brings(3, "p-2", &["for p-1", "unknown"], Progress::Read, 103)).await?;
+    store.commit(&brought(3, "p-2", &["for p-1", "unknown"], Progress::Read, 103)).await?;
 
     let [ane, bo] = [dumped(&*store, Some("p-1")).await?, dumped(&*store, Some("p-2")).await?];
     same("of p-1", fields(&ane, "command", "id"), vec!["for p-1".to_owned()])?;

@@ -74,7 +74,7 @@ pub(super) async fn a_revoked_kit_comes_back_with_a_new_code_alone(open: Open<'_
     same("the kit", (kit.revoked, kit.secret_sha256), (false, "bb".repeat(32)))
 }
 
-fn command(id: &str, second: i64) -> Command {
+pub(super) fn command(id: &str, second: i64) -> Command {
     Command {
         id: id.to_owned(),
         kit: of("kit-1"),
@@ -87,11 +87,11 @@ fn command(id: &str, second: i64) -> Command {
     }
 }
 
-fn receipt(command: &str, outcome: Progress, second: i64) -> Receipt {
+pub(super) fn receipt(command: &str, outcome: Progress, second: i64) -> Receipt {
     Receipt { command: command.to_owned(), outcome, at: at(second), detail: None }
 }
 
-fn brings(kit: &str, seq: u64, receipts: Vec<Receipt>) -> Entry {
+pub(super) fn brings(kit: &str, seq: u64, receipts: Vec<Receipt>) -> Entry {
     Entry { receipts, readings: Vec::new(), ..plain(kit, seq, "p-1") }
 }
 

@@ -43,17 +43,12 @@ pub(super) async fn put(store: &Inner, command: &Command) -> Result<bool, StoreE
 
 /// What no kit has said anything of. Writes only when something has expired, or its kit is somebody else's now.
 pub(super) async fn open(store: &Inner, now: Timestamp, limit: u32) -> Result<Vec<Command>, StoreError> {
-    let not_theirs = format!("expires_at > $1 AND NOT {IS_FOR_ITS_KIT}");
-    for (over, since) in [("expires_at <= $1", "expires_at"), (not_theirs.as_str(), "$1")] {
-        let found = format!("SELECT 1 FROM command AS c WHERE state = 'waiting' AND {over} LIMIT 1");
-        let found = sqlx::query(AssertSqlSafe(found)).bind(nanos(now));
-        let found = found.fetch_optional(&mut *store.reader().await?).await;
-        if found.map_err(|error| store.trouble(error))?.is_none() {
-            continue;
-        }
-        let expire = format!(
-            "UPDATE command AS c SET state = 'expired', changed_at = {since} WHERE state = 'waiting' AND {over}"
-        );
+    let over = format!("state = 'waiting' AND (expires_at <= $1 OR NOT {IS_FOR_ITS_KIT})");
+    let found = format!("SELECT 1 FROM command AS c WHERE {over} LIMIT 1");
+    let found = sqlx::query(AssertSqlSafe(found)).bind(nanos(now)).fetch_optional(&mut *store.reader().await?).await;
+    if found.map_err(|error| store.trouble(error))?.is_some() {
+        let expire =
+            format!("UPDATE command AS c SET state = 'expired', changed_at = least(expires_at, $1) WHERE {over}");
         let mut write = store.writer.begin().await?;
         let expired = sqlx::query(AssertSqlSafe(expire)).bind(nanos(now)).execute(write.conn()).await;
         expired.map_err(|error| store.trouble(error))?;

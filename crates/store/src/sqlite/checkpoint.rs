@@ -13,7 +13,7 @@ use std::{
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{sync::Notify, task::JoinHandle};
 
-use super::writer::Writer;
+use super::{Sqlite, writer::Writer};
 
 /// The log is copied when its file is larger than this; afterwards it is cut back to it. A disk that takes the copy keeps commits waiting for as
 /// long, so it is little and often.
@@ -80,9 +80,8 @@ impl Drop for Checkpoints {
 }
 
 fn log_of(path: &Path) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    log.into()
+    let [log, _] = Sqlite::beside(path);
+    log
 }
 
 struct Look {

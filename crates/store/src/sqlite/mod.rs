@@ -143,6 +143,17 @@ impl Sqlite {
         &self.path
     }
 
+    /// What SQLite lays beside a file while it is open, or was when it was killed: its log, and the index of that. They belong to that file: beside
+    /// another they would be read as its newest pages.
+    #[must_use]
+    pub fn beside(path: &Path) -> [PathBuf; 2] {
+        ["-wal", "-shm"].map(|more| {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(more);
+            beside.into()
+        })
+    }
+
     /// An error of this file, in words where there are any.
     fn trouble(&self, error: sqlx::Error) -> StoreError {
         trouble::of(&self.path, error)
