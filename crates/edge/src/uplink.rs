@@ -160,6 +160,7 @@ impl Uplink {
                 status_at = Some(Instant::now());
                 status_due = Instant::now() + STATUS_INTERVAL_MAX;
             }
+            through.into_iter().for_each(|through| window.tell_leap(through));
             self.fill(connection, &mut window, &mut notices).await;
             let overdue = window.overdue_at(self.patience.wait());
             tokio::select! {

@@ -176,14 +176,23 @@ impl Chart {
         self
     }
 
-    /// The same chart with these alerts open, instead of those it had. Alerts that are not open are left out.
+    /// The same chart with these alerts open, instead of those it had. Of those among them that have ended none is opened again.
     #[must_use]
-    pub fn with_alerts(mut self, open: Vec<Alert>) -> Self {
+    pub fn with_alerts(mut self, alerts: Vec<Alert>) -> Self {
         self.alerts = Open::default();
-        for alert in open.into_iter().filter(|alert| alert.state.is_open()) {
-            self.alerts.insert(&Arc::from(alert.family.as_str()), alert);
+        for alert in alerts {
+            match alert.state {
+                crate::State::Closed { .. } => push(&mut self.ended, (alert.id, "closed")),
+                crate::State::Eased { .. } => push(&mut self.ended, (alert.id, "eased")),
+                _ => self.alerts.insert(&Arc::from(alert.family.as_str()), alert),
+            }
         }
         self
+    }
+
+    /// Is this an alert that ended lately?
+    pub(crate) fn has_ended(&self, id: AlertId) -> bool {
+        self.ended.iter().any(|(ended, _)| *ended == id)
     }
 
     /// A person has closed this alert: what it was about and still stands has been handled. To be said of a chart that is built again where
@@ -457,7 +466,7 @@ impl Chart {
     }
 
     pub(crate) fn end(&mut self, id: AlertId, how: &'static str) {
-        if self.ended.len() == ENDED_MAX {
+        if self.ended.len() >= ENDED_MAX {
             self.ended.remove(0);
         }
         push(&mut self.ended, (id, how));

@@ -63,14 +63,23 @@ pub(crate) enum Opening<'a> {
 }
 
 impl Opening<'_> {
-    fn id(&self, plan: &Plan, family: &str) -> AlertId {
+    /// What ended and opens again, since the clock was set back, is another alert.
+    fn id(&self, chart: &Chart, plan: &Plan, family: &str) -> AlertId {
         let opening = match self {
             Self::Sitting(kit, seq) => format!("sitting {kit} {seq}"),
             Self::Deadline(at) => format!("deadline {at}"),
             Self::Held(at) => format!("held {at}"),
             Self::Again(at) => format!("again {at}"),
         };
-        Uuid::new_v5(&ALERTS, format!("{} {family} {opening}", plan.patient()).as_bytes())
+        let first = format!("{} {family} {opening}", plan.patient());
+        let mut id = Uuid::new_v5(&ALERTS, first.as_bytes());
+        for time in 2_u32.. {
+            if !chart.has_ended(id) {
+                break;
+            }
+            id = Uuid::new_v5(&ALERTS, format!("{first}, time {time}").as_bytes());
+        }
+        id
     }
 }
 
@@ -94,7 +103,7 @@ pub(crate) fn feed(
     let mut change = match (open, bad.first()) {
         (None, None) => return None,
         (None, Some(_)) if !fed.iter().any(is_news) => return None,
-        (None, Some(worst)) => raise(chart, plan, (family, fed), &bad, worst, opening.id(plan, family), at),
+        (None, Some(worst)) => raise(chart, plan, (family, fed), &bad, worst, opening.id(chart, plan, family), at),
         (Some(alert), Some(worst)) => again(chart, plan, (*alert).clone(), fed, &bad, worst, at),
         (Some(alert), None) => calm(chart, plan, (*alert).clone(), fed, at)?,
     };

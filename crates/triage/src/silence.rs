@@ -165,12 +165,12 @@ fn due<'p>(chart: &Chart, plan: &'p Plan, now: Timestamp) -> Vec<(Slot, usize, &
 }
 
 /// What is known to have been measured for an occurrence: as noted when it came, and the newest values (all that is known of a chart that
-/// has just changed its programme).
+/// has just changed its programme). Where the clock was set back, these may be later than the deadline: then the silence is over already.
 fn met(chart: &Chart, place: usize, spec: &MissingSpec, slot: Slot) -> u16 {
     let pending = chart.pending.iter().filter(|(rule, _)| *rule == place).flat_map(|(_, slots)| slots);
     let noted = pending.filter(|(other, _)| *other == slot).map(|(_, met)| *met).next().unwrap_or(0);
-    let within = chart.newest.iter().filter(|(_, at, _)| slot.opens <= *at && *at <= slot.overdue);
-    within.fold(noted, |met, (vital, ..)| met | spec.bit(*vital))
+    let since = chart.newest.iter().filter(|(_, at, _)| slot.opens <= *at);
+    since.fold(noted, |met, (vital, ..)| met | spec.bit(*vital))
 }
 
 /// The finding of a silence stands, and feeds its alert.

@@ -24,6 +24,8 @@ pub struct Window {
     /// The last that was taken.
     taken: u64,
     cursor: u64,
+    /// The core was told of no later one as the oldest that is kept.
+    told: u64,
     progress: Instant,
 }
 
@@ -32,7 +34,7 @@ impl Window {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         let [in_flight, unacked, refused] = Default::default();
-        Self { in_flight, unacked, refused, taken: 0, cursor: 0, progress: now }
+        Self { in_flight, unacked, refused, taken: 0, cursor: 0, told: 0, progress: now }
     }
 
     /// How many messages may be sent now.
@@ -60,6 +62,7 @@ impl Window {
         if self.unacked.is_empty() {
             self.progress = now;
         }
+        self.told = self.told.max(self.oldest(seq));
         self.in_flight.insert(seq);
         self.unacked.insert(seq);
         self.cursor = self.cursor.max(seq);
@@ -98,6 +101,16 @@ impl Window {
             self.progress = now;
         }
         news
+    }
+
+    /// The core has everything through this, and the first that waits is not the next number: the kit started between them, or gave some up.
+    /// The core passes that only when it is told that nothing before is kept, so that one goes once more, and what is behind it.
+    pub fn tell_leap(&mut self, through: u64) {
+        let first = self.unacked.first().copied().filter(|first| *first > self.told.max(through.saturating_add(1)));
+        if let Some(first) = first.filter(|_| self.in_flight.is_empty()) {
+            self.cursor = first - 1;
+            self.unacked.clear();
+        }
     }
 
     /// When to give up waiting for the core's acks, if it is waited for any.
@@ -154,6 +167,28 @@ mod tests {
         window.sent(12, start);
         window.puback(12, true);
         assert_eq!(window.taken_through(), 12);
+    }
+
+    #[test]
+    fn what_waits_behind_a_leap_goes_once_more_and_is_the_oldest_then() {
+        let (start, restart) = (Instant::now(), 1_800_000_000_000);
+        let mut window = Window::new(start);
+        for seq in [41, 42, restart, restart + 1] {
+            window.sent(seq, start);
+            window.puback(seq, seq != 42);
+        }
+        window.acked(41, start);
+        window.tell_leap(41);
+        assert_eq!(window.cursor(), restart + 1, "42 is the next number");
+        window.acked(42, start);
+        window.tell_leap(42);
+        assert_eq!((window.cursor(), window.oldest(restart)), (restart - 1, restart));
+        window.sent(restart, start);
+        window.tell_leap(42);
+        assert_eq!(window.cursor(), restart, "it is under way");
+        window.puback(restart, true);
+        window.tell_leap(42);
+        assert_eq!(window.cursor(), restart, "it was said");
     }
 
     #[test]

@@ -242,13 +242,15 @@ fn changed(step: &Step, before: &Basis, after: &Basis) -> Vec<Reading> {
     readings.map(|(_, reading)| reading.clone()).collect()
 }
 
-/// Puts the open alerts in. A silence that was told is not told again.
+/// Puts the open alerts in, and those of the time to come that have ended: the clock was ahead then, and what opens again is another alert. A
+/// silence that was told is not told again.
 #[must_use]
 pub fn with_alerts(mut chart: Chart, plan: &Plan, story: &Story, now: Timestamp) -> Chart {
     if let Some(told) = story.alerts.iter().flat_map(silences_told).filter(|told| *told <= now).max() {
         assess(&mut chart, plan, &Event::Tick, told);
     }
-    chart.with_alerts(story.open.clone())
+    let ahead = story.alerts.iter().rev().filter(|alert| !alert.state.is_open() && alert.raised_at > now);
+    chart.with_alerts(story.open.iter().chain(ahead).cloned().collect())
 }
 
 /// One step, again.

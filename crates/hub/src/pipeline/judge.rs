@@ -220,7 +220,7 @@ impl Judge {
     /// How many messages the open batch takes.
     fn room(&self) -> usize {
         let now = (self.clock)();
-        if self.stepped_back || self.stamps.is_behind(now) { 0 } else { self.work.room(now) }
+        if self.stepped_back || self.stamps.is_behind(now) { 0 } else { self.work.room(self.stamps.now(now)) }
     }
 
     /// Charts are taken over into the open batch, since the journal says by what they judge.

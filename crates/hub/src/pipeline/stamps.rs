@@ -40,10 +40,16 @@ impl Stamps {
         self.latest = self.latest.max(clock);
     }
 
+    /// The clock, as far as stamps follow it.
+    #[must_use]
+    pub fn now(&self, clock: Timestamp) -> Timestamp {
+        self.latest.max(self.last).max(clock)
+    }
+
     /// Has the clock gone back further than can be waited for?
     #[must_use]
     pub fn is_behind(&self, clock: Timestamp) -> bool {
-        self.latest.max(self.last).duration_since(clock) > STEP_BACK_MAX
+        self.now(clock).duration_since(clock) > STEP_BACK_MAX
     }
 
     /// The stamp of the next event.

@@ -90,7 +90,8 @@ impl Watermark {
         let before = self.through;
         while let Some(next) = self.above.first().copied() {
             let missing = next - self.through() - 1;
-            if (1..=HOLE_SEQS_MAX).contains(&missing) {
+            // Of a kit that says what it keeps, a leap is passed when it says that nothing before it is left.
+            if missing > 0 && (self.told || missing <= HOLE_SEQS_MAX) {
                 break;
             }
             self.above.pop_first();
@@ -206,5 +207,17 @@ mod tests {
         assert_eq!((mark.through(), mark.above.len()), (156, ABOVE_HOLE_MAX));
         mark.received(2_000_000, Some(2_000_000), at(2 * hours));
         assert_eq!((mark.through(), mark.above.len()), (2_000_000, 0));
+    }
+
+    #[test]
+    fn a_leap_over_what_a_kit_still_keeps_is_not_passed() {
+        let restart = 1_800_000_000_000;
+        let mut mark = Watermark::default();
+        mark.received(restart, Some(41), at(0));
+        assert_eq!(mark.through(), 40, "the broker has lost 41");
+        mark.received(41, Some(41), at(1));
+        assert_eq!(mark.through(), 41, "42 may be lost too");
+        mark.received(restart, Some(restart), at(2));
+        assert_eq!((mark.through(), mark.above.len()), (restart, 0));
     }
 }

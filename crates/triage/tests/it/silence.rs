@@ -112,6 +112,26 @@ fn time_that_goes_backwards_is_harmless() {
 }
 
 #[test]
+fn what_came_before_the_clock_was_set_back_ends_the_silence_and_what_ended_opens_again_as_another() {
+    let mut person = Person::new();
+    person.sends("2026-11-23T14:00:00Z", "2026-11-23T12:00:00Z", &["93 spo2", "80 pulse"]);
+    next(&person, WEDNESDAY);
+    assert!(person.ticks(MONDAY).alerts.is_empty());
+
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        let mut again = Person::new();
+        again.chart = again.chart.with_alerts(ended.clone());
+        assert_eq!(events(&again.ticks(MONDAY)), [EventKind::Raised]);
+        let outcome = again.measures("2026-11-23T14:00:00Z", &["93 spo2", "80 pulse"]);
+        assert_eq!(events(&outcome), [EventKind::Eased]);
+        let alert = outcome.alerts[0].alert.clone();
+        assert!(ended.iter().all(|before: &triage::Alert| before.id != alert.id));
+        ended.push(alert);
+    }
+}
+
+#[test]
 fn the_wall_clock_is_followed_through_both_changes() {
     // Summer time ends on Sunday 2026-10-25 and begins on Sunday 2027-03-28: 14:00 is 12:00Z in summer and 13:00Z in winter.
     for (since, wanted) in [

@@ -181,6 +181,7 @@ impl Kit {
         let mut through = None;
         link.send(ToHub::Listen).await;
         loop {
+            through.into_iter().for_each(|through| window.tell_leap(through));
             self.fill(link, &mut window).await;
             let overdue = window.overdue_at(patience.wait()).map(Instant::from_std);
             tokio::select! {

@@ -39,6 +39,8 @@ const PIPE_MAX: usize = 8192;
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Messages that a broker has given the hub and that are not acknowledged.
 const BROKER_IN_FLIGHT_MAX: usize = 100;
+/// A hub that does not take a message ends its connection to the broker, and opens the next one after this.
+const HUB_RECONNECTS_AFTER: Duration = Duration::from_millis(100);
 
 /// From a kit.
 pub enum ToHub {
@@ -419,7 +421,13 @@ impl Broker {
                     taken = first => {
                         let epoch = *epoch;
                         under_way.pop_front();
-                        if matches!(taken, Ok(true)) { self.acknowledged(epoch) } else { self.again() }
+                        if matches!(taken, Ok(true)) {
+                            self.acknowledged(epoch);
+                        } else {
+                            under_way.clear();
+                            sleep(HUB_RECONNECTS_AFTER).await;
+                            self.again();
+                        }
                     }
                     () = self.wake.notified() => {}
                 },
