@@ -4,7 +4,7 @@
 #
 # For each size a clinic of its own is filled through the store's own commit, the same people over as many days as it takes, the last of them yesterday
 # (on PostgreSQL the server's clock is set back meanwhile, so that months lie in their partitions as if they had been lived). Then, at every size the
-# same: the load of `vagt bench load` against `vagt serve`, pages and curves over HTTP as a browser asks for them, a backtest of everybody over 90
+# same, in turns: the load of `vagt bench load` against `vagt serve`, pages and curves over HTTP as a browser asks for them, a backtest of everybody over 90
 # days.
 #
 # Storage is measured on a cohort (`vagt cohort --into`): what simulated people of a COPD and heart failure clinic send in a year.
@@ -79,6 +79,7 @@ class Clinic:
         self.stand, self.kind, self.readings = stand, kind, readings
         self.password, self.filled, self.server, self.last = secrets.token_hex(12), None, None, 0
         self.secrets = stand.folder / f"secrets-{kind}-{readings}"
+        self.bytes, self.rates, self.backtests, self.took = 0, [], [], {}
 
     def fill(self):
         fills = {"sqlite": self.fill_sqlite, "postgres": self.fill_postgres}
@@ -163,7 +164,7 @@ class Clinic:
 
     def pages(self, ready, count):
         """Milliseconds of the page of a patient, of its curves over four weeks, and of its long ones over a quarter."""
-        browser, chosen = Browser(ready["http"], self.password), random.Random(1)
+        browser, chosen = Browser(ready["http"], self.password), random.Random(len(self.rates))
         asked = {"page_ms": "/patients/{}", "curves_28_days_ms": "/api/v1/patients/{}/curves?days=28", "long_curves_ms": "/api/v1/patients/{}/long-curves?days=90"}
         took = {name: [] for name in asked}
         for number in range(count + PAGE_WARM_UP):
@@ -174,7 +175,7 @@ class Clinic:
                 browser.get(path.format(patient))
                 if number >= PAGE_WARM_UP:
                     took[name].append((time.perf_counter() - begun) * 1e3)
-        return {name: {"p50": statistics.median(all_of_it), "p99": sorted(all_of_it)[int(len(all_of_it) * 0.99)]} for name, all_of_it in took.items()}
+        return took
 
     def backtest(self):
         """Readings a second, with the COPD programme on both sides."""
@@ -182,46 +183,54 @@ class Clinic:
         command = [self.stand.args.vagt, "backtest", "--programme", programme, "--active", programme, "--since", f"{BACKTEST_DAYS}d",
                    "--config", self.config, "--json"]
         report = json.loads(subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout)
-        return {"backtest_readings_per_second": report["readings"] / report["seconds"], "backtest_readings": report["readings"]}
+        return report["readings"] / report["seconds"]
 
+    def measure(self, args):
+        """One round of everything."""
+        self.backtests.append(self.backtest())
+        with self.serving() as ready:
+            for name, took in self.pages(ready, -(-args.pages // args.rounds)).items():
+                self.took.setdefault(name, []).extend(took)
+            self.rates.append(self.ingest(ready, args.seconds)[0])
 
-def measured(clinic, args):
-    found = {"bench": "growth", "store": clinic.kind, **{key: clinic.filled[key] for key in ("readings", "patients", "days")},
-             "fill_readings_per_second": clinic.filled["readings_per_second"], "disk_bytes": clinic.disk_bytes()}
-    found["bytes_per_reading"] = found["disk_bytes"] / found["readings"]
-    found |= clinic.backtest()
-    with clinic.serving() as ready:
-        found |= clinic.pages(ready, args.pages)
-        rates = []
-        for _ in range(args.rounds):
-            rate, stored = clinic.ingest(ready, args.seconds)
-            rates.append(rate)
-        found |= {"ingest_messages_per_second": statistics.median(rates), "rates": rates}
-    return found
+    def found(self):
+        found = {"bench": "growth", "store": self.kind, **{key: self.filled[key] for key in ("readings", "patients", "days")},
+                 "fill_readings_per_second": self.filled["readings_per_second"], "disk_bytes": self.bytes, "bytes_per_reading": self.bytes / self.filled["readings"]}
+        for name, took in self.took.items():
+            found[name] = {"p50": statistics.median(took), "p99": sorted(took)[int(len(took) * 0.99)]}
+        return found | {"backtest_readings_per_second": statistics.median(self.backtests), "backtests": self.backtests,
+                        "ingest_messages_per_second": statistics.median(self.rates), "rates": self.rates}
 
 
 def affordable(kind, sizes, folder):
-    """The sizes that the disk holds, one at a time; says where it ends."""
-    free = shutil.disk_usage(folder).free - DISK_LEFT_BYTES
-    fit = [size for size in sorted(sizes) if size * BYTES_A_READING[kind] <= free]
-    for size in sorted(set(sizes) - set(fit)):
-        print(f"growth: {kind} does without {size:,} readings: found {free / 1e9:.0f} GB of disk to use, want {size * BYTES_A_READING[kind] / 1e9:.0f} GB",
-              file=sys.stderr)
+    """The sizes that the disk holds, beside each other; says where it ends."""
+    free, fit = shutil.disk_usage(folder).free - DISK_LEFT_BYTES, []
+    for size in sorted(sizes):
+        wanted = sum([*fit, size]) * BYTES_A_READING[kind]
+        if wanted <= free:
+            fit.append(size)
+        else:
+            print(f"growth: {kind} does without {size:,} readings: found {free / 1e9:.0f} GB of disk to use, want {wanted / 1e9:.0f} GB", file=sys.stderr)
     return fit
 
 
 def grow(kind, args, folder):
-    sizes = affordable(kind, [int(size * 1_000_000) for size in args.sizes], folder)
-    lines = []
-    for size in sizes:
-        print(f"growth: {kind}, {size:,} readings ...", file=sys.stderr, flush=True)
-        with Stand.within(args, folder) as stand:
-            clinic = Clinic(stand, kind, size)
+    """All sizes are measured in turns: what else the machine does meets them alike."""
+    with contextlib.ExitStack() as stands:
+        clinics = []
+        for size in affordable(kind, [int(size * 1_000_000) for size in args.sizes], folder):
+            print(f"growth: {kind}, {size:,} readings ...", file=sys.stderr, flush=True)
+            clinic = Clinic(stands.enter_context(Stand.within(args, folder)), kind, size)
             clinic.fill()
             clinic.settle()
-            lines.append(measured(clinic, args))
-            print(json.dumps(lines[-1]), file=sys.stderr, flush=True)
-    return lines
+            clinic.bytes = clinic.disk_bytes()
+            clinics.append(clinic)
+        for number in range(args.rounds):
+            for clinic in clinics:
+                clinic.measure(args)
+                print(f"growth: {kind}, {clinic.readings:,} readings, round {number + 1} of {args.rounds}: {clinic.rates[-1]:,.0f} messages/s",
+                      file=sys.stderr, flush=True)
+        return [clinic.found() for clinic in clinics]
 
 
 # --- what a person costs
@@ -325,7 +334,7 @@ def main():
     parser.add_argument("--stores", nargs="*", choices=BYTES_A_READING, default=list(BYTES_A_READING))
     parser.add_argument("--storage", nargs="*", choices=["sqlite", "postgres", "timescale"], default=["sqlite", "postgres", "timescale"])
     parser.add_argument("--seconds", type=int, default=8, help="how long ingestion is measured each time")
-    parser.add_argument("--rounds", type=int, default=2, help="how often ingestion is measured")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured, at all sizes in turns")
     parser.add_argument("--pages", type=int, default=300, help="how many patients are looked at")
     parser.add_argument("--dir", type=pathlib.Path, help="where the stores go; the system's temporary folder, if left out")
     parser.add_argument("--json", type=pathlib.Path, help="where to write the figures as JSON lines")

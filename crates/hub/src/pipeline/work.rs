@@ -143,7 +143,7 @@ impl Work {
     /// How many more messages it takes now. One that waits for the store takes none after a while: what comes then waits for the
     /// next.
     pub fn room(&self, now: Timestamp) -> usize {
-        let old = !self.is_empty() && now.duration_since(self.batch.recorded_at) > BATCH_AGE_MAX;
+        let old = !self.is_empty() && now.duration_since(self.batch.recorded_at) >= BATCH_AGE_MAX;
         if old || self.bytes >= BATCH_BYTES_MAX { 0 } else { BATCH_MESSAGES_MAX.saturating_sub(self.owed.len()) }
     }
 

@@ -34,7 +34,7 @@ use std::{
 use story::{Told, tell};
 
 /// Stories that `make test` tells, unless `VAGT_STORIES` says otherwise.
-const STORIES: u64 = 50;
+const STORIES: u64 = 150;
 
 fn asked(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value}, want a number")))
