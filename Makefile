@@ -48,6 +48,7 @@ benches/compare/nodered/node_modules/.installed: $(addprefix benches/compare/nod
 chaos: install-test build
 	cargo build -p tests --bin chaos
 	target/debug/chaos --seed $(SEED) --rounds $(ROUNDS) --seconds $(SECONDS_EACH) --kills $(KILLS)
+	target/debug/chaos --seed $(SEED) --rounds 1 --only no-database-for-minutes --faults 1 --rate 5
 
 SECONDS ?= 60
 

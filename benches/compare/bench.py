@@ -71,7 +71,7 @@ def machine(args):
 
     cpu = next(line for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     memory = next(line for line in pathlib.Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
-    return {"bench": "machine", "date": time.strftime("%Y-%m-%d"), "quick": args.quick, "cpu": cpu.split(":")[1].strip(), "cores": os.cpu_count(),
+    return {"bench": "machine", "date": time.strftime("%Y-%m-%d"), "commit": said("git", "describe", "--always", "--dirty"), "quick": args.quick, "cpu": cpu.split(":")[1].strip(), "cores": os.cpu_count(),
             "memory_gib": round(int(memory.split()[1]) / 2**20), "kernel": platform.release(),
             "disk": said("findmnt", "-no", "FSTYPE", "-T", tempfile.gettempdir()),
             "versions": [said(args.vagt, "--version"), said("psql", "--version"), said("mosquitto", "-h"), f"Python {platform.python_version()}",
@@ -88,12 +88,14 @@ def main():
     args = parser.parse_args()
     args.vagt = args.vagt.resolve()
     args.into.mkdir(parents=True, exist_ok=True)
-    (args.into / "machine.jsonl").write_text(json.dumps(machine(args)) + "\n")
+    here = machine(args)
+    (args.into / "machine.jsonl").write_text(json.dumps(here) + "\n")
     for step in args.only:
         begun = time.monotonic()
         print(f"{step} ...", file=sys.stderr, flush=True)
         lines = globals()[step](args, STEPS[step]["quick" if args.quick else "whole"])
-        (args.into / f"{step}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        measured = {"bench": "measured", "step": step, **{key: here[key] for key in ("date", "commit", "quick")}}
+        (args.into / f"{step}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [measured, *lines]))
         print(f"{step}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     figures = args.into / "figures.jsonl"
     files = [args.into / f"{step}.jsonl" for step in ["machine", *STEPS]]

@@ -185,13 +185,11 @@ class Clinic:
         report = json.loads(subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout)
         return report["readings"] / report["seconds"]
 
-    def measure(self, args):
-        """One round of everything."""
-        self.backtests.append(self.backtest())
-        with self.serving() as ready:
-            for name, took in self.pages(ready, -(-args.pages // args.rounds)).items():
-                self.took.setdefault(name, []).extend(took)
-            self.rates.append(self.ingest(ready, args.seconds)[0])
+    def measure(self, ready, args):
+        """One round of what a service does."""
+        for name, took in self.pages(ready, -(-args.pages // args.rounds)).items():
+            self.took.setdefault(name, []).extend(took)
+        self.rates.append(self.ingest(ready, args.seconds)[0])
 
     def found(self):
         found = {"bench": "growth", "store": self.kind, **{key: self.filled[key] for key in ("readings", "patients", "days")},
@@ -225,9 +223,14 @@ def grow(kind, args, folder):
             clinic.settle()
             clinic.bytes = clinic.disk_bytes()
             clinics.append(clinic)
-        for number in range(args.rounds):
+        for _ in range(args.rounds):
             for clinic in clinics:
-                clinic.measure(args)
+                clinic.backtests.append(clinic.backtest())
+        # Their services run beside each other: one that starts reads the history of those that it hears of first.
+        serving = [stands.enter_context(clinic.serving()) for clinic in clinics]
+        for number in range(args.rounds):
+            for clinic, ready in zip(clinics, serving):
+                clinic.measure(ready, args)
                 print(f"growth: {kind}, {clinic.readings:,} readings, round {number + 1} of {args.rounds}: {clinic.rates[-1]:,.0f} messages/s",
                       file=sys.stderr, flush=True)
         return [clinic.found() for clinic in clinics]

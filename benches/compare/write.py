@@ -48,21 +48,27 @@ def read(file):
     return {bench: [line for line in lines if line["bench"] == bench] for bench in dict.fromkeys(line["bench"] for line in lines)}
 
 
-def where(of):
+def where(of, steps):
+    """A step that was measured by itself says when, and of what."""
     quick = " QUICK=1: fewer and smaller steps than the figures that are claimed." if of["quick"] else ""
+    runs = {(step["date"], step["commit"], step["quick"]) for step in steps}
+    if len(runs) > 1:
+        quick += " Not all in one run: " + ", ".join(f"{step['step']} on {step['date']} at {step['commit']}" for step in steps) + "."
     return (f"{of['date']}, {of['cores']} cores ({of['cpu']}), {of['memory_gib']} GiB, Linux {of['kernel']}, {of['disk']}; {', '.join(of['versions'])}. "
             f"Again: `make bench` (a step: `make bench ONLY=growth`).{quick}\n")
 
 
 def latency(lines):
     rows = ["| store | load | messages/s | stored p50 | p99 | p99.9 | on the page p50 | p99 | p99.9 |", f"| --- | --- |{' ---: |' * 7}"]
+    most = {of["store"]: of["messages_per_second"] for of in lines if of["phase"] == "pipeline"}
     for of in lines:
         if of["phase"] != "paced":
             continue
         stored, page = of["publish_to_ack_ms"], of["publish_to_visible_ms"]
         numbers = [f"{one[name]:,.1f} ms" if one["count"] else "none seen" for one in (stored, page) for name in ("p50", "p99", "p999")]
         rows.append(f"| {of['store']} | {of['percent']} % | {of['messages_per_second']:,.0f} | {' | '.join(numbers)} |")
-    return "\n".join(["## From being published to the nurse's page", "", "At a part of the most that was measured just before.", "", *rows, ""])
+    return "\n".join(["## From being published to the nurse's page", "", "At a part of the most that was measured just before by the same load"
+                      + (": " + ", ".join(f"{store} {rate:,.0f} messages/s" for store, rate in most.items()) if most else "") + ".", "", *rows, ""])
 
 
 def idle(of):
@@ -114,7 +120,7 @@ def aims_table(rows):
 
 
 def page(found):
-    parts = [INTRO, where(found["machine"][0])]
+    parts = [INTRO, where(found["machine"][0], found.get("measured", []))]
     if rows := aims(found):
         parts.append(aims_table(rows))
     if "compare" in found:

@@ -25,11 +25,17 @@ const AGAIN_SECONDS: u64 = 10;
 /// The longest `Authorization` that is looked at.
 const CREDENTIALS_BYTES_MAX: usize = 1024;
 
+/// A message's room, given back when this is dropped.
+pub type Entered = Box<dyn Send>;
+
 /// What takes a kit's messages in.
 #[async_trait]
 pub trait Door: Send + Sync + 'static {
-    /// Is this a kit, and its secret? Asked before anything of its message is read.
-    fn knows(&self, kit: &str, secret: &[u8]) -> bool;
+    /// Lets a kit in with a message, before anything of that is read; what is given is held until the answer.
+    ///
+    /// # Errors
+    /// [`NotTakenIn::Unknown`], or [`NotTakenIn::Later`] where so much is being read and stored that there is no room.
+    fn enter(&self, kit: &str, secret: &[u8]) -> Result<Entered, NotTakenIn>;
 
     /// Takes a message from who says to be this kit; returns when it is stored.
     ///
@@ -66,8 +72,11 @@ pub async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let Some(door) = &app.desk.door else {
         return Problem::not_found("door for readings here").into_response();
     };
-    let known = credentials(request.headers()).filter(|(kit, secret)| door.knows(kit, secret.as_bytes()));
-    let Some((kit, secret)) = known else { return unknown() };
+    let Some((kit, secret)) = credentials(request.headers()) else { return unknown() };
+    let _entered = match door.enter(&kit, secret.as_bytes()) {
+        Ok(entered) => entered,
+        Err(why) => return told(Err(why), 0),
+    };
     let payload = match Bytes::from_request(request, &()).await {
         Ok(payload) => payload,
         Err(error) => return Problem::new(error.status(), unread(&error)).into_response(),

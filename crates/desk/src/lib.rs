@@ -48,7 +48,7 @@ use tokio::sync::mpsc;
 pub use action::{ACTION_SECONDS_MAX, ActionRefused, ActionRequest};
 pub use board::{Board, Counts, Follower, INTAKE_AGE_MAX, Intake, KitState, Liveness, Person, Standing, Stopped};
 pub use command::{Ask, AskRefused, COMMANDS_WAITING_MAX, ask};
-pub use door::{Door, NotTakenIn, TakenIn};
+pub use door::{BODY_BYTES_MAX, Door, Entered, NotTakenIn, TakenIn};
 pub use events::EVENT_PAGES_MAX;
 pub use explain::{Explained, WhyAlert, WhyNot, why_alert, why_quiet};
 pub use feed::{FEED_CHANGES_MAX, Pulse};

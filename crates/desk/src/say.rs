@@ -166,13 +166,15 @@ impl Say<'_> {
             },
             Reason::Sum { .. } => self.sum(finding),
             Reason::Together { .. } => self.together(finding, asked),
-            Reason::Missing { expected_at, last_at, vitals, in_a_row, .. } => {
+            Reason::Missing { expected_at, last_at, vitals, questionnaires, in_a_row, .. } => {
                 let row = in_a_row.map(|row| format!(", {}", self.words.count("missing-row", row))).unwrap_or_default();
-                Said {
-                    lead: String::new(),
-                    headline: self.silence(*last_at),
-                    limit: format!("{}{row}", self.expected(*expected_at, vitals)),
-                }
+                // Who measures and does not answer is not silent.
+                let headline = match vitals.is_empty() {
+                    true => self.words.say("missing-answers"),
+                    false => self.silence(*last_at),
+                };
+                let expected = self.expected(*expected_at, &self.missing(vitals, questionnaires));
+                Said { lead: String::new(), headline, limit: format!("{expected}{row}") }
             }
         }
     }
@@ -288,10 +290,17 @@ impl Say<'_> {
         format!("{lead} {headline}{limit}").trim_start().to_owned()
     }
 
-    fn expected(&self, at: Timestamp, vitals: &[Vital]) -> String {
+    fn expected(&self, at: Timestamp, what: &str) -> String {
         let line = self.words.with("missing-expected", &[("when", self.when(at).into())]);
-        let names: Vec<String> = vitals.iter().map(|vital| self.vital(*vital)).collect();
-        if names.is_empty() { line } else { format!("{line}: {}", names.join(", ")) }
+        if what.is_empty() { line } else { format!("{line}: {what}") }
+    }
+
+    /// What did not come: "SpO2, pulse, answers (copd-daily)".
+    pub fn missing(&self, vitals: &[Vital], questionnaires: &[String]) -> String {
+        let answers = self.words.say("share-answers");
+        let measured = vitals.iter().map(|vital| self.vital(*vital));
+        let asked = questionnaires.iter().map(|id| format!("{answers} ({id})"));
+        measured.chain(asked).collect::<Vec<String>>().join(", ")
     }
 
     fn silence(&self, last_at: Option<Timestamp>) -> String {
@@ -483,6 +492,24 @@ mod tests {
                 (headline, limit)
             );
         }
+    }
+
+    #[test]
+    fn who_measures_and_does_not_answer_is_told_from_who_is_silent() {
+        let missing = |vitals: &[&str], questionnaires: &[&str]| {
+            serde_json::json!({ "kind": "missing", "schedule": "morning", "vitals": vitals, "questionnaires": questionnaires,
+                "expected_at": "2026-11-22T07:00:00Z", "overdue_at": "2026-11-22T13:00:00Z", "last_at": "2026-11-22T07:10:00Z" })
+        };
+        said(
+            missing(&[], &["copd-daily"]),
+            ("Spørgsmålene er ikke besvaret", "ventet i dag 07:00: Svar (copd-daily)"),
+            ("The questions were not answered", "expected today 07:00: Answers (copd-daily)"),
+        );
+        said(
+            missing(&["pulse"], &["copd-daily"]),
+            ("Ingen måling siden i dag 07:10", "ventet i dag 07:00: Puls, Svar (copd-daily)"),
+            ("No measurement since today 07:10", "expected today 07:00: Pulse, Answers (copd-daily)"),
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use triage::{Alert, Chart, Own, Plan, Why};
+use triage::{Alert, Chart, NoBaseline, Own, Plan, Why};
 use vitals::{KitId, PatientId, Reading};
 
 use crate::tuning::Refused;
@@ -15,6 +15,9 @@ use crate::tuning::Refused;
 pub trait Ward: Send + Sync + 'static {
     /// What was known of a patient at a time, and what they were judged by then, built from the store.
     async fn chart(&self, patient: &PatientId, at: Timestamp) -> Result<(Arc<Plan>, Chart), Refused>;
+
+    /// Of each of these patients, in that order: the rules that have no baseline of theirs at a time. None of somebody whom nobody judges.
+    async fn no_baselines(&self, patients: &[PatientId], at: Timestamp) -> Result<Vec<Vec<NoBaseline>>, Refused>;
 
     /// Why each finding of an alert is as it is, in the words of the version that it was judged by where that is known.
     async fn why(&self, alert: &Alert) -> Result<Vec<Why>, Refused>;

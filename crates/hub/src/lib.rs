@@ -24,5 +24,6 @@ pub mod source;
 pub mod standby;
 mod tls;
 pub mod tuning;
+mod visit;
 pub mod ward;
 pub mod watching;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use axum::serve::ListenerExt as _;
 use desk::{ActionRequest, Board, Desk, Door};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
@@ -21,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::doors::{Doors, door_ended, open_enrolment};
+use self::doors::{Doors, Pages, door_ended, open_enrolment};
 use crate::{
     clock,
     commands::Commands,
@@ -259,7 +260,7 @@ impl Service {
         tasks.spawn(kits::watch(directories.clone(), Arc::clone(&presence), kits, clock::wall()));
         tasks.spawn(remeasure::keep(to_remeasure, Arc::clone(&store), directories, Arc::clone(&presence)));
         tasks.spawn(watching::keep(Sampled::new(&config, Arc::clone(&store), Arc::clone(&board), metrics.clone())));
-        let by_http: Arc<dyn Door> = Arc::new(HttpSource(behind));
+        let by_http: Arc<dyn Door> = Arc::new(HttpSource::new(behind));
         if let Some(heart) = heart(&config, &store, &board, mqtt, &by_http)? {
             tasks.spawn(heart.keep());
         }
@@ -418,7 +419,9 @@ fn offline(heard: &[Heard]) -> Vec<Heard> {
 
 async fn serve_pages(listener: TcpListener, desk: Desk, close: CancellationToken) {
     let app = desk::router(desk).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, app).with_graceful_shutdown(close.cancelled_owned());
+    // Tapped for the address of who is connected, which axum gives of its own listeners alone.
+    let pages = Pages::new(listener).tap_io(|_| {});
+    let serving = axum::serve(pages, app).with_graceful_shutdown(close.cancelled_owned());
     if let Err(error) = serving.await {
         tracing::error!("the web server has ended: {error}");
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use desk::{Change, Place, Refusal, Refused, Ward};
 use jiff::{Timestamp, tz::TimeZone};
 use store::{Journal, JournalFilter, Patient, Roster, Store, StoreError};
-use triage::{Alert, Chart, Own, Plan, Programme, State, Why, why};
+use triage::{Alert, Chart, NoBaseline, Own, Plan, Programme, State, Why, no_baseline, why};
 use vitals::{PatientId, Reading};
 
 use crate::{
@@ -36,12 +36,17 @@ impl Ward for StoredWard {
             return Err(Refused::new(Refusal::Unknown, not_judged(&*self.store, patient, at).await?));
         };
         let plan = library.plan_by(patient, &basis).map_err(|why| Refused::new(Refusal::Failed, why))?;
-        let span = Span::stored(&*self.store, &plan, at).await?;
-        let mut story = charts::read(&*self.store, patient, span.from).await?;
-        story.steps.retain(|step| step.at() <= at);
-        // The fold raises alerts of its own; what was really open then is what was told.
-        let open = story.alerts.into_iter().filter_map(|alert| open_at(alert, at)).collect();
-        Ok((Arc::new(plan.clone()), charts::fold(&plan, &story.steps, span, &basis).with_alerts(open)))
+        let chart = chart(&*self.store, &plan, &basis, at).await?;
+        Ok((Arc::new(plan), chart))
+    }
+
+    async fn no_baselines(&self, patients: &[PatientId], at: Timestamp) -> Result<Vec<Vec<NoBaseline>>, Refused> {
+        let library = Library::open(&*self.store, clock::now()).await?;
+        let mut all = Vec::with_capacity(patients.len());
+        for patient in patients {
+            all.push(no_baselines(&*self.store, &library, patient, at).await?);
+        }
+        Ok(all)
     }
 
     async fn why(&self, alert: &Alert) -> Result<Vec<Why>, Refused> {
@@ -96,6 +101,33 @@ impl Ward for StoredWard {
         let of = ReadingPlace { kit, seq, place };
         readings::change(&*self.store, change, &of, Some(patient), (by, reason), clock::now()).await.map_err(refused)
     }
+}
+
+/// What was known of a patient at a time.
+async fn chart(store: &dyn Store, plan: &Plan, basis: &Basis, at: Timestamp) -> Result<Chart, StoreError> {
+    let span = Span::stored(store, plan, at).await?;
+    let mut story = charts::read(store, plan.patient(), span.from).await?;
+    story.steps.retain(|step| step.at() <= at);
+    // The fold raises alerts of its own; what was really open then is what was told.
+    let open = story.alerts.into_iter().filter_map(|alert| open_at(alert, at)).collect();
+    Ok(charts::fold(plan, &story.steps, span, basis).with_alerts(open))
+}
+
+/// The rules that have no baseline of a patient's own at a time. None where nobody judges them, or where they are judged by what this program
+/// can't read: that is told elsewhere.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn no_baselines(
+    store: &dyn Store,
+    library: &Library,
+    patient: &PatientId,
+    at: Timestamp,
+) -> Result<Vec<NoBaseline>, StoreError> {
+    let Some(basis) = last_basis(store, patient, at).await? else { return Ok(Vec::new()) };
+    let plan = library.plan_by(patient, &basis).ok().filter(|plan| plan.book().has_baseline());
+    let Some(plan) = plan else { return Ok(Vec::new()) };
+    Ok(no_baseline(&chart(store, &plan, &basis, at).await?, &plan, at))
 }
 
 /// An alert as it was open at a time, if it was.

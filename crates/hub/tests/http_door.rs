@@ -64,7 +64,7 @@ fn open(limits: &Config) -> House {
     let directory = Directory::new(roster, &programmes, &TimeZone::UTC).unwrap();
     let board = Board::new(Vec::new(), directory.roster().clone(), Vec::new(), HashMap::new());
     let store = Arc::new(Store::default());
-    let source = HttpSource(Behind {
+    let source = HttpSource::new(Behind {
         directories: Directories::fixed(directory),
         taker: Arc::clone(&store) as Arc<dyn Taker>,
         presence: Presence::new(board, Vec::new()),
@@ -118,4 +118,20 @@ async fn what_cannot_be_stored_is_told_to_come_again_after_the_time_that_was_sai
     assert!(held >= HOLD_MAX && held < HOLD_MAX + Duration::from_millis(10), "{held:?}");
     house.store.0.store(false, Ordering::Release);
     assert_eq!(house.sends("kit-1", 100).await, STORED, "{}", clock::now());
+}
+
+#[tokio::test]
+async fn a_kit_that_sends_many_at_once_leaves_room_for_others() {
+    let house = open(&Config { connections: 2, ..Config::default() });
+    let enter = |kit: &str| house.source.enter(kit, b"secret");
+    let later = |entered: Result<desk::Entered, NotTakenIn>| entered.map(drop).unwrap_err();
+    let two = [enter("kit-1").unwrap(), enter("kit-1").unwrap()];
+    assert_eq!(
+        later(enter("kit-1")),
+        NotTakenIn::Later("so many messages of this kit are being read already".to_owned())
+    );
+    assert!(enter("kit-2").is_ok());
+    drop(two);
+    assert!(enter("kit-1").is_ok());
+    assert_eq!(later(house.source.enter("kit-1", b"guessed")), NotTakenIn::Unknown);
 }

@@ -31,7 +31,7 @@ use vitals::{Clock, Reading, Vital};
 struct House {
     router: Router,
     store: Arc<Sqlite>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -43,14 +43,20 @@ struct Answer {
 
 impl House {
     async fn open() -> Self {
+        Self::of("copd").await
+    }
+
+    /// The patient is in this programme.
+    async fn of(programme: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("vagt.db");
         let store = Arc::new(Sqlite::open(&file).await.unwrap());
         let now = Timestamp::now();
-        std::fs::write(folder.path().join("copd.toml"), triage::COPD).unwrap();
+        let (file_name, text) = triage::SHIPPED.iter().find(|(name, _)| *name == format!("{programme}.toml")).unwrap();
+        std::fs::write(folder.path().join(file_name), text).unwrap();
         programmes::bring_in(&*store, Some(folder.path()), now).await.unwrap();
         let roster: Roster = serde_json::from_value(json!({
-            "patient": [{ "id": "p-1", "name": "Simulated One", "programme": "copd", "simulated": true, "since": ago(40) }],
+            "patient": [{ "id": "p-1", "name": "Simulated One", "programme": programme, "simulated": true, "since": ago(40) }],
             "kit": [{ "id": "kit-1", "patient": "p-1" }],
         }))
         .unwrap();
@@ -82,7 +88,7 @@ impl House {
             secure_cookies: false,
             simulated: true,
         };
-        Self { router: desk::router(desk), store, _folder: folder, _stop: stop.drop_guard() }
+        Self { router: desk::router(desk), store, folder, _stop: stop.drop_guard() }
     }
 
     async fn ask(&self, user: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
@@ -95,7 +101,9 @@ impl House {
         let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
         let (parts, body) = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap().into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 22).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        // A page is told as its text.
+        let text = || if bytes.is_empty() { Value::Null } else { String::from_utf8_lossy(&bytes).into() };
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
         Answer { status: parts.status, head: parts.headers, body }
     }
 
@@ -262,6 +270,40 @@ async fn own_settings_are_a_doctors_and_pauses_a_nurses() {
     let filter = store::JournalFilter { entries: Some(&names), ..store::JournalFilter::default() };
     let by: Vec<_> = house.store.journal(filter).await.unwrap().into_iter().filter_map(|entry| entry.by).collect();
     assert_eq!(by, ["holm", "mette", "mette"]);
+}
+
+#[tokio::test]
+async fn who_lacks_a_baseline_is_listed_over_http_on_the_page_and_by_the_command_line() {
+    let house = House::of("copd-baseline").await;
+    // Watched for forty days, with two values, of the last two days.
+    let listed = house.get("/api/v1/own?overdue=true").await;
+    let lacking = &listed[0]["baselines"];
+    let (rule, days) = (lacking[0]["rule"].as_str(), [&lacking[0]["found"], &lacking[0]["want"]]);
+    assert_eq!((listed[0]["patient"].as_str(), rule, days), (Some("p-1"), Some("spo2-drift"), [&json!(0), &json!(7)]));
+    assert_eq!((listed.as_array().unwrap().len(), lacking.as_array().unwrap().len()), (1, 1), "{listed}");
+    assert_eq!(house.get("/api/v1/patients/p-1/own").await["baselines"], *lacking);
+    for path in ["/api/v1/own", "/api/v1/own?overdue=false", "/api/v1/own?overdue=true&after=p-1"] {
+        assert_eq!(house.get(path).await, json!([]), "{path}");
+    }
+    let page = house.get("/patients/p-1").await;
+    let said = "spo2-drift: no usual values to compare with, 0 of 7 stable days";
+    assert!(page.as_str().unwrap().contains(said), "{page}");
+    let config = house.folder.path().join("hub.toml");
+    std::fs::write(&config, "zone = \"UTC\"\ndata = \".\"\n").unwrap();
+    let vagt = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vagt"));
+        let output = command.arg("limits").args(args).current_dir(house.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let line: Value = serde_json::from_str(&vagt(&["--overdue", "--json"])).unwrap();
+    assert_eq!((line["patient"].as_str(), line["kind"].as_str()), (Some("p-1"), Some("baseline")));
+    for field in ["programme", "version", "title", "rule", "found", "want", "last_said_at"] {
+        assert_eq!(line[field], lacking[0][field], "{field}");
+    }
+    let words = "p-1: baseline: copd-baseline: spo2-drift has nothing to compare with, 0 of 7 stable days (OVERDUE)\n";
+    assert_eq!(vagt(&["--overdue"]), words);
+    assert!(vagt(&[]).starts_with("Nobody has such a setting"), "it takes long, and is looked at only when asked");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use hub::{
     serve::Service,
     watching::{heartbeat, metrics, traces},
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::{HistoryFilter, JournalFilter, KitSeq};
@@ -76,10 +77,10 @@ fn mosquitto(program: &str, mqtt: SocketAddr, arguments: &[&str]) -> Command {
     command
 }
 
-fn message(session: &str) -> String {
+fn message(session: &str, measured_at: Timestamp) -> String {
     let now = hub::clock::now();
     format!(
-        r#"{{"seq":1,"sent_at":"{now}","session":"{session}","readings":[{{"vital":"spo2","value":83.25,"unit":"%","measured_at":"{now}","clock":"kit","device":"nonin-df2:1"}}]}}"#
+        r#"{{"seq":1,"sent_at":"{now}","session":"{session}","readings":[{{"vital":"spo2","value":83.25,"unit":"%","measured_at":"{measured_at}","clock":"kit","device":"nonin-df2:1"}}]}}"#
     )
 }
 
@@ -255,7 +256,7 @@ async fn every_metric_that_is_told_is_described() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(config(folder.path(), "[heartbeat]\nperiod_seconds = 1\n")).await.unwrap();
     let (http, mqtt) = (service.ready().http.0, service.ready().mqtt.unwrap());
-    let said = message("0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f");
+    let said = message("0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f", hub::clock::now());
     let sent =
         mosquitto("mosquitto_pub", mqtt, &["-i", "kit-1", "-q", "1", "-t", "vagt/v1/kit-1/readings", "-m", &said]);
     assert!({ sent }.status().unwrap().success());
@@ -330,13 +331,20 @@ fn a_trace_goes_from_the_kit_to_the_page_and_tells_nothing_of_anybody() {
     let wanted = traces::Traces { endpoint: format!("http://{addr}/v1/traces"), share: 1.0 };
     let exporter = traces::start(&wanted).unwrap();
     let session = "0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f";
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
+    let measured_at = tokio::runtime::Runtime::new().unwrap().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let service = Service::start(config(folder.path(), "[heartbeat]\nperiod_seconds = 0\n")).await.unwrap();
-        let said = message(session);
+        // After the kit was handed out, and a while before it is sent.
+        let measured_at = hub::clock::now();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let said = message(session, measured_at);
         let to = ["-i", "kit-1", "-q", "1", "-t", "vagt/v1/kit-1/readings", "-m", &said];
-        assert!(mosquitto("mosquitto_pub", service.ready().mqtt.unwrap(), &to).status().unwrap().success());
+        // Twice, as a kit that did not hear that it is stored.
+        for _ in 0..2 {
+            assert!(mosquitto("mosquitto_pub", service.ready().mqtt.unwrap(), &to).status().unwrap().success());
+        }
         service.stop().await;
+        measured_at
     });
     exporter.finish();
     let told: Vec<Value> = heard.try_iter().collect();
@@ -347,17 +355,29 @@ fn a_trace_goes_from_the_kit_to_the_page_and_tells_nothing_of_anybody() {
         .flat_map(|scope| scope["spans"].as_array().unwrap())
         .collect();
     let names: BTreeSet<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
-    assert_eq!(names, BTreeSet::from(["admit", "assess", "message", "record", "show"]), "{told:#?}");
-    let kit = TraceParent::of(&session.parse().unwrap());
+    assert_eq!(names, BTreeSet::from(["admit", "assess", "kit", "message", "record", "show"]), "{told:#?}");
+    let parent = TraceParent::of(&session.parse().unwrap(), 1);
     for span in &spans {
-        assert_eq!(span["traceId"], hex(&kit.trace), "{span}");
-    }
-    let message = spans.iter().find(|span| span["name"] == "message").unwrap();
-    assert_eq!(message["parentSpanId"], hex(&kit.span), "the kit's span is before it");
-    for span in spans.iter().filter(|span| span["name"] != "message") {
-        assert_eq!(span["parentSpanId"], message["spanId"]);
+        assert_eq!(span["traceId"], hex(&parent.trace), "{span}");
         let time = |key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
-        assert!(time("startTimeUnixNano") <= time("endTimeUnixNano"));
+        assert!(time("startTimeUnixNano") <= time("endTimeUnixNano"), "{span}");
+    }
+    let is_root = |span: &&Value| span["parentSpanId"].as_str().is_none_or(|id| id.is_empty());
+    let (roots, others): (Vec<&Value>, Vec<&Value>) = spans.iter().copied().partition(is_root);
+    let [kit] = roots[..] else { panic!("one root, though the message came twice: {told:#?}") };
+    assert_eq!(kit["name"], "kit");
+    assert_eq!(kit["spanId"], hex(&parent.span), "as the kit has named it");
+    assert_eq!(kit["startTimeUnixNano"], measured_at.as_nanosecond().to_string(), "the time in the spool is seen");
+    assert_eq!(kit["events"][0]["name"], "sent", "{kit}");
+    let messages = spans.iter().filter(|span| span["name"] == "message");
+    let messages: BTreeSet<&str> = messages.map(|span| span["spanId"].as_str().unwrap()).collect();
+    assert_eq!(messages.len(), 2, "it came twice: {told:#?}");
+    for span in others {
+        let before = span["parentSpanId"].as_str().unwrap();
+        match span["name"].as_str().unwrap() {
+            "message" => assert_eq!(kit["spanId"], before),
+            _ => assert!(messages.contains(before), "its parent was not told: {span}"),
+        }
     }
     let everything = serde_json::to_string(&told).unwrap();
     for secret in ["83.25", "spo2", "Test Person", "p-1", "kit-1", "red", session] {

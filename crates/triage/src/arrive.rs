@@ -155,5 +155,6 @@ pub(crate) fn note(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) {
     }
     for answer in sitting.answers {
         chart.last_at = chart.last_at.max(Some(answer.answered_at));
+        silence::hear_answer(chart, plan, answer);
     }
 }

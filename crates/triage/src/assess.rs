@@ -16,7 +16,7 @@ use crate::{
     call,
     chart::{Memory, More},
     episode::{self, Fed, Opening, Tells},
-    held, late,
+    freeze, held, late,
     look::{Look, Memo},
     rules::{Nothing, Verdict, Watches, finding},
     series::{Nanos, Sample, Series, length, time},
@@ -55,6 +55,7 @@ pub fn assess(chart: &mut Chart, plan: &Plan, event: &Event<'_>, now: Timestamp)
     chart.follow(plan);
     let before = State::of(chart);
     let mut outcome = Outcome::default();
+    freeze::settle(chart, plan, now);
     held::settle(chart, plan, now, &mut outcome.alerts);
     let silent = silence::settle(chart, plan, now, &mut outcome.alerts);
     outcome.assessment = match event {
@@ -180,11 +181,11 @@ fn judge(
     }
     late.sort_by_key(|arrived| (arrived.sample.at, arrived.vital));
     if !unplaced {
-        judged.extend(late::between(chart, plan, place, &late, start, memo));
+        judged.extend(late::between(chart, plan, place, &late, start, now, memo));
     }
     late.dedup_by_key(|arrived| arrived.sample.at);
     for arrived in late {
-        judged.extend(late::as_it_was(chart, plan, place, arrived, memo, outcome));
+        judged.extend(late::as_it_was(chart, plan, place, arrived, now, memo, outcome));
     }
 }
 
@@ -401,8 +402,7 @@ fn stand(
         Arc::new(found)
     });
     if mark == Mark::Red {
-        let freeze = length(clinic.baseline_frozen.0);
-        chart.is_unstable(at, at.saturating_add(freeze));
+        freeze::note(chart, plan, place, verdict, now);
         memo.forget();
     }
     let handled = chart.rules[place].handled().filter(|_| mark > Mark::Green);

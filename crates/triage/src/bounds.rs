@@ -22,6 +22,8 @@ pub const EXAMPLES_MAX: usize = 500;
 pub const EXAMPLE_SITTINGS_MAX: usize = 1000;
 /// Vitals that one rule of silence expects.
 pub const VITALS_EXPECTED_MAX: usize = 16;
+/// Vitals and questionnaires together that one rule of silence expects.
+pub const EXPECTED_MAX: usize = 16;
 /// Characters of any text of a programme.
 pub const TEXT_CHARS_MAX: usize = 1000;
 /// Own limits of one patient.

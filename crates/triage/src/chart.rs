@@ -13,6 +13,7 @@ use vitals::{Colour, Reading, Value, Vital, check_step};
 use crate::{
     Alert, AlertId, Finding, Mark, Plan, Reason, Rulebook,
     bounds::{ENDED_MAX, REMEMBERED_MAX, TIMES_MAX, UNSTABLE_MAX},
+    freeze::Doubted,
     look::Look,
     rules::{Nothing, Slot, Watches, finding},
     series::{Names, Nanos, Series, push, time},
@@ -29,7 +30,7 @@ pub struct Chart {
     pub(crate) vitals: Vec<(Vital, Series)>,
     /// What was answered, of each question that a rule watches: questionnaire, question.
     pub(crate) questions: Vec<(Arc<str>, Arc<str>, Series)>,
-    /// When each questionnaire that a rule looks at was answered last, whichever of its questions.
+    /// When each questionnaire of the programmes was answered last, whichever of its questions.
     pub(crate) answered: Vec<(Arc<str>, Nanos)>,
     /// Devices, flags and answers of the samples.
     pub(crate) names: Names,
@@ -37,6 +38,8 @@ pub struct Chart {
     pub(crate) rules: Vec<Memory>,
     /// Around reds: times that say nothing of the patient's normal state, oldest first.
     pub(crate) unstable: Vec<(Nanos, Nanos)>,
+    /// Reds of doubtful values that may still be made up for, oldest first.
+    pub(crate) doubted: Vec<Doubted>,
     /// What was found above green and may come again, oldest first.
     pub(crate) remembered: VecDeque<u64>,
     /// The newest value of each vital.
@@ -49,7 +52,7 @@ pub struct Chart {
     pub(crate) settled: Option<Timestamp>,
     /// No deadline passes before this.
     pub(crate) quiet_until: Option<Timestamp>,
-    /// What was measured for occurrences whose deadline is to come, of each rule of silence: a bit for each expected vital.
+    /// What came for occurrences whose deadline is to come, of each rule of silence: a bit for each expected vital and questionnaire.
     pub(crate) pending: Vec<(usize, Vec<(Slot, u16)>)>,
     /// The open alert of each family.
     pub(crate) alerts: Open,
@@ -304,6 +307,14 @@ impl Chart {
             for ((programme, rule), memory) in book.rules().zip(&mut before) {
                 if let Some(place) = plan.place(programme.id(), &rule.id) {
                     self.rules[place] = std::mem::take(memory);
+                }
+            }
+            let book = Arc::clone(book);
+            for doubted in std::mem::take(&mut self.doubted) {
+                let rule = book.rules().nth(doubted.place);
+                match rule.and_then(|(programme, rule)| plan.place(programme.id(), &rule.id)) {
+                    Some(place) => self.doubted.push(Doubted { place, ..doubted }),
+                    None => self.is_unstable(doubted.at, doubted.until),
                 }
             }
         }

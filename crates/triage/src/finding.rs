@@ -208,6 +208,9 @@ pub enum Reason {
         schedule: String,
         /// What was expected and did not come.
         vitals: Vec<Vital>,
+        /// Which questionnaires were expected and not answered.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        questionnaires: Vec<String>,
         /// When it was expected.
         expected_at: Timestamp,
         /// By when it had to be there: window and grace over.
@@ -323,6 +326,8 @@ mod flat {
         schedule: Option<String>,
         #[serde(default)]
         vitals: Vec<Vital>,
+        #[serde(default)]
+        questionnaires: Vec<String>,
         expected_at: Option<Timestamp>,
         overdue_at: Option<Timestamp>,
         last_at: Option<Timestamp>,
@@ -400,9 +405,17 @@ mod flat {
     }
 
     fn missing(flat: Reason) -> Option<super::Reason> {
-        let Reason { schedule, vitals, expected_at, overdue_at, last_at, kit_silent_since, in_a_row, .. } = flat;
-        let (schedule, expected_at, overdue_at) = (schedule?, expected_at?, overdue_at?);
-        Some(super::Reason::Missing { schedule, vitals, expected_at, overdue_at, last_at, kit_silent_since, in_a_row })
+        let (schedule, expected_at, overdue_at) = (flat.schedule?, flat.expected_at?, flat.overdue_at?);
+        Some(super::Reason::Missing {
+            schedule,
+            vitals: flat.vitals,
+            questionnaires: flat.questionnaires,
+            expected_at,
+            overdue_at,
+            last_at: flat.last_at,
+            kit_silent_since: flat.kit_silent_since,
+            in_a_row: flat.in_a_row,
+        })
     }
 
     #[derive(Deserialize)]

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::{
     Chart, Finding, Mark, Outcome, Plan,
     arrive::Arrived,
     assess::{Judged, TOGETHER, find, is_superseded, say, worst_at},
     episode::Tells,
+    freeze,
     look::Memo,
     rules::Verdict,
     series::{Nanos, length},
@@ -19,6 +22,7 @@ pub(crate) fn as_it_was(
     plan: &Plan,
     place: usize,
     arrived: &Arrived,
+    now: Timestamp,
     memo: &Memo,
     outcome: &mut Outcome,
 ) -> Option<Judged> {
@@ -32,8 +36,7 @@ pub(crate) fn as_it_was(
     }
     chart.remember(key_of(place, verdict.at, verdict.mark));
     if verdict.mark == Mark::Red {
-        let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
-        chart.is_unstable(at, at.saturating_add(freeze));
+        freeze::note(chart, plan, place, verdict, now);
         memo.forget();
     }
     let finding = Some(Arc::new(told(find(chart, plan, place, verdict, rank))));
@@ -51,6 +54,7 @@ pub(crate) fn between(
     place: usize,
     late: &[&Arrived],
     start: Nanos,
+    now: Timestamp,
     memo: &Memo,
 ) -> Option<Judged> {
     let watches = &plan.rule(place).watches;
@@ -72,8 +76,7 @@ pub(crate) fn between(
     chart.remember(key_of(place, verdict.at, verdict.mark));
     let Verdict { mark, at, .. } = verdict;
     if mark == Mark::Red {
-        let freeze = length(plan.programme_of(place).clinic().baseline_frozen.0);
-        chart.is_unstable(at, at.saturating_add(freeze));
+        freeze::note(chart, plan, place, verdict, now);
         memo.forget();
     }
     let finding = Some(Arc::new(known_late(find(chart, plan, place, verdict, rank))));

@@ -12,7 +12,7 @@ use crate::{
     bands::Ladder,
     bounds::PROGRAMMES_MAX,
     own::{self, Lasting},
-    rules::{Guard, Rule},
+    rules::{Guard, MissingSpec, Rule},
     series::Need,
 };
 
@@ -27,6 +27,8 @@ pub struct Rulebook {
     vitals: Vec<(Vital, Need, RuleSet)>,
     /// The same of each question.
     questions: Vec<(Arc<str>, Arc<str>, Need, RuleSet)>,
+    /// The programmes' questionnaires, whether a rule looks at their questions or not: a rule of silence may expect them.
+    questionnaires: Vec<Arc<str>>,
     /// The rules that guard against values of somebody else.
     guards: Vec<usize>,
 }
@@ -73,8 +75,11 @@ impl Rulebook {
             return Err(ProgrammeError::new(vec![Problem { file, line: 1, column: 1, field, text }]));
         }
         let (rules, vitals, questions, guards) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut book = Self { programmes, clinic, rules, vitals, questions, guards };
+        let questionnaires = Vec::new();
+        let mut book = Self { programmes, clinic, rules, vitals, questions, questionnaires, guards };
         for (of, programme) in book.programmes.clone().iter().enumerate() {
+            let asked = programme.questionnaires().iter().map(|asked| Arc::<str>::from(asked.id.as_str()));
+            book.questionnaires.extend(asked);
             for (at, rule) in programme.rules().iter().enumerate() {
                 let number = |place: usize| u16::try_from(place).expect("few programmes with few rules");
                 book.rules.push((number(of), number(at)));
@@ -141,12 +146,18 @@ impl Rulebook {
     pub fn history(&self) -> SignedDuration {
         let vitals = self.vitals.iter().map(|(_, need, _)| need);
         let needs = vitals.chain(self.questions.iter().map(|(.., need, _)| need));
-        let needed = needs.map(|need| need.span.max(need.raw)).max().unwrap_or_default();
+        let silences = self.rules().filter_map(|(_, rule)| rule.judge.missing()).map(MissingSpec::back);
+        let needed = needs.map(|need| need.span.max(need.raw)).chain(silences).max().unwrap_or_default();
         let again = self.rules().filter_map(|(_, rule)| rule.again_after).max().unwrap_or_default();
         let frozen = self.programmes.iter().map(|programme| programme.clinic().baseline_frozen.0).max();
-        let stands_still = self.rules().any(|(_, rule)| STAND_STILL.contains(&rule.kind));
-        let before = frozen.filter(|_| stands_still).map_or(SignedDuration::ZERO, |frozen| needed + frozen);
+        let before = frozen.filter(|_| self.has_baseline()).map_or(SignedDuration::ZERO, |frozen| needed + frozen);
         (needed + again + before).max(HISTORY_MIN) + SILENT
+    }
+
+    /// Does any rule compare a person with a baseline of their own?
+    #[must_use]
+    pub fn has_baseline(&self) -> bool {
+        self.rules().any(|(_, rule)| STAND_STILL.contains(&rule.kind))
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = (&Programme, &Rule)> {
@@ -165,7 +176,7 @@ impl Rulebook {
 /// What stands of now was measured up to so long ago, if the person has been away: what it was compared with lies before that.
 const SILENT: SignedDuration = SignedDuration::from_hours(24 * 14);
 /// The kinds of rule that leave out the days around a red.
-const STAND_STILL: [&str; 4] = ["baseline", "ewma", "cusum", "habit"];
+pub(crate) const STAND_STILL: [&str; 4] = ["baseline", "ewma", "cusum", "habit"];
 /// A chart is built from at least so much.
 const HISTORY_MIN: SignedDuration = SignedDuration::from_hours(24 * 35);
 
@@ -347,11 +358,11 @@ impl Plan {
         self.book.guards.iter().filter_map(|place| self.rule(*place).judge.guard())
     }
 
-    /// Who looks at any question of a questionnaire.
+    /// A questionnaire of the programmes, and who looks at any question of it.
     pub(crate) fn of_questionnaire(&self, questionnaire: &str) -> Option<(&Arc<str>, RuleSet)> {
-        let mut rows = self.book.questions.iter().filter(|(of, ..)| **of == *questionnaire);
-        let (of, _, _, first) = rows.next()?;
-        let mut rules = *first;
+        let of = self.book.questionnaires.iter().find(|known| ***known == *questionnaire)?;
+        let mut rules = RuleSet::default();
+        let rows = self.book.questions.iter().filter(|(of, ..)| **of == *questionnaire);
         rows.for_each(|(.., more)| rules.join(*more));
         Some((of, rules))
     }

@@ -244,7 +244,9 @@ fn held(look: &Look<'_>, verdict: &Verdict) -> Option<Timestamp> {
 fn nothing_found(look: &Look<'_>, nothing: Nothing) -> Because {
     match nothing {
         Nothing::NoValue => too_old(look).unwrap_or(Because::NoValue),
-        Nothing::TooLittle { found, want } | Nothing::Partial { found, want } => Because::TooLittle { found, want },
+        Nothing::TooLittle { found, want }
+        | Nothing::NoBaseline { found, want, .. }
+        | Nothing::Partial { found, want } => Because::TooLittle { found, want },
         Nothing::NoReference => {
             let (programme, rule) = (look.programme().id(), &look.rule().id);
             let set = look.plan.own().references.iter().filter(|own| own.is_of(programme, rule));

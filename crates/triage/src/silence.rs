@@ -1,12 +1,13 @@
 //! Silence is a rule: deadlines that have passed are judged in order, each as at its own time, however late the tick comes.
 //!
 //! What is measured between the window's start (a little early) and the deadline meets an occurrence: data that comes after the window but
-//! before anybody was told has ended the silence. Once told, blue stands until every expected vital has been measured since.
+//! before anybody was told has ended the silence. Once told, blue stands until every expected vital has been measured and every expected
+//! questionnaire answered since.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use vitals::{Colour, Reading};
+use vitals::{Answer, Colour, Reading};
 
 use crate::{
     AlertChange, AssessmentChange, Chart, Finding, Mark, Plan, Reason,
@@ -39,6 +40,7 @@ pub(crate) fn settle(
         let deadline = Deadline {
             slot,
             vitals: spec.unmet(met),
+            questionnaires: spec.unanswered(met),
             last_at: chart.last_at,
             in_a_row: 1 + missed_before(chart, plan, spec, slot),
             colour: measured_colour(chart, plan),
@@ -66,7 +68,7 @@ pub fn next_tick(chart: &Chart, plan: &Plan) -> Option<Timestamp> {
     let of_rule = |(place, spec): (usize, &MissingSpec)| {
         let slots = spec.slots(plan.zone(), after, until).into_iter();
         slots
-            .filter(|slot| expected(plan, slot) && !spec.unmet(met(chart, place, spec, *slot)).is_empty())
+            .filter(|slot| expected(plan, slot) && !spec.is_met(met(chart, place, spec, *slot)))
             .map(|slot| slot.overdue)
             .next()
     };
@@ -75,11 +77,20 @@ pub fn next_tick(chart: &Chart, plan: &Plan) -> Option<Timestamp> {
 
 /// Notes what a reading meets.
 pub(crate) fn hear(chart: &mut Chart, plan: &Plan, reading: &Reading) {
+    meet(chart, plan, reading.measured_at, |spec| spec.bit(reading.vital));
+}
+
+/// Notes what an answer meets.
+pub(crate) fn hear_answer(chart: &mut Chart, plan: &Plan, answer: &Answer) {
+    meet(chart, plan, answer.answered_at, |spec| spec.bit_of_answers(&answer.questionnaire));
+}
+
+fn meet(chart: &mut Chart, plan: &Plan, at: Timestamp, bit: impl Fn(&MissingSpec) -> u16) {
     for (rule, pending) in &mut chart.pending {
         let Some(spec) = plan.rule(*rule).judge.missing() else { continue };
-        let bit = spec.bit(reading.vital);
+        let bit = bit(spec);
         for (slot, met) in pending.iter_mut() {
-            if slot.opens <= reading.measured_at && reading.measured_at <= slot.overdue {
+            if slot.opens <= at && at <= slot.overdue {
                 *met |= bit;
             }
         }
@@ -99,7 +110,7 @@ pub(crate) fn ended(chart: &mut Chart, plan: &Plan) -> Vec<(usize, Fed)> {
         let Reason::Missing { expected_at, .. } = &finding.reason else { continue };
         let opens = spec.opens(*expected_at);
         let expected = plan.programme_of(place).expects(&spec.schedule, plan.stratum());
-        if !expected || spec.vitals.iter().all(|vital| chart.newest_at(*vital).is_some_and(|at| at >= opens)) {
+        if !expected || heard_since(chart, spec, opens) {
             let memory = &mut chart.rules[place];
             memory.stands = false;
             memory.more().finding = None;
@@ -107,6 +118,13 @@ pub(crate) fn ended(chart: &mut Chart, plan: &Plan) -> Vec<(usize, Fed)> {
         }
     }
     ended
+}
+
+/// Has everything that is expected come since then?
+fn heard_since(chart: &Chart, spec: &MissingSpec, opens: Timestamp) -> bool {
+    let answered = |of: &String| chart.answered(of).is_some_and(|at| at >= nanos(opens));
+    spec.vitals.iter().all(|vital| chart.newest_at(*vital).is_some_and(|at| at >= opens))
+        && spec.questionnaires.iter().all(answered)
 }
 
 /// The rules of silence, without those whose schedule does not hold for the person's risk level.
@@ -117,7 +135,7 @@ fn silences(plan: &Plan) -> impl Iterator<Item = (usize, &MissingSpec)> {
         .filter(|(place, spec)| plan.programme_of(*place).expects(&spec.schedule, plan.stratum()))
 }
 
-/// How many occurrences right before this one were missed too, with nothing measured since: as far as the rule asks.
+/// How many occurrences right before this one were missed too, with nothing come since: as far as the rule asks.
 fn missed_before(chart: &Chart, plan: &Plan, spec: &MissingSpec, slot: Slot) -> u32 {
     let most = spec.in_a_row.saturating_sub(1);
     if most == 0 {
@@ -127,9 +145,7 @@ fn missed_before(chart: &Chart, plan: &Plan, spec: &MissingSpec, slot: Slot) -> 
     let after = slot.overdue.checked_sub(back).unwrap_or(Timestamp::MIN);
     let mut slots = spec.slots(plan.zone(), after, slot.overdue);
     slots.retain(|other| other.overdue < slot.overdue && expected(plan, other));
-    let unheard =
-        |other: &Slot| spec.vitals.iter().any(|vital| chart.newest_at(*vital).is_none_or(|at| at < other.opens));
-    let missed = slots.iter().rev().take_while(|other| unheard(other));
+    let missed = slots.iter().rev().take_while(|other| !heard_since(chart, spec, other.opens));
     missed.take(usize::try_from(most).unwrap_or(usize::MAX)).fold(0, |count, _| count + 1)
 }
 
@@ -164,13 +180,15 @@ fn due<'p>(chart: &Chart, plan: &'p Plan, now: Timestamp) -> Vec<(Slot, usize, &
     due
 }
 
-/// What is known to have been measured for an occurrence: as noted when it came, and the newest values (all that is known of a chart that
+/// What is known to have come for an occurrence: as noted when it came, and the newest values and answers (all that is known of a chart that
 /// has just changed its programme). Where the clock was set back, these may be later than the deadline: then the silence is over already.
 fn met(chart: &Chart, place: usize, spec: &MissingSpec, slot: Slot) -> u16 {
     let pending = chart.pending.iter().filter(|(rule, _)| *rule == place).flat_map(|(_, slots)| slots);
     let noted = pending.filter(|(other, _)| *other == slot).map(|(_, met)| *met).next().unwrap_or(0);
-    let since = chart.newest.iter().filter(|(_, at, _)| slot.opens <= *at);
-    since.fold(noted, |met, (vital, ..)| met | spec.bit(*vital))
+    let measured = chart.newest.iter().filter(|(_, at, _)| slot.opens <= *at);
+    let answered = chart.answered.iter().filter(|(_, at)| nanos(slot.opens) <= *at);
+    let noted = measured.fold(noted, |met, (vital, ..)| met | spec.bit(*vital));
+    answered.fold(noted, |met, (questionnaire, _)| met | spec.bit_of_answers(questionnaire))
 }
 
 /// The finding of a silence stands, and feeds its alert.

@@ -1,8 +1,9 @@
 //! Whose way through the machines a message is part of, in the form of W3C Trace Context: the value that a kit sends as the MQTT 5 user
 //! property `traceparent`, and that a proxy may send as the HTTP header of that name.
 //!
-//! What is sent in one sitting is one trace, named after the sitting. So a message that comes without the property (MQTT 3.1.1, an old kit,
-//! a source that doesn't pass it on) is part of the same trace as one that comes with it, and sending again is no new trace.
+//! What is sent in one sitting is one trace, named after the sitting, and the time that a message is with the kit is one span of it, named after
+//! the message's number. So a message that comes without the property (MQTT 3.1.1, an old kit, a source that doesn't pass it on) is part of the
+//! same trace as one that comes with it, sending again is no new trace, and who takes the message in can tell the kit's span for the kit.
 
 use std::{fmt, str::FromStr};
 
@@ -17,7 +18,7 @@ pub const TRACEPARENT: &str = "traceparent";
 pub struct TraceParent {
     /// Which trace.
     pub trace: [u8; 16],
-    /// The span that came before: the sender's.
+    /// The span that came before: the sender's, of this message.
     pub span: [u8; 8],
 }
 
@@ -27,13 +28,12 @@ pub struct TraceParent {
 pub struct NoTraceParent;
 
 impl TraceParent {
-    /// The one of a sitting.
+    /// The one of a message: its sitting's trace, and a span of its own, since a sitting may be sent in several messages.
     #[must_use]
-    pub fn of(session: &SessionId) -> Self {
-        let session = session.as_bytes();
-        let trace = *Uuid::new_v5(&Uuid::NAMESPACE_OID, session).as_bytes();
+    pub fn of(session: &SessionId, seq: u64) -> Self {
+        let trace = *Uuid::new_v5(&Uuid::NAMESPACE_OID, session.as_bytes()).as_bytes();
         let mut span = [0; 8];
-        span.copy_from_slice(&Uuid::new_v5(&Uuid::from_bytes(trace), session).as_bytes()[..8]);
+        span.copy_from_slice(&Uuid::new_v5(&Uuid::from_bytes(trace), &seq.to_be_bytes()).as_bytes()[..8]);
         Self { trace, span }
     }
 }
@@ -84,12 +84,15 @@ mod tests {
     #[test]
     fn one_sitting_is_one_trace_and_goes_there_and_back() {
         let session: SessionId = "0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e6f".parse().unwrap();
-        let parent = TraceParent::of(&session);
-        assert_eq!(parent, TraceParent::of(&session));
+        let parent = TraceParent::of(&session, 1);
+        assert_eq!(parent, TraceParent::of(&session, 1));
         assert_ne!(parent.trace, *session.as_bytes(), "a trace does not tell the sitting's id");
         assert_eq!(parent.to_string().parse(), Ok(parent));
         let other: SessionId = "0198d6a2-7c1e-7a52-9d0e-3f1b2c4d5e70".parse().unwrap();
-        assert_ne!(parent.trace, TraceParent::of(&other).trace);
+        assert_ne!(parent.trace, TraceParent::of(&other, 1).trace);
+        let next = TraceParent::of(&session, 2);
+        assert_eq!(parent.trace, next.trace, "a sitting is one trace");
+        assert_ne!(parent.span, next.span, "each of its messages was with the kit for a time of its own");
     }
 
     #[test]

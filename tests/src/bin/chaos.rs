@@ -22,7 +22,8 @@ Usage: chaos [OPTIONS]
                  broker (Mosquitto, SQLite), database (front door, PostgreSQL), packets (front door in a net of its own, SQLite),
                  pair (the front doors of two hubs on one PostgreSQL)
   --seconds N    how long faults are made in each round (120)
-  --kills N      rounds until so many programs were killed, whatever --rounds says; what kills comes four times as often, and sooner
+  --kills N      rounds until so many programs were killed, whatever --rounds says; with --kills-often
+  --kills-often  what kills comes four times as often, and sooner
   --faults N     faults in each round at most (100000)
   --rate N       messages a second of each of the 8 kits (25)
   --homes N      homes with a real agent each (2)
@@ -67,6 +68,7 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)
         seconds: 120,
         faults_max: 100_000,
         kills: 0,
+        kills_often: false,
         rate: 25,
         only: Vec::new(),
         grounds: Vec::new(),
@@ -90,6 +92,7 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)
                 options.grounds = value()?.split(',').map(known).collect::<Result<_>>()?;
             }
             "--kills" => options.kills = value()?.parse().context("--kills")?,
+            "--kills-often" => options.kills_often = true,
             "--homes" => options.homes = value()?.parse().context("--homes")?,
             "--json" => json = true,
             "--list" => {
@@ -104,6 +107,7 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)
             other => anyhow::bail!("{other:?} is no option"),
         }
     }
+    options.kills_often |= options.kills > 0;
     Ok(Some((options, json)))
 }
 

@@ -60,6 +60,8 @@ pub struct Options {
     pub faults_max: usize,
     /// Rounds go on until so many programs were killed; 0: as many as there are rounds.
     pub kills: u64,
+    /// What kills comes more often, and sooner.
+    pub kills_often: bool,
     /// Messages a second of each kit.
     pub rate: u32,
     /// These alone.
@@ -68,6 +70,20 @@ pub struct Options {
     pub grounds: Vec<Ground>,
     /// Homes with real agents, which are killed too.
     pub homes: usize,
+}
+
+impl Options {
+    /// What makes one round of these again.
+    fn again(&self, seed: u64, ground: Ground) -> String {
+        let Self { seconds, faults_max, rate, homes, .. } = self;
+        let only: Vec<_> = self.only.iter().map(|fault| fault.name()).collect();
+        let only = if only.is_empty() { String::new() } else { format!(" --only {}", only.join(",")) };
+        let often = if self.kills_often { " --kills-often" } else { "" };
+        format!(
+            "--seed {seed} --rounds 1 --on {} --seconds {seconds} --faults {faults_max} --rate {rate} --homes {homes}{only}{often}",
+            ground.name()
+        )
+    }
 }
 
 /// One run under way.
@@ -93,10 +109,9 @@ pub async fn run(options: &Options, tell: impl FnMut(&str) + 'static) -> Result<
             break;
         }
         let seed = options.seed + u64::from(round);
-        run.round(ground, seed, round).await.with_context(|| {
-            let name = ground.name();
-            format!("round {round}; again: chaos --seed {seed} --rounds 1 --on {name} --seconds {}", options.seconds)
-        })?;
+        run.round(ground, seed, round)
+            .await
+            .with_context(|| format!("round {round}; again: chaos {}", options.again(seed, ground)))?;
     }
     Ok(run.tally.finish())
 }
@@ -136,7 +151,7 @@ impl Run<'_> {
         let choice = self.choice(world);
         let total: u32 = choice.iter().map(|(_, weight)| weight).sum();
         ensure!(total > 0, "none of the faults that were asked for can be had here");
-        let pause = if self.options.kills > 0 { PAUSE_MS_MAX.1 } else { PAUSE_MS_MAX.0 };
+        let pause = if self.options.kills_often { PAUSE_MS_MAX.1 } else { PAUSE_MS_MAX.0 };
         let (began, mut blown) = (Instant::now(), Vec::new());
         for number in 0..self.options.faults_max {
             let killed = self.tally.report.kills + world.kills;
@@ -191,7 +206,7 @@ impl Run<'_> {
     fn choice(&mut self, world: &World) -> Vec<(Fault, u32)> {
         let only = &self.options.only;
         let asked = |fault: Fault| only.is_empty() || only.contains(&fault);
-        let often = |fault: Fault| if self.options.kills > 0 && fault.kills() { KILLS_WEIGHT } else { 1 };
+        let often = |fault: Fault| if self.options.kills_often && fault.kills() { KILLS_WEIGHT } else { 1 };
         let fits = FAULTS.iter().filter(|(fault, ..)| asked(*fault) && fault.fits(world));
         let named = u32::from(!only.is_empty());
         let weighed = fits.map(|(fault, _, weight)| (*fault, *weight.max(&named) * often(*fault)));

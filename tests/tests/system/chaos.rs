@@ -12,6 +12,7 @@ async fn a_minute_of_chaos_loses_nothing_and_doubles_nothing() -> Result<()> {
         seconds: 9,
         faults_max: 20,
         kills: 0,
+        kills_often: false,
         rate: 20,
         only: Vec::new(),
         grounds: Vec::new(),

@@ -1,4 +1,5 @@
-//! Patients' own settings: limits, reference values, oxygen, pauses; each with author, reason, from and until.
+//! Patients' own settings: limits, reference values, oxygen, pauses; each with author, reason, from and until. And the baselines of their own
+//! that they lack.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use axum::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use triage::{Clinic, Own, Pause, PauseKind};
+use triage::{Clinic, NoBaseline, Own, Pause, PauseKind};
 use vitals::PatientId;
 
 use super::{
@@ -30,7 +31,11 @@ use crate::{
     right::Right,
     session::Session,
     settings::{Setting, asked_for, rows, seen, with_pause, without_pause},
+    tuning::Refused,
 };
+
+/// So many people are looked at for one page of what is overdue: of each the stored history is read.
+const LOOKED_AT_MAX: usize = 100;
 
 /// One patient's own settings.
 #[derive(Serialize)]
@@ -40,6 +45,9 @@ pub struct OwnView {
     /// Names them as they are: a change has to say what it was decided on.
     seen: String,
     settings: Vec<Setting>,
+    /// Rules that have no baseline of the patient's own to compare with, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baselines: Option<Vec<NoBaseline>>,
 }
 
 /// Which are wanted.
@@ -49,7 +57,8 @@ pub struct Wanted {
     beyond_floor: Option<bool>,
 }
 
-/// `GET /api/v1/own`: everybody's, of everybody who has any; by id, page by page.
+/// `GET /api/v1/own`: everybody's, of everybody who has any; by id, page by page. What is overdue comes with the baselines that are lacking, and a
+/// page of it may hold fewer than it says, or nobody, and yet go on.
 pub async fn list(
     State(app): State<Arc<App>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -57,27 +66,58 @@ pub async fn list(
 ) -> Result<(Links, Json<Vec<OwnView>>), Problem> {
     let (Wanted { overdue, beyond_floor }, page) = (query(wanted)?, query(page)?);
     let now = clock::now();
-    let view = |person: Person| {
-        let own = person.plan.as_ref()?.own().clone();
-        let mut view = view(&person, &own, now);
+    let said = [("overdue", overdue), ("beyond_floor", beyond_floor)];
+    let more: String = said.into_iter().filter_map(|(name, said)| Some(format!("&{name}={}", said?))).collect();
+    let view = |person: &Person| {
+        let mut view = view(person, person.plan.as_ref()?.own(), now);
         view.settings.retain(|one| overdue.is_none_or(|wanted| one.overdue == wanted));
         // What passes a floor is listed while it lasts.
         let passes = |one: &Setting| one.holds && one.beyond_floor.is_some();
         view.settings.retain(|one| beyond_floor.is_none_or(|wanted| passes(one) == wanted));
-        (!view.settings.is_empty()).then_some(view)
+        Some(view)
     };
-    let all = app.desk.board.people().into_iter().filter_map(view).collect();
-    let said = [("overdue", overdue), ("beyond_floor", beyond_floor)];
-    let more: String = said.into_iter().filter_map(|(name, said)| Some(format!("&{name}={}", said?))).collect();
+    let mut people = app.desk.board.people();
+    if overdue == Some(true) && beyond_floor != Some(true) {
+        let has_own = |person: &Person| person.plan.as_ref().is_some_and(|plan| *plan.own() != Own::default());
+        people.retain(|person| has_baseline(person) || has_own(person));
+        let page = page.at_most(LOOKED_AT_MAX);
+        let (links, people) = page.cut(people, |person: &Person| person.patient.id.as_str(), "/api/v1/own", &more)?;
+        let lacking = no_baselines(&app, &people, now).await?;
+        let views = people.iter().zip(lacking).filter_map(|(person, lacking)| {
+            let view = view(person)?;
+            let is_listed = !view.settings.is_empty() || !lacking.is_empty();
+            is_listed.then_some(OwnView { baselines: Some(lacking), ..view })
+        });
+        return Ok((links, Json(views.collect())));
+    }
+    let all = people.iter().filter_map(view).filter(|view| !view.settings.is_empty()).collect();
     let (links, views) = page.cut(all, |view: &OwnView| view.patient.as_str(), "/api/v1/own", &more)?;
     Ok((links, Json(views)))
+}
+
+fn has_baseline(person: &Person) -> bool {
+    person.plan.as_ref().is_some_and(|plan| plan.book().has_baseline())
+}
+
+/// Of each of these people, in that order: the rules that have no baseline of theirs. Also for the page.
+pub async fn no_baselines(app: &App, people: &[Person], now: Timestamp) -> Result<Vec<Vec<NoBaseline>>, Refused> {
+    let asked = people.iter().filter(|person| has_baseline(person));
+    let asked: Vec<PatientId> = asked.map(|person| person.patient.id.clone()).collect();
+    let found = match app.ward() {
+        Ok(ward) if !asked.is_empty() => ward.no_baselines(&asked, now).await?,
+        _ => Vec::new(),
+    };
+    let mut found = found.into_iter();
+    let of = |person: &Person| if has_baseline(person) { found.next().unwrap_or_default() } else { Vec::new() };
+    Ok(people.iter().map(of).collect())
 }
 
 /// `GET /api/v1/patients/{id}/own`.
 pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<OwnView>, Problem> {
     let person = person(&app, &id)?;
-    let own = app.ward()?.own(&person.patient.id).await?;
-    Ok(Json(view(&person, &own, clock::now())))
+    let (own, now) = (app.ward()?.own(&person.patient.id).await?, clock::now());
+    let lacking = no_baselines(&app, std::slice::from_ref(&person), now).await?;
+    Ok(Json(OwnView { baselines: lacking.into_iter().next(), ..view(&person, &own, now) }))
 }
 
 fn view(person: &Person, own: &Own, now: Timestamp) -> OwnView {
@@ -88,6 +128,7 @@ fn view(person: &Person, own: &Own, now: Timestamp) -> OwnView {
         simulated: person.patient.simulated,
         seen: seen(own),
         settings: rows(own, person.plan.as_deref(), clinic, now),
+        baselines: None,
     }
 }
 

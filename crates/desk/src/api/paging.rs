@@ -27,6 +27,13 @@ pub struct Page {
 }
 
 impl Page {
+    /// The same page, with no more items than this.
+    pub fn at_most(self, most: usize) -> Self {
+        let limit = self.limit.unwrap_or(most);
+        // What is too much stays so, to be refused.
+        Self { limit: Some(if limit <= ITEMS_MAX { limit.min(most) } else { limit }), ..self }
+    }
+
     /// Cuts the page out of a list that is sorted by id, and links to the next. `more` is what else the address says, as `&overdue=true`.
     pub fn cut<T>(
         &self,

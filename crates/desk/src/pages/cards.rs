@@ -160,7 +160,8 @@ fn late_line(say: &Say<'_>, finding: &Finding) -> Option<String> {
 
 /// A silent person is another matter than a dead kit.
 fn silence_line(app: &App, say: &Say<'_>, alert: &Alert, finding: &Finding) -> Option<String> {
-    if !matches!(finding.reason, Reason::Missing { .. }) {
+    // Who measures and does not answer is not silent.
+    if !matches!(&finding.reason, Reason::Missing { vitals, .. } if !vitals.is_empty()) {
         return None;
     }
     let kits: Vec<_> = app.desk.board.kits().into_iter().filter(|state| state.kit.serves(&alert.patient)).collect();

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use store::{Journal, JournalEntry, PatientOutcome};
-use triage::{Clinic, Lasting, Own, OwnLimit, PauseKind, Plan};
+use triage::{Clinic, Lasting, NoBaseline, Own, OwnLimit, PauseKind, Plan};
 use vitals::Vital;
 
 use crate::{pages::reasons::set_by, say::Say};
@@ -66,6 +66,16 @@ fn limit(say: &Say<'_>, plan: &Plan, limit: &OwnLimit) -> String {
     let key = format!("own-rung-{}", rung.unwrap_or_default());
     let of = limit.programme.as_ref().filter(|_| plan.programmes().len() > 1).map(|of| format!(" ({of})"));
     format!("{name}{}: {}", of.unwrap_or_default(), say.words.with(&key, &[("value", number.into())]))
+}
+
+/// "unlike-usual: no usual values to compare with, 3 of 7 stable days".
+pub fn no_baseline(say: &Say<'_>, lacking: &NoBaseline) -> String {
+    let NoBaseline { rule, found, want, last_said_at, .. } = lacking;
+    let days = [("found", (*found as u64).into()), ("want", (*want as u64).into())];
+    let days = say.words.with("own-baseline-days", &days);
+    let since = last_said_at.map(|at| say.words.with("own-baseline-since", &[("when", say.date(at).into())]));
+    let what: Vec<String> = [say.words.say("own-baseline-none")].into_iter().chain(since).chain([days]).collect();
+    format!("{rule}: {}", what.join(", "))
 }
 
 /// Why nothing is expected, in words.

@@ -15,7 +15,7 @@ use triage::Alert;
 use vitals::{KitId, PatientId};
 
 use crate::{
-    api::records::invalid_of,
+    api::{own::no_baselines, records::invalid_of},
     app::App,
     board::Person,
     outcomes::outcomes,
@@ -28,6 +28,7 @@ use crate::{
         own::{self, OwnLine},
         sittings::{Sittings, sittings},
     },
+    problem::Problem,
     say::{Say, mark_name},
     session::Session,
 };
@@ -63,6 +64,8 @@ struct PatientPage {
     kits: Vec<KitLine>,
     /// Own settings.
     own: Vec<OwnLine>,
+    /// Rules that have no baseline of theirs to compare with.
+    no_baselines: Vec<String>,
     paused: bool,
     /// What is recorded of what happened: line and note.
     outcomes: Vec<(String, String)>,
@@ -126,6 +129,8 @@ pub async fn page(
     let invalid = invalid_of(&app, &id).await.map_err(&failed)?;
     let outcomes = outcomes(&*app.desk.store, Some(&id)).await.map_err(&failed)?;
     let alerts = history(&app, &say, &person).await.map_err(&failed)?;
+    let lacking = no_baselines(&app, std::slice::from_ref(&person), say.now).await;
+    let lacking = lacking.map_err(Problem::from).map_err(PageError::refused(&session))?;
     Ok(html(&PatientPage {
         f: Frame::new(&app, &session, "patients", app.desk.board.version()),
         name: person.patient.name.clone(),
@@ -139,6 +144,7 @@ pub async fn page(
         label: if wanted.is_year() { "curve-label-year" } else { "curve-label" },
         sittings: sittings(&say, &messages, &invalid, plan(Some(&person)), SITTINGS_MAX),
         own: plan(Some(&person)).map(|plan| own::lines(&say, plan)).unwrap_or_default(),
+        no_baselines: lacking.iter().flatten().map(|one| own::no_baseline(&say, one)).collect(),
         paused: plan(Some(&person)).is_some_and(|plan| own::is_paused(plan.own(), say.now)),
         outcomes: outcomes.iter().filter_map(|entry| own::outcome(&say, entry)).take(OUTCOMES_SHOWN_MAX).collect(),
         alerts,

@@ -107,9 +107,11 @@ fn otherwise(say: &Say<'_>, why: &Why) -> Option<String> {
             say.words.with("would-answers", &[("answers", said.into())])
         }
         Would::Fewer { than, .. } => say.words.count("would-fewer", *than),
-        Would::Data { vitals } => {
-            let said: Vec<String> = vitals.iter().map(|vital| say.vital(*vital)).collect();
-            say.words.with("would-data", &[("vitals", said.join(", ").into())])
+        Would::Data { vitals, questionnaires } if questionnaires.is_empty() => {
+            say.words.with("would-data", &[("vitals", say.missing(vitals, questionnaires).into())])
+        }
+        Would::Data { vitals, questionnaires } => {
+            say.words.with("would-data-answers", &[("what", say.missing(vitals, questionnaires).into())])
         }
         Would::Person => say.words.say("would-person"),
     };

@@ -55,7 +55,7 @@ pub fn of_findings() -> Vec<(&'static str, Value)> {
             ("sum", &[("statistic", "string"), ("value", "number"), ("unit", "string"), ("limit", "Limit"), ("own", "boolean"), ("green", "[Limit]"), ("shares", "[Share]"), ("missing", "[string]")],
                 &["statistic", "value", "unit", "own", "shares"]),
             ("answer", &[("questionnaire", "string"), ("question", "string"), ("answer", "string"), ("known", "boolean")], &["questionnaire", "question", "answer", "known"]),
-            ("missing", &[("schedule", "string"), ("vitals", "[string]"), ("expected_at", "time"), ("overdue_at", "time"), ("last_at", "time?"), ("kit_silent_since", "time"), ("in_a_row", "integer")],
+            ("missing", &[("schedule", "string"), ("vitals", "[string]"), ("questionnaires", "[string]"), ("expected_at", "time"), ("overdue_at", "time"), ("last_at", "time?"), ("kit_silent_since", "time"), ("in_a_row", "integer")],
                 &["schedule", "vitals", "expected_at", "overdue_at"])])),
         ("LimitOrigin", one_of("of", &[("patient", &[("setting", "OwnLimit?"), ("beyond_floor", "string?")], &[]),
             ("programme", &[("programme", "string"), ("version", "integer")], &["programme", "version"])])),
@@ -66,7 +66,7 @@ pub fn of_findings() -> Vec<(&'static str, Value)> {
         ("ChosenAnswer", object(&[("id", "string"), ("text", "Bilingual")], &["id", "text"])),
         ("Otherwise", one_of("would", &[("limits", &[("said", "string"), ("limits", "[Limit]"), ("unit", "string"), ("measured", "[Limit]")], &["said", "limits", "unit"]),
             ("answers", &[("said", "string"), ("answers", "[ChosenAnswer]")], &["said", "answers"]), ("fewer", &[("said", "string"), ("found", "integer"), ("than", "integer")], &["said", "found", "than"]),
-            ("data", &[("said", "string"), ("vitals", "[string]")], &["said", "vitals"]), ("person", &[("said", "string")], &["said"])])),
+            ("data", &[("said", "string"), ("vitals", "[string]"), ("questionnaires", "[string]")], &["said", "vitals"]), ("person", &[("said", "string")], &["said"])])),
         ("Finding", object(finding, &found)),
         ("ExplainedFinding", object(&explained, &found)),
         ("AlertEvent", object(&[("kind", "EventKind"), ("at", "time"), ("by", "string"), ("mark", "Mark"), ("text", "string")], &["kind", "at", "mark", "text"])),
@@ -203,7 +203,7 @@ mod tests {
             Would::Limits { limits: vec![limit], unit: "%".to_owned(), measured: vec![limit] },
             Would::Answers { answers: Vec::new() },
             Would::Fewer { found: 2, than: 2 },
-            Would::Data { vitals: Vec::new() },
+            Would::Data { vitals: Vec::new(), questionnaires: vec!["copd-daily".to_owned()] },
             Would::Person,
         ] {
             let mut told = json!(would);
@@ -229,8 +229,10 @@ mod tests {
         let band = json!({ "kind": "band", "vital": vital, "value": 84, "unit": unit, "from": null, "below": 85, "own": false });
         let missing = json!({ "kind": "missing", "schedule": "morning", "vitals": ["spo2"], "expected_at": "2026-11-22T08:00:00Z",
             "overdue_at": "2026-11-22T08:00:00Z", "last_at": null });
+        let unanswered = json!({ "kind": "missing", "schedule": "morning", "vitals": [], "questionnaires": ["q"],
+            "expected_at": "2026-11-22T08:00:00Z", "overdue_at": "2026-11-22T08:00:00Z", "last_at": null });
         let answer = json!({ "kind": "answer", "questionnaire": "q", "question": "a", "answer": "b", "known": true });
-        for reason in [band, missing, answer] {
+        for reason in [band, missing, unanswered, answer] {
             let reason: triage::Reason = serde_json::from_str(&reason.to_string()).unwrap();
             fits("Reason", reason);
         }

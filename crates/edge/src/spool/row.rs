@@ -99,11 +99,11 @@ impl Row {
         self.body.len() as u64
     }
 
-    /// The trace that the message belongs to: its sitting's.
+    /// The trace that the message belongs to, its sitting's, and the span of it that is its time here.
     #[must_use]
     pub fn trace(&self) -> Option<wire::TraceParent> {
         let sitting: Sitting = serde_json::from_str(&self.body).ok()?;
-        Some(wire::TraceParent::of(&sitting.session))
+        Some(wire::TraceParent::of(&sitting.session, self.seq))
     }
 
     /// The payload that is published now, by a kit that keeps messages from `oldest` on, if it can say.
@@ -134,6 +134,6 @@ pub(crate) mod tests {
         assert!(arrived.refused.is_empty());
         assert_eq!((arrived.message.seq, arrived.message.oldest, arrived.message.sent_at), (42, Some(40), now));
         assert_eq!(arrived.message.readings[0].value.to_string(), "93.0");
-        assert_eq!(row.trace(), Some(wire::TraceParent::of(&arrived.message.session)));
+        assert_eq!(row.trace(), Some(wire::TraceParent::of(&arrived.message.session, 42)));
     }
 }

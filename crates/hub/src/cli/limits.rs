@@ -1,15 +1,18 @@
-//! `vagt limits`: every patient's own settings, with who set them, why, and until when; and which of them somebody has to look at.
+//! `vagt limits`: every patient's own settings, with who set them, why, and until when; and which of them somebody has to look at, beside the
+//! baselines of their own that patients lack.
 
 use std::io::Write;
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
-use store::Patient;
-use triage::{Clinic, Lasting, Own, OwnLimit, OwnOxygen, OwnReference, Pause, Plan};
+use store::{Patient, Store, StoreError};
+use triage::{Clinic, Lasting, NoBaseline, Own, OwnLimit, OwnOxygen, OwnReference, Pause, Plan};
 use vitals::PatientId;
 
 use super::{
-    Ended, block_on, json_line, out,
+    Ended, block_on,
+    cohort::progress,
+    json_line, out,
     roster::{Where, failed},
     why::local,
 };
@@ -17,11 +20,14 @@ use crate::{
     clock,
     directory::{Books, own_of, plan_of},
     programmes::Library,
+    ward::no_baselines,
 };
 
 /// Own limits, references, oxygen and pauses of patients: by whom, why, from when until when.
 ///
-/// Overdue is what has ended and stands there still, and what has no end and has stood for longer than the clinic's document allows.
+/// Overdue is what has ended and stands there still, and what has no end and has stood for longer than the clinic's document allows; and every
+/// rule that compares a patient with a baseline of their own and has none, though they are watched for long enough and measure (`baseline`,
+/// listed with --overdue alone: each patient's stored history is looked at).
 #[derive(clap::Args)]
 pub struct Args {
     /// Of this patient alone.
@@ -60,6 +66,18 @@ struct Line {
     beyond_floor: Option<String>,
 }
 
+/// A rule that has no baseline of a patient's own to compare with.
+#[derive(Debug, Serialize)]
+struct Missing {
+    patient: PatientId,
+    kind: &'static str,
+    /// In words.
+    said: String,
+    overdue: bool,
+    #[serde(flatten)]
+    it: NoBaseline,
+}
+
 /// Runs `vagt limits`.
 ///
 /// # Errors
@@ -67,13 +85,51 @@ struct Line {
 pub fn run(args: &Args) -> Result<(), Ended> {
     block_on(async {
         let (config, store) = args.place.read().await?;
-        let roster = store.roster().await.map_err(failed)?;
-        let library = Library::open(&*store, clock::now()).await.map_err(failed)?;
+        let found = found(args, &*store, &config.zone).await;
         store.close().await;
-        let books = library.books().map_err(Ended::Failed)?;
-        let lines = lines(&roster.patients, args, &books, clock::now())?;
-        print(&lines, args.json, &config.zone)
+        let (lines, missing) = found?;
+        print(&lines, &missing, args.json, &config.zone)
     })
+}
+
+async fn found(args: &Args, store: &dyn Store, zone: &TimeZone) -> Result<(Vec<Line>, Vec<Missing>), Ended> {
+    let now = clock::now();
+    let roster = store.roster().await.map_err(failed)?;
+    let library = Library::open(store, now).await.map_err(failed)?;
+    let books = library.books().map_err(Ended::Failed)?;
+    let lines = lines(&roster.patients, args, &books, now)?;
+    if !args.overdue || args.beyond_floor {
+        return Ok((lines, Vec::new()));
+    }
+    let wanted = roster.patients.iter().map(|patient| &patient.id);
+    let wanted: Vec<&PatientId> = wanted.filter(|id| args.patient.as_ref().is_none_or(|one| one == *id)).collect();
+    Ok((lines, missing(store, &library, &wanted, now, zone).await.map_err(failed)?))
+}
+
+async fn missing(
+    store: &dyn Store,
+    library: &Library,
+    patients: &[&PatientId],
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Result<Vec<Missing>, StoreError> {
+    let (mut all, progress) = (Vec::new(), progress(patients.len() as u64));
+    for patient in patients {
+        for it in no_baselines(store, library, patient, now).await? {
+            let patient = PatientId::clone(patient);
+            all.push(Missing { patient, kind: "baseline", said: in_words(&it, zone), overdue: true, it });
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(all)
+}
+
+/// `copd-baseline: unlike-usual has nothing to compare with, 3 of 7 stable days`.
+fn in_words(it: &NoBaseline, zone: &TimeZone) -> String {
+    let NoBaseline { programme, rule, found, want, last_said_at, .. } = it;
+    let since = last_said_at.map(|at| format!(" since {}", local(at, zone))).unwrap_or_default();
+    format!("{programme}: {rule} has nothing to compare with{since}, {found} of {want} stable days")
 }
 
 fn lines(patients: &[Patient], args: &Args, books: &Books, now: Timestamp) -> Result<Vec<Line>, Ended> {
@@ -147,7 +203,7 @@ fn within(programme: Option<&String>) -> String {
     programme.map(|programme| format!("{programme}: ")).unwrap_or_default()
 }
 
-fn print(lines: &[Line], json: bool, zone: &TimeZone) -> Result<(), Ended> {
+fn print(lines: &[Line], missing: &[Missing], json: bool, zone: &TimeZone) -> Result<(), Ended> {
     let mut out = out();
     for line in lines {
         if json {
@@ -165,7 +221,14 @@ fn print(lines: &[Line], json: bool, zone: &TimeZone) -> Result<(), Ended> {
             beyond_floor.as_ref().map(|floor| format!(": {floor}")).unwrap_or_default(),
         )?;
     }
-    if lines.is_empty() && !json {
+    for line in missing {
+        if json {
+            json_line(&mut out, line)?;
+        } else {
+            writeln!(out, "{}: {}: {} (OVERDUE)", line.patient, line.kind, line.said)?;
+        }
+    }
+    if lines.is_empty() && missing.is_empty() && !json {
         writeln!(
             out,
             "Nobody has such a setting of their own: `vagt patient own` sets limits, references, oxygen and pauses."

@@ -18,7 +18,7 @@ use crate::{
     clock,
     directory::{Directory, KnownKit},
     source::Arrival,
-    watching::traces::Way,
+    watching::traces::{AtKit, Way},
 };
 
 /// The most reasons that are spelt out for one message; the rest is counted.
@@ -57,7 +57,12 @@ impl Admitted {
     /// Begins its trace, where its sitting is one of those that are traced.
     pub fn trace(&mut self, received_at: Timestamp) {
         let Some(entry) = &self.entry else { return };
-        self.way = Way::begin(|| wire::TraceParent::of(&entry.session), received_at);
+        let at_kit = || AtKit {
+            span: wire::TraceParent::of(&entry.session, entry.key.seq),
+            from: self.newest().unwrap_or(entry.sent_at),
+            sent_at: entry.sent_at,
+        };
+        self.way = Way::begin(at_kit, received_at);
         if self.way.is_traced() {
             self.way.step("admit", received_at, clock::now(), 1);
         }

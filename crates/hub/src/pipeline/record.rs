@@ -136,6 +136,7 @@ impl Recorder {
         tokio::pin!(commit);
         loop {
             tokio::select! {
+                biased;
                 result = &mut commit => return result,
                 () = sleep(BEAT) => {
                     if started.elapsed() > SLOW && self.health.trouble("the store is slow") {

@@ -1,10 +1,14 @@
 //! Where kits come in and enrol, and the ways back to them, as the configuration names them.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
+use axum::serve::Listener;
 use store::Store;
-use tokio::sync::Notify;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, Semaphore},
+};
 
 use crate::{
     authority::Authority,
@@ -16,6 +20,7 @@ use crate::{
         broker::BrokerSource,
         front_door::{Behind, FrontDoor},
     },
+    visit::Visit,
 };
 
 /// Where kits come in, and the ways back to them.
@@ -36,6 +41,36 @@ impl Doors {
         let ways = [front_door.as_ref().map(FrontDoor::to_kits), broker.as_ref().map(BrokerSource::to_kits)];
         let to_kits: Arc<dyn ToKits> = Arc::new(Everywhere(ways.into_iter().flatten().collect()));
         Ok(Self { front_door, broker, to_kits })
+    }
+}
+
+/// Connections to the pages at a time, kits over HTTP among them; further ones wait to be taken, so that they leave files for the others.
+const PAGES_CONNECTIONS_MAX: usize = 4096;
+
+/// Takes the connections to the pages, for axum.
+pub(super) struct Pages {
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+}
+
+impl Pages {
+    pub fn new(listener: TcpListener) -> Self {
+        Self { listener, room: Arc::new(Semaphore::new(PAGES_CONNECTIONS_MAX)) }
+    }
+}
+
+impl Listener for Pages {
+    type Io = Visit<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        let room = Arc::clone(&self.room).acquire_owned().await.expect("nobody closes the semaphore");
+        let (stream, peer) = Listener::accept(&mut self.listener).await;
+        (Visit::new(stream, room, None), peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Listener::local_addr(&self.listener)
     }
 }
 

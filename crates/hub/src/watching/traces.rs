@@ -3,8 +3,11 @@
 //! Off, which is the default, a message carries one empty pointer and nothing else happens. On, the spans of a message are told when they are
 //! over, with the times that the pipeline read anyway; what can't be sent is dropped by the exporter's bounded queue, and never holds up a
 //! reading. No span carries a name, an id of a person or of a kit, a value or a colour.
+//!
+//! A trace begins with a span that the kit has sent the id of and exports to nobody: a kit knows no collector. So it is told here, once a
+//! message, from when it was measured until it came; else the traces had no root, and the time in a kit's spool were nowhere to be seen.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{cell::Cell, sync::OnceLock, time::Duration};
 
 use jiff::Timestamp;
 use opentelemetry::{
@@ -14,7 +17,9 @@ use opentelemetry::{
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
-    trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider},
+    trace::{
+        BatchConfigBuilder, BatchSpanProcessor, IdGenerator, RandomIdGenerator, Sampler, SdkTracer, SdkTracerProvider,
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -99,6 +104,7 @@ pub fn start(wanted: &Traces) -> anyhow::Result<Exporter> {
     let provider = SdkTracerProvider::builder()
         .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(bounds).build())
         .with_sampler(Sampler::AlwaysOn)
+        .with_id_generator(Ids::default())
         .with_resource(Resource::builder().with_service_name("vagt").with_attribute(version).build())
         .build();
     let sending = Sending { tracer: provider.tracer("vagt"), share: wanted.share };
@@ -116,45 +122,100 @@ impl Exporter {
     }
 }
 
+thread_local! {
+    /// The ids of the span that this thread begins now, where they are known beforehand: the SDK takes them from its generator alone.
+    static KNOWN: Cell<Option<TraceParent>> = const { Cell::new(None) };
+}
+
+/// The ids of spans: drawn, unless they are known.
+#[derive(Debug, Default)]
+struct Ids(RandomIdGenerator);
+
+impl IdGenerator for Ids {
+    fn new_trace_id(&self) -> TraceId {
+        KNOWN.get().map_or_else(|| self.0.new_trace_id(), |known| TraceId::from_bytes(known.trace))
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        KNOWN.get().map_or_else(|| self.0.new_span_id(), |known| SpanId::from_bytes(known.span))
+    }
+}
+
+/// A message's time with its kit.
+#[derive(Clone, Copy, Debug)]
+pub struct AtKit {
+    /// The trace, and the span of it that this time is.
+    pub span: TraceParent,
+    /// When the newest that it says was measured or answered.
+    pub from: Timestamp,
+    /// When the kit sent it, at last.
+    pub sent_at: Timestamp,
+}
+
 /// One message's way through the service; nothing where it is not traced.
 #[derive(Clone, Debug, Default)]
-pub struct Way(Option<Box<Context>>);
+pub struct Way(Option<Box<Traced>>);
+
+#[derive(Clone, Debug)]
+struct Traced {
+    /// With the message's span.
+    context: Context,
+    at_kit: AtKit,
+    received_at: Timestamp,
+}
 
 impl Way {
     /// The way of a message that came at `received_at`, if its sitting is one of those that are traced.
     #[must_use]
-    pub fn begin(parent: impl FnOnce() -> TraceParent, received_at: Timestamp) -> Self {
+    pub fn begin(at_kit: impl FnOnce() -> AtKit, received_at: Timestamp) -> Self {
         let Some(Sending { tracer, share }) = TRACER.get() else { return Self(None) };
-        let parent = parent();
-        if !is_in(*share, parent.trace) {
+        let at_kit = at_kit();
+        let TraceParent { trace, span } = at_kit.span;
+        if !is_in(*share, trace) {
             return Self(None);
         }
-        let (trace, span) = (TraceId::from_bytes(parent.trace), SpanId::from_bytes(parent.span));
-        let kit = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
-        let span = tracer
+        let (trace, span) = (TraceId::from_bytes(trace), SpanId::from_bytes(span));
+        let before = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
+        let message = tracer
             .span_builder("message")
             .with_kind(SpanKind::Consumer)
             .with_start_time(received_at)
-            .start_with_context(tracer, &Context::new().with_remote_span_context(kit));
-        Self(Some(Box::new(Context::new().with_span(span))))
+            .start_with_context(tracer, &Context::new().with_remote_span_context(before));
+        Self(Some(Box::new(Traced { context: Context::new().with_span(message), at_kit, received_at })))
+    }
+
+    /// It never came before. Now its time with the kit is told, so that it is told once however often the message comes.
+    pub fn came_first(&self) {
+        let (Some(traced), Some(Sending { tracer, .. })) = (&self.0, TRACER.get()) else { return };
+        let Traced { at_kit, received_at, .. } = **traced;
+        let kit = tracer
+            .span_builder("kit")
+            .with_kind(SpanKind::Producer)
+            // The kit's clock may be ahead.
+            .with_start_time(at_kit.from.min(received_at));
+        KNOWN.set(Some(at_kit.span));
+        let mut kit = kit.start_with_context(tracer, &Context::new());
+        KNOWN.set(None);
+        kit.add_event_with_timestamp("sent", at_kit.sent_at.into(), Vec::new());
+        kit.end_with_timestamp(received_at.into());
     }
 
     /// One step of it, from when until when; `messages` went through it together.
     pub fn step(&self, name: &'static str, from: Timestamp, until: Timestamp, messages: usize) {
-        let (Some(context), Some(Sending { tracer, .. })) = (&self.0, TRACER.get()) else { return };
+        let (Some(traced), Some(Sending { tracer, .. })) = (&self.0, TRACER.get()) else { return };
         let together = i64::try_from(messages).unwrap_or(i64::MAX);
         tracer
             .span_builder(name)
             .with_start_time(from)
             .with_attributes([KeyValue::new("vagt.messages_together", together)])
-            .start_with_context(tracer, context)
+            .start_with_context(tracer, &traced.context)
             .end_with_timestamp(until.into());
     }
 
     /// It is over.
     pub fn end(self, at: Timestamp) {
-        if let Some(context) = self.0 {
-            context.span().end_with_timestamp(at.into());
+        if let Some(traced) = self.0 {
+            traced.context.span().end_with_timestamp(at.into());
         }
     }
 
@@ -178,7 +239,7 @@ mod tests {
     #[test]
     fn a_share_of_the_sittings_is_traced() {
         let traced = |share: f64| {
-            (0..10_000_u128).filter(|n| is_in(share, TraceParent::of(&uuid::Uuid::from_u128(*n)).trace)).count()
+            (0..10_000_u128).filter(|n| is_in(share, TraceParent::of(&uuid::Uuid::from_u128(*n), 1).trace)).count()
         };
         assert_eq!((traced(0.0), traced(1.0)), (0, 10_000));
         assert!((900..1100).contains(&traced(0.1)), "{}", traced(0.1));
@@ -188,6 +249,7 @@ mod tests {
     fn what_is_not_traced_does_nothing() {
         let way = Way::begin(|| unreachable!("nobody asked for traces"), Timestamp::UNIX_EPOCH);
         assert!(!way.is_traced());
+        way.came_first();
         way.step("record", Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, 1);
         way.end(Timestamp::UNIX_EPOCH);
     }

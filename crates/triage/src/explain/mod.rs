@@ -93,7 +93,7 @@ pub struct Moved {
     pub beyond_floor: Option<String>,
 }
 
-/// Whose a limit is: what is said of the patient comes before the programme, and that before the clinic.
+/// Whose a limit is: what is said of the patient comes before the programme. The clinic's floors lie under both.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Origin {

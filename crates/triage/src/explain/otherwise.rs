@@ -54,10 +54,13 @@ pub enum Would {
         /// Fewer than so many, and it would be milder.
         than: u32,
     },
-    /// It ends when this has been measured.
+    /// It ends when this has been measured and answered.
     Data {
-        /// What.
+        /// What is measured.
         vitals: Vec<Vital>,
+        /// Which questionnaires are answered.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        questionnaires: Vec<String>,
     },
     /// A person ends it.
     Person,
@@ -97,12 +100,17 @@ pub(super) fn otherwise(plan: &Plan, finding: &Finding, rule: Option<&Rule>) -> 
             answers(plan, finding, questionnaire, question)
         }
         Reason::Together { how, found, want, parts, .. } => together(finding.colour, how, *found, *want, parts),
-        Reason::Missing { vitals, .. } => {
-            let labels: Vec<&str> = vitals.iter().map(|vital| vital.info().label).collect();
-            let said = format!("ends when {} has been measured", labels.join(" and "));
-            Some(Otherwise { said, what: Would::Data { vitals: vitals.clone() } })
-        }
+        Reason::Missing { vitals, questionnaires, .. } => Some(data(vitals, questionnaires)),
     }
+}
+
+fn data(vitals: &[Vital], questionnaires: &[String]) -> Otherwise {
+    let labels: Vec<&str> = vitals.iter().map(|vital| vital.info().label).collect();
+    let measured = (!labels.is_empty()).then(|| format!("{} has been measured", labels.join(" and ")));
+    let answered = (!questionnaires.is_empty()).then(|| format!("{} has been answered", questionnaires.join(" and ")));
+    let both: Vec<String> = measured.into_iter().chain(answered).collect();
+    let (vitals, questionnaires) = (vitals.to_vec(), questionnaires.to_vec());
+    Otherwise { said: format!("ends when {}", both.join(" and ")), what: Would::Data { vitals, questionnaires } }
 }
 
 fn limits(what: &str, green: &[Limit], unit: &str, measured: Vec<Limit>, unit_of_value: &str) -> Option<Otherwise> {

@@ -78,6 +78,14 @@ pub struct Clinic {
     /// So long after a red, what is measured says nothing of the patient's normal state.
     #[serde(default = "frozen")]
     pub baseline_frozen: Length,
+    /// So does a red of doubtful values that another measurement, in time and beyond doubt, has refuted: yes where it says nothing, as in
+    /// versions from before this could be said.
+    #[serde(default = "yes")]
+    pub refuted_reds_freeze: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn frozen() -> Length {

@@ -17,7 +17,7 @@ pub use words::{found_and_wanted, plain};
 pub(crate) use check::{SILENT_KIT_AFTER_MAX, SILENT_KIT_AFTER_MIN, name, nearest};
 pub(crate) use file::{Clinic, Schedule};
 
-use crate::{Mark, Rulebook, Rung, bounds::PROGRAMME_BYTES_MAX, rules::Rule, series::in_words};
+use crate::{Mark, Rulebook, Rung, bounds::PROGRAMME_BYTES_MAX, plan::STAND_STILL, rules::Rule, series::in_words};
 
 /// The text of the programme that is shipped for COPD: the Danish national plan.
 pub const COPD: &str = include_str!("../../../../config/programmes/copd.toml");
@@ -218,6 +218,14 @@ impl Programme {
         ));
         line(format!("- A scheduled measurement may be taken {} early.", in_words(clinic.early.0)));
         line(format!("- Data is missing {} after its window has ended.", in_words(clinic.grace.0)));
+        if self.rules.iter().any(|rule| STAND_STILL.contains(&rule.kind)) {
+            let frozen = in_words(clinic.baseline_frozen.0);
+            let refuted =
+                if clinic.refuted_reds_freeze { "" } else { " One that was measured again and refuted is none." };
+            line(format!(
+                "- For {frozen} after a red, what is measured does not count as usual for the person.{refuted}"
+            ));
+        }
         if let Some(within) = clinic.repeat_within {
             line(format!("- A doubtful value is measured again; a yellow one waits {} for it.", in_words(within.0)));
         }

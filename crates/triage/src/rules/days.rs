@@ -14,6 +14,7 @@ use super::{
     trend::{Basis, in_range},
 };
 use crate::{
+    freeze,
     look::Look,
     programme::{Number, place::steps},
     series::{Nanos, Need, Sample},
@@ -184,7 +185,7 @@ impl BaselineFile {
             count += 1;
         }
         if count < self.minimum_days as usize {
-            return Err(Nothing::TooLittle { found: count, want: self.minimum_days as usize });
+            return Err(no_baseline(count, self.minimum_days as usize, last));
         }
         let (centre, spread) = self.centre.of(&mut numbers[..count]);
         Ok(Basis { what: "baseline", centre, spread: Some(spread), count, from, until })
@@ -214,9 +215,14 @@ impl Centre {
     }
 }
 
+/// There are too few stable days up to `last`, the newest that might have counted.
+pub(super) fn no_baseline(found: usize, want: usize, last: i64) -> Nothing {
+    Nothing::NoBaseline { found, want, until: last.saturating_add(1).saturating_mul(DAY) }
+}
+
 /// Does no part of this day lie around a red?
 fn is_stable(look: &Look<'_>, at: Nanos) -> bool {
-    if look.chart.unstable.is_empty() {
+    if look.chart.unstable.is_empty() && look.chart.doubted.is_empty() {
         return true;
     }
     is_stable_day(look, day(at))
@@ -224,8 +230,7 @@ fn is_stable(look: &Look<'_>, at: Nanos) -> bool {
 
 /// The same of a day.
 pub(super) fn is_stable_day(look: &Look<'_>, day: i64) -> bool {
-    let (start, end) = (day.saturating_mul(DAY), (day + 1).saturating_mul(DAY));
-    look.chart.unstable.iter().all(|(from, until)| *until <= start || end <= *from)
+    freeze::is_usual(look.chart, look.plan, day.saturating_mul(DAY), (day + 1).saturating_mul(DAY))
 }
 
 /// How many spreads a number lies from the middle of a basis, and the basis with the spread that counted.

@@ -263,11 +263,11 @@ impl Habit {
         let stable = older.iter().enumerate().skip(self.baseline.gap_days as usize).filter_map(stable);
         let usual: Vec<(Nanos, f64)> = stable.take(self.baseline.days as usize).collect();
         let want = (self.baseline.minimum_days as usize).max(1);
-        let [(until, _), .., (from, _)] = usual[..] else {
-            return Err(Nothing::TooLittle { found: usual.len(), want });
-        };
+        let last = today - i64::from(self.over_days) - i64::from(self.baseline.gap_days);
+        let none = days::no_baseline(usual.len(), want, last);
+        let [(until, _), .., (from, _)] = usual[..] else { return Err(none) };
         if usual.len() < want {
-            return Err(Nothing::TooLittle { found: usual.len(), want });
+            return Err(none);
         }
         let mut numbers: Vec<f64> = usual.iter().map(|(_, points)| *points).collect();
         let (centre, _) = self.baseline.centre.of(&mut numbers);

@@ -1,6 +1,8 @@
-//! Rule kind `missing`: silence is a finding. A schedule expects vitals at a local time; the measurement may be taken a little early, and in
+//! Rule kind `missing`: silence is a finding. A schedule expects vitals and answers at a local time; they may be taken a little early, and in
 //! a window after it; a grace later, what has not come is missing. Times are local, so a change to or from summer time moves with the clock
 //! on the wall: a time that does not exist that day is the same distance later, one that exists twice is the first.
+//!
+//! A questionnaire has come with any answer of it: which of its questions are asked hangs on the answers before, and on the person.
 //!
 //! A rule tells what is late (its window is over) or what is missed (its grace too): one of each may stand side by side. What is missed several
 //! times in a row, or by somebody who was yellow or red when they were last heard of, may be more serious than blue; and where the kit itself
@@ -20,7 +22,7 @@ use vitals::{Colour, Vital};
 use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read};
 use crate::{
     Mark, Programme, Reason,
-    bounds::VITALS_EXPECTED_MAX,
+    bounds::{EXPECTED_MAX, VITALS_EXPECTED_MAX},
     look::Look,
     programme::place::steps,
     series::{Need, in_words},
@@ -32,8 +34,12 @@ use crate::{
 pub(super) struct File {
     /// By which schedule.
     schedule: String,
-    /// Which vitals are expected, each of them.
+    /// Which vitals are expected, each of them. It expects at least one vital or one questionnaire.
+    #[serde(default)]
     vitals: Vec<Vital>,
+    /// Which of the programme's questionnaires are expected, each of them: any answer of one will do.
+    #[serde(default)]
+    questionnaires: Vec<String>,
     /// Is it told as soon as the window is over, or (where it says nothing) once the grace is over too?
     #[serde(default)]
     tell: Tell,
@@ -65,7 +71,10 @@ enum Tell {
 /// A deadline that passed without data.
 pub(crate) struct Deadline {
     pub slot: Slot,
+    /// What was not measured.
     pub vitals: Vec<Vital>,
+    /// What was not answered.
+    pub questionnaires: Vec<String>,
     pub last_at: Option<Timestamp>,
     /// How many times in a row, this one counted: as far as the rule asks.
     pub in_a_row: u32,
@@ -80,6 +89,7 @@ pub(crate) struct Deadline {
 pub(crate) struct MissingSpec {
     pub schedule: String,
     pub vitals: Vec<Vital>,
+    pub questionnaires: Vec<String>,
     pub days: Vec<Weekday>,
     pub at: Time,
     pub early: SignedDuration,
@@ -131,29 +141,53 @@ impl MissingSpec {
         expected.checked_sub(self.early).unwrap_or(Timestamp::MIN)
     }
 
-    /// The bit of a vital among those expected.
+    /// The bit of a vital among what is expected.
     pub fn bit(&self, vital: Vital) -> u16 {
-        let place = self.vitals.iter().take(VITALS_EXPECTED_MAX).position(|expected| *expected == vital);
-        place.map_or(0, |place| 1 << place)
+        bit(self.vitals.iter().position(|expected| *expected == vital))
+    }
+
+    /// The bit of a questionnaire among what is expected: they come after the vitals.
+    pub fn bit_of_answers(&self, questionnaire: &str) -> u16 {
+        let place = self.questionnaires.iter().position(|expected| expected.as_str() == questionnaire);
+        bit(place.map(|place| self.vitals.len() + place))
     }
 
     /// Those of the expected vitals whose bit is not in `met`.
     pub fn unmet(&self, met: u16) -> Vec<Vital> {
         self.vitals.iter().copied().filter(|vital| met & self.bit(*vital) == 0).collect()
     }
+
+    /// Those of the expected questionnaires whose bit is not in `met`.
+    pub fn unanswered(&self, met: u16) -> Vec<String> {
+        self.questionnaires.iter().filter(|one| met & self.bit_of_answers(one) == 0).cloned().collect()
+    }
+
+    /// Has everything come?
+    pub fn is_met(&self, met: u16) -> bool {
+        self.vitals.iter().all(|vital| met & self.bit(*vital) != 0)
+            && self.questionnaires.iter().all(|one| met & self.bit_of_answers(one) != 0)
+    }
+
+    /// How far back it asks for what came before: nothing, where it counts none in a row. So many occurrences lie within so many weeks,
+    /// whatever the days of the schedule: a chart that is built again must know of as much.
+    pub fn back(&self) -> SignedDuration {
+        if self.in_a_row < 2 {
+            return SignedDuration::ZERO;
+        }
+        SignedDuration::from_hours(24 * 7 * (i64::from(self.in_a_row) + 1))
+    }
 }
 
+fn bit(place: Option<usize>) -> u16 {
+    place.filter(|place| *place < EXPECTED_MAX).map_or(0, |place| 1 << place)
+}
+
+const _: () = assert!(EXPECTED_MAX <= u16::BITS as usize, "each has a bit");
+
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
-    let File { schedule, vitals, tell, in_a_row, then, after_yellow, after_red, kit_silent } = reader.file()?;
-    let distinct: BTreeSet<Vital> = vitals.iter().copied().collect();
-    if !(1..=VITALS_EXPECTED_MAX).contains(&vitals.len()) || distinct.len() < vitals.len() {
-        let text = format!(
-            "found {} vitals, {} of them different, want 1 to {VITALS_EXPECTED_MAX}, each once",
-            vitals.len(),
-            distinct.len()
-        );
-        reader.fault(steps!["vitals"], text);
-    }
+    let File { schedule, vitals, questionnaires, tell, in_a_row, then, after_yellow, after_red, kit_silent } =
+        reader.file()?;
+    check_expected(reader, &vitals, &questionnaires);
     graver(reader, in_a_row, &[("then", then), ("after_yellow", after_yellow), ("after_red", after_red)]);
     if in_a_row.is_some() != then.is_some() {
         let (found, wanted) = if then.is_some() { ("then", "in_a_row") } else { ("in_a_row", "then") };
@@ -171,6 +205,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let spec = MissingSpec {
         schedule,
         vitals,
+        questionnaires,
         days: expected.days.iter().map(|day| day.weekday()).collect(),
         at: expected.at,
         early: clinic.early.0,
@@ -179,6 +214,37 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
         in_a_row: in_a_row.unwrap_or(1),
     };
     read::judge(Missing { spec, source, then, after_yellow, after_red, kit_silent, late: tell == Tell::Late })
+}
+
+/// Something is expected, each once, and not too much; and each questionnaire is one of the programme's.
+fn check_expected(reader: &mut Reader<'_, '_, '_>, vitals: &[Vital], questionnaires: &[String]) {
+    if vitals.is_empty() && questionnaires.is_empty() {
+        reader.fault(steps!["vitals"], "found neither `vitals` nor `questionnaires`, want one of them or both");
+    }
+    let (found, distinct) = (vitals.len(), vitals.iter().collect::<BTreeSet<_>>().len());
+    if found > VITALS_EXPECTED_MAX || distinct < found {
+        let text =
+            format!("found {found} vitals, {distinct} of them different, want 1 to {VITALS_EXPECTED_MAX}, each once");
+        reader.fault(steps!["vitals"], text);
+    }
+    let asked = questionnaires.len();
+    if asked > 0 && found + asked > EXPECTED_MAX {
+        let text = format!("found {found} vitals and {asked} questionnaires, want at most {EXPECTED_MAX} together");
+        reader.fault(steps!["questionnaires"], text);
+    }
+    for (at, id) in questionnaires.iter().enumerate() {
+        if questionnaires[..at].contains(id) {
+            reader.fault(steps!["questionnaires", at], format!("found {id:?} a second time, want each once"));
+        } else if !reader.known.questionnaires.iter().any(|(_, known)| known.id == *id) {
+            reader.unknown(steps!["questionnaires", at], "questionnaire", id);
+        }
+    }
+}
+
+/// What is expected or missing, in words; a questionnaire by its id.
+fn labels(vitals: &[Vital], questionnaires: &[String]) -> Vec<String> {
+    let measured = vitals.iter().map(|vital| vital.info().label.to_owned());
+    measured.chain(questionnaires.iter().map(|one| format!("answers ({one})"))).collect()
 }
 
 /// Occurrences in a row that are looked back on, at most.
@@ -232,17 +298,16 @@ impl Judge for Missing {
         if self.spec.in_a_row < 2 {
             return Vec::new();
         }
-        // So many occurrences lie within so many weeks, whatever the days of the schedule: a chart that is built again must know of as much.
         let back = Need::days(7 * (i64::from(self.spec.in_a_row) + 1));
         self.spec.vitals.iter().map(|vital| (*vital, back)).collect()
     }
 
     fn overdue(&self, look: &Look<'_>, deadline: &Deadline) -> Option<(Mark, Told)> {
-        if deadline.vitals.is_empty() {
+        if deadline.vitals.is_empty() && deadline.questionnaires.is_empty() {
             return None;
         }
         let local = |at: Timestamp| at.to_zoned(look.zone().clone()).strftime("%Y-%m-%d %H:%M").to_string();
-        let labels: Vec<&str> = deadline.vitals.iter().map(|vital| vital.info().label).collect();
+        let labels = labels(&deadline.vitals, &deadline.questionnaires);
         let Slot { expected, overdue, .. } = deadline.slot;
         let heard = deadline
             .last_at
@@ -258,6 +323,7 @@ impl Judge for Missing {
         let reason = Reason::Missing {
             schedule: self.spec.schedule.clone(),
             vitals: deadline.vitals.clone(),
+            questionnaires: deadline.questionnaires.clone(),
             expected_at: expected,
             overdue_at: overdue,
             last_at: deadline.last_at,
@@ -269,7 +335,7 @@ impl Judge for Missing {
 
     fn explain(&self, programme: &Programme) -> String {
         let spec = &self.spec;
-        let labels: Vec<&str> = spec.vitals.iter().map(|vital| vital.info().label).collect();
+        let labels = labels(&spec.vitals, &spec.questionnaires);
         let days: Vec<String> = spec.days.iter().map(|day| format!("{day:?}")).collect();
         let on = if days.len() == 7 { "every day".to_owned() } else { format!("on {}", days.join(", ")) };
         let graver = self.graver_in_words();

@@ -360,6 +360,15 @@ pub(crate) enum Nothing {
         /// How many it wants.
         want: usize,
     },
+    /// It compares with the person's own baseline, and there are too few stable days for one.
+    NoBaseline {
+        /// How many there are.
+        found: usize,
+        /// How many it wants.
+        want: usize,
+        /// What is measured from then on would not count yet.
+        until: crate::series::Nanos,
+    },
     /// No reference value is set, or the one that was set is over.
     NoReference,
     /// It is a sum of which too little is known to call it green: what is missing may be what was bad.
@@ -376,14 +385,16 @@ pub(crate) enum Nothing {
 impl Nothing {
     /// Does it end what was found before? What only was not measured this time does not.
     pub fn ends(self) -> bool {
-        matches!(self, Self::NotNow | Self::NoReference | Self::TooLittle { .. })
+        matches!(self, Self::NotNow | Self::NoReference | Self::TooLittle { .. } | Self::NoBaseline { .. })
     }
 
     /// Why what was found before has ended.
     pub fn ended(self) -> String {
         match self {
             Self::NoReference => "the reference value that it compared with has ended".to_owned(),
-            Self::TooLittle { found, want } => format!("too little is left to compare with, {found} of {want}"),
+            Self::TooLittle { found, want } | Self::NoBaseline { found, want, .. } => {
+                format!("too little is left to compare with, {found} of {want}")
+            }
             Self::NoValue | Self::Partial { .. } | Self::NotNow => "does not apply any longer".to_owned(),
         }
     }

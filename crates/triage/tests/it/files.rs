@@ -78,7 +78,7 @@ fn a_typo_in_a_field_is_refused_at_its_place() {
     refused(
         "grace =",
         "gras =",
-        "small.toml:10:1: clinic.gras: found unknown field `gras`, want one of `late_after`, `ease_after_sittings`, `early`, `grace`, `repeat_within`, `silent_kit_after`, `baseline_frozen`",
+        "small.toml:10:1: clinic.gras: found unknown field `gras`, want one of `late_after`, `ease_after_sittings`, `early`, `grace`, `repeat_within`, `silent_kit_after`, `baseline_frozen`, `refuted_reds_freeze`",
     );
 }
 

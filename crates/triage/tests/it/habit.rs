@@ -350,3 +350,27 @@ fn a_worse_answer_or_measurement_never_gives_fewer_points() {
         before = Some(all[0]);
     }
 }
+
+#[test]
+fn a_red_that_was_made_up_for_stands_in_no_baselines_way_in_whatever_order_it_came() {
+    let rules = format!(
+        "{HABIT}\n[[rule]]\nid = \"spo2\"\nkind = \"band\"\nfamily = \"ward\"\nvital = \"spo2\"\nunit = \"%\"\n\
+         bands = [{{ mark = \"red\", below = 85 }}, {{ mark = \"green\", from = 85 }}]\n"
+    );
+    let (cold, warm) = ("70 spo2 low_perfusion", "96 spo2");
+    let around: [(&[(&str, &str)], &str); 6] = [
+        (&[("09:00", cold), ("09:05", warm)], "8 stable days, 2026-11-02 to 2026-11-09"),
+        (&[("09:05", warm), ("09:00", cold)], "8 stable days, 2026-11-02 to 2026-11-09"),
+        (&[("09:00", cold)], "4 stable days, 2026-11-02 to 2026-11-05"),
+        (&[("09:00", cold), ("11:00", warm)], "4 stable days, 2026-11-02 to 2026-11-05"),
+        (&[("09:00", cold), ("09:05", "71 spo2")], "4 stable days, 2026-11-02 to 2026-11-05"),
+        (&[("09:00", "70 spo2"), ("09:05", warm)], "4 stable days, 2026-11-02 to 2026-11-05"),
+    ];
+    for (came, wanted) in around {
+        let mut ward = Ward::repeating(&rules);
+        (2..=6).for_each(|day| drop(ward.on(&format!("{day:02} 08:00"), CALM)));
+        came.iter().for_each(|(at, what)| drop(ward.sends(&format!("06 {at}"), "06 11:00", what)));
+        (7..=11).for_each(|day| drop(ward.on(&format!("{day:02} 08:00"), CALM)));
+        assert!(ward.why("own").contains(wanted), "{came:?}: {}", ward.why("own"));
+    }
+}

@@ -444,6 +444,44 @@ fn of_flags_of_whose_it_is_and_of_silence() {
 }
 
 #[test]
+fn of_what_is_expected() {
+    let neither = ".vitals: found neither `vitals` nor `questionnaires`, want one of them or both";
+    let vitals = "vitals = [\"pulse\"]";
+    for (to, line, column, fault) in [
+        ("", 1, 1, neither),
+        ("vitals = []", 6, 10, neither),
+        ("questionnaires = []", 1, 1, neither),
+        (
+            "vitals = [\"pulse\", \"pulse\"]",
+            6,
+            10,
+            ".vitals: found 2 vitals, 1 of them different, want 1 to 16, each once",
+        ),
+        (
+            "questionnaires = [\"aksed\"]",
+            6,
+            19,
+            ".questionnaires[0]: found \"aksed\", want the id of a [[questionnaire]]",
+        ),
+        (
+            "questionnaires = [\"asked\", \"asked\"]",
+            6,
+            28,
+            ".questionnaires[1]: found \"asked\" a second time, want each once",
+        ),
+    ] {
+        refused(&with(MISSING, vitals, to), line, column, fault);
+    }
+    let many = format!("{vitals}\nquestionnaires = [{}]", ["\"asked\""; 16].join(", "));
+    let fault = ".questionnaires: found 1 vitals and 16 questionnaires, want at most 16 together";
+    refused(&with(MISSING, vitals, &many), 7, 18, fault);
+    let both = with(MISSING, vitals, &format!("{vitals}\nquestionnaires = [\"asked\"]"));
+    for rule in [both, with(MISSING, vitals, "questionnaires = [\"asked\"]")] {
+        programme(&rule).unwrap_or_else(|fault| panic!("{fault}"));
+    }
+}
+
+#[test]
 fn a_rule_of_silence_is_no_part_of_others() {
     let rules = format!("{MISSING}{}", K_OF_N.replace("\"own\"", "\"two\"").replace("\"pulse\"", "\"own\""));
     let found = programme(&rules).map(|_| ()).unwrap_err().to_string();

@@ -18,6 +18,7 @@ mod kinds;
 mod late;
 mod life;
 mod missed;
+mod no_baseline;
 mod otherwise;
 mod own;
 mod own_course;

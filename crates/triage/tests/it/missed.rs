@@ -1,4 +1,4 @@
-//! Rules that apply on oxygen or on air alone, and what did not come: missed in a row, a silent kit, risk levels with their schedules.
+//! Rules that apply on oxygen or on air alone, and what did not come: missed in a row, a silent kit, risk levels with their schedules, answers.
 
 use triage::{Mark, Own, Reason};
 
@@ -164,4 +164,99 @@ fn a_risk_level_has_its_schedules_and_its_rank() {
     let ward = Ward::of(&missing(""));
     let strata: Vec<&str> = ward.plan.programme().strata().iter().map(|stratum| stratum.id.as_str()).collect();
     assert_eq!(strata, ["low", "high"]);
+}
+
+/// The same, where the questionnaire is expected too.
+fn unanswered(more: &str) -> String {
+    missing(&format!("questionnaires = [\"asked\"]\n{more}"))
+}
+
+#[test]
+fn any_answer_a_little_early_in_the_window_or_before_the_deadline_meets_it() {
+    for (at, question, wanted) in [
+        ("02 04:59", "cough=no", Some(Mark::Blue)),
+        ("02 05:00", "cough=no", None),
+        ("02 07:00", "breathless=yes", None),
+        ("02 12:59", "sputum=clear", None),
+        ("02 12:59", "a_question_of_tomorrow=yes", None),
+    ] {
+        let mut ward = Ward::of(&unanswered(""));
+        ward.on(at, question);
+        ward.on("02 12:59", "80 pulse");
+        ward.ticks("02 13:00");
+        assert_eq!(ward.mark("own"), wanted, "{question} at {at}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_said_and_it_ends_when_that_has_come() {
+    let mut ward = Ward::of(&unanswered(""));
+    ward.on("02 07:00", "80 pulse");
+    ward.ticks("02 13:00");
+    assert_eq!((ward.mark("own"), ward.alerts()), (Some(Mark::Blue), vec![("missing".to_owned(), Mark::Blue)]));
+    assert_eq!(
+        ward.why("own"),
+        "no answers (asked) for 2026-11-02 08:00, overdue since 2026-11-02 14:00, last heard of 2026-11-02 08:00"
+    );
+    let text = serde_json::to_string(&ward.finding("own").unwrap()).unwrap();
+    assert!(text.contains(r#""vitals":[],"questionnaires":["asked"],"#), "{text}");
+    assert_eq!(serde_json::from_str::<triage::Finding>(&text).unwrap(), ward.finding("own").unwrap());
+    ward.on("02 15:00", "81 pulse");
+    assert_eq!(ward.mark("own"), Some(Mark::Blue), "what was not missing does not end it");
+    ward.sends("02 04:00", "02 15:30", "cough=no");
+    assert_eq!(ward.mark("own"), Some(Mark::Blue), "nor does an answer of before");
+    ward.on("02 16:00", "cough=no");
+    assert_eq!((ward.mark("own"), ward.alerts(), ward.chart.blue()), (None, vec![], false));
+
+    let mut ward = Ward::of(&unanswered(""));
+    ward.ticks("02 13:00");
+    assert_eq!(
+        ward.why("own"),
+        "no pulse and no answers (asked) for 2026-11-02 08:00, overdue since 2026-11-02 14:00, never heard of before"
+    );
+    ward.on("02 15:00", "cough=no");
+    assert_eq!(ward.mark("own"), Some(Mark::Blue));
+    ward.on("02 16:00", "80 pulse");
+    assert_eq!(ward.mark("own"), None);
+
+    let mut ward = Ward::of(&unanswered(""));
+    ward.on("02 07:00", "cough=no");
+    ward.ticks("02 13:00");
+    assert!(ward.why("own").starts_with("no pulse for 2026-11-02 08:00, overdue"), "{}", ward.why("own"));
+    let text = serde_json::to_string(&ward.finding("own").unwrap()).unwrap();
+    assert!(!text.contains("questionnaires"), "as it was before: {text}");
+    let words = ward.plan.programme().explain();
+    assert!(words.contains("pulse and answers (asked) expected every day at 08:00"), "{words}");
+}
+
+#[test]
+fn answers_that_are_missing_in_a_row_are_counted_and_looked_back_on() {
+    let rules = unanswered("in_a_row = 2\nthen = \"yellow\"");
+    for (answered, wanted) in [("02 07:00", Some(Mark::Blue)), ("03 07:00", None), ("01 23:00", Some(Mark::Yellow))] {
+        let mut ward = Ward::of(&rules);
+        for at in ["01 23:00", "02 07:00", "03 07:00"] {
+            ward.on(at, if at == answered { "80 pulse, cough=no" } else { "80 pulse" });
+        }
+        ward.ticks("03 13:00");
+        assert_eq!(ward.mark("own"), wanted, "answered {answered}");
+    }
+    let long = Ward::of(&unanswered("in_a_row = 14\nthen = \"yellow\"").replace("vitals = [\"pulse\"]", ""));
+    assert!(
+        long.plan.book().history() >= jiff::SignedDuration::from_hours(24 * 7 * 15),
+        "a chart is built from enough"
+    );
+}
+
+#[test]
+fn another_version_that_expects_answers_knows_of_those_that_came_before_it() {
+    for (what, wanted) in [("80 pulse, cough=no", None), ("80 pulse", Some(Mark::Blue))] {
+        let mut ward = Ward::of(&missing(""));
+        ward.on("02 07:00", what);
+        ward.plan = Ward::of(&unanswered("")).plan;
+        ward.ticks("02 13:00");
+        assert_eq!(ward.mark("own"), wanted, "{what}");
+        ward.plan = Ward::of(&missing("")).plan;
+        ward.on("02 14:00", "80 pulse");
+        assert_eq!(ward.mark("own"), None, "and what is no longer expected is not missing any longer");
+    }
 }

@@ -111,7 +111,8 @@ impl Ward {
 
     /// The same, where what is doubtful is measured again.
     pub fn repeating(rules: &str) -> Self {
-        let around = AROUND.replace("grace = \"2h\"", "grace = \"2h\"\nrepeat_within = \"15m\"");
+        let around =
+            AROUND.replace("grace = \"2h\"", "grace = \"2h\"\nrepeat_within = \"15m\"\nrefuted_reds_freeze = false");
         Self::judged(Programme::parse(&format!("{around}{rules}"), "ward.toml"), Own::default())
     }
 

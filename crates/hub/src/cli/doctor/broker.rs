@@ -12,8 +12,8 @@ pub async fn checks(config: &Config) -> Vec<Check> {
     let at = format!("{}:{}", wanted.host, wanted.port);
     match look(wanted).await {
         Ok(unfit) if unfit.is_empty() => {
-            let found = "answers, the bounds that it tells are wide enough, and it lets the service do what it must. How much it keeps for a \
-                         service that is away it does not tell (`max_queued_messages`)";
+            let found = "answers, the bounds that it tells are wide enough, it takes the largest message, and it lets the service do what it \
+                         must. How much it keeps for a service that is away it does not tell (`max_queued_messages`)";
             vec![Check::ok("broker", format!("{at} {found}"))]
         }
         Ok(unfit) => unfit.iter().map(|unfit| told(&at, unfit)).collect(),

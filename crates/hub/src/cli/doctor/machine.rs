@@ -146,7 +146,7 @@ const CERTIFICATE_DAYS_MIN: i64 = 30;
 
 /// How long the certificate that kits are shown still lasts, as it says itself.
 fn lasts(certificate: &Path, now: Timestamp) -> Check {
-    let todo = "make the next with `vagt ca issue --name HOST` (or get it from where this one is from) and restart the service";
+    let todo = "make the next with `vagt ca issue --name HOST` (behind compose: `config/production/renew`; or get it from where this one is from) and restart the service";
     let ends = match authority::ends(certificate) {
         Ok(ends) => ends,
         Err(error) => {

@@ -130,6 +130,7 @@ impl Judge {
                 self.quarantine(row, "seq_reused", now);
             }
             None => {
+                owed.way.came_first();
                 if let Some(key) = key {
                     self.remember(key, admitted.hash);
                 }

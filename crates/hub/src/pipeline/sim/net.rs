@@ -198,6 +198,7 @@ impl Net {
 /// A process that ends takes its connections with it.
 async fn watch_hub(gone: CancellationToken, wire: Arc<Wire>) {
     tokio::select! {
+        biased;
         () = gone.cancelled() => wire.cut.cancel(),
         () = wire.cut.cancelled() => {}
     }
@@ -277,6 +278,7 @@ impl End {
                 ToHub::Publish { seq, payload } => (seq, payload),
             };
             let taken = tokio::select! {
+                biased;
                 () = hub.gone.cancelled() => return,
                 taken = timeout(HOLD_MAX, hub.taker.take(self.net.arrival(&self.kit, payload))) => taken,
             };
@@ -407,6 +409,7 @@ impl Broker {
                 let arrival = net.arrival(&kit, payload);
                 let took = async move {
                     tokio::select! {
+                        biased;
                         () = hub.gone.cancelled() => false,
                         taken = hub.taker.take(arrival) => taken.is_ok(),
                     }

@@ -340,6 +340,7 @@ impl Story {
                 let mut arrival = net.arrival(&kit.id, payload.clone());
                 arrival.wants_ack = times == 1;
                 tokio::select! {
+                    biased;
                     () = hub.gone.cancelled() => return,
                     taken = hub.taker.take(arrival) => if taken.is_err() { return },
                 }

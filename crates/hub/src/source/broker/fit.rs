@@ -18,6 +18,13 @@ pub struct Unfit {
     pub why: String,
 }
 
+/// Does it say that the largest packet it takes is smaller than the contract's? [`examine`] tells so.
+#[must_use]
+pub fn is_narrow(connack: &ConnAck) -> bool {
+    let told = connack.properties.as_ref().and_then(|said| said.max_packet_size);
+    told.is_some_and(|packet| packet < PACKET_BYTES_WANTED)
+}
+
 /// Looks at what the broker answered to the consuming connection.
 #[must_use]
 pub fn examine(connack: &ConnAck) -> Vec<Unfit> {
@@ -47,7 +54,7 @@ pub fn examine(connack: &ConnAck) -> Vec<Unfit> {
     );
     let packet = said.max_packet_size.unwrap_or(u32::MAX);
     unfit(
-        packet < PACKET_BYTES_WANTED,
+        is_narrow(connack),
         false,
         format!(
             "it takes packets of {packet} bytes, want at least {PACKET_BYTES_WANTED}: in mosquitto.conf, raise `max_packet_size`"

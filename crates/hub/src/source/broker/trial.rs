@@ -2,16 +2,18 @@
 //! own, with messages of nobody.
 //!
 //! A broker may take a subscription and then deliver nothing of it (Mosquitto does), so one message is sent and must come back. Its topic carries
-//! no kit's id: a running service that gets it too takes nothing in, and logs a stranger.
+//! no kit's id: a running service that gets it too takes nothing in, and logs a stranger. Nor does a broker always tell how large a message it
+//! takes (Mosquitto's `message_size_limit` is not in its CONNACK), so the largest is sent there too.
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, PublishNoticeError, PublishOptions};
+use rumqttc::{AsyncClient, ConnAck, PubAckReason, PublishNoticeError, PublishOptions};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use wire::MESSAGE_BYTES_MAX;
 
 use super::{
     connection::{Came, Dial, connect, poll, subscribe},
-    fit::Unfit,
+    fit::{Unfit, is_narrow},
 };
 use crate::config::Broker;
 
@@ -53,13 +55,14 @@ pub async fn attempt(config: &Broker) -> Result<Vec<Unfit>, String> {
                    bound to topics of their own (`acl_file`)";
         found.push(Unfit { fatal: true, why: why.to_owned() });
     }
+    found.extend(takes_largest(&dial).await?);
     Ok(found)
 }
 
 /// What speaks against that the service hears readings.
 async fn hears(dial: &Dial, group: &str) -> Result<Option<Unfit>, String> {
     let (came, coming) = mpsc::channel(COME_MAX);
-    let (client, polling) = open(dial, Some(came)).await?;
+    let (client, polling, _) = open(dial, Some(came)).await?;
     let found = comes_back(&client, group, coming).await;
     leave(&client, polling).await;
     found
@@ -92,13 +95,40 @@ async fn comes_back(
     Ok((!heard).then(|| Unfit { fatal: true, why: why() }))
 }
 
+/// What speaks against that it takes the largest message of the contract. On a connection of its own, which may end over it.
+async fn takes_largest(dial: &Dial) -> Result<Option<Unfit>, String> {
+    let (client, polling, connack) = open(dial, None).await?;
+    // What it says itself is told already, and the client sends no packet that is larger.
+    let refused = if is_narrow(&connack) { None } else { largest_refused(&client).await };
+    leave(&client, polling).await;
+    let why = |how: String| {
+        format!(
+            "it does not take a message of {MESSAGE_BYTES_MAX} bytes ({how}), the largest that a kit may send: in mosquitto.conf, \
+             want `message_size_limit` 0 or at least {MESSAGE_BYTES_MAX}, else a kit with a large sitting is disconnected again and again"
+        )
+    };
+    Ok(refused.map(|how| Unfit { fatal: false, why: why(how) }))
+}
+
+/// How it refuses the largest message, if it does.
+async fn largest_refused(client: &AsyncClient) -> Option<String> {
+    match send(client, &topic(DOCTOR, "readings"), vec![b' '; MESSAGE_BYTES_MAX]).await {
+        // Who may not write there at all was told so before.
+        Ok(Ok(()) | Err(PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized))) => None,
+        Ok(Err(PublishNoticeError::V5PubAck(reason))) => Some(format!("it answers {reason:?}")),
+        // Mosquitto's reason for it is none that MQTT 5 knows for a PUBACK, so the client ends the connection; other brokers end it themselves.
+        Ok(Err(_)) => Some("the connection ended over it".to_owned()),
+        Err(why) => Some(why),
+    }
+}
+
 fn topic(kit: &str, kind: &str) -> String {
     format!("vagt/v1/{kit}/{kind}")
 }
 
 /// Does the broker take a message from them? On a connection of its own: one on which something was refused is over.
 async fn may_send(dial: &Dial, topic: &str) -> Result<bool, String> {
-    let (client, polling) = open(dial, None).await?;
+    let (client, polling, _) = open(dial, None).await?;
     let taken = is_taken(&client, topic).await;
     leave(&client, polling).await;
     taken
@@ -106,20 +136,28 @@ async fn may_send(dial: &Dial, topic: &str) -> Result<bool, String> {
 
 /// Sends nothing there. Does the broker take it?
 async fn is_taken(client: &AsyncClient, topic: &str) -> Result<bool, String> {
-    let sent = client.publish_tracked(topic, Vec::new(), PublishOptions::at_least_once()).await;
-    let sent = sent.map_err(|error| error.to_string())?;
-    match timeout(ANSWER_MAX, sent.wait_completion_async()).await {
-        Ok(Ok(())) => Ok(true),
-        Ok(Err(PublishNoticeError::V5PubAck(_))) => Ok(false),
-        Ok(Err(error)) => Err(format!("a message to {topic}: {error}")),
-        Err(_) => Err(format!("it does not answer a message to {topic}")),
+    match send(client, topic, Vec::new()).await? {
+        Ok(()) => Ok(true),
+        Err(PublishNoticeError::V5PubAck(_)) => Ok(false),
+        Err(error) => Err(format!("a message to {topic}: {error}")),
     }
 }
 
-async fn open(dial: &Dial, came: Option<mpsc::Sender<Came>>) -> Result<(AsyncClient, JoinHandle<String>), String> {
+/// Sends it there; gives what becomes of it. An error if nothing does.
+async fn send(client: &AsyncClient, topic: &str, payload: Vec<u8>) -> Result<Result<(), PublishNoticeError>, String> {
+    let sent = client.publish_tracked(topic, payload, PublishOptions::at_least_once()).await;
+    let sent = sent.map_err(|error| error.to_string())?;
+    let answer = timeout(ANSWER_MAX, sent.wait_completion_async()).await;
+    answer.map_err(|_| format!("it does not answer a message to {topic}"))
+}
+
+async fn open(
+    dial: &Dial,
+    came: Option<mpsc::Sender<Came>>,
+) -> Result<(AsyncClient, JoinHandle<String>, ConnAck), String> {
     let options = dial.to_publish("doctor").map_err(|error| format!("{error:#}"))?;
-    let (client, eventloop, _) = connect(options, 8).await?;
-    Ok((client, poll(eventloop, came, dial.silence_max())))
+    let (client, eventloop, connack) = connect(options, 8).await?;
+    Ok((client, poll(eventloop, came, dial.silence_max()), connack))
 }
 
 async fn leave(client: &AsyncClient, polling: JoinHandle<String>) {
