@@ -116,6 +116,7 @@ package-try: build
 
 # Advisories need the network's advisory database, or a copy of it in ADVISORY_DB; without either it is said, not hidden.
 deny:
+	cargo fetch --locked --quiet
 	cargo deny --offline check bans licenses sources
 	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny check advisories; \
 	else echo "make deny: advisories NOT checked: the advisory database can't be reached from here"; fi

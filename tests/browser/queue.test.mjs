@@ -174,7 +174,7 @@ test('a key never acts on the alert that is still shown while the chosen one is 
   mette.on('request', note);
   let release;
   held = new Promise((resolve) => { release = resolve; });
-  await mette.keyboard.press('j');
+  await card(mette, five).getByRole('link').click();
   await mette.locator(`li.card.selected[data-name="${five.name}"]`).waitFor();
   await mette.keyboard.press('a');
   await mette.keyboard.press('c');
