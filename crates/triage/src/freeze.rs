@@ -1,8 +1,8 @@
 //! What is measured around a red says nothing of a person's usual state: for as long as the programme says, it is left out of baselines.
 //!
-//! Where the programme says so, a red that rests on doubtful values counts unless something beyond doubt was measured in time that makes up for it. That is looked at
-//! whenever it is asked for as long as that may still arrive, and then once for good: so neither the order nor the division of a sitting
-//! matters.
+//! Where the programme says so, a red that rests on doubtful values counts unless something beyond doubt was measured in time that makes up
+//! for it. That is looked at whenever it is asked for as long as that may still arrive, and then once for good: so neither the order nor the
+//! division of a sitting matters.
 
 use jiff::Timestamp;
 

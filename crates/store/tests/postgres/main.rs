@@ -335,6 +335,11 @@ fn what_was_copied_is_read_back_as_it_was() {
     runtime.block_on(store.close());
 }
 
+/// How many parts the messages are in.
+fn partitions(cluster: &Cluster) -> String {
+    cluster.psql("clinic", "SELECT count(*) FROM pg_inherits WHERE inhparent = 'vagt.message'::regclass")
+}
+
 #[tokio::test]
 async fn months_are_made_ahead_filled_from_the_rest_and_let_go() {
     let cluster = Cluster::quick();
@@ -355,8 +360,7 @@ async fn months_are_made_ahead_filled_from_the_rest_and_let_go() {
     assert_eq!(rest(), "1");
     cluster.psql("clinic", "DROP TABLE vagt.message_2027_01");
     store.upkeep().await.unwrap();
-    let count =
-        || cluster.psql("clinic", "SELECT count(*) FROM pg_inherits WHERE inhparent = 'vagt.message'::regclass");
+    let count = || partitions(&cluster);
     assert_eq!(count(), "5", "three months from now on, one of two years ago, and the rest");
     cluster.psql("clinic", "UPDATE vagt.retention SET months = 12");
     store.upkeep().await.unwrap();
@@ -376,8 +380,7 @@ async fn upkeep_does_not_wait_behind_a_backup() {
     store.commit(&one("kit-1", 1)).await.unwrap();
     cluster.psql("clinic", "SELECT vagt.make_month(date_trunc('month', now() - interval '2 years')::date)");
     cluster.psql("clinic", "UPDATE vagt.retention SET months = 12");
-    let count =
-        || cluster.psql("clinic", "SELECT count(*) FROM pg_inherits WHERE inhparent = 'vagt.message'::regclass");
+    let count = || partitions(&cluster);
     let before = count();
     let mut backup = PgConnection::connect(&url).await.unwrap();
     backup.execute("BEGIN; LOCK TABLE vagt.message IN ACCESS SHARE MODE").await.unwrap();

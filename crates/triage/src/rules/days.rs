@@ -175,7 +175,7 @@ impl BaselineFile {
     pub fn of(&self, look: &Look<'_>, vital: Vital, before: i64) -> Result<Basis, Nothing> {
         let last = before - 1 - i64::from(self.gap_days);
         let first = before - i64::from(self.max_age_days);
-        let stable = days(look.samples(vital), first, last).filter(|sample| is_stable(look, sample.at));
+        let stable = days(look.samples(vital), first, last).filter(|sample| is_stable_day(look, day(sample.at)));
         let mut numbers = [0.0; BASELINE_DAYS_MAX as usize];
         let (mut count, mut from, mut until) = (0, 0, 0);
         for sample in stable.take(self.days as usize) {
@@ -221,14 +221,6 @@ pub(super) fn no_baseline(found: usize, want: usize, last: i64) -> Nothing {
 }
 
 /// Does no part of this day lie around a red?
-fn is_stable(look: &Look<'_>, at: Nanos) -> bool {
-    if look.chart.unstable.is_empty() && look.chart.doubted.is_empty() {
-        return true;
-    }
-    is_stable_day(look, day(at))
-}
-
-/// The same of a day.
 pub(super) fn is_stable_day(look: &Look<'_>, day: i64) -> bool {
     freeze::is_usual(look.chart, look.plan, day.saturating_mul(DAY), (day + 1).saturating_mul(DAY))
 }
