@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Hysteresis(Option<Value>);
 
 /// A value that lies between a limit and its hysteresis is followed back this far to where it came from.
-const FOLLOWED_BACK: SignedDuration = SignedDuration::from_hours(24 * 14);
+pub(crate) const FOLLOWED_BACK: SignedDuration = SignedDuration::from_hours(24 * 14);
 
 impl Hysteresis {
     /// As it is written in a rule.
@@ -45,6 +45,16 @@ impl Hysteresis {
         if self.0.is_some() { Need::raw(FOLLOWED_BACK) } else { Need::default() }
     }
 
+    /// The same of what is made of one value of each of `need`'s days: so many more days.
+    pub fn need_of_days(self, need: Need) -> Need {
+        if self.0.is_some() { Need { span: need.span + FOLLOWED_BACK, ..need } } else { need }
+    }
+
+    /// How far a value must go back; nothing where every value counts by itself.
+    pub fn back(self) -> Option<Value> {
+        self.0
+    }
+
     /// The band of the newest of `values`, which come newest first and are only asked for as far as they are needed. A limit that was
     /// crossed counts until a value lies beyond it by the hysteresis.
     pub fn judge<V: Iterator<Item = Value>>(self, ladder: &Ladder, values: impl Fn() -> V) -> BandView {
@@ -64,6 +74,13 @@ impl Hysteresis {
         band
     }
 
+    /// Was a limit crossed by one of `older`, which come before the value, newest first, and not left by the hysteresis since?
+    pub fn holds<V: Iterator<Item = Value>>(self, ladder: &Ladder, rung: Rung, older: impl Fn() -> V) -> bool {
+        let Some(back) = self.0 else { return false };
+        let mut hovering = older().take_while(|value| ladder.is_beyond(rung, *value, back));
+        hovering.any(|value| ladder.is_beyond(rung, value, Value::new(0, 0)))
+    }
+
     /// What lies before green, for "green if it were ...", where `older` come before the value, newest first: a limit that one of them crossed
     /// still counts until it is left by the hysteresis. Nothing for a green band.
     pub fn green_list<V: Iterator<Item = Value>>(
@@ -73,15 +90,11 @@ impl Hysteresis {
         older: impl Fn() -> V,
     ) -> Vec<Limit> {
         let (Some(back), true) = (self.0, band.mark > Mark::Green) else { return ladder.green_list(band) };
-        let holds = |rung: Rung| {
-            let mut hovering = older().take_while(|value| ladder.is_beyond(rung, *value, back));
-            hovering.any(|value| ladder.is_beyond(rung, value, Value::new(0, 0)))
-        };
         let end = |low: bool| {
             let rungs = Rung::ALL.into_iter().filter(|rung| rung.low() == low);
             let cuts = rungs.filter_map(|rung| {
                 let cut = ladder.cut_at(rung)?;
-                let back = if holds(rung) { back.decimal() } else { Value::new(0, 0).decimal() };
+                let back = if self.holds(ladder, rung, &older) { back.decimal() } else { Value::new(0, 0).decimal() };
                 let value = if low { cut.value.decimal() + back } else { cut.value.decimal() - back };
                 Some(Cut { value: value.into(), ..cut })
             });

@@ -51,6 +51,9 @@ pub(super) struct Place {
     unsure: Option<Unsure>,
 }
 
+/// A commit of nothing, that waits for what a commit waits for.
+const REACHES: &str = "SELECT pg_logical_emit_message(true, 'vagt', '')";
+
 impl Place {
     /// Nothing is written by one that another has taken over from, and it hears of it at once.
     fn still_leads(&self, epoch: i64) -> Result<(), StoreError> {
@@ -148,7 +151,7 @@ impl Writer {
             return Err(StoreError::Led { by: row.try_get(6)? });
         }
         if write.was_committed(row.try_get(7)?, &what) {
-            write.abandon().await;
+            write.has_reached_the_standby().await?;
             return Ok(None);
         }
         let commits: i64 = row.try_get(0)?;
@@ -267,6 +270,21 @@ impl Write<'_> {
         }
     }
 
+    /// Ends a transaction that found its batch committed. A server that is told to wait for a standby may have been cut off while it waited: then
+    /// the batch is there, and on the standby it may not be yet. What is committed after it has waited for it too.
+    async fn has_reached_the_standby(mut self) -> Result<(), StoreError> {
+        let reached = async {
+            self.session.conn.execute("ROLLBACK").await?;
+            self.session.conn.execute(REACHES).await
+        };
+        reached.await.map_err(|error| self.link.trouble(error))?;
+        self.place.unsure = None;
+        self.session.keys = Keys::default();
+        self.session.commits = 0;
+        self.keep();
+        Ok(())
+    }
+
     /// Rolls back something that was refused, and leaves the connection for the next.
     pub(super) async fn abandon(mut self) {
         self.session.keys = Keys::default();
@@ -285,7 +303,8 @@ impl Write<'_> {
     /// Is this the batch whose answer was lost, and did it happen? Asked of the next batch only: nobody else writes one between the two, and if
     /// somebody does, who does not lead either, the messages' own keys say it.
     fn was_committed(&mut self, mark_before: Option<&str>, what: &impl Fn() -> u64) -> bool {
-        let unsure = self.place.unsure.take();
-        unsure.is_some_and(|unsure| mark_before == Some(unsure.mark.as_str()) && unsure.what == what())
+        let is_it = |unsure: &mut Unsure| mark_before == Some(unsure.mark.as_str()) && unsure.what == what();
+        self.place.unsure = self.place.unsure.take_if(is_it);
+        self.place.unsure.is_some()
     }
 }

@@ -122,3 +122,52 @@ async fn a_server_that_says_nothing_more_is_not_waited_for_without_end() {
     assert_eq!(seen("kit-1").await.unwrap().len(), 1);
     store.close().await;
 }
+
+/// The server was told to wait for a standby, and the session was cut off while it waited: the batch is there, and nowhere else. Whoever tries it
+/// again hears that it is stored when it would survive the loss of this server, and not before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_no_standby_has_is_not_said_to_be_stored() {
+    let cluster = Cluster::quick();
+    let url = cluster.database("clinic");
+    let store = std::sync::Arc::new(Postgres::open(&server(&url)).await.unwrap());
+    let commit = |seq: u64| {
+        let store = std::sync::Arc::clone(&store);
+        tokio::spawn(async move { store.commit(&one("kit-1", seq)).await })
+    };
+    let waits = || {
+        cluster.psql(
+            "clinic",
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'vagt' AND wait_event = 'SyncRep'",
+        )
+    };
+    let until_it_waits = async |commit: &tokio::task::JoinHandle<_>| {
+        while waits().is_empty() && !commit.is_finished() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        waits()
+    };
+
+    cluster.psql("clinic", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    cluster.psql("clinic", "SELECT pg_reload_conf()");
+    // The server takes a moment to know it: what is committed before it does is none of what is asked here.
+    let mut seq = 1;
+    let (first, pid) = loop {
+        let first = commit(seq);
+        let pid = until_it_waits(&first).await;
+        if !pid.is_empty() {
+            break (first, pid);
+        }
+        first.await.unwrap().unwrap();
+        seq += 1;
+    };
+    cluster.psql("clinic", &format!("SELECT pg_terminate_backend({pid})"));
+    assert!(first.await.unwrap().is_err(), "it was cut off");
+    assert_eq!(store.stored().await.unwrap().messages, seq, "and it is there");
+
+    let again = commit(seq);
+    assert!(!until_it_waits(&again).await.is_empty(), "it was said to be stored: {:?}", again.await);
+    cluster.psql("clinic", "ALTER SYSTEM RESET synchronous_standby_names");
+    cluster.psql("clinic", "SELECT pg_reload_conf()");
+    again.await.unwrap().unwrap();
+    assert_eq!(store.stored().await.unwrap().messages, seq);
+}

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vitals::{Colour, Unit, Value, Vital};
@@ -17,14 +18,15 @@ use super::{
     trend::in_range,
 };
 use crate::{
-    Input, Mark, Programme, Reason,
-    bands::{Ladder, meaning},
+    Input, Limit, Mark, Programme, Reason, Rung,
+    bands::{BandView, Ladder, meaning},
+    hysteresis::{FOLLOWED_BACK, Hysteresis},
     look::{Look, days},
     programme::{
         Number,
         place::{Step, steps},
     },
-    series::{Nanos, Need, Sample},
+    series::{Nanos, Need, Sample, length},
 };
 
 /// It as it is written.
@@ -46,6 +48,8 @@ pub(super) struct File {
     unit: String,
     /// Bands of the number of times.
     bands: Vec<BandFile>,
+    /// How many times fewer than a limit that was crossed it must be before it counts as milder again.
+    hysteresis: Option<Number>,
 }
 
 /// A step of a vital.
@@ -80,6 +84,7 @@ struct Count {
     of: Of,
     days: u32,
     ladder: Ladder,
+    hysteresis: Hysteresis,
 }
 
 /// A window is at most so many days.
@@ -92,7 +97,7 @@ const TOLD_MAX: usize = 8;
 const UNIT: &str = "1";
 
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
-    let File { of, at_least, falls, rises, days, unit, bands } = reader.file()?;
+    let File { of, at_least, falls, rises, days, unit, bands, hysteresis } = reader.file()?;
     reader.unit(&unit, UNIT, "a count");
     let fits = in_range(reader, &["days"], days, 1, DAYS_MAX);
     if at_least.is_some() && of.is_none() {
@@ -108,7 +113,9 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
         }
     };
     let (ladder, of) = (reader.ladder(&bands), of?);
-    let rule = Count { of, days, ladder: ladder? };
+    let (hysteresis, ladder) = (Hysteresis::read(reader, hysteresis)?, ladder?);
+    hysteresis.check(reader, &ladder, "times");
+    let rule = Count { of, days, ladder, hysteresis };
     if let Of::Rule(part) = &rule.of {
         check_looks(reader, part.looks);
     }
@@ -218,6 +225,26 @@ impl Count {
         }
     }
 
+    /// The band of a number of times. Those of days before are only counted as far as the hysteresis asks for them.
+    fn band(&self, look: &Look<'_>, ladder: &Ladder, (count, newest): (usize, Nanos)) -> BandView {
+        self.hysteresis.judge(ladder, || std::iter::once(number(count)).chain(self.older(look, newest)))
+    }
+
+    /// How often it had happened as of the newest value of each local day before, newest first.
+    fn older<'l>(&'l self, look: &'l Look<'_>, newest: Nanos) -> impl Iterator<Item = Value> + 'l {
+        let mut times = Vec::new();
+        look.chart.times(&self.watches(), newest.saturating_sub(length(FOLLOWED_BACK)), newest, &mut times);
+        let mut day = look.day(newest);
+        let ends = times.into_iter().rev().filter(move |at| std::mem::replace(&mut day, look.day(*at)) > look.day(*at));
+        ends.map(move |at| number(self.count(&Look { at, rank: 0, ..*look }, at).0))
+    }
+
+    /// So many local days, and more where the hysteresis asks for what was before.
+    fn back(&self, days_of_rule: u32) -> SignedDuration {
+        let before = self.hysteresis.need().raw;
+        days(days_of_rule) + before
+    }
+
     fn what(&self) -> String {
         match &self.of {
             Of::Rule(part) => format!("{} {}", part.id, name(part.at_least)),
@@ -251,14 +278,14 @@ impl Judge for Count {
 
     fn needs(&self) -> Vec<(Vital, Need)> {
         match &self.of {
-            Of::Rule(part) => part.needs(days(self.days + 1)),
-            Of::Step { step, .. } => vec![(step.vital, Need::raw(days(self.days + 2)))],
+            Of::Rule(part) => part.needs(self.back(self.days + 1)),
+            Of::Step { step, .. } => vec![(step.vital, Need::raw(self.back(self.days + 2)))],
         }
     }
 
     fn needs_answers(&self) -> Need {
         match &self.of {
-            Of::Rule(part) => part.needs_answers(days(self.days + 1)),
+            Of::Rule(part) => part.needs_answers(self.back(self.days + 1)),
             Of::Step { .. } => Need::default(),
         }
     }
@@ -273,7 +300,7 @@ impl Judge for Count {
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
         let at = self.newest(look)?;
         let (count, sure) = self.count(look, at);
-        let mark = look.ladder(&self.ladder).judge(number(count)).mark;
+        let mark = self.band(look, &look.ladder(&self.ladder), (count, at)).mark;
         Ok(Verdict { mark, at, doubtful: mark > Mark::Green && !sure })
     }
 
@@ -281,12 +308,13 @@ impl Judge for Count {
         let at = self.newest(look).expect("a verdict has a value");
         let (count, _) = self.count(look, at);
         let (ladder, times) = (look.ladder(&self.ladder), self.times(look, at));
-        let band = ladder.judge(number(count));
+        let band = self.band(look, &ladder, (count, at));
+        let kept = self.hysteresis.words(&ladder, number(count), &band, "times");
         let (what, within) = (self.what(), self.days);
         let own = if band.own { " (own limit)" } else { "" };
         let newest = times.first().map(|time| format!(", newest {}: {}", local(look, time.at), time.why));
         let means = meaning(&ladder, &band, "times");
-        let why = format!("{what}: {count} times in {within} days, {means}{own}{}", newest.unwrap_or_default());
+        let why = format!("{what}: {count} times in {within} days, {means}{own}{kept}{}", newest.unwrap_or_default());
         let inputs = times.into_iter().flat_map(|time| time.inputs).fold(Vec::new(), |mut inputs, input| {
             if !inputs.contains(&input) {
                 inputs.push(input);
@@ -302,13 +330,17 @@ impl Judge for Count {
                 unit: UNIT.to_owned(),
                 limit: band.limit,
                 own: band.own,
-                green: ladder.green_list(&band),
+                green: self.hysteresis.green_list(&ladder, &band, || self.older(look, at)),
                 compared: None,
             },
             None => {
                 let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
                 let how = "count".to_owned();
-                let want = band.limit.map_or(0, |limit| u32::try_from(limit.value.decimal().mantissa()).unwrap_or(0));
+                let rung = if band.mark == Mark::Red { Rung::RedHigh } else { Rung::YellowHigh };
+                let holds = self.hysteresis.holds(&ladder, rung, || self.older(look, at));
+                let back = self.hysteresis.back().filter(|_| holds).unwrap_or(Value::new(0, 0)).decimal();
+                let fewer = |limit: Limit| u32::try_from((limit.value.decimal() - back).ceil().mantissa()).unwrap_or(0);
+                let want = band.limit.map_or(0, fewer);
                 let (found, parts) = (number(count), vec![why.clone()]);
                 Reason::Together { how, found, of: within, want, parts, missing: Vec::new() }
             }
@@ -318,7 +350,7 @@ impl Judge for Count {
 
     fn explain(&self, _: &Programme) -> String {
         let (what, words) = (self.what(), self.ladder.in_words("times"));
-        format!("How often in {} days: {what}. It is {words}.", self.days)
+        format!("How often in {} days: {what}. It is {words}.{}", self.days, self.hysteresis.explain("times"))
     }
 
     fn ladder(&self) -> Option<&Ladder> {

@@ -25,7 +25,8 @@ use super::{
 };
 use crate::{
     Input, Programme, Reason, Rung, Share,
-    bands::{Ladder, meaning},
+    bands::{BandView, Ladder, meaning},
+    hysteresis::Hysteresis,
     look::Look,
     programme::{
         Number,
@@ -54,6 +55,8 @@ pub(super) struct File {
     unit: String,
     /// Bands of the sum: 0 is as usual, and limits lie above green.
     bands: Vec<BandFile>,
+    /// How far the sum must go back over a limit that was crossed before it counts as milder again.
+    hysteresis: Option<Number>,
 }
 
 /// What a vital adds.
@@ -89,6 +92,7 @@ struct Habit {
     over_days: u32,
     baseline: BaselineFile,
     ladder: Ladder,
+    hysteresis: Hysteresis,
 }
 
 /// A vital's part, checked.
@@ -117,7 +121,7 @@ const UNIT: &str = "{points}";
 const ONE_ANSWERING: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
-    let File { questionnaire, levels, vitals, over_days, baseline, unit, bands } = reader.file()?;
+    let File { questionnaire, levels, vitals, over_days, baseline, unit, bands, hysteresis } = reader.file()?;
     reader.unit(&unit, UNIT, "a sum of points");
     let mut fits = in_range(reader, &["over_days"], over_days, 1, OVER_DAYS_MAX);
     fits &= days::check(reader, &baseline);
@@ -126,13 +130,15 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let levels = read_levels(reader, &questionnaire, levels);
     let parts: Vec<Option<Part>> =
         vitals.into_iter().enumerate().map(|(at, written)| part(reader, at, written, baseline)).collect();
-    let ladder = reader.ladder(&bands)?;
+    let ladder = reader.ladder(&bands);
+    let (hysteresis, ladder) = (Hysteresis::read(reader, hysteresis)?, ladder?);
+    hysteresis.check(reader, &ladder, "points");
     if [Rung::RedLow, Rung::YellowLow].into_iter().any(|rung| ladder.at(rung).is_some()) {
         reader.fault(steps!["bands"], "found a limit under green, want limits above it alone: fewer points are better");
         fits = false;
     }
     let (levels, parts) = (levels?, parts.into_iter().collect::<Option<_>>().filter(|_| fits)?);
-    read::judge(Habit { questionnaire, levels, parts, over_days, baseline, ladder })
+    read::judge(Habit { questionnaire, levels, parts, over_days, baseline, ladder, hysteresis })
 }
 
 fn check_number(reader: &mut Reader<'_, '_, '_>, field: &str, found: usize, least: usize, most: usize) -> bool {
@@ -299,6 +305,21 @@ impl Habit {
         Ok(Sum { at, value, answers, vitals })
     }
 
+    /// The band of a sum. Those before it are only worked out as far as the hysteresis asks for them.
+    fn band(&self, look: &Look<'_>, ladder: &Ladder, sum: &Sum) -> BandView {
+        self.hysteresis.judge(ladder, || std::iter::once(sum.value).chain(self.older(look, sum.at)))
+    }
+
+    /// What the sum was before, newest first: once for each time that the questionnaire was answered.
+    fn older<'l>(&'l self, look: &'l Look<'_>, newest: Nanos) -> impl Iterator<Item = Value> + 'l {
+        let mut at = newest;
+        std::iter::from_fn(move || {
+            let before = at.saturating_sub(length(ONE_ANSWERING)).saturating_sub(1);
+            at = self.newest(&Look { at: before, rank: 0, ..*look })?;
+            self.sum(&Look { at, rank: 0, ..*look }).ok().map(|sum| sum.value)
+        })
+    }
+
     /// The newest answers that have points, and of each vital that counts the newest that nothing speaks against.
     fn inputs(&self, look: &Look<'_>, sum: &Sum) -> Vec<Input> {
         let answered = self.given(look, sum.at).filter(|(.., points)| *points > 0.0).map(|(question, given, _)| {
@@ -358,22 +379,26 @@ impl Judge for Habit {
     }
 
     fn needs(&self) -> Vec<(Vital, Need)> {
-        self.parts.iter().map(|part| (part.vital, part.baseline.need(self.over_days))).collect()
+        self.parts
+            .iter()
+            .map(|part| (part.vital, self.hysteresis.need_of_days(part.baseline.need(self.over_days))))
+            .collect()
     }
 
     fn needs_answers(&self) -> Need {
-        self.baseline.need(self.over_days)
+        self.hysteresis.need_of_days(self.baseline.need(self.over_days)).and(self.hysteresis.need())
     }
 
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
-        let Sum { at, value, .. } = self.sum(look)?;
-        Ok(Verdict { mark: look.ladder(&self.ladder).judge(value).mark, at, doubtful: false })
+        let sum = self.sum(look)?;
+        let mark = self.band(look, &look.ladder(&self.ladder), &sum).mark;
+        Ok(Verdict { mark, at: sum.at, doubtful: false })
     }
 
     fn tell(&self, look: &Look<'_>, _: &Verdict) -> Told {
         let sum = self.sum(look).expect("a verdict has a sum");
         let ladder = look.ladder(&self.ladder);
-        let band = ladder.judge(sum.value);
+        let band = self.band(look, &ladder, &sum);
         let (mut said, mut missing) = (vec![self.answers_in_words(look, &sum)], Vec::new());
         let mut parts = vec![sum.answers.share(None)];
         for (part, found) in self.parts.iter().zip(&sum.vitals) {
@@ -386,17 +411,18 @@ impl Judge for Habit {
             }
         }
         let own = if band.own { " (own limit)" } else { "" };
+        let kept = self.hysteresis.words(&ladder, sum.value, &band, "points");
         let unknown =
             if missing.is_empty() { String::new() } else { format!("; not compared: {}", missing.join(", ")) };
         let (value, means, over) = (sum.value, meaning(&ladder, &band, "points"), in_days(self.over_days));
-        let why = format!("{value} points unlike usual, {over}, {means}{own}: {}{unknown}", said.join("; "));
+        let why = format!("{value} points unlike usual, {over}, {means}{own}{kept}: {}{unknown}", said.join("; "));
         let reason = Reason::Sum {
             statistic: "habit".to_owned(),
             value,
             unit: UNIT.to_owned(),
             limit: band.limit,
             own: band.own,
-            green: ladder.green_list(&band),
+            green: self.hysteresis.green_list(&ladder, &band, || self.older(look, sum.at)),
             shares: parts,
             missing,
         };
@@ -421,8 +447,9 @@ impl Judge for Habit {
         let vitals = if vitals.is_empty() { String::new() } else { format!("; and {}", vitals.join("; ")) };
         let (over, baseline, words) = (in_days(self.over_days), self.baseline.words(), self.ladder.in_words("points"));
         format!(
-            "How many points answers and measurements, {over}, lie above what is usual for the person: {baseline}. Points: {}{vitals}. It is {words}.",
-            questions.join(", ")
+            "How many points answers and measurements, {over}, lie above what is usual for the person: {baseline}. Points: {}{vitals}. It is {words}.{}",
+            questions.join(", "),
+            self.hysteresis.explain("points")
         )
     }
 

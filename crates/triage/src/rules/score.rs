@@ -14,6 +14,7 @@ use vitals::{Colour, Flag, Vital};
 use super::{Judge, Nothing, Reader, Told, Verdict, Watches, doubt, read};
 use crate::{
     Input, Length, OwnOxygen, Programme, Reason, Score, Scored,
+    hysteresis::FOLLOWED_BACK,
     look::Look,
     own::Lasting,
     programme::place::steps,
@@ -31,6 +32,8 @@ pub(super) struct File {
     within: Length,
     /// An oxygen flow that was measured at most so long ago is still the one that is given. Wanted where the score asks for oxygen.
     oxygen_within: Option<Length>,
+    /// How many points fewer it must be, in the sum and in a part that is enough by itself, before a mark that was reached counts as milder again.
+    hysteresis: Option<u8>,
     /// What each of its bands means: all of them, from mild to severe.
     marks: BTreeMap<String, Colour>,
     /// Parameters without which a sum is not called green, however small it is.
@@ -70,6 +73,8 @@ struct Counts {
     oxygen: Option<usize>,
     scale: Option<usize>,
     settings: Vec<(usize, String)>,
+    /// In points.
+    hysteresis: Option<u8>,
 }
 
 /// The parameter that says whether oxygen is given, and its choices.
@@ -96,6 +101,13 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let oxygen = score.place_with_choices(OXYGEN.0, &OXYGEN.1);
     lengths(reader, &file, oxygen.is_some());
     let marks = marks(reader, &score, &file.marks)?;
+    let hysteresis = file.hysteresis;
+    if let Some(found) =
+        hysteresis.filter(|back| *back == 0 || marks[score.inputs().scored().band_with(*back)] > Colour::Green)
+    {
+        let text = format!("found {found}, want 1 or more, and so few that no points at all are green again");
+        reader.fault(steps!["hysteresis"], text);
+    }
     for (at, name) in file.calm_needs.iter().enumerate() {
         if score.parameters().iter().all(|parameter| parameter.name() != name) {
             reader.fault(steps!["calm_needs", at], format!("found {name:?}, want a parameter of {}", score.id()));
@@ -108,7 +120,19 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let scale = score.place_with_choices(SCALE.0, &[SCALE.1]);
     let oxygen_within = file.oxygen_within.map(|length| length.0).unwrap_or_default();
     let (within, calm_needs) = (file.within.0, file.calm_needs);
-    read::judge(Counts { score, within, oxygen_within, marks, calm_needs, measured, asked, oxygen, scale, settings })
+    read::judge(Counts {
+        score,
+        within,
+        oxygen_within,
+        marks,
+        calm_needs,
+        measured,
+        asked,
+        oxygen,
+        scale,
+        settings,
+        hysteresis,
+    })
 }
 
 fn lengths(reader: &mut Reader<'_, '_, '_>, file: &File, oxygen: bool) {
@@ -269,6 +293,46 @@ impl Counts {
         self.marks[scored.band_at()]
     }
 
+    /// How far back earlier scores are asked for.
+    fn before(&self) -> SignedDuration {
+        self.hysteresis.map_or(SignedDuration::ZERO, |_| FOLLOWED_BACK)
+    }
+
+    /// What the score was before, newest first, a while apart from each other, of what is beyond doubt.
+    fn older<'l>(&'l self, look: &'l Look<'_>, newest: Nanos) -> impl Iterator<Item = Inputs<'l>> + 'l {
+        let (mut times, mut later) = (Vec::new(), newest);
+        look.chart.times(&self.watches(), newest.saturating_sub(length(FOLLOWED_BACK)), newest, &mut times);
+        let apart = move |at: &Nanos| {
+            let is_apart = *at < later.saturating_sub(length(self.within));
+            later = if is_apart { *at } else { later };
+            is_apart
+        };
+        let before = move |at| self.inputs(&Look { at, rank: 0, ..*look }, true, |_, _| ());
+        times.into_iter().rev().filter(apart).map(before)
+    }
+
+    /// The worst mark, at most `hovering`, that was reached before and from which no score since went back by the hysteresis.
+    fn held(&self, look: &Look<'_>, newest: Nanos, mut hovering: Colour) -> Colour {
+        let mut held = Colour::Green;
+        let Some(back) = self.hysteresis else { return held };
+        for older in self.older(look, newest) {
+            if hovering <= held {
+                break;
+            }
+            let scored = older.scored();
+            held = held.max(self.mark(&scored).min(hovering));
+            hovering = hovering.min(self.marks[scored.band_with(back)]);
+        }
+        held
+    }
+
+    /// The mark of a score, or the worse one that it has not left yet.
+    fn mark_at(&self, look: &Look<'_>, at: Nanos, scored: &Scored<'_>) -> Colour {
+        let mark = self.mark(scored);
+        let hovering = self.hysteresis.map_or(mark, |back| self.marks[scored.band_with(back)]);
+        if hovering > mark { mark.max(self.held(look, at, hovering)) } else { mark }
+    }
+
     /// Is enough known to call it green?
     fn is_calm(&self, scored: &Scored<'_>) -> bool {
         self.calm_needs.iter().all(|name| scored.parts().any(|(parameter, _)| parameter.name() == name))
@@ -307,13 +371,13 @@ impl Judge for Counts {
     }
 
     fn needs(&self) -> Vec<(Vital, Need)> {
-        let measured = self.measured.iter().map(|(_, vital)| (*vital, Need::raw(self.within)));
-        let oxygen = self.oxygen.map(|_| (Vital::OxygenFlow, Need::raw(self.oxygen_within)));
+        let measured = self.measured.iter().map(|(_, vital)| (*vital, Need::raw(self.within + self.before())));
+        let oxygen = self.oxygen.map(|_| (Vital::OxygenFlow, Need::raw(self.oxygen_within + self.before())));
         measured.chain(oxygen).collect()
     }
 
     fn needs_answers(&self) -> Need {
-        Need::raw(self.within)
+        Need::raw(self.within + self.before())
     }
 
     fn within(&self) -> Option<SignedDuration> {
@@ -332,13 +396,13 @@ impl Judge for Counts {
             return Err(Nothing::NoValue);
         }
         let scored = inputs.scored();
-        let mark = self.mark(&scored);
+        let mark = self.mark_at(look, at, &scored);
         if mark == Colour::Green && !self.is_calm(&scored) {
             let want = self.score.parameters().len();
             return Err(Nothing::Partial { found: scored.parts().count(), want });
         }
         // Points only add: where those beyond doubt give the same mark, there is no doubt about it.
-        let doubtful = doubtful && self.mark(&self.inputs(look, true, |_, _| ()).scored()) < mark;
+        let doubtful = doubtful && self.mark_at(look, at, &self.inputs(look, true, |_, _| ()).scored()) < mark;
         Ok(Verdict { mark: mark.into(), at, doubtful })
     }
 
@@ -369,8 +433,13 @@ impl Judge for Counts {
             None => "",
         };
         let points = if worded.is_empty() { String::new() } else { format!(" ({})", worded.join(", ")) };
-        let why = format!("{scored}: {mark}{points}{scale}{}", doubt(&flags));
-        let (found, want) = (u32::from(scored.total()), u32::from(scored.milder_below(&self.marks)));
+        let kept = match self.hysteresis {
+            Some(back) if self.mark(&scored) < mark => format!(", kept until it is {back} points back"),
+            _ => String::new(),
+        };
+        let why = format!("{scored}: {mark}{points}{scale}{kept}{}", doubt(&flags));
+        let back = self.hysteresis.filter(|_| self.held(look, verdict.at, mark) == mark).unwrap_or(0);
+        let (found, want) = (u32::from(scored.total()), u32::from(scored.milder_below(&self.marks, mark, back)));
         let of = u32::from(self.score.most());
         Told {
             why,
@@ -393,13 +462,17 @@ impl Judge for Counts {
             true => String::new(),
             false => format!(" It is not called green without {}.", self.calm_needs.join(", ")),
         };
+        let kept = match self.hysteresis {
+            Some(back) => format!(" A mark that was reached counts until the score is {back} points back."),
+            None => String::new(),
+        };
         let asked = self.asked.iter().map(|(place, asked)| {
             let question = programme.question(&asked.questionnaire, &asked.question).map_or("", |(text, _)| &text.en);
             format!(" {} is the answer to {question:?}.", self.score.parameters()[*place].name())
         });
         format!(
             "{}: {}. Parts of the last {} count together; what is missing is told and never taken as normal, and the sum is then the least \
-             that it can be.{oxygen}{calm}{}",
+             that it can be.{oxygen}{calm}{kept}{}",
             self.score.title().en,
             marks.join(", "),
             in_words(self.within),

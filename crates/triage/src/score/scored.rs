@@ -19,12 +19,23 @@ pub struct Scored<'s> {
 impl<'s> Scored<'s> {
     pub(super) fn new(score: &'s Score, points: [Option<u8>; PARAMETERS_MAX]) -> Self {
         let total = points.iter().flatten().map(|points| u16::from(*points)).sum();
-        let most = points.iter().flatten().copied().max().unwrap_or(0);
+        let mut scored = Self { score, points, total, band: 0 };
+        scored.band = scored.band_with(0);
+        scored
+    }
+
+    /// The place of the band that it would have with so many points more, in the sum and in its highest part.
+    pub(crate) fn band_with(&self, more: u8) -> usize {
+        let total = (self.total + u16::from(more)).min(self.score.most());
+        let most = self.highest_part().saturating_add(more);
         let holds = |response: &Response| {
             (response.from..=response.at_most).contains(&total) && response.any_part.is_none_or(|part| most >= part)
         };
-        let band = score.responses.iter().rposition(holds).expect("checked: every sum has a band");
-        Self { score, points, total, band }
+        self.score.responses.iter().rposition(holds).expect("checked: every sum has a band")
+    }
+
+    fn highest_part(&self) -> u8 {
+        self.points.iter().flatten().copied().max().unwrap_or(0)
     }
 
     /// The sum of what is known; of a partial score the least that the whole can be.
@@ -45,16 +56,16 @@ impl<'s> Scored<'s> {
         self.band
     }
 
-    /// Under which sum the mark would be milder, of a mark for each band; 0 where a smaller sum alone would not make it so, since one part by
-    /// itself is enough for it.
-    pub(crate) fn milder_below(&self, marks: &[Colour]) -> u16 {
-        let mark = marks[self.band];
+    /// Under which sum it would be milder than this mark, of a mark for each band, where a mark that was reached counts until it is so many
+    /// points back; 0 where a smaller sum alone would not make it so, since one part by itself is enough for it.
+    pub(crate) fn milder_below(&self, marks: &[Colour], mark: Colour, back: u8) -> u16 {
         let bands = || self.score.responses.iter().zip(marks).filter(|(_, other)| **other >= mark);
         let sums = bands().filter(|(response, _)| response.any_part.is_none());
-        let least = sums.map(|(response, _)| response.from).min().unwrap_or(0);
-        let most = self.points.iter().flatten().copied().max().unwrap_or(0);
+        let from = |response: &Response| response.from.saturating_sub(u16::from(back));
+        let least = sums.map(|(response, _)| from(response)).min().unwrap_or(0);
+        let most = self.highest_part().saturating_add(back);
         let by_one_part =
-            |response: &Response| response.any_part.is_some_and(|part| most >= part) && response.from < least;
+            |response: &Response| response.any_part.is_some_and(|part| most >= part) && from(response) < least;
         if self.total < least || bands().any(|(response, _)| by_one_part(response)) { 0 } else { least }
     }
 

@@ -374,3 +374,29 @@ fn a_red_that_was_made_up_for_stands_in_no_baselines_way_in_whatever_order_it_ca
         assert!(ward.why("own").contains(wanted), "{came:?}: {}", ward.why("own"));
     }
 }
+
+/// Without hysteresis the 9th would be green.
+#[test]
+fn a_sum_that_crossed_a_limit_counts_until_it_is_back() {
+    let rows = [
+        ("07 08:00", "80 pulse, breathless=yes, cough=no", "yellow", "yellow"),
+        ("08 08:00", CALM, "yellow", "yellow"),
+        ("09 08:00", "96 pulse, breathless=no, cough=no", "green", "yellow"),
+        ("10 08:00", CALM, "green", "yellow"),
+        ("11 08:00", CALM, "green", "green"),
+        ("12 08:00", "96 pulse, breathless=no, cough=no", "green", "green"),
+    ];
+    let kept = HABIT.replace("over_days = 2", "over_days = 2\nhysteresis = 0.5");
+    let before: Vec<(String, &str, &str)> = (2..=6).map(|day| (format!("{day:02} 08:00"), CALM, "")).collect();
+    for (rules, hysteresis) in [(HABIT, false), (kept.as_str(), true)] {
+        let mut ward = Ward::of(rules);
+        before.iter().for_each(|(at, what, _)| drop(ward.on(at, what)));
+        for (at, what, without, with) in rows {
+            ward.on(at, what);
+            let found = ward.mark("own").map_or("-".to_owned(), |mark| format!("{mark:?}").to_lowercase());
+            assert_eq!(found, if hysteresis { with } else { without }, "{at} {what}: {}", ward.why("own"));
+            let kept = ward.why("own").contains(", kept until it is 0.5 points back over the limit: ");
+            assert_eq!(kept, hysteresis && with != without, "{}", ward.why("own"));
+        }
+    }
+}

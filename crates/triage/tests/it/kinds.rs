@@ -309,3 +309,34 @@ fn any_of_others() {
         ],
     );
 }
+
+#[test]
+fn a_count_that_crossed_a_limit_counts_until_it_is_back() {
+    let rules = count("of = \"pulse\"\nhysteresis = 1").replace("days = 7", "days = 2");
+    let ward = course(
+        &rules,
+        "own",
+        &[
+            ("02 08:00", "115 pulse", "green"),
+            ("02 12:00", "115 pulse", "yellow"),
+            ("02 16:00", "115 pulse", "red"),
+            // Of the 3rd and 4th: two are fewer than three, and one is back.
+            ("03 08:00", "115 pulse", "red"),
+            ("04 08:00", "115 pulse", "red"),
+            ("05 08:00", "80 pulse", "yellow"),
+            ("06 08:00", "80 pulse", "green"),
+        ],
+    );
+    let mut ward = ward;
+    for (at, what) in
+        [("08 08:00", "115 pulse"), ("08 09:00", "115 pulse"), ("09 08:00", "80 pulse"), ("10 08:00", "115 pulse")]
+    {
+        ward.on(at, what);
+    }
+    assert!(
+        ward.why("own")
+            .contains("1 times in 2 days, yellow at 2 times or more, kept until it is 1 times back over the limit"),
+        "{}",
+        ward.why("own")
+    );
+}

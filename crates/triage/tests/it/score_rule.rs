@@ -27,11 +27,14 @@ impl Home {
     fn new(oxygen: &str) -> Self {
         static PROGRAMME: LazyLock<Arc<Programme>> =
             LazyLock::new(|| Arc::new(Programme::parse(text(), "news2-home.toml").unwrap()));
+        Self::on(oxygen, Arc::clone(&PROGRAMME))
+    }
+
+    fn on(oxygen: &str, programme: Arc<Programme>) -> Self {
         let own: Own = serde_json::from_str(&format!("{{\"oxygen\":[{oxygen}]}}")).unwrap();
         let patient = "p-1".parse().unwrap();
         let zone = TimeZone::get("Europe/Copenhagen").unwrap();
-        let plan = Plan::new(patient, vec![Arc::clone(&PROGRAMME)], clinic(), own, zone, time("2026-11-23T07:00:00Z"))
-            .unwrap();
+        let plan = Plan::new(patient, vec![programme], clinic(), own, zone, time("2026-11-23T07:00:00Z")).unwrap();
         Self { plan, chart: Chart::new(), seq: 0 }
     }
 
@@ -434,5 +437,40 @@ fn a_programme_may_bring_a_score_of_its_own() {
         assert!(LOCAL.contains(from), "{from}");
         let error = Programme::parse(&LOCAL.replacen(from, to, 1), "local.toml").unwrap_err().to_string();
         assert!(error.lines().any(|line| line.starts_with(wanted)), "{wanted}\n{error}");
+    }
+}
+
+/// Sums, and single parts that are enough: what was reached counts until it is a point back.
+#[test]
+fn a_mark_that_was_reached_counts_until_the_score_is_back() {
+    let programme = text().replace("oxygen_within = ", "hysteresis = 1\noxygen_within = ");
+    let mut home =
+        Home::on(&oxygen(false, false, ""), Arc::new(Programme::parse(&programme, "news2-home.toml").unwrap()));
+    let day = |respiratory: &'static str, spo2: &'static str, pulse: &'static str| {
+        [respiratory, spo2, "118 systolic", pulse, "36.8 temperature"]
+    };
+    let rows = [
+        (day("16 resp_rate", "97 spo2", "70 pulse"), Mark::Green, false),
+        // Seven, then six, then five.
+        (day("24 resp_rate", "93 spo2", "131 pulse"), Mark::Red, false),
+        (day("24 resp_rate", "93 spo2", "115 pulse"), Mark::Red, true),
+        (day("24 resp_rate", "94 spo2", "115 pulse"), Mark::Yellow, false),
+        (day("22 resp_rate", "97 spo2", "115 pulse"), Mark::Yellow, true),
+        (day("16 resp_rate", "97 spo2", "115 pulse"), Mark::Yellow, true),
+        (day("16 resp_rate", "97 spo2", "95 pulse"), Mark::Green, false),
+        (day("16 resp_rate", "97 spo2", "115 pulse"), Mark::Green, false),
+    ];
+    for (hours, (texts, mark, kept)) in rows.iter().enumerate() {
+        home.at(i64::try_from(hours).unwrap() * 180, texts, Some("as_usual"));
+        let finding = home.finding().unwrap();
+        assert_eq!(finding.colour, *mark, "{texts:?}: {}", finding.why);
+        assert_eq!(finding.why.ends_with(", kept until it is 1 points back"), *kept, "{}", finding.why);
+    }
+    for (back, fits) in [("0", false), ("1", true), ("2", true), ("3", false)] {
+        let programme = text().replace("oxygen_within = ", &format!("hysteresis = {back}\noxygen_within = "));
+        let fault = Programme::parse(&programme, "news2-home.toml").map(drop).map_err(|fault| fault.to_string());
+        let wanted =
+            format!("hysteresis: found {back}, want 1 or more, and so few that no points at all are green again");
+        assert!(fits == fault.is_ok() && (fits || fault.clone().unwrap_err().contains(&wanted)), "{back}: {fault:?}");
     }
 }

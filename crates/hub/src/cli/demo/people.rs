@@ -33,7 +33,7 @@ pub const PEOPLE: &[PastPerson] = &[
     copd(37, "Gustav (simulated)", &["copd"], overdue_limit),
     copd(41, "Hanne (simulated)", &["copd-baseline"], nothing),
     copd(49, "Ib (simulated)", &["copd"], oxygen),
-    copd(53, "Jytte (simulated)", &["copd", "heart-failure"], nothing),
+    copd(53, "Jytte (simulated)", &["copd", "copd-baseline"], nothing),
     copd(58, "Karl (simulated)", &["copd-baseline"], nothing),
     copd(9, "Lone (simulated)", &["copd"], holiday),
     copd(17, "Mogens (simulated)", &["alpha-1"], nothing),
