@@ -1,6 +1,6 @@
 # Every figure in one run: `make bench` (about 25 minutes), `QUICK=1 make bench` (about 8, with fewer and smaller steps), or
 #
-#     target/venv-compare/bin/python benches/compare/bench.py --vagt target/release/vagt [--quick] [--only compare latency idle growth]
+#     target/venv-compare/bin/python benches/compare/bench.py --vagt target/release/vagt [--quick] [--only compare latency idle growth upgrade]
 #
 # What is measured goes to target/bench/figures.jsonl, a JSON object a line, and from there into the page by write.py: no figure is typed by hand.
 
@@ -23,6 +23,7 @@ STEPS = {
     "latency": {"whole": ["--seconds", "12"], "quick": ["--seconds", "5"]},
     "idle": {"whole": ["--kits", "100000"], "quick": ["--kits", "20000", "--seconds", "40"]},
     "growth": {"whole": ["--sizes", "10", "100"], "quick": ["--sizes", "1", "10", "--patients", "1000", "--seconds", "5", "--rounds", "1", "--pages", "150"]},
+    "upgrade": {"whole": ["--messages", "1000000"], "quick": ["--messages", "100000"]},
 }
 
 
@@ -46,6 +47,10 @@ def compare(args, more):
 
 def growth(args, more):
     return script(args, "growth", more)
+
+
+def upgrade(args, more):
+    return script(args, "upgrade", more)
 
 
 def idle(args, more):

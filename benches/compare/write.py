@@ -8,6 +8,7 @@ import sys
 
 import compare
 import growth
+import upgrade
 
 INTRO = """\
 # Measured
@@ -40,6 +41,14 @@ STORAGE = """\
 A simulated cohort of people with COPD and heart failure over a year (`vagt cohort`): two sittings a day where somebody keeps to them, and their answers. The
 messages with their marks and indexes; what the triage adds (alerts, assessments, journal) is not in it. TimescaleDB is the real extension, compiled to WebAssembly: its
 sizes are its own, and rates are not measured on it.
+"""
+
+UPGRADE = """\
+## Upgrading
+
+A store of the first version with a history of simulated people, written as a program of that version left it; then this program: from the start of `vagt serve` until `/readyz`
+says that it takes readings in. So long is the clinic away. The next start finds nothing to migrate. Before both, nothing of the store is in the machine's memory. Most memory
+is what the service had until it was ready. On PostgreSQL the size has what is added up by hour and day in it.
 """
 
 
@@ -133,6 +142,8 @@ def page(found):
         parts += [GROWTH, growth.growth_table(found["growth"]) + "\n"]
     if "storage" in found:
         parts += [STORAGE, growth.storage_table(found["storage"]) + "\n"]
+    if "upgrade" in found:
+        parts += [UPGRADE, upgrade.table(found["upgrade"]) + "\n"]
     return "\n".join(parts)
 
 

@@ -55,4 +55,14 @@ CREATE TABLE message_block (
     first INTEGER NOT NULL,
     last  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO message_block SELECT id >> 12, min(recorded_at), max(recorded_at) FROM message GROUP BY id >> 12;
+-- Block by block, in the order of the table: grouped, everything would be sorted in memory first.
+WITH RECURSIVE b (block) AS (
+    SELECT min(id) >> 12 FROM message
+    UNION ALL
+    SELECT block + 1 FROM b WHERE block < (SELECT max(id) >> 12 FROM message)
+)
+INSERT INTO message_block
+SELECT block,
+    (SELECT min(recorded_at) FROM message WHERE id >= block << 12 AND id < (block + 1) << 12),
+    (SELECT max(recorded_at) FROM message WHERE id >= block << 12 AND id < (block + 1) << 12) AS last
+FROM b WHERE last IS NOT NULL;
