@@ -105,6 +105,14 @@ impl Mosquitto {
         if kept.exists() { Ok(fs::remove_file(kept)?) } else { Ok(()) }
     }
 
+    /// What it has kept, as it wrote it down when it ended: names of clients and topics stand in it as they are.
+    ///
+    /// # Errors
+    /// When there is no file.
+    pub fn kept(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.path("mosquitto.db"))?).into_owned())
+    }
+
     /// What stands in `hub.toml` for it.
     ///
     /// # Errors

@@ -234,14 +234,56 @@ async fn a_broker_that_is_too_small_is_told_in_a_sentence_each() -> Result<()> {
     let checks = doctor(&clinic).await?;
     let of_broker: Vec<_> = checks.iter().filter(|check| check["check"] == "broker").collect();
     ensure!(of_broker.len() == 1 && of_broker[0]["state"] == "ok", "the shipped configuration fits: {of_broker:?}");
+    let found = of_broker[0]["found"].as_str().unwrap_or_default();
+    ensure!(found.contains("it kept all of 20000 messages"), "{found}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broker_that_drops_what_it_acknowledged_is_told_and_nothing_of_the_trial_stays_there() -> Result<()> {
+    let login = KitLogin::simulated(1);
+    let mut broker = Mosquitto::start(std::slice::from_ref(&login), &["max_queued_messages 100"]).await?;
+    let clinic = clinic_on(&broker, std::slice::from_ref(&login)).await?;
+    ensure!(clinic.log().contains("`vagt doctor` tries it"), "{}", clinic.log());
+
+    let quick = clinic.vagt(&["doctor", "--quick", "--json"]).await?;
+    let of_broker = quick.iter().find(|check| check["check"] == "broker").context("a line of the broker")?;
+    ensure!(of_broker["state"] == "ok", "{of_broker}");
+    ensure!(of_broker["found"].as_str().is_some_and(|found| found.contains("was not tried")), "{of_broker}");
+
+    let checks = doctor(&clinic).await?;
+    let of_broker: Vec<_> = checks.iter().filter(|check| check["check"] == "broker").collect();
+    ensure!(of_broker.len() == 1 && of_broker[0]["state"] == "warn", "{of_broker:?}\n{}", broker.log());
+    let found = of_broker[0]["found"].as_str().unwrap_or_default();
+    for words in ["it kept 100 of 20000 messages", "want all kept: in mosquitto.conf, set `max_queued_messages 0`"] {
+        ensure!(found.contains(words), "{found}\n{}", broker.log());
+    }
+
+    // The service's own session is written down, so the doctor's would be too.
+    broker.stop().await?;
+    let kept = broker.kept()?;
+    let left = ["vagt-doctor", "doctor_of_vagt/queue"].iter().any(|name| kept.contains(name));
+    ensure!(kept.contains("vagt-in") && !left, "{kept:?}");
     Ok(())
 }
 
 /// Permissions by which the broker lets in what it may not, or not what it must; what the doctor says of each.
-const PERMISSIONS: [(&str, &str, &str, &str); 5] = [
+const PERMISSIONS: [(&str, &str, &str, &str); 7] = [
     ("topic read vagt/v1/+/readings\n", "", "fail", "it does not let the service read vagt/v1/+/readings"),
     ("topic write vagt/v1/+/acks\n", "", "fail", "it does not let the service write vagt/v1/+/acks"),
     ("topic write vagt/v1/doctor_of_vagt/readings\n", "", "warn", "can't be tried: let the service write"),
+    (
+        "topic readwrite vagt/v1/doctor_of_vagt/queue/+\n",
+        "topic read vagt/v1/doctor_of_vagt/queue/+\n",
+        "warn",
+        "it does not let the service write vagt/v1/doctor_of_vagt/queue/",
+    ),
+    (
+        "topic readwrite vagt/v1/doctor_of_vagt/queue/+\n",
+        "topic write vagt/v1/doctor_of_vagt/queue/+\n",
+        "warn",
+        "it does not let the service read vagt/v1/doctor_of_vagt/queue/",
+    ),
     ("topic read vagt/v1/+/status\n", "topic readwrite vagt/v1/#\n", "warn", "send readings in any kit's name"),
     (
         "pattern write vagt/v1/%u/readings\n",

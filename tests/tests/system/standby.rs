@@ -1,4 +1,4 @@
-//! Two services on one database: whoever leads is killed, frozen, or cut off from the database, and the other takes over within ten seconds.
+//! Two services on one database: whoever leads is killed, frozen, or cut off from the database, and the other takes over (how long it took is printed).
 //! Nothing is lost, nothing is kept twice, no alert is doubled, and one that comes back late writes nothing more.
 
 use std::{
@@ -181,7 +181,7 @@ impl Two {
         ensure!(client.get(at("/metrics")).send().await?.text().await?.contains("vagt_hub_leads 0"), "it leads");
         let refused = tokio::net::TcpStream::connect(("127.0.0.1", self.hubs[one].mqtt_port)).await;
         ensure!(refused.is_err(), "a standby listens for kits");
-        let doctor = self.hubs[1 - one].vagt(&["doctor", "--json"]).await?;
+        let doctor = self.hubs[1 - one].vagt(&["doctor", "--quick", "--json"]).await?;
         let lead = doctor.iter().find(|line| line["check"] == "lead").context("a line of who leads")?;
         ensure!(
             lead["state"] == "ok" && lead["found"].as_str().is_some_and(|found| found.ends_with("leads")),

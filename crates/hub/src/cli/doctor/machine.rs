@@ -118,7 +118,10 @@ fn answers(listen: SocketAddr) -> bool {
 /// What is open to a network must be encrypted.
 pub fn certificates(config: &Config) -> Vec<Check> {
     let mqtt = match &config.mqtt.tls {
-        Some(tls) => [&tls.cert, &tls.key].into_iter().find_map(unreadable),
+        Some(tls) => {
+            let unreadable = [&tls.cert, &tls.key].into_iter().find_map(unreadable);
+            unreadable.or_else(|| tls.client_ca.as_deref().and_then(no_authority))
+        }
         None if config.mqtt.listen.ip().is_loopback() || !config.mqtt.open => None,
         None => Some(Check::fail(
             "mqtt tls",
@@ -183,6 +186,13 @@ fn unreadable(path: &PathBuf) -> Option<Check> {
     Some(Check::fail("mqtt tls", format!("{}: {error}", path.display()), "name PEM files that vagt's account may read"))
 }
 
+/// Is there no certificate by which kits' own can be checked?
+fn no_authority(client_ca: &Path) -> Option<Check> {
+    let error = authority::ends(client_ca).err()?;
+    let todo = "name as `client_ca` the PEM file of the authority that signs kits' certificates";
+    Some(Check::fail("mqtt tls", error.to_string(), todo))
+}
+
 /// The folder itself, or the nearest one above that is there.
 fn nearest(folder: &Path) -> PathBuf {
     let there = folder.ancestors().find(|path| path.is_dir());
@@ -193,6 +203,18 @@ fn nearest(folder: &Path) -> PathBuf {
 mod tests {
     use super::super::check::State;
     use super::*;
+
+    #[test]
+    fn what_kits_are_checked_by_must_be_a_certificate() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = Authority::folder(data.path());
+        Authority::init(data.path(), "Test", "2024-06-30T08:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(no_authority(&folder.join("authority.crt")), None);
+        for wrong in ["authority.key", "nothing.crt"] {
+            let check = no_authority(&folder.join(wrong)).unwrap();
+            assert!(check.state == State::Fail && check.found.contains(wrong), "{check:?}");
+        }
+    }
 
     #[test]
     fn the_certificate_itself_says_how_long_it_lasts() {

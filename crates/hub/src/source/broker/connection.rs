@@ -32,6 +32,8 @@ const SUBSCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 const DIAL_DEADLINE_SECONDS: u64 = 10;
 /// How long the broker keeps what comes for the service while it is away. After that it says "nobody listens", and kits send again by themselves.
 const SESSION_EXPIRY_SECONDS: u32 = 3600;
+/// The same for the doctor, which ends its session itself unless it is killed.
+const DOCTORS_SESSION_EXPIRY_SECONDS: u32 = 300;
 /// Publishes of ours under way at a time. The client looks through as many places whenever it flushes, after every acknowledgement: with the
 /// protocol's 65,535 that was two thirds of what the service did behind a broker.
 const PUBLISHES_MAX: u16 = 512;
@@ -88,14 +90,15 @@ impl Dial {
     /// The connection that takes messages in: with a session that the broker keeps, and acknowledgements by hand.
     /// `anew`: without what the broker has kept of the session before.
     pub fn to_consume(&self, anew: bool) -> anyhow::Result<MqttOptions> {
-        let mut options = self.options("in")?;
-        options.set_clean_start(anew);
-        options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
-        options.set_session_expiry_interval(Some(SESSION_EXPIRY_SECONDS));
-        options.set_receive_maximum(Some(WINDOW));
+        let mut options = self.kept("in", anew, SESSION_EXPIRY_SECONDS)?;
         options.set_ack_mode(AckMode::Manual);
         options.set_outgoing_inflight_upper_limit(PUBLISHES_OF_CONSUMER_MAX);
         Ok(options)
+    }
+
+    /// A connection of the doctor's with a session that the broker keeps; the client acknowledges what comes. `anew`: as in `to_consume`.
+    pub fn to_come_back(&self, suffix: &str, anew: bool) -> anyhow::Result<MqttOptions> {
+        self.kept(suffix, anew, DOCTORS_SESSION_EXPIRY_SECONDS)
     }
 
     /// A connection that leaves nothing behind.
@@ -108,6 +111,15 @@ impl Dial {
     /// After this long without a word the connection is over.
     pub fn silence_max(&self) -> Duration {
         Duration::from_secs(u64::from(self.broker.keep_alive_seconds)) * 2 + Duration::from_secs(5)
+    }
+
+    fn kept(&self, suffix: &str, anew: bool, expiry_seconds: u32) -> anyhow::Result<MqttOptions> {
+        let mut options = self.options(suffix)?;
+        options.set_clean_start(anew);
+        options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
+        options.set_session_expiry_interval(Some(expiry_seconds));
+        options.set_receive_maximum(Some(WINDOW));
+        Ok(options)
     }
 
     fn options(&self, suffix: &str) -> anyhow::Result<MqttOptions> {

@@ -13,6 +13,7 @@
 //! Who sent a message is its topic, so the broker has to bind users to topics (config/mosquitto/acl). Kits that are not in the roster are not
 //! taken in: nothing is kept of them, and nothing acknowledged.
 
+pub mod away;
 mod connection;
 pub mod fit;
 mod out;
@@ -67,6 +68,10 @@ impl BrokerSource {
     pub fn start(config: &Broker, behind: Behind) -> anyhow::Result<Self> {
         let dial = Dial::new(config)?;
         dial.to_consume(false)?;
+        tracing::info!(
+            "broker {}: how much it keeps while the service is away it does not tell; `vagt doctor` tries it",
+            dial.address()
+        );
         let (out, waiting) = Out::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&out).keep(waiting, dial.clone(), behind.clone()));

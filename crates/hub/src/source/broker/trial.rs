@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnAck, PubAckReason, PublishNoticeError, PublishOptions};
+use rumqttc::{AsyncClient, ConnAck, MqttOptions, PubAckReason, PublishNoticeError, PublishOptions};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use wire::MESSAGE_BYTES_MAX;
 
@@ -18,13 +18,13 @@ use super::{
 use crate::config::Broker;
 
 /// The doctor's own name there. No kit's: an id has no underscore.
-const DOCTOR: &str = "doctor_of_vagt";
+pub(super) const DOCTOR: &str = "doctor_of_vagt";
 /// A name that no permission speaks of.
 const ANYBODY: &str = "anybody_of_vagt";
 /// How long the broker may take to answer, and to deliver.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// Messages of kits that may come meanwhile.
-const COME_MAX: usize = 16_384;
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Messages that may come meanwhile, of kits too.
+pub(super) const COME_MAX: usize = 16_384;
 /// What the service tells kits, and what is lost when it may not.
 const TOLD: [(&str, &str); 2] =
     [("acks", "kits never hear that something is stored, and keep it"), ("commands", "no kit hears a command")];
@@ -135,7 +135,7 @@ async fn may_send(dial: &Dial, topic: &str) -> Result<bool, String> {
 }
 
 /// Sends nothing there. Does the broker take it?
-async fn is_taken(client: &AsyncClient, topic: &str) -> Result<bool, String> {
+pub(super) async fn is_taken(client: &AsyncClient, topic: &str) -> Result<bool, String> {
     match send(client, topic, Vec::new()).await? {
         Ok(()) => Ok(true),
         Err(PublishNoticeError::V5PubAck(_)) => Ok(false),
@@ -151,16 +151,26 @@ async fn send(client: &AsyncClient, topic: &str, payload: Vec<u8>) -> Result<Res
     answer.map_err(|_| format!("it does not answer a message to {topic}"))
 }
 
-async fn open(
+async fn open(dial: &Dial, came: Option<mpsc::Sender<Came>>) -> Result<Begun, String> {
+    begin(dial, dial.to_publish("doctor"), came).await
+}
+
+/// A connection that is polled, and what the broker answered to it.
+pub(super) type Begun = (AsyncClient, JoinHandle<String>, ConnAck);
+
+/// Connects, and polls.
+pub(super) async fn begin(
     dial: &Dial,
+    options: anyhow::Result<MqttOptions>,
     came: Option<mpsc::Sender<Came>>,
-) -> Result<(AsyncClient, JoinHandle<String>, ConnAck), String> {
-    let options = dial.to_publish("doctor").map_err(|error| format!("{error:#}"))?;
+) -> Result<Begun, String> {
+    let options = options.map_err(|error| format!("{error:#}"))?;
     let (client, eventloop, connack) = connect(options, 8).await?;
     Ok((client, poll(eventloop, came, dial.silence_max()), connack))
 }
 
-async fn leave(client: &AsyncClient, polling: JoinHandle<String>) {
+/// Ends the connection; a session that the broker is to keep stays.
+pub(super) async fn leave(client: &AsyncClient, polling: JoinHandle<String>) {
     let end = polling.abort_handle();
     if client.disconnect().await.is_err() || timeout(ANSWER_MAX, polling).await.is_err() {
         end.abort();
