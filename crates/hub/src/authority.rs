@@ -17,7 +17,7 @@ use rcgen::{
     KeyUsagePurpose, SerialNumber, date_time_ymd,
 };
 use sha2::{Digest, Sha256};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 use vitals::KitId;
 use wire::Code;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -67,6 +67,23 @@ pub fn ends(path: &Path) -> Result<Timestamp, AuthorityError> {
     let (_, certificate) = X509Certificate::from_der(&first).map_err(|error| wrong(error.to_string()))?;
     let seconds = certificate.validity().not_after.timestamp();
     Timestamp::from_second(seconds).map_err(|error| wrong(error.to_string()))
+}
+
+/// A client's certificate that no authority has signed, and its key, for a client that is this process: neither is written anywhere.
+///
+/// # Errors
+/// It can't be made: there are no random numbers, or the name can't stand in a certificate.
+pub fn signed_by_itself(
+    name: &str,
+    now: Timestamp,
+) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    named(&mut params, name, now, CLIENT_YEARS);
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate.der().clone(), key.into()))
 }
 
 /// What goes wrong with it.
@@ -186,8 +203,8 @@ impl Authority {
         self.issue(&Wanted { names, name, usage, years: SERVER_YEARS }, (&key, &path), now)
     }
 
-    /// Issues a certificate by which a broker knows this kit, with a key of its own: its common name is the kit's id. Into the authority's
-    /// folder, as `kit-ID.crt` and `kit-ID.key`; those that were there are replaced, and the old certificate stays good until it ends.
+    /// Issues a certificate by which the front door or a broker knows this kit, with a key of its own: its common name is the kit's id. Into the
+    /// authority's folder, as `kit-ID.crt` and `kit-ID.key`; those that were there are replaced, and the old certificate stays good until it ends.
     ///
     /// # Errors
     /// The files can't be read or written.

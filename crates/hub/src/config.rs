@@ -239,6 +239,10 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+    /// The certificate of the authority that signs kits' own (`data/authority/authority.crt` with `vagt ca kit`): with it, a connection without
+    /// one of those is refused, and so is a kit that shows another kit's. The kit's secret is asked for all the same.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Pages and API. Plain HTTP: TLS is a reverse proxy's business, beyond loopback one is needed.
@@ -338,13 +342,13 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let own = [self.roster.as_mut(), self.programmes.as_mut(), self.store_password_file.as_mut()];
         let paths = own.into_iter().chain([Some(&mut self.data)]);
-        let tls = self.mqtt.tls.as_mut().map(|tls| [&mut tls.cert, &mut tls.key]);
+        let tls = self.mqtt.tls.as_mut().map(|tls| [Some(&mut tls.cert), Some(&mut tls.key), tls.client_ca.as_mut()]);
         let broker = self.broker.as_mut().map(|broker| {
             let Broker { password_file, ca_file, cert_file, key_file, .. } = broker;
             [password_file.as_mut(), ca_file.as_mut(), cert_file.as_mut(), key_file.as_mut()]
         });
         let broker = broker.into_iter().flatten().flatten();
-        for path in paths.flatten().chain(broker).chain(tls.into_iter().flatten()) {
+        for path in paths.flatten().chain(broker).chain(tls.into_iter().flatten().flatten()) {
             *path = folder.join(&*path);
         }
     }
@@ -464,6 +468,10 @@ mod tests {
             "hub.toml:2:10: mqtt.listen: found \"here\": invalid socket address syntax",
         );
         refused(
+            "[mqtt.tls]\nclients_ca = \"ca.pem\"\n",
+            "hub.toml:2:1: mqtt.tls.clients_ca: found unknown field `clients_ca`, want one of `cert`, `key`, `client_ca`",
+        );
+        refused(
             "[standby]\nafter_silent_seconds = 1\n",
             "hub.toml:2:24: standby.after_silent_seconds: found 1, want at least 4",
         );
@@ -485,9 +493,13 @@ mod tests {
     fn paths_count_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hub.toml");
-        std::fs::write(&file, "data = \"d\"\nroster = \"/r.toml\"\n").unwrap();
+        let tls = "[mqtt.tls]\ncert = \"s.crt\"\nkey = \"/s.key\"\nclient_ca = \"ca.crt\"\n";
+        std::fs::write(&file, format!("data = \"d\"\nroster = \"/r.toml\"\n{tls}")).unwrap();
         let config = Config::load(&file).unwrap();
         assert_eq!(config.store(), Place::File(folder.path().join("d/vagt.db")));
         assert_eq!(config.roster.unwrap(), Path::new("/r.toml"));
+        let tls = config.mqtt.tls.unwrap();
+        assert_eq!((tls.cert, tls.key), (folder.path().join("s.crt"), "/s.key".into()));
+        assert_eq!(tls.client_ca, Some(folder.path().join("ca.crt")));
     }
 }

@@ -2,6 +2,8 @@
 //! broker's own listener takes one handshake after the other, without a limit: a single silent connection would shut every kit out.)
 //!
 //! Bounded in all and by address; a connection too many is closed at once, and a kit comes again.
+//!
+//! Where `mqtt.tls.client_ca` is set, the front door's handshake asks for a certificate of that authority too (decision 0114).
 
 use std::{
     collections::HashMap,
@@ -21,12 +23,14 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        ServerConfig,
+        Error, RootCertStore, ServerConfig,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     },
     server::TlsStream,
 };
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// How long a handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -46,22 +50,72 @@ pub struct TlsListener {
     done: mpsc::Receiver<Connection>,
 }
 
+/// Whose handshake is taken.
+pub type Clients = Arc<dyn ClientCertVerifier>;
+
+/// Everybody's: nobody is asked for a certificate.
+pub fn anybody() -> Clients {
+    WebPkiClientVerifier::no_client_auth()
+}
+
+/// Theirs who show a certificate that holds now and that an authority of this PEM file has signed; and this one's, which no authority has.
+///
+/// # Errors
+/// The file can't be read, or holds no certificate.
+pub fn signed_by(authorities: &Path, own: &CertificateDer<'static>) -> anyhow::Result<Clients> {
+    let file = || authorities.display().to_string();
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(authorities)? {
+        roots.add(authority).with_context(file)?;
+    }
+    roots.add(own.clone()).context("the service's own certificate")?;
+    let provider = Arc::new(ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().with_context(file)
+}
+
 /// A certificate (followed by its chain) and its key, for use.
 ///
 /// # Errors
 /// They can't be read, or don't fit each other.
-pub fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
-    let file = || certificate.display().to_string();
-    let chain: Vec<_> =
-        CertificateDer::pem_file_iter(certificate).with_context(file)?.collect::<Result<_, _>>().with_context(file)?;
-    anyhow::ensure!(!chain.is_empty(), "{}: holds no certificate", file());
+pub fn acceptor(certificate: &Path, key: &Path, clients: Clients) -> anyhow::Result<TlsAcceptor> {
+    let chain = certificates(certificate)?;
     let key = PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let asks = clients.offer_client_auth();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
-        .with_context(file)?;
+        .with_context(|| certificate.display().to_string())?;
+    if asks {
+        // A session that is taken up again shows no certificate: one that has ended since would still come in.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+    }
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn certificates(pem: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let file = || pem.display().to_string();
+    let found: Vec<_> =
+        CertificateDer::pem_file_iter(pem).with_context(file)?.collect::<Result<_, _>>().with_context(file)?;
+    anyhow::ensure!(!found.is_empty(), "{}: holds no certificate", file());
+    Ok(found)
+}
+
+/// Whom the certificate names that the client has shown, by its common name. The handshake has checked that it is good.
+///
+/// # Errors
+/// A sentence: it names nobody, or several.
+pub fn common_name(stream: &TlsStream<TcpStream>) -> Result<String, String> {
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).ok_or("no certificate was shown")?;
+    let (_, certificate) = X509Certificate::from_der(shown).map_err(|error| format!("its certificate: {error}"))?;
+    let mut names = certificate.subject().iter_common_name();
+    match (names.next(), names.next()) {
+        (Some(name), None) => {
+            name.as_str().map(str::to_owned).map_err(|error| format!("its certificate's common name: {error}"))
+        }
+        (None, _) => Err("its certificate has no common name, want the kit's id".to_owned()),
+        (Some(_), Some(_)) => Err("its certificate has several common names, want the kit's id alone".to_owned()),
+    }
 }
 
 impl TlsListener {
@@ -114,11 +168,22 @@ async fn take(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<
             }
             match timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => drop(ready.send((stream, peer)).await),
-                Ok(Err(error)) => tracing::debug!(%peer, "no handshake: {error}"),
+                Ok(Err(error)) => no_handshake(peer, &error),
                 Err(_) => tracing::debug!(%peer, "no handshake in time"),
             }
             drop(place);
         });
+    }
+}
+
+/// Who comes without a good certificate where one is asked for has something to mend; whatever else is said to a port is nobody's concern.
+fn no_handshake(peer: SocketAddr, error: &io::Error) {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    if matches!(tls, Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_))) {
+        metrics::counter!("vagt_front_door_refused_total", "reason" => "certificate").increment(1);
+        tracing::warn!(%peer, "connection refused, no certificate by which a kit is known: {error}");
+    } else {
+        tracing::debug!(%peer, "no handshake: {error}");
     }
 }
 

@@ -288,7 +288,7 @@ async fn a_silent_connection_keeps_no_kit_waiting_for_its_handshake() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::init(folder.path(), "Test", clock::now()).unwrap();
     authority.issue_server(&["localhost".to_owned(), "127.0.0.1".to_owned()], clock::now()).unwrap();
-    let tls = Tls { cert: authority.server_certificate(), key: authority.server_key() };
+    let tls = Tls { cert: authority.server_certificate(), key: authority.server_key(), client_ca: None };
     let mqtt = Mqtt { tls: Some(tls), ..Mqtt::default() };
     let house = open_with(9, mqtt, &config::Limits::default()).await;
     let mut silent = Vec::new();

@@ -179,14 +179,31 @@ async fn a_store_that_takes_nothing_is_not_ready_and_the_process_answers() {
     service.stop().await;
 }
 
+/// A service whose front door speaks TLS, with this besides in `[mqtt.tls]`; and its authority.
+fn config_with_tls(folder: &Path, more: &str) -> (Config, hub::authority::Authority) {
+    std::fs::create_dir(folder.join("data")).unwrap();
+    let authority = hub::authority::Authority::init(&folder.join("data"), "Test", hub::clock::now()).unwrap();
+    authority.issue_server(&["vagt.clinic.example".to_owned()], hub::clock::now()).unwrap();
+    let tls = "[mqtt.tls]\ncert = \"data/authority/server.crt\"\nkey = \"data/authority/server.key\"\n";
+    (config(folder, &format!("{tls}{more}[heartbeat]\nperiod_seconds = 1\n")), authority)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_heartbeat_comes_in_where_kits_must_show_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = config_with_tls(folder.path(), "client_ca = \"data/authority/authority.crt\"\n");
+    let service = Service::start(config).await.unwrap();
+    let http = service.ready().http.0;
+    get_where(http, "/metrics", |_, body| value(body, "vagt_heartbeat_seconds_count") >= Some(2.0)).await;
+    assert_eq!(get(http, "/readyz"), (200, "ready\n".to_owned()));
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_heartbeat_goes_through_tls_too() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("data")).unwrap();
-    let authority = hub::authority::Authority::init(&folder.path().join("data"), "Test", hub::clock::now()).unwrap();
-    authority.issue_server(&["vagt.clinic.example".to_owned()], hub::clock::now()).unwrap();
-    let more = "[mqtt.tls]\ncert = \"data/authority/server.crt\"\nkey = \"data/authority/server.key\"\n[heartbeat]\nperiod_seconds = 1\n";
-    let service = Service::start(config(folder.path(), more)).await.unwrap();
+    let (config, authority) = config_with_tls(folder.path(), "");
+    let service = Service::start(config).await.unwrap();
     let http = service.ready().http.0;
     let metrics = get_where(http, "/metrics", |_, body| {
         value(body, "vagt_heartbeat_seconds_count") >= Some(1.0)

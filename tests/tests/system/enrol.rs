@@ -103,6 +103,41 @@ async fn a_kit_enrols_measures_by_tls_is_revoked_and_comes_back() -> Result<()> 
     Ok(())
 }
 
+/// Where kits must show certificates none is wanted to enrol: the kit comes in as soon as it has been brought its own.
+#[tokio::test]
+async fn a_kit_enrols_without_a_certificate_and_comes_in_with_its_own() -> Result<()> {
+    let mut clinic = Clinic::stopped(&[KitLogin::simulated(1)]).await?;
+    clinic.add_authority().await?;
+    clinic.set_more(
+        "[mqtt.tls]\ncert = \"data/authority/server.crt\"\nkey = \"data/authority/server.key\"\n\
+         client_ca = \"data/authority/authority.crt\"\n[enrolment]\nlisten = \"127.0.0.1:0\"\n",
+    )?;
+    clinic.restart().await?;
+    clinic.sign_in().await?;
+    let at = format!("https://127.0.0.1:{}", clinic.enrol_port.context("kits enrol")?);
+    let code = new_code(&clinic, &["kit", "add", "kit-home", "--patient", "p-1", "--json"]).await?;
+    let login = KitLogin { kit: "kit-home".parse()?, ..KitLogin::simulated(1) };
+    let mut home = Home::without_kit(&login, "oximeter", 0).await?;
+    home.enrol_and_start(&code, &at).await?;
+    let until = Instant::now() + Duration::from_secs(60);
+    while !clinic.log().contains("no certificate by which a kit is known") {
+        ensure!(Instant::now() < until, "{}\n{}", clinic.log(), home.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    online(&clinic, false).await?;
+
+    home.kill_9_edge().await?;
+    let made = clinic.vagt(&["ca", "kit", "kit-home", "--json"]).await?;
+    let file = |name: &str| made[0][name].as_str().with_context(|| format!("{name} in {made:?}"));
+    home.say_of_broker(&format!("cert_file = \"{}\"\nkey_file = \"{}\"\n", file("certificate")?, file("key")?));
+    home.enrol_and_start(&code, &at).await?;
+    online(&clinic, true).await.with_context(|| format!("{}\n{}", clinic.log(), home.log()))?;
+    home.tell(&json!({ "measure": "oximeter", "spo2": 84, "pulse": 118 })).await?;
+    let alert = clinic.alert_where(|alert| alert["mark"] == "red").await.with_context(|| home.log())?;
+    assert_eq!(alert["patient"], "p-1");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_code_is_for_one_clinic_one_kit_and_one_time() -> Result<()> {
     let clinic = clinic().await?;

@@ -28,8 +28,8 @@ enum Command {
     Init(Names),
     /// Issues the server's certificate anew: for other names, or because the old one ends. Restart the service after it.
     Issue(Names),
-    /// Issues a certificate by which a broker knows a kit (its common name is the kit's id), for a set-up where kits talk to a broker that
-    /// demands one. Prints the paths of the certificate and its key, which are brought to the kit.
+    /// Issues a certificate by which the front door (`client_ca` in `[mqtt.tls]`) or a broker that demands one knows a kit: its common name is
+    /// the kit's id. Prints the paths of the certificate and its key, which are brought to the kit.
     Kit {
         /// The kit, as in the roster.
         #[arg(value_name = "KIT")]

@@ -83,7 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::init(folder.path(), "Test", clock::now()).unwrap();
         authority.issue_server(&["localhost".to_owned()], clock::now()).unwrap();
-        let acceptor = tls::acceptor(&authority.server_certificate(), &authority.server_key()).unwrap();
+        let acceptor = tls::acceptor(&authority.server_certificate(), &authority.server_key(), tls::anybody()).unwrap();
         let listener = TlsListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), acceptor).await.unwrap();
         let mut door = Door { visit_max: Duration::from_millis(200), ..Door::new(listener) };
         let addr = door.local_addr().unwrap();

@@ -92,7 +92,7 @@ impl Enrolment {
     pub async fn open(config: &config::Enrolment, behind: Behind) -> anyhow::Result<Self> {
         let what = || format!("enrolment.listen {}", config.listen);
         let (certificate, key) = (behind.authority.server_certificate(), behind.authority.server_key());
-        let acceptor = tls::acceptor(&certificate, &key)
+        let acceptor = tls::acceptor(&certificate, &key, tls::anybody())
             .context("the server's certificate can't be used: `vagt ca issue --name HOST` makes a new one")?;
         let listener = TlsListener::bind(config.listen, acceptor).await.with_context(what)?;
         let addr = listener.addr();

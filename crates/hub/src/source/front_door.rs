@@ -11,9 +11,8 @@ use async_trait::async_trait;
 use mqtt5::{
     MqttError, QoS,
     broker::{
-        AuthProvider, BrokerConfig, BrokerEventHandler, BrokerShutdownHandle, ClientConnectEvent,
-        ClientDisconnectEvent, ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, ResourceLimits,
-        StorageConfig,
+        BrokerConfig, BrokerEventHandler, BrokerShutdownHandle, ClientConnectEvent, ClientDisconnectEvent,
+        ClientPublishEvent, ClientSubscribeEvent, MqttBroker, PublishAction, ResourceLimits, StorageConfig,
         client_handler::ClientHandler,
         config::{ChangeOnlyDeliveryConfig, TlsConfig},
         router::MessageRouter,
@@ -43,6 +42,7 @@ use crate::{
     pipeline::acks::Outbox,
     presence::Presence,
     tls::{self, TlsListener},
+    watching::heartbeat,
 };
 
 /// How long a message is held back for a store that does not take it; then the connection is closed without acknowledgement.
@@ -108,17 +108,22 @@ impl FrontDoor {
         let hook = Arc::new(Hook { gate: Arc::clone(&gate), behind, router: OnceCell::new() });
         let what = || format!("mqtt.listen {}", config.listen);
         let by_broker = broker_config(config, Arc::clone(&hook));
-        let mut broker = MqttBroker::with_config(by_broker.clone())
-            .await
-            .with_context(what)?
-            .with_auth_provider(Arc::clone(&gate) as Arc<dyn AuthProvider>);
+        let asks = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        // The broker's own port, which nobody knows, must not be a way around the certificate.
+        let own_port = gate.of_connection(asks.then(|| Err("no certificate is asked for on this port".to_owned())));
+        let mut broker =
+            MqttBroker::with_config(by_broker.clone()).await.with_context(what)?.with_auth_provider(own_port);
         broker.resource_monitor().update_limits(broker_limits(config));
         let (addr, by_tls) = match &config.tls {
             None => (broker.local_addr().with_context(what)?, None),
             Some(tls) => {
-                let acceptor = tls::acceptor(&tls.cert, &tls.key).context("mqtt.tls")?;
+                let clients = match &tls.client_ca {
+                    Some(ca) => tls::signed_by(ca, &heartbeat::certificate().0).context("mqtt.tls.client_ca")?,
+                    None => tls::anybody(),
+                };
+                let acceptor = tls::acceptor(&tls.cert, &tls.key, clients).context("mqtt.tls")?;
                 let listener = TlsListener::bind(config.listen, acceptor).await.with_context(what)?;
-                (listener.addr(), Some(ByTls::start(listener, by_broker, &broker)))
+                (listener.addr(), Some(ByTls::start(listener, by_broker, &broker, (Arc::clone(&gate), asks))))
             }
         };
         let (router, shutdown) = (broker.router(), broker.shutdown_handle());
@@ -168,12 +173,18 @@ impl FrontDoor {
 }
 
 impl ByTls {
-    /// Hands each connection to the broker's own handler when its handshake is done.
-    fn start(mut listener: TlsListener, config: BrokerConfig, broker: &MqttBroker) -> Self {
+    /// Hands each connection to the broker's own handler when its handshake is done, with the gate's answers; `asks` is whether the handshake
+    /// has asked for a certificate.
+    fn start(
+        mut listener: TlsListener,
+        config: BrokerConfig,
+        broker: &MqttBroker,
+        (gate, asks): (Arc<Gate>, bool),
+    ) -> Self {
         let (shutdown, _) = broadcast::channel(1);
         let (open, ended) = mpsc::channel(1);
         let config = Arc::new(config);
-        let (router, auth, storage) = (broker.router(), broker.auth_provider(), broker.storage());
+        let (router, storage) = (broker.router(), broker.storage());
         let (stats, limits) = (broker.stats(), broker.resource_monitor());
         let told = shutdown.clone();
         let taking = tokio::spawn(async move {
@@ -183,12 +194,13 @@ impl ByTls {
                     tracing::warn!(%peer, "connection closed, unheard: there are more than `connections_max` allows");
                     continue;
                 }
+                let shown = asks.then(|| tls::common_name(&stream));
                 let handler = ClientHandler::new(
                     BrokerTransport::tls(TlsStreamWrapper::new(stream)),
                     peer,
                     Arc::clone(&config),
                     Arc::clone(&router),
-                    Arc::clone(&auth),
+                    gate.of_connection(shown),
                     storage.clone(),
                     Arc::clone(&stats),
                     Arc::clone(&limits),

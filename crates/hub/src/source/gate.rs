@@ -1,4 +1,5 @@
-//! Who may come in through the front door, and what they may use: credentials from the roster, own topics only.
+//! Who may come in through the front door, and what they may use: credentials from the roster, own topics only. Where the handshake asks for a
+//! certificate, it must name the kit that signs in, and the secret is asked for all the same.
 
 use std::{
     collections::HashMap,
@@ -76,6 +77,15 @@ impl Gate {
         })
     }
 
+    /// What answers on one connection. `shown` is whom the certificate names that was shown on it, or why nobody; `None` where none is asked for.
+    #[must_use]
+    pub fn of_connection(self: &Arc<Self>, shown: Option<Result<String, String>>) -> Arc<dyn AuthProvider> {
+        match shown {
+            Some(named) => Arc::new(Certified { gate: Arc::clone(self), named }),
+            None => Arc::clone(self) as Arc<dyn AuthProvider>,
+        }
+    }
+
     /// Waits for the turn of a connection; `false` if too many wait.
     async fn turn(&self) -> bool {
         if self.turns.check().is_ok() {
@@ -136,17 +146,34 @@ impl Gate {
         connections.get(client).is_none_or(|connection| connection.protocol >= PROTOCOL_5)
     }
 
-    /// Checks name, password and client id, and whether there is room.
-    fn admit(&self, connect: &ConnectPacket) -> Result<KitId, Refusal> {
-        let kit = self.known(connect).map_err(Refusal::Stranger)?;
+    /// Answers somebody who signs in.
+    async fn answer(&self, connect: &ConnectPacket, from: SocketAddr, shown: Shown<'_>) -> AuthResult {
+        if !self.turn().await {
+            return AuthResult::fail(ReasonCode::ConnectionRateExceeded);
+        }
+        match self.admit(connect, shown) {
+            Ok(kit) => AuthResult::success_with_user(kit.as_str()),
+            Err(why) => AuthResult::fail(self.refuse(&why, from)),
+        }
+    }
+
+    /// Checks certificate, name, password and client id, and whether there is room.
+    fn admit(&self, connect: &ConnectPacket, shown: Shown<'_>) -> Result<KitId, Refusal> {
+        let kit = self.known(connect, shown).map_err(Refusal::Stranger)?;
         self.note(connect, &kit)?;
         Ok(kit)
     }
 
     /// Whose connection this is; `Err` says why it is nobody's, for the log.
-    fn known(&self, connect: &ConnectPacket) -> Result<KitId, String> {
+    fn known(&self, connect: &ConnectPacket, shown: Shown<'_>) -> Result<KitId, String> {
         let user = connect.username.as_deref().ok_or("no user name was given, want the kit's id")?;
         let kit: KitId = user.parse().map_err(|e| format!("user name: {e}"))?;
+        if let Some(named) = shown {
+            let named = named.as_ref().map_err(|why| format!("{kit}: {why}"))?;
+            if named != kit.as_str() {
+                return Err(format!("{kit} came with the certificate of {named:?}"));
+            }
+        }
         let directory = self.directories.now();
         let password = connect.password.as_deref().unwrap_or_default();
         directory.check_secret(&kit, password)?;
@@ -264,15 +291,7 @@ impl AuthProvider for Gate {
         connect: &'a ConnectPacket,
         from: SocketAddr,
     ) -> Answer<'a, mqtt5::error::Result<AuthResult>> {
-        Box::pin(async move {
-            if !self.turn().await {
-                return Ok(AuthResult::fail(ReasonCode::ConnectionRateExceeded));
-            }
-            Ok(match self.admit(connect) {
-                Ok(kit) => AuthResult::success_with_user(kit.as_str()),
-                Err(why) => AuthResult::fail(self.refuse(&why, from)),
-            })
-        })
+        Box::pin(async move { Ok(self.answer(connect, from, None).await) })
     }
 
     fn authorize_publish<'a>(&'a self, client: &str, user: Option<&'a str>, topic: &'a str) -> Answer<'a, bool> {
@@ -297,6 +316,33 @@ impl AuthProvider for Gate {
     }
 }
 
+/// Whom a certificate names, or why nobody; `None` where none is asked for.
+type Shown<'a> = Option<&'a Result<String, String>>;
+
+/// The gate, for one connection on which a certificate was asked for.
+struct Certified {
+    gate: Arc<Gate>,
+    named: Result<String, String>,
+}
+
+impl AuthProvider for Certified {
+    fn authenticate<'a>(
+        &'a self,
+        connect: &'a ConnectPacket,
+        from: SocketAddr,
+    ) -> Answer<'a, mqtt5::error::Result<AuthResult>> {
+        Box::pin(async move { Ok(self.gate.answer(connect, from, Some(&self.named)).await) })
+    }
+
+    fn authorize_publish<'a>(&'a self, client: &str, user: Option<&'a str>, topic: &'a str) -> Answer<'a, bool> {
+        self.gate.authorize_publish(client, user, topic)
+    }
+
+    fn authorize_subscribe<'a>(&'a self, client: &str, user: Option<&'a str>, filter: &'a str) -> Answer<'a, bool> {
+        self.gate.authorize_subscribe(client, user, filter)
+    }
+}
+
 /// What this topic carries, if it is one of the kit's own.
 pub fn own_topic(kit: &str, topic: &str) -> Option<TopicKind> {
     Topic::parse(topic).filter(|topic| topic.kit.as_str() == kit).map(|topic| topic.kind)
@@ -313,7 +359,51 @@ const TOPIC_SHOWN_MAX: usize = 120;
 
 #[cfg(test)]
 mod tests {
+    use desk::Board;
+    use jiff::tz::TimeZone;
+    use sha2::{Digest, Sha256};
+    use store::Roster;
+
     use super::*;
+    use crate::directory::{Directory, copd, hex};
+
+    /// Where kit-1 is in the roster, with its name as its secret.
+    fn gate() -> Arc<Gate> {
+        let hash = hex(&Sha256::digest(b"kit-1"));
+        let roster = format!(
+            "[[patient]]\nid = \"p-1\"\nname = \"Test Person\"\nprogramme = \"copd\"\n\
+             [[kit]]\nid = \"kit-1\"\npatient = \"p-1\"\nsecret_sha256 = \"{hash}\"\n"
+        );
+        let directory = Directory::new(toml::from_str(&roster).unwrap(), &copd(), &TimeZone::UTC).unwrap();
+        let board = Board::new(Vec::new(), Roster::default(), Vec::new(), HashMap::new());
+        Gate::new(Directories::fixed(directory), Presence::new(board, Vec::new()), (100, 100), 16)
+    }
+
+    fn connect(user: &str, password: &str) -> ConnectPacket {
+        let mut options = mqtt5::ConnectOptions::new(user).protocol_options;
+        options.username = Some(user.to_owned());
+        options.password = Some(password.as_bytes().to_vec());
+        ConnectPacket::new(options)
+    }
+
+    #[tokio::test]
+    async fn who_signs_in_is_whom_the_certificate_names_and_knows_the_secret_too() {
+        let (gate, from) = (gate(), SocketAddr::from(([127, 0, 0, 1], 1)));
+        for (shown, password, comes_in) in [
+            (None, "kit-1", true),
+            (Some(Ok("kit-1")), "kit-1", true),
+            (Some(Ok("kit-1")), "guessed", false),
+            (Some(Ok("kit-2")), "kit-1", false),
+            (Some(Ok("Kit-1")), "kit-1", false),
+            (Some(Err("no certificate was shown")), "kit-1", false),
+        ] {
+            let owned = shown.map(|named| named.map(str::to_owned).map_err(str::to_owned));
+            let door = gate.of_connection(owned);
+            let answer = door.authenticate(&connect("kit-1", password), from).await.unwrap();
+            let wanted = if comes_in { ReasonCode::Success } else { ReasonCode::BadUsernameOrPassword };
+            assert_eq!((answer.authenticated, answer.reason_code), (comes_in, wanted), "{shown:?} {password}");
+        }
+    }
 
     #[test]
     fn a_kit_has_four_topics() {

@@ -16,12 +16,13 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 use store::{Entry, KitSeq, Store};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use triage::{Chart, Clinic, Event, Own, Plan, Programme, Sitting, assess};
 use vitals::{Colour, KitId, PatientId, Vital};
 use wire::Judged;
 
 use super::way::Way;
-use crate::{clock, directory::hex};
+use crate::{authority, clock, directory::hex};
 
 /// The kit and the patient that nobody may be: what it sends and what is stored of it carries this name.
 pub const NAME: &str = "vagt-heartbeat";
@@ -65,6 +66,15 @@ pub fn kit() -> KitId {
 #[must_use]
 pub fn patient() -> PatientId {
     NAME.parse().expect("it is a patient's id")
+}
+
+/// What its kit shows where a certificate is asked for, and the key to it: signed by itself, made anew by every process and kept nowhere.
+#[must_use]
+pub fn certificate() -> &'static (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    static CERTIFICATE: OnceLock<(CertificateDer<'static>, PrivateKeyDer<'static>)> = OnceLock::new();
+    CERTIFICATE.get_or_init(|| {
+        authority::signed_by_itself(NAME, clock::now()).expect("there are random numbers, and the name is ASCII")
+    })
 }
 
 /// Is this the heartbeat's kit?

@@ -61,7 +61,7 @@ pub const METRICS: &[Part] = &[
     Part { title: "Coming in", metrics: &[
         row("vagt_front_door_connections", G, "connections", NONE, "Kits' connections that are open at the front door."),
         row("vagt_front_door_connections_max", G, "connections", NONE, "How many the front door takes at most (`mqtt.connections_max`)."),
-        row("vagt_front_door_refused_total", C, "connections", &[("reason", "`credentials` (wrong name, wrong secret, revoked), `kit_full` (one too many of a kit), `full` (one too many of all)")], "Connections that were refused; where there was no room, the kit was told to come again later."),
+        row("vagt_front_door_refused_total", C, "connections", &[("reason", "`credentials` (wrong name, wrong secret, another kit's certificate, revoked), `certificate` (none that is good, in the handshake), `kit_full` (one too many of a kit), `full` (one too many of all)")], "Connections that were refused; where there was no room, the kit was told to come again later."),
         row("vagt_front_door_turned_away_total", C, "connections", NONE, "Connections that were closed in place of an acknowledgement: the store did not take the message in time, or the service was stopping."),
         row("vagt_front_door_not_authorised_total", C, "requests", NONE, "Publishes and subscriptions to topics that are not the kit's own."),
         row("vagt_front_door_status_refused_total", C, "messages", NONE, "Statuses of kits that could not be read."),

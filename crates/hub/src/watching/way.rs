@@ -131,17 +131,20 @@ impl Way for ByMqtt {
     }
 }
 
-/// Trusts the one certificate that the service itself shows, whatever names stand in it: the heartbeat calls by the address.
+/// Trusts the one certificate that the service itself shows, whatever names stand in it: the heartbeat calls by the address. Shows the heartbeat's
+/// own where kits have to show one.
 fn only(certificate: &Path) -> anyhow::Result<ClientConfig> {
     let file = || certificate.display().to_string();
     let own = CertificateDer::from_pem_file(certificate).with_context(file)?;
     let provider = Arc::new(ring::default_provider());
     let only = Arc::new(Only { own, provider: Arc::clone(&provider) });
-    Ok(ClientConfig::builder_with_provider(provider)
+    let (ours, key) = heartbeat::certificate();
+    ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(only)
-        .with_no_client_auth())
+        .with_client_auth_cert(vec![ours.clone()], key.clone_key())
+        .context("the heartbeat's own certificate")
 }
 
 #[derive(Debug)]

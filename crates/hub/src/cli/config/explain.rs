@@ -75,7 +75,11 @@ fn hub(config: &Config) -> String {
             broker.host, broker.port, broker.group
         )
     });
-    let tls = if mqtt.tls.is_some() { "with TLS" } else { "without TLS" };
+    let tls = match &mqtt.tls {
+        Some(tls) if tls.client_ca.is_some() => "with TLS, each with its own certificate and its secret",
+        Some(_) => "with TLS",
+        None => "without TLS",
+    };
     let door = match mqtt.open {
         true => format!("Kits connect to {} ({tls}), at most {} at a time.", mqtt.listen, mqtt.connections_max),
         false => "The front door is closed: kits come by the broker or over HTTP.".to_owned(),
