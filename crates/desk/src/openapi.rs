@@ -140,7 +140,7 @@ const ROWS: &[Row] = &[
     Row { query: &[("overdue", "boolean", "those alone that are overdue for review, or are not; `true` gives too the baselines that people lack: at most 100 people are looked at for a page, which may hold fewer, or nobody, and yet name a next"),
                    ("beyond_floor", "boolean", "those alone that pass a safety floor now, or don't"), PAGED[0], PAGED[1]],
         ..api("get", "/api/v1/own", "Everybody's own settings; with `overdue=true` also the rules that have no baseline of the patient's own.", "OwnViews", &[401, 422, 503]) },
-    api("get", "/api/v1/patients/{id}/own", "A patient's own limits, reference values, oxygen and pauses, each with who set it, why, from when until when; and the rules that have no baseline of theirs.", "OwnView", &[401, 404, 503]),
+    api("get", "/api/v1/patients/{id}/own", "A patient's own limits, reference values, oxygen and pauses, each with who set it, why, from when until when; the limits of the clinic that they are judged by now, since no programme and no own limit says them; and the rules that have no baseline of theirs.", "OwnView", &[401, 404, 503]),
     Row { body: Some((JSON, "OwnSet")),
         ..api("put", "/api/v1/patients/{id}/own", "Puts own settings in the place of those there are; who is signed in is the author of what is new. Doctors, operators and admins.", "OwnView",
             &[401, 403, 404, 409, 413, 422, 503]) },

@@ -139,10 +139,10 @@ impl Say<'_> {
     /// A finding in words.
     pub fn finding(&self, finding: &Finding, asked: Asked<'_>) -> Said {
         match &finding.reason {
-            Reason::Band { vital, value, unit, limit, own, .. } => Said {
+            Reason::Band { vital, value, unit, limit, own, clinic, .. } => Said {
                 lead: String::new(),
                 headline: format!("{} {}", self.vital(*vital), self.quantity(*value, *unit)),
-                limit: self.limit(finding.colour, *limit, *unit, *own),
+                limit: self.limit(finding.colour, *limit, *unit, (*own, clinic.is_some())),
             },
             Reason::Answer { .. } if finding.rule == triage::CALL_RULE => {
                 Said { lead: String::new(), headline: self.words.say("call-me"), limit: String::new() }
@@ -311,9 +311,10 @@ impl Say<'_> {
     }
 
     /// A limit in words: "red at 85 % or less".
-    pub fn limit(&self, mark: Mark, limit: Option<Limit>, unit: Unit, own: bool) -> String {
+    pub fn limit(&self, mark: Mark, limit: Option<Limit>, unit: Unit, (own, clinic): (bool, bool)) -> String {
         let Some(limit) = limit else { return self.words.say("limit-none") };
-        self.limit_of(mark, limit, &self.quantity(limit.value, unit), own)
+        let said = self.limit_of(mark, limit, &self.quantity(limit.value, unit), own);
+        if clinic { format!("{said}, {}", self.words.say("limit-clinic")) } else { said }
     }
 
     /// The same of a number that is said already.
@@ -452,13 +453,15 @@ mod tests {
     fn a_limit_says_which_side_of_it_counts() {
         let zone = TimeZone::UTC;
         let limit = |kind| Some(Limit { kind, value: Value::new(85, 0) });
-        let english = |kind| say(Language::En, &zone).limit(Mark::Red, limit(kind), Unit::Percent, false);
+        let english = |kind| say(Language::En, &zone).limit(Mark::Red, limit(kind), Unit::Percent, (false, false));
         assert_eq!(english(LimitKind::AtMost), "red at 85\u{a0}% or less");
         assert_eq!(english(LimitKind::Below), "red below 85\u{a0}%");
         assert_eq!(english(LimitKind::From), "red at 85\u{a0}% or more");
         assert_eq!(english(LimitKind::Above), "red above 85\u{a0}%");
-        let own = say(Language::Da, &zone).limit(Mark::Yellow, limit(LimitKind::Above), Unit::Percent, true);
+        let own = say(Language::Da, &zone).limit(Mark::Yellow, limit(LimitKind::Above), Unit::Percent, (true, false));
         assert_eq!(own, "gul over 85\u{a0}%, egen grænse");
+        let clinic = say(Language::Da, &zone).limit(Mark::Yellow, limit(LimitKind::From), Unit::Percent, (false, true));
+        assert_eq!(clinic, "gul ved 85\u{a0}% eller derover, klinikkens grænse");
     }
 
     #[test]

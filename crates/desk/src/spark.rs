@@ -158,7 +158,7 @@ mod tests {
         let limit = |kind, value: i64| Some(Limit { kind, value: Value::new(value, 0) });
         let band = |from: Option<i64>, below: Option<i64>, mark, limit| {
             let end = |end: Option<i64>| end.map(|end| Value::new(end, 0));
-            BandView { from: end(from), below: end(below), mark, limit, own: false }
+            BandView { from: end(from), below: end(below), mark, limit, own: false, clinic: false }
         };
         vec![
             band(None, Some(85), Mark::Red, limit(LimitKind::AtMost, 85)),

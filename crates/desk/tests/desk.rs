@@ -277,7 +277,11 @@ async fn the_stream_resumes_where_a_page_was_and_tells_one_that_is_too_old_to_lo
         (&json!("red"), &json!("open"), &json!(1))
     );
     let keys: Vec<&str> = events[0].2.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["family", "id", "mark", "patient", "state", "version"], "no names, no values");
+    assert_eq!(
+        keys,
+        ["changed_at", "count", "family", "id", "mark", "patient", "state", "version"],
+        "no names, no values"
+    );
     assert_eq!(browser.events(&id(2), 2).await[0].1, id(3), "only what is new");
     let (kind, at, _) = &browser.events("17", 2).await[0];
     assert_eq!((kind.as_str(), at), ("resync", &id(3)));

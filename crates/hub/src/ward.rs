@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use desk::{Change, Place, Refusal, Refused, Ward};
-use jiff::{Timestamp, tz::TimeZone};
-use store::{Journal, JournalFilter, Patient, Roster, Store, StoreError};
-use triage::{Alert, Chart, NoBaseline, Own, Plan, Programme, State, Why, no_baseline, why};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use store::{Journal, JournalFilter, Patient, Roster, Store, StoreError, StoredMessage};
+use triage::{
+    Alert, Chart, Given, NoBaseline, Own, Plan, Programme, State, Why, no_baseline, sitting_since, why_given,
+};
 use vitals::{PatientId, Reading};
 
 use crate::{
@@ -60,13 +62,15 @@ impl Ward for StoredWard {
             let what = format!("nothing is known of what {} was judged by", alert.patient);
             return Err(Refused::new(Refusal::Unknown, what));
         };
+        let messages = answered_around(&*self.store, alert).await?;
+        let given: Vec<Given<'_>> = messages.iter().flat_map(|message| &message.answers).map(Given::from).collect();
         let version = |plan: &Plan, programme: &str| plan.programme_named(programme).map(Programme::version);
         let found = alert.findings.iter().map(|finding| (finding, false));
         let withdrawn = alert.withdrawn.iter().map(|finding| (finding, true));
         let explained = found.chain(withdrawn).map(|(finding, withdrawn)| {
             let same = |plan: &&Plan| version(plan, &finding.programme) == Some(finding.version);
             let version_now = version(now, &finding.programme).filter(|now| *now != finding.version);
-            Why { version_now, withdrawn, ..why(plans.iter().find(same).unwrap_or(now), finding) }
+            Why { version_now, withdrawn, ..why_given(plans.iter().find(same).unwrap_or(now), finding, &given) }
         });
         Ok(explained.collect())
     }
@@ -101,6 +105,18 @@ impl Ward for StoredWard {
         let of = ReadingPlace { kit, seq, place };
         readings::change(&*self.store, change, &of, Some(patient), (by, reason), clock::now()).await.map_err(refused)
     }
+}
+
+/// Messages that are looked through for what was answered: the newest, so that no later answer is missed.
+const MESSAGES_MAX: u32 = 500;
+/// What was answered may come so long after an alert's last change.
+const LATER_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// Messages with what was answered in the sittings of an alert; none where that says nothing of what other answers would have been.
+async fn answered_around(store: &dyn Store, alert: &Alert) -> Result<Vec<StoredMessage>, StoreError> {
+    let Some(since) = alert.ever_found().filter_map(sitting_since).min() else { return Ok(Vec::new()) };
+    let before = alert.changed_at.checked_add(LATER_MAX).ok();
+    store.newest_messages(&alert.patient, since, before, MESSAGES_MAX).await
 }
 
 /// What was known of a patient at a time.

@@ -12,12 +12,16 @@ fn file(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// Replays standard input by the shipped programme.
+/// Replays standard input by the shipped programme for COPD.
 fn replay(args: &[&str], input: &[u8]) -> Output {
+    replay_by("copd", args, input)
+}
+
+fn replay_by(programme: &str, args: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vagt"))
         .arg("replay")
         .arg("--programme")
-        .arg(file("config/programmes/copd.toml"))
+        .arg(file(&format!("config/programmes/{programme}.toml")))
         .args(args)
         .arg("-")
         .stdin(Stdio::piped())
@@ -93,6 +97,33 @@ fn own_limits_hold_for_their_patient_or_for_everybody() {
     let text = std::fs::read_to_string(own()).unwrap().replace("id = \"p-2\"", "");
     std::fs::write(&everybody, text).unwrap();
     assert_eq!(colour(&["--patient", everybody.to_str().unwrap()]), "yellow");
+}
+
+#[test]
+fn what_other_answers_would_have_been_is_told_by_all_that_was_answered() {
+    let at = "2026-11-23T07:05:00Z";
+    let answer = |question: &str, answer: &str| {
+        format!(
+            r#"{{"questionnaire":"heart-failure-daily","version":1,"question":"{question}","answer":"{answer}","answered_at":"{at}"}}"#
+        )
+    };
+    let message = |seq, answers: &[String]| {
+        let answers = format!("\"readings\":[],\"answers\":[{}]", answers.join(","));
+        message(seq, "2026-11-23T07:05:10Z", "").replace("\"readings\":[]", &answers)
+    };
+    let led = [answer("night", "yes"), answer("swelling", "a_lot")];
+    let others = [answer("overall", "same"), answer("medicine", "yes")];
+    let otherwise = |messages: &[String]| {
+        let changes = lines(&replay_by("heart-failure", &["--explain"], messages.join("\n").as_bytes()));
+        let findings = changes.last().unwrap()["findings"].as_array().unwrap().clone();
+        let found = findings.into_iter().find(|finding| finding["rule"] == "answers_together").unwrap();
+        found["otherwise"].clone()
+    };
+    assert!(otherwise(&[message(1, &led)]).is_null(), "much worse and no medicine may have been answered");
+    let told = otherwise(&[message(1, &others), message(2, &led)]);
+    assert_eq!(told["would"], "path", "{told}");
+    assert_eq!(told["ways"][0]["mark"], "green");
+    assert_eq!(told["ways"][0]["answers"][0]["question"], "night");
 }
 
 #[test]

@@ -306,6 +306,61 @@ async fn who_lacks_a_baseline_is_listed_over_http_on_the_page_and_by_the_command
     assert!(vagt(&[]).starts_with("Nobody has such a setting"), "it takes long, and is looked at only when asked");
 }
 
+/// Somebody woke up breathless and is swollen, and is otherwise well: red together. Gives the alert's id.
+async fn woken_and_swollen(store: &Sqlite) -> triage::AlertId {
+    let (at, patient) = (Timestamp::now(), "p-1".parse::<vitals::PatientId>().unwrap());
+    let answer = |(question, answer): (&str, &str)| vitals::Answer {
+        questionnaire: "heart-failure-daily".to_owned(),
+        version: 1,
+        question: question.to_owned(),
+        answer: answer.to_owned(),
+        answered_at: at,
+    };
+    let answers = [("overall", "same"), ("night", "yes"), ("swelling", "a_lot"), ("medicine", "yes")];
+    let answers: Vec<vitals::Answer> = answers.into_iter().map(answer).collect();
+    let programme = Arc::new(triage::Programme::parse(triage::HEART_FAILURE, "heart-failure.toml").unwrap());
+    let (clinic, own) = (Arc::new(triage::Clinic::shipped()), triage::Own::default());
+    let plan = triage::Plan::new(patient.clone(), vec![programme], clinic, own, TimeZone::UTC, at).unwrap();
+    let key = KitSeq { kit: "kit-1".parse().unwrap(), seq: 3 };
+    let sitting = triage::Sitting { kit: &key.kit, seq: key.seq, readings: &[], answers: &answers };
+    let mut chart = triage::Chart::new().with_silence_judged(at);
+    let alerts = triage::assess(&mut chart, &plan, &triage::Event::Sitting(sitting), at).alerts;
+    let is_it = |change: &&triage::AlertChange| change.alert.findings.iter().any(|it| it.rule == "answers_together");
+    let id = alerts.iter().find(is_it).unwrap().alert.id;
+    let entry = Entry {
+        key,
+        hash: [1; 32],
+        patient,
+        session: uuid::Uuid::nil(),
+        sent_at: at,
+        recorded_at: at,
+        readings: Vec::new(),
+        answers,
+        receipts: Vec::new(),
+    };
+    store.commit(&Batch { recorded_at: at, entries: vec![entry], alerts, ..Batch::default() }).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn other_answers_that_would_have_been_milder_are_told_by_all_that_was_answered() {
+    let house = House::of("heart-failure").await;
+    let id = woken_and_swollen(&house.store).await;
+    let why = house.get(&format!("/api/v1/alerts/{id}/why")).await;
+    let found = why["findings"].as_array().unwrap().iter().find(|one| one["rule"] == "answers_together").unwrap();
+    let told = &found["otherwise"];
+    assert_eq!(told["would"], "path", "{found}");
+    for (way, question, answers) in [(0_usize, "night", 1), (1, "swelling", 2)] {
+        let way = &told["ways"][way];
+        assert_eq!((&way["mark"], &way["answers"][0]["question"]), (&json!("green"), &json!(question)), "{told}");
+        assert_eq!(way["answers"][0]["answers"].as_array().unwrap().len(), answers);
+    }
+    for page in ["/patients/p-1".to_owned(), format!("/?alert={id}")] {
+        let page = house.get(&page).await;
+        assert!(page.as_str().unwrap().contains("Green if the answer to “Did you wake up"), "{page}");
+    }
+}
+
 #[tokio::test]
 async fn why_nobody_was_told_then_and_readings_that_do_not_count() {
     let house = House::open().await;

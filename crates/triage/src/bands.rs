@@ -74,11 +74,20 @@ impl Cut {
     }
 }
 
+/// Whose a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Patient,
+    Programme,
+    /// The clinic's, where the programme says none.
+    Clinic,
+}
+
 /// One limit of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {
     pub cut: Cut,
-    pub own: bool,
+    pub whose: Whose,
 }
 
 /// One band, as a page draws it.
@@ -94,6 +103,9 @@ pub struct BandView {
     pub limit: Option<Limit>,
     /// Is that limit (of green: either) the patient's own?
     pub own: bool,
+    /// Is it the clinic's, since the programme says none (of green: either, and neither is the patient's own)?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub clinic: bool,
 }
 
 /// The limits of one vital.
@@ -129,7 +141,7 @@ impl Ladder {
                 (std::cmp::Ordering::Greater, _) => (Rung::YellowHigh, bands[at].lower),
                 (std::cmp::Ordering::Equal, _) => continue,
             };
-            ladder.edges[rung as usize] = cut.map(|cut| Edge { cut, own: false });
+            ladder.edges[rung as usize] = cut.map(|cut| Edge { cut, whose: Whose::Programme });
         }
         Ok(ladder)
     }
@@ -195,7 +207,19 @@ impl Ladder {
     /// ones "or more".
     pub fn set(&mut self, rung: Rung, value: Value) {
         let after = self.edges[rung as usize].map_or(rung.low(), |edge| edge.cut.after);
-        self.edges[rung as usize] = Some(Edge { cut: Cut { value, after }, own: true });
+        self.edges[rung as usize] = Some(Edge { cut: Cut { value, after }, whose: Whose::Patient });
+    }
+
+    /// The same ladder with a limit of the clinic's where it has none: low ones are "or less", high ones "or more".
+    pub fn filled(mut self, rung: Rung, value: Value) -> Self {
+        let edge = &mut self.edges[rung as usize];
+        *edge = edge.or(Some(Edge { cut: Cut { value, after: rung.low() }, whose: Whose::Clinic }));
+        self
+    }
+
+    /// Is a limit the clinic's?
+    pub fn is_clinics(&self, rung: Rung) -> bool {
+        self.edges[rung as usize].is_some_and(|edge| edge.whose == Whose::Clinic)
     }
 
     /// The same ladder with one limit as `other` has it.
@@ -240,12 +264,16 @@ impl Ladder {
             Some(Rung::RedHigh) => (red_high, None),
         };
         let deciding = rung.and_then(|rung| Some((rung, self.edge(rung)?)));
+        let either = |whose: Whose| [low, high].iter().flatten().any(|edge| edge.whose == whose);
+        let is = |whose: Whose| deciding.map_or_else(|| either(whose), |(_, edge)| edge.whose == whose);
+        let own = is(Whose::Patient);
         BandView {
             from: number(from),
             below: number(below),
             mark: rung.map_or(Colour::Green, Rung::colour).into(),
             limit: deciding.map(|(rung, edge)| edge.cut.limit(rung.low())),
-            own: deciding.map_or_else(|| [low, high].iter().flatten().any(|edge| edge.own), |(_, edge)| edge.own),
+            own,
+            clinic: !own && is(Whose::Clinic),
         }
     }
 

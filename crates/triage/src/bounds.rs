@@ -44,6 +44,8 @@ pub const NAMES_MAX: usize = 200;
 pub const UNSTABLE_MAX: usize = 16;
 /// Safety floors of a clinic.
 pub const FLOORS_MAX: usize = 64;
+/// Limits of a clinic, for where programmes say none.
+pub const CLINIC_LIMITS_MAX: usize = 64;
 /// Missed occurrences of one schedule that one event looks back on.
 pub const OCCURRENCES_MAX: usize = 64;
 /// Alerts that ended lately, of one patient, that are remembered for a clear answer.

@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use vitals::{Colour, Reading, Value, Vital, check_step};
 
 use crate::{
-    Alert, AlertId, Finding, Mark, Plan, Reason, Rulebook,
+    Alert, AlertId, Finding, Given, Mark, Plan, Reason, Rulebook,
     bounds::{ENDED_MAX, REMEMBERED_MAX, TIMES_MAX, UNSTABLE_MAX},
     freeze::Doubted,
     look::Look,
     rules::{Nothing, Slot, Watches, finding},
     series::{Names, Nanos, Series, push, time},
+    sitting_since,
 };
 
 /// One patient's chart.
@@ -243,6 +244,24 @@ impl Chart {
     #[must_use]
     pub fn standing(&self, plan: &Plan) -> Vec<Finding> {
         (0..self.rules.len()).filter_map(|place| self.finding(plan, place)).map(|finding| (*finding).clone()).collect()
+    }
+
+    /// What was answered around a finding on a path of answers, to explain it by ([`crate::why_given`]). Nothing of one that came late: of old
+    /// sittings not every answer is kept.
+    #[must_use]
+    pub fn given(&self, finding: &Finding) -> Vec<Given<'_>> {
+        let Some(since) = sitting_since(finding).filter(|_| !finding.late) else { return Vec::new() };
+        let mut given = Vec::new();
+        for (questionnaire, question, series) in &self.questions {
+            let lately = series.all().iter().filter(|sample| time(sample.at) >= since);
+            given.extend(lately.map(|sample| Given {
+                questionnaire,
+                question,
+                answer: sample.text(&self.names),
+                at: time(sample.at),
+            }));
+        }
+        given
     }
 
     /// Since when the kit is silent, if it is.

@@ -1,18 +1,19 @@
-//! What lies under every programme: the clinic's own safety floors, and how long personal settings may stand unlooked at.
+//! What lies under every programme: the clinic's own safety floors and limits, and how long personal settings may stand unlooked at.
 //!
-//! A floor is a red limit that no programme may pass at all, and no patient's own limit without a reason and an end.
+//! A floor is a red limit that no programme may pass at all, and no patient's own limit without a reason and an end. A limit is one that holds
+//! where a programme says none (`fill.rs`).
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use vitals::{Unit, Vital};
+use serde::{Deserialize, Serialize};
+use vitals::{Plausibility, Unit, Vital, check_value};
 
 use crate::{
     Length, Number, Own, ProgrammeError,
-    bands::Rung,
-    bounds::{FLOORS_MAX, PROGRAMME_BYTES_MAX, TEXT_CHARS_MAX},
+    bands::{Ladder, Rung},
+    bounds::{CLINIC_LIMITS_MAX, FLOORS_MAX, PROGRAMME_BYTES_MAX, TEXT_CHARS_MAX},
     floor::OVERRIDE_MAX,
-    own::Lasting,
+    own::{Lasting, Moment},
     programme::{
         SILENT_KIT_AFTER_MAX, SILENT_KIT_AFTER_MIN, check_length,
         place::{Document, Step, steps},
@@ -33,6 +34,7 @@ pub struct Clinic {
     override_max: SignedDuration,
     silent_kit_after: SignedDuration,
     floors: Vec<Floor>,
+    limits: Vec<ClinicLimit>,
 }
 
 /// It as it is written.
@@ -54,6 +56,9 @@ struct ClinicFile {
     /// Safety floors.
     #[serde(default)]
     floor: Vec<Floor>,
+    /// Limits that hold where a programme says none.
+    #[serde(default)]
+    limit: Vec<ClinicLimit>,
 }
 
 /// A red limit that must not be passed.
@@ -70,6 +75,34 @@ pub struct Floor {
     pub value: Number,
     /// Where it comes from.
     pub source: String,
+}
+
+/// A limit that holds where a programme looks at the vital by a rule of kind `band` and says nothing of this limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClinicLimit {
+    /// Of which vital.
+    pub vital: Vital,
+    /// In its canonical unit.
+    pub unit: Unit,
+    /// Which limit: of a low one, `value` and all below it lies beyond it; of a high one, `value` and all above it.
+    pub limit: Rung,
+    /// Where it lies.
+    pub value: Number,
+    /// Why, or where it comes from.
+    pub source: String,
+    /// Until when (that moment excluded); until further notice where it says none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
+    pub until: Option<Timestamp>,
+}
+
+impl ClinicLimit {
+    /// Does it hold at this time?
+    #[must_use]
+    pub fn holds(&self, at: Timestamp) -> bool {
+        self.until.is_none_or(|until| at < until)
+    }
 }
 
 impl Clinic {
@@ -90,10 +123,11 @@ impl Clinic {
         schemars::schema_for!(ClinicFile).to_value()
     }
 
-    /// One without floors, for what floors don't matter to.
+    /// One without floors and limits, for what is a programme's alone.
     pub(crate) fn bare() -> Self {
-        let (review_after, floors) = (SignedDuration::MAX, Vec::new());
-        Self { version: 1, review_after, override_max: OVERRIDE_MAX, silent_kit_after: SILENT_KIT_AFTER, floors }
+        let (review_after, override_max, silent_kit_after) = (SignedDuration::MAX, OVERRIDE_MAX, SILENT_KIT_AFTER);
+        let (floors, limits) = (Vec::new(), Vec::new());
+        Self { version: 1, review_after, override_max, silent_kit_after, floors, limits }
     }
 
     /// The document that is shipped.
@@ -135,6 +169,18 @@ impl Clinic {
         &self.floors
     }
 
+    /// Its limits, those that are over too.
+    #[must_use]
+    pub fn limits(&self) -> &[ClinicLimit] {
+        &self.limits
+    }
+
+    /// Its limit on one rung of a vital.
+    #[must_use]
+    pub fn limit(&self, vital: Vital, rung: Rung) -> Option<&ClinicLimit> {
+        self.limits.iter().find(|limit| limit.vital == vital && limit.limit == rung)
+    }
+
     /// Is a personal setting overdue: over, or without an end that anybody sees coming and older than the review says? One that just ends is
     /// overdue while it holds and is older than that, whatever its end.
     #[must_use]
@@ -156,7 +202,7 @@ impl Clinic {
     }
 }
 
-const KEYS: [&str; 6] = ["id", "version", "review_after", "override_max", "silent_kit_after", "floor"];
+const KEYS: [&str; 7] = ["id", "version", "review_after", "override_max", "silent_kit_after", "floor", "limit"];
 /// A kit that was heard within this is not silent, where nobody says otherwise: the clinic's own default.
 const SILENT_KIT_AFTER: SignedDuration = SignedDuration::from_hours(12);
 
@@ -177,21 +223,32 @@ fn read(document: &mut Document<'_>) -> Option<Clinic> {
     let override_max = length(document, "override_max", (DAY, OVERRIDE_MAX), OVERRIDE_MAX);
     let bounds = (SILENT_KIT_AFTER_MIN, SILENT_KIT_AFTER_MAX);
     let silent_kit_after = length(document, "silent_kit_after", bounds, SILENT_KIT_AFTER);
-    document.is_list(&steps!["floor"]);
-    let found = document.len(&steps!["floor"]);
-    if found > FLOORS_MAX {
-        document.problem(&steps!["floor"], format!("found {found}, want at most {FLOORS_MAX}"));
-        return None;
-    }
     let mut floors: Vec<Floor> = Vec::new();
-    for at in 0..found {
+    for at in 0..count(document, "floor", FLOORS_MAX)? {
         let path = steps!["floor", at];
         let Some(floor) = document.read::<Floor>(&path) else { continue };
         check_floor(document, &path, &floor, &floors);
         floors.push(floor);
     }
+    let mut clinic = Clinic { floors, ..Clinic::bare() };
+    for at in 0..count(document, "limit", CLINIC_LIMITS_MAX)? {
+        let path = steps!["limit", at];
+        let Some(limit) = document.read::<ClinicLimit>(&path) else { continue };
+        check_limit(document, &path, &limit, &clinic);
+        clinic.limits.push(limit);
+    }
     let (override_max, silent_kit_after) = (override_max?, silent_kit_after?);
-    Some(Clinic { version: version?, review_after: review_after?.0, override_max, silent_kit_after, floors })
+    Some(Clinic { version: version?, review_after: review_after?.0, override_max, silent_kit_after, ..clinic })
+}
+
+/// How many there are of a list; a fault is noted where there are more than may be.
+fn count(document: &mut Document<'_>, key: &str, most: usize) -> Option<usize> {
+    document.is_list(&steps![key]);
+    let found = document.len(&steps![key]);
+    if found > most {
+        document.problem(&steps![key], format!("found {found}, want at most {most}"));
+    }
+    (found <= most).then_some(found)
 }
 
 /// A length of time within its bounds, or what counts where it says none.
@@ -213,21 +270,54 @@ fn length(
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
+fn at(path: &[Step], key: &str) -> Vec<Step> {
+    path.iter().cloned().chain(steps![key]).collect()
+}
+
 fn check_floor(document: &mut Document<'_>, path: &[Step], floor: &Floor, before: &[Floor]) {
-    let at = |key: &str| path.iter().cloned().chain(steps![key]).collect::<Vec<Step>>();
+    let at = |key: &str| at(path, key);
     if !matches!(floor.limit, Rung::RedLow | Rung::RedHigh) {
         document.problem(&at("limit"), format!("found {:?}, want red_low or red_high", floor.limit.name()));
     }
-    if floor.unit != floor.vital.unit() {
-        let text = format!("found {:?}, want {:?}", floor.unit.ucum(), floor.vital.unit().ucum());
-        document.problem(&at("unit"), text);
-    }
+    check_unit(document, path, floor.unit, floor.vital);
     if before.iter().any(|other| other.vital == floor.vital && other.limit == floor.limit) {
         document.problem(&at("limit"), "found a second floor for this limit of this vital, want one");
     }
-    let characters = floor.source.chars().count();
-    if floor.source.trim().is_empty() || characters > TEXT_CHARS_MAX {
-        document.problem(&at("source"), format!("found {characters} characters, want 1 to {TEXT_CHARS_MAX}"));
+    check_source(document, path, &floor.source);
+}
+
+/// Checks a limit against the floors and the limits before it.
+fn check_limit(document: &mut Document<'_>, path: &[Step], limit: &ClinicLimit, clinic: &Clinic) {
+    let ClinicLimit { vital, unit, limit: rung, value, source, .. } = limit;
+    check_unit(document, path, *unit, *vital);
+    check_source(document, path, source);
+    if let Plausibility::Reject(text) = check_value(*vital, value.0) {
+        document.problem(&at(path, "value"), format!("found a limit that nothing can cross: {text}"));
+    }
+    if clinic.limit(*vital, *rung).is_some() {
+        document.problem(&at(path, "limit"), "found a second one for this limit of this vital, want one");
+        return;
+    }
+    let before = clinic.limits.iter().filter(|before| before.vital == *vital);
+    let ladder = before.fold(Ladder::default(), |ladder, before| ladder.filled(before.limit, before.value.0));
+    let ladder = ladder.filled(*rung, value.0);
+    let passed = || ladder.limit_at(*rung).and_then(|limit| clinic.passed(*vital, *rung, limit));
+    if let Some(text) = ladder.check(unit.plain()).err().or_else(passed) {
+        document.problem(&at(path, "value"), text);
+    }
+}
+
+fn check_unit(document: &mut Document<'_>, path: &[Step], unit: Unit, vital: Vital) {
+    if unit != vital.unit() {
+        let text = format!("found {:?}, want {:?}", unit.ucum(), vital.unit().ucum());
+        document.problem(&at(path, "unit"), text);
+    }
+}
+
+fn check_source(document: &mut Document<'_>, path: &[Step], source: &str) {
+    let characters = source.chars().count();
+    if source.trim().is_empty() || characters > TEXT_CHARS_MAX {
+        document.problem(&at(path, "source"), format!("found {characters} characters, want 1 to {TEXT_CHARS_MAX}"));
     }
 }
 
@@ -242,7 +332,7 @@ mod tests {
         assert!(clinic.floors().len() > 5);
         for (file, text) in crate::SHIPPED {
             let programme = Programme::parse(text, file).unwrap_or_else(|fault| panic!("{fault}"));
-            assert_eq!(clinic.passed_by(&programme), Vec::new(), "{file}");
+            assert_eq!(clinic.unfit(&programme), Vec::new(), "{file}");
         }
     }
 
@@ -278,5 +368,42 @@ mod tests {
         assert!(fault.contains("silent_kit_after: found 1m, want 15m to 336h"), "{fault}");
         let fault = refused("limit = \"red_low\"", "limit = \"yellow_low\"");
         assert!(fault.contains("found \"yellow_low\", want red_low or red_high"), "{fault}");
+    }
+
+    #[test]
+    fn a_limit_says_why_in_its_unit_in_order_and_within_the_floors() {
+        let limit = |vital: &str, unit: &str, rung: &str, rest: &str| {
+            format!("\n[[limit]]\nvital = \"{vital}\"\nunit = \"{unit}\"\nlimit = \"{rung}\"\n{rest}\n")
+        };
+        let parse = |limits: &[String]| Clinic::parse(&(CLINIC.to_owned() + &limits.concat()), "clinic.toml");
+        let high = limit("spo2", "%", "yellow_high", "value = 99\nsource = \"on oxygen\"");
+        let ending = "value = 100\nsource = \"s\"\nuntil = \"2027-01-01T00:00:00Z\"";
+        let both = parse(&[high.clone(), limit("spo2", "%", "red_high", ending)]).unwrap();
+        assert_eq!(both.limits().len(), 2);
+        let ends = both.limit(Vital::Spo2, Rung::RedHigh).unwrap();
+        let at = |text: &str| ends.holds(text.parse().unwrap());
+        assert!(at("2026-12-31T23:59:59Z") && !at("2027-01-01T00:00:00Z"));
+        for (refused, wanted) in [
+            (
+                limit("spo2", "kg", "yellow_high", "value = 99\nsource = \"s\""),
+                "limit[1].unit: found \"kg\", want \"%\"",
+            ),
+            (limit("spo2", "%", "red_high", "value = 99\nsource = \" \""), "limit[1].source: found 1 characters"),
+            (limit("spo2", "%", "red_high", "value = 99"), "limit[1].source: found nothing, want"),
+            (high.clone(), "limit[1].limit: found a second one for this limit of this vital"),
+            (
+                limit("spo2", "%", "red_high", "value = 98\nsource = \"s\""),
+                "limit[1].value: found yellow_high at 99 % and red_high at 98 %: these bands overlap",
+            ),
+            (
+                limit("spo2", "%", "red_low", "value = 80\nsource = \"s\""),
+                "limit[1].value: red at 80 % or less passes the safety floor of 83 % or less",
+            ),
+            (limit("spo2", "%", "red_high", "value = 391\nsource = \"s\""), "found a limit that nothing can cross"),
+            (limit("spo2", "%", "red_high", &format!("{ending}\nfrom = 1")), "found unknown field `from`"),
+        ] {
+            let fault = parse(&[high.clone(), refused]).unwrap_err().to_string();
+            assert!(fault.contains(wanted), "{fault} lacks {wanted}");
+        }
     }
 }

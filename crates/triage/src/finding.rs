@@ -125,6 +125,9 @@ pub enum Reason {
         limit: Option<Limit>,
         /// Are these the patient's own limits?
         own: bool,
+        /// The version of the clinic's document, where these are limits of the clinic's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clinic: Option<u32>,
         /// The limits of green, for "green if it were ...": none for a green value.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         green: Vec<Limit>,
@@ -319,6 +322,7 @@ mod flat {
         below: Option<Value>,
         limit: Option<Limit>,
         own: Option<bool>,
+        clinic: Option<u32>,
         questionnaire: Option<String>,
         question: Option<String>,
         answer: Option<String>,
@@ -370,9 +374,9 @@ mod flat {
     }
 
     fn band(flat: Reason) -> Option<super::Reason> {
-        let Reason { vital, value, unit, from, below, limit, own, green, .. } = flat;
-        let unit = known_unit(&unit?)?;
-        Some(super::Reason::Band { vital: vital?, value: value?, unit, from, below, limit, own: own?, green })
+        let Reason { vital, value, unit, from, below, limit, own, clinic, green, .. } = flat;
+        let (vital, value, unit, own) = (vital?, value?, known_unit(&unit?)?, own?);
+        Some(super::Reason::Band { vital, value, unit, from, below, limit, own, clinic, green })
     }
 
     fn known_unit(text: &str) -> Option<Unit> {

@@ -27,7 +27,7 @@ pub struct Override<'p> {
 }
 
 /// Who breathes oxygen or not, and has a target of 88 to 92 % or not: everybody is one of these.
-const EVERYBODY: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+pub(crate) const EVERYBODY: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
 impl Floor {
     /// From where on a value is red, and whether the number itself is: it is.
@@ -101,13 +101,17 @@ impl Floor {
     }
 
     fn problem(&self, programme: &Programme, rule: &Rule, field: &str, found: String) -> Problem {
-        let place = Written::FIELDS.iter().position(|known| *known == field).unwrap_or_default();
-        let (line, column) = rule.written.places[place];
-        let dot = if field.is_empty() { "" } else { "." };
-        let text = format!("{found}: want {} {}", self.vital.name(), self.wanted());
-        let field = format!("{}{dot}{field}", rule.written.path);
-        Problem { file: programme.file().to_owned(), line, column, field, text }
+        problem_at(programme, rule, field, format!("{found}: want {} {}", self.vital.name(), self.wanted()))
     }
+}
+
+/// A fault of a rule, or of one of its fields, where it is written.
+pub(crate) fn problem_at(programme: &Programme, rule: &Rule, field: &str, text: String) -> Problem {
+    let place = Written::FIELDS.iter().position(|known| *known == field).unwrap_or_default();
+    let (line, column) = rule.written.places[place];
+    let dot = if field.is_empty() { "" } else { "." };
+    let field = format!("{}{dot}{field}", rule.written.path);
+    Problem { file: programme.file().to_owned(), line, column, field, text }
 }
 
 /// Why a red limit that would cover a floor does not bind, and at which field.

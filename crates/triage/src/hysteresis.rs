@@ -28,16 +28,23 @@ impl Hysteresis {
         Some(Self(written.map(|number| number.0)))
     }
 
-    /// Notes a fault where a value that has left one limit by it would lie beyond the limit on the other side: then nothing were ever green again.
+    /// Notes a fault where nothing were ever green again.
     pub fn check(self, reader: &mut Reader<'_, '_, '_>, ladder: &Ladder, unit: &str) {
-        let (Some(back), (Some(low), Some(high))) = (self.0, ladder.green()) else { return };
-        let width: Value = (high.value.decimal() - low.value.decimal()).into();
-        if back >= width {
-            let text = format!(
-                "found {back}, want less than {width} {unit}, the width of the green band: no value would be green again"
-            );
+        if let Err(text) = self.fits(ladder, unit) {
             reader.refuse_new(steps!["hysteresis"], text);
         }
+    }
+
+    /// Does a value that has left one limit by it lie within the limit on the other side? Else nothing were ever green again.
+    pub fn fits(self, ladder: &Ladder, unit: &str) -> Result<(), String> {
+        let (Some(back), (Some(low), Some(high))) = (self.0, ladder.green()) else { return Ok(()) };
+        let width: Value = (high.value.decimal() - low.value.decimal()).into();
+        if back < width {
+            return Ok(());
+        }
+        Err(format!(
+            "found {back}, want less than {width} {unit}, the width of the green band: no value would be green again"
+        ))
     }
 
     /// How much of the past it needs.

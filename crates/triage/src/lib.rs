@@ -25,6 +25,7 @@ mod chart;
 mod clinic;
 mod episode;
 mod explain;
+mod fill;
 mod finding;
 mod floor;
 mod freeze;
@@ -51,8 +52,11 @@ pub use assess::{Event, Sitting, TOGETHER, assess};
 pub use bands::{BandView, Rung};
 pub use call::{CALL_FAMILY, CALL_NOW, CALL_QUESTION, CALL_QUESTIONNAIRE, CALL_RULE, asks_to_be_called};
 pub use chart::{Chart, suspect_step};
-pub use clinic::{CLINIC, CLINIC_ID, Clinic, Floor};
-pub use explain::{Chosen, Decided, Moved, Origin, Otherwise, Why, Would, why};
+pub use clinic::{CLINIC, CLINIC_ID, Clinic, ClinicLimit, Floor};
+pub use explain::{
+    Chosen, Decided, Given, Instead, Moved, Origin, Otherwise, Way, Why, Would, sitting_since, why, why_given,
+};
+pub use fill::FromClinic;
 pub use finding::{Compared, Finding, Input, Limit, LimitKind, Mark, Reason, Share};
 pub use floor::Override;
 pub use held::next as next_held;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// For the schema: a moment, whatever the zone.
-struct Moment;
+pub(crate) struct Moment;
 
 impl JsonSchema for Moment {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -249,7 +249,7 @@ impl OwnReference {
     }
 }
 
-/// The rule's limits at a time, with the patient's own over them.
+/// A rule's limits with the patient's own over them, as these hold at a time.
 pub(crate) fn ladder(own: &Own, programme: &str, rule: &str, ladder: &Ladder, at: Timestamp) -> Ladder {
     let mut ladder = *ladder;
     let holds = |limit: &&OwnLimit| limit.is_of(programme, rule) && limit.holds(at);
@@ -323,29 +323,33 @@ impl Faults {
     }
 }
 
-/// The rules that a setting means: of one programme, or of each that has it.
-fn rules<'b>(book: &'b Rulebook, programme: Option<&str>, rule: &str) -> Vec<(&'b str, &'b Rule)> {
-    let of = book.rules().filter(|(known, known_rule)| {
+/// The rules that a setting means, each with its place: of one programme, or of each that has it.
+fn rules<'b>(book: &'b Rulebook, programme: Option<&str>, rule: &str) -> Vec<(usize, &'b str, &'b Rule)> {
+    let of = book.rules().enumerate().filter(|(_, (known, known_rule))| {
         *known_rule.id == *rule && programme.is_none_or(|programme| programme == known.id())
     });
-    of.map(|(programme, rule)| (programme.id(), rule)).collect()
+    of.map(|(place, (programme, rule))| (place, programme.id(), rule)).collect()
 }
 
 fn check_limit(own: &Own, book: &Rulebook, at: usize, limit: &OwnLimit, faults: &mut Faults) {
     let found = rules(book, limit.programme.as_deref(), &limit.rule);
-    let with_limits: Vec<_> =
-        found.iter().filter_map(|(programme, rule)| Some((*programme, *rule, rule.judge.ladder()?))).collect();
+    let with_limits: Vec<_> = found
+        .iter()
+        .filter_map(|(place, programme, rule)| Some((*place, *programme, *rule, rule.judge.ladder()?)))
+        .collect();
     if with_limits.is_empty() {
         let text = format!("found {:?}, want a rule with limits of {}", limit.rule, book.in_words());
         return faults.add("limits", at, ".rule", text);
     }
-    for (programme, rule, base) in with_limits {
+    for (place, programme, rule, base) in with_limits {
         let unit = rule.judge.unit().unwrap_or_default();
         if limit.unit != unit {
             faults.add("limits", at, ".unit", format!("found {:?}, want {unit:?}", limit.unit));
         }
-        // Limits change together only where one begins or ends: each of these moments is checked.
+        // Limits change together only where one begins or ends: each of these moments is checked. Where one of the clinic's ends, what is left
+        // stays in order.
         for moment in [Some(limit.from), limit.until].into_iter().flatten() {
+            let base = book.ladder(place, base, moment);
             if let Err(text) = ladder(own, programme, &rule.id, base, moment).check(unit) {
                 faults.add("limits", at, ".value", format!("{text} (from {moment} on)"));
             }
@@ -355,7 +359,7 @@ fn check_limit(own: &Own, book: &Rulebook, at: usize, limit: &OwnLimit, faults: 
 
 fn check_reference(book: &Rulebook, at: usize, reference: &OwnReference, faults: &mut Faults) {
     let found = rules(book, reference.programme.as_deref(), &reference.rule);
-    let vitals: Vec<_> = found.iter().filter_map(|(_, rule)| rule.judge.takes_reference()).collect();
+    let vitals: Vec<_> = found.iter().filter_map(|(.., rule)| rule.judge.takes_reference()).collect();
     if vitals.is_empty() {
         let text = format!(
             "found {:?}, want a rule that compares with a reference value, of {}",

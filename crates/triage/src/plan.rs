@@ -11,6 +11,7 @@ use crate::{
     assess::TOGETHER,
     bands::Ladder,
     bounds::PROGRAMMES_MAX,
+    fill::Filled,
     own::{self, Lasting},
     rules::{Guard, MissingSpec, Rule},
     series::Need,
@@ -23,6 +24,8 @@ pub struct Rulebook {
     clinic: Arc<Clinic>,
     /// Of each rule: the number of its programme, and its number there.
     rules: Vec<(u16, u16)>,
+    /// Of each rule: its limits with the clinic's among them. Empty where the clinic has none.
+    filled: Vec<Filled>,
     /// What has to be kept of each vital that some rule watches, and which rules those are.
     vitals: Vec<(Vital, Need, RuleSet)>,
     /// The same of each question.
@@ -75,8 +78,11 @@ impl Rulebook {
             return Err(ProgrammeError::new(vec![Problem { file, line: 1, column: 1, field, text }]));
         }
         let (rules, vitals, questions, guards) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let questionnaires = Vec::new();
-        let mut book = Self { programmes, clinic, rules, vitals, questions, questionnaires, guards };
+        let (questionnaires, filled) = (Vec::new(), Vec::new());
+        let mut book = Self { programmes, clinic, rules, filled, vitals, questions, questionnaires, guards };
+        if !book.clinic.limits().is_empty() {
+            book.filled = book.programmes.iter().flat_map(|programme| book.clinic.filled(programme)).collect();
+        }
         for (of, programme) in book.programmes.clone().iter().enumerate() {
             let asked = programme.questionnaires().iter().map(|asked| Arc::<str>::from(asked.id.as_str()));
             book.questionnaires.extend(asked);
@@ -165,6 +171,11 @@ impl Rulebook {
             let programme = &*self.programmes[usize::from(*of)];
             (programme, &programme.rules()[usize::from(*at)])
         })
+    }
+
+    /// A rule's limits as its programme has them, with those of the clinic's that hold in it at a time.
+    pub(crate) fn ladder<'l>(&'l self, place: usize, ladder: &'l Ladder, at: Timestamp) -> &'l Ladder {
+        self.filled.get(place).and_then(|filled| filled.at(at)).unwrap_or(ladder)
     }
 
     pub(crate) fn in_words(&self) -> String {
@@ -378,6 +389,7 @@ impl Plan {
     }
 
     pub(crate) fn ladder(&self, place: usize, ladder: &Ladder, at: Timestamp) -> Ladder {
+        let ladder = self.book.ladder(place, ladder, at);
         if self.own.limits.is_empty() {
             return *ladder;
         }
@@ -391,10 +403,11 @@ impl Plan {
     }
 
     fn first_ladder(&self, vital: Vital, own: &Own, at: Timestamp) -> Vec<BandView> {
-        let of_vital = self.book.rules().find_map(|(programme, rule)| {
-            (rule.judge.absolute() == Some(vital)).then(|| (programme, rule, rule.judge.ladder()))
+        let mut rules = self.book.rules().enumerate();
+        let of_vital = rules.find_map(|(place, (programme, rule))| {
+            (rule.judge.absolute() == Some(vital)).then(|| (place, programme, rule, rule.judge.ladder()))
         });
-        let Some((programme, rule, Some(ladder))) = of_vital else { return Vec::new() };
-        own::ladder(own, programme.id(), &rule.id, ladder, at).views()
+        let Some((place, programme, rule, Some(ladder))) = of_vital else { return Vec::new() };
+        own::ladder(own, programme.id(), &rule.id, self.book.ladder(place, ladder, at), at).views()
     }
 }

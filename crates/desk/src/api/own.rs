@@ -14,7 +14,7 @@ use axum::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use triage::{Clinic, NoBaseline, Own, Pause, PauseKind};
+use triage::{Clinic, FromClinic, NoBaseline, Own, Pause, PauseKind};
 use vitals::PatientId;
 
 use super::{
@@ -45,6 +45,9 @@ pub struct OwnView {
     /// Names them as they are: a change has to say what it was decided on.
     seen: String,
     settings: Vec<Setting>,
+    /// The clinic's limits that they are judged by now, where that was looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clinic: Vec<FromClinic>,
     /// Rules that have no baseline of the patient's own to compare with, where that was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     baselines: Option<Vec<NoBaseline>>,
@@ -117,7 +120,8 @@ pub async fn one(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<
     let person = person(&app, &id)?;
     let (own, now) = (app.ward()?.own(&person.patient.id).await?, clock::now());
     let lacking = no_baselines(&app, std::slice::from_ref(&person), now).await?;
-    Ok(Json(OwnView { baselines: lacking.into_iter().next(), ..view(&person, &own, now) }))
+    let clinic = person.plan.as_ref().map(|plan| plan.clinic_limits(now)).unwrap_or_default();
+    Ok(Json(OwnView { clinic, baselines: lacking.into_iter().next(), ..view(&person, &own, now) }))
 }
 
 fn view(person: &Person, own: &Own, now: Timestamp) -> OwnView {
@@ -128,6 +132,7 @@ fn view(person: &Person, own: &Own, now: Timestamp) -> OwnView {
         simulated: person.patient.simulated,
         seen: seen(own),
         settings: rows(own, person.plan.as_deref(), clinic, now),
+        clinic: Vec::new(),
         baselines: None,
     }
 }

@@ -11,10 +11,10 @@ use axum::{
 };
 use jiff::SignedDuration;
 use serde::Deserialize;
-use store::StoreError;
+use store::{StoreError, StoredMessage};
 use triage::{
-    Action, ActionError, Alert, AlertEvent, AlertId, CloseReason, EventKind, Finding, Input, Plan, Reason,
-    State as Stage,
+    Action, ActionError, Alert, AlertEvent, AlertId, CloseReason, EventKind, Finding, Given, Input, Plan, Reason,
+    State as Stage, why_given,
 };
 
 use crate::{
@@ -146,7 +146,7 @@ pub async fn detail(
         tags: tags(&say, &alert, person.as_ref()),
         whys: alert
             .ever_found()
-            .zip(whys(&say, &alert, plan))
+            .zip(whys(&say, &alert, plan, &given(&messages)))
             .map(|(finding, why)| {
                 let fired = fired(&lately, &finding.programme, &finding.rule);
                 Why { fired: (fired > 1).then(|| say.words.count("why-fired", fired)), ..why }
@@ -170,14 +170,19 @@ fn drawn(say: &Say<'_>, alert: &Alert) -> Option<Drawn> {
     Some(Drawn { name: vital.name(), label: say.vital(vital), unit: vital.unit().plain() })
 }
 
-/// Everything that fed an alert, explained, what was withdrawn since last.
-pub fn whys(say: &Say<'_>, alert: &Alert, asked: Option<&Plan>) -> Vec<Why> {
-    let withdrawn = alert.withdrawn.iter().map(|finding| Why { withdrawn: true, ..why(say, finding, asked) });
-    alert.findings.iter().map(|finding| why(say, finding, asked)).chain(withdrawn).collect()
+/// What was answered in these messages.
+pub fn given(messages: &[StoredMessage]) -> Vec<Given<'_>> {
+    messages.iter().flat_map(|message| &message.answers).map(Given::from).collect()
+}
+
+/// Everything that fed an alert, explained, what was withdrawn since last; with what is known to have been answered.
+pub fn whys(say: &Say<'_>, alert: &Alert, asked: Option<&Plan>, given: &[Given<'_>]) -> Vec<Why> {
+    let withdrawn = alert.withdrawn.iter().map(|finding| Why { withdrawn: true, ..why(say, finding, asked, given) });
+    alert.findings.iter().map(|finding| why(say, finding, asked, given)).chain(withdrawn).collect()
 }
 
 /// One finding, explained.
-fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>) -> Why {
+fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>, given: &[Given<'_>]) -> Why {
     let title = asked.and_then(|plan| plan.programme_named(&finding.programme));
     let title = title.map_or(finding.programme.as_str(), |programme| say.text(programme.titles()));
     let args =
@@ -186,7 +191,7 @@ fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>) -> Why {
         mark: mark_name(finding.colour),
         said: say.finding(finding, asked),
         inputs: finding.inputs.iter().map(|input| input_line(say, finding, input, asked)).collect(),
-        told: asked.map(|plan| reasons::told(say, &triage::why(plan, finding))).unwrap_or_default(),
+        told: asked.map(|plan| reasons::told(say, &why_given(plan, finding, given))).unwrap_or_default(),
         fired: None,
         rule: say.words.with("why-rule", &args),
         late: finding.late,

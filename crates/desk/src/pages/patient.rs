@@ -11,7 +11,7 @@ use axum::{
 use jiff::SignedDuration;
 use serde::Deserialize;
 use store::{StoreError, StoredMessage};
-use triage::Alert;
+use triage::{Alert, Given};
 use vitals::{KitId, PatientId};
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     pages::{
         cards::{Tag, age, plan, tags},
         commands::{CommandLine, lines},
-        detail::{Drawn, LogLine, MESSAGES_MAX, SITTINGS_AGE_MAX, Why, ended, log, programme_line, whys},
+        detail::{Drawn, LogLine, MESSAGES_MAX, SITTINGS_AGE_MAX, Why, ended, given, log, programme_line, whys},
         error::PageError,
         frame::{Frame, html},
         own::{self, OwnLine},
@@ -128,7 +128,7 @@ pub async fn page(
         app.desk.store.newest_messages(&id, say.now - SITTINGS_AGE_MAX, None, MESSAGES_MAX).await.map_err(&failed)?;
     let invalid = invalid_of(&app, &id).await.map_err(&failed)?;
     let outcomes = outcomes(&*app.desk.store, Some(&id)).await.map_err(&failed)?;
-    let alerts = history(&app, &say, &person).await.map_err(&failed)?;
+    let alerts = history(&app, &say, &person, &given(&messages)).await.map_err(&failed)?;
     let lacking = no_baselines(&app, std::slice::from_ref(&person), say.now).await;
     let lacking = lacking.map_err(Problem::from).map_err(PageError::refused(&session))?;
     Ok(html(&PatientPage {
@@ -175,25 +175,29 @@ fn limits(say: &Say<'_>, person: &Person) -> Vec<LimitRow> {
     let row = |(vital, bands): (vitals::Vital, Vec<triage::BandView>)| {
         let said = bands.iter().filter_map(|band| {
             let limit = band.limit?;
-            Some((mark_name(band.mark), say.limit(band.mark, Some(limit), vital.unit(), band.own), band.own))
+            Some((
+                mark_name(band.mark),
+                say.limit(band.mark, Some(limit), vital.unit(), (band.own, band.clinic)),
+                band.own,
+            ))
         });
         LimitRow { vital: say.vital(vital), bands: said.collect() }
     };
     rows.filter(|(_, bands)| !bands.is_empty()).map(row).collect()
 }
 
-async fn history(app: &App, say: &Say<'_>, person: &Person) -> Result<Vec<Past>, StoreError> {
+async fn history(app: &App, say: &Say<'_>, person: &Person, given: &[Given<'_>]) -> Result<Vec<Past>, StoreError> {
     let mut alerts = app.desk.store.alerts_of(&person.patient.id, ALERTS_MAX).await?;
     alerts.sort_by_key(|alert| !alert.state.is_open());
     let mut past = Vec::with_capacity(alerts.len());
     for alert in alerts {
         let events = app.desk.store.alert(alert.id).await?.map(|(_, events)| events).unwrap_or_default();
-        past.push(one(say, person, &alert, &events));
+        past.push(one(say, person, &alert, &events, given));
     }
     Ok(past)
 }
 
-fn one(say: &Say<'_>, person: &Person, alert: &Alert, events: &[triage::AlertEvent]) -> Past {
+fn one(say: &Say<'_>, person: &Person, alert: &Alert, events: &[triage::AlertEvent], given: &[Given<'_>]) -> Past {
     let plan = plan(Some(person));
     Past {
         id: alert.id.to_string(),
@@ -204,7 +208,7 @@ fn one(say: &Say<'_>, person: &Person, alert: &Alert, events: &[triage::AlertEve
         headline: alert.ever_found().next().map(|finding| say.sentence(finding, plan)).unwrap_or_default(),
         ended: ended(say, &alert.state).unwrap_or_else(|| say.words.say("patient-open")),
         tags: tags(say, alert, None),
-        whys: whys(say, alert, plan),
+        whys: whys(say, alert, plan, given),
         log: log(say, alert, events, plan),
     }
 }

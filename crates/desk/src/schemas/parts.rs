@@ -46,7 +46,7 @@ pub fn of_findings() -> Vec<(&'static str, Value)> {
                 &["vital", "value", "unit", "measured_at", "device"]),
             object(&[("question", "string"), ("answer", "string"), ("answered_at", "time")], &["question", "answer", "answered_at"])] })),
         ("Reason", one_of("kind", &[
-            ("band", &[("vital", "string"), ("value", "number"), ("unit", "string"), ("from", "number?"), ("below", "number?"), ("limit", "Limit"), ("own", "boolean"), ("green", "[Limit]")],
+            ("band", &[("vital", "string"), ("value", "number"), ("unit", "string"), ("from", "number?"), ("below", "number?"), ("limit", "Limit"), ("own", "boolean"), ("clinic", "integer"), ("green", "[Limit]")],
                 &["vital", "value", "unit", "own"]),
             ("trend", &[("statistic", "string"), ("vital", "string"), ("of", "number"), ("value", "number"), ("unit", "string"), ("limit", "Limit"), ("own", "boolean"), ("green", "[Limit]"),
                 ("compared", "Compared")], &["statistic", "vital", "of", "value", "unit", "own"]),
@@ -58,14 +58,19 @@ pub fn of_findings() -> Vec<(&'static str, Value)> {
             ("missing", &[("schedule", "string"), ("vitals", "[string]"), ("questionnaires", "[string]"), ("expected_at", "time"), ("overdue_at", "time"), ("last_at", "time?"), ("kit_silent_since", "time"), ("in_a_row", "integer")],
                 &["schedule", "vitals", "expected_at", "overdue_at"])])),
         ("LimitOrigin", one_of("of", &[("patient", &[("setting", "OwnLimit?"), ("beyond_floor", "string?")], &[]),
-            ("programme", &[("programme", "string"), ("version", "integer")], &["programme", "version"])])),
+            ("programme", &[("programme", "string"), ("version", "integer")], &["programme", "version"]),
+            ("clinic", &[("version", "integer"), ("setting", "ClinicLimit?")], &["version"])])),
+        ("ClinicLimit", object(&[("vital", "string"), ("unit", "string"), ("limit", "Rung"), ("value", "number"), ("source", "string"), ("until", "time")],
+            &["vital", "unit", "limit", "value", "source"])),
         ("DecidedLimit", object(&[("kind", "LimitKind"), ("value", "number"), ("unit", "string"), ("said", "string"), ("origin", "LimitOrigin")],
             &["kind", "value", "unit", "said", "origin"])),
-        ("MovedByOwn", object(&[("setting", "OwnLimit"), ("limit", "Limit"), ("programme", "Limit?"), ("unit", "string"), ("mark", "Mark"), ("without", "Mark"), ("said", "string"),
+        ("MovedByOwn", object(&[("setting", "OwnLimit"), ("limit", "Limit"), ("programme", "Limit?"), ("clinic", "Limit"), ("unit", "string"), ("mark", "Mark"), ("without", "Mark"), ("said", "string"),
             ("beyond_floor", "string?")], &["setting", "limit", "unit", "mark", "without", "said"])),
         ("ChosenAnswer", object(&[("id", "string"), ("text", "Bilingual")], &["id", "text"])),
+        ("AnswersInstead", object(&[("question", "string"), ("text", "Bilingual"), ("answers", "[ChosenAnswer]")], &["question", "text", "answers"])),
+        ("MilderWay", object(&[("mark", "Mark"), ("answers", "[AnswersInstead]")], &["mark", "answers"])),
         ("Otherwise", one_of("would", &[("limits", &[("said", "string"), ("limits", "[Limit]"), ("unit", "string"), ("measured", "[Limit]")], &["said", "limits", "unit"]),
-            ("answers", &[("said", "string"), ("answers", "[ChosenAnswer]")], &["said", "answers"]), ("fewer", &[("said", "string"), ("found", "integer"), ("than", "integer")], &["said", "found", "than"]),
+            ("answers", &[("said", "string"), ("answers", "[ChosenAnswer]")], &["said", "answers"]), ("path", &[("said", "string"), ("ways", "[MilderWay]")], &["said", "ways"]), ("fewer", &[("said", "string"), ("found", "integer"), ("than", "integer")], &["said", "found", "than"]),
             ("data", &[("said", "string"), ("vitals", "[string]"), ("questionnaires", "[string]")], &["said", "vitals"]), ("person", &[("said", "string")], &["said"])])),
         ("Finding", object(finding, &found)),
         ("ExplainedFinding", object(&explained, &found)),
@@ -135,7 +140,7 @@ const SHADOW_COUNTED: &[(&str, &str)] = &[
 /// Of people, their settings and curves.
 #[rustfmt::skip]
 pub fn of_people() -> Vec<(&'static str, Value)> {
-    let band: &[(&str, &str)] = &[("from", "number?"), ("below", "number?"), ("mark", "Mark"), ("limit", "Limit?"), ("own", "boolean")];
+    let band: &[(&str, &str)] = &[("from", "number?"), ("below", "number?"), ("mark", "Mark"), ("limit", "Limit?"), ("own", "boolean"), ("clinic", "boolean")];
     vec![
         ("AnySetting", any_of(&["OwnLimit", "OwnReference", "OwnOxygen", "Pause"])),
         ("InProgramme", object(&[("id", "string"), ("version", "integer?")], &["id"])),
@@ -202,6 +207,7 @@ mod tests {
         for would in [
             Would::Limits { limits: vec![limit], unit: "%".to_owned(), measured: vec![limit] },
             Would::Answers { answers: Vec::new() },
+            Would::Path { ways: Vec::new() },
             Would::Fewer { found: 2, than: 2 },
             Would::Data { vitals: Vec::new(), questionnaires: vec!["copd-daily".to_owned()] },
             Would::Person,
@@ -212,6 +218,7 @@ mod tests {
         }
         fits("LimitOrigin", Origin::Patient { setting: None, beyond_floor: None });
         fits("LimitOrigin", Origin::Programme { programme: "copd".to_owned(), version: 1 });
+        fits("LimitOrigin", Origin::Clinic { version: 2, setting: None });
         let (by, reason, note) = ("ane".to_owned(), triage::CloseReason::Advice, String::new());
         for state in [
             State::Open,
@@ -232,7 +239,8 @@ mod tests {
         let unanswered = json!({ "kind": "missing", "schedule": "morning", "vitals": [], "questionnaires": ["q"],
             "expected_at": "2026-11-22T08:00:00Z", "overdue_at": "2026-11-22T08:00:00Z", "last_at": null });
         let answer = json!({ "kind": "answer", "questionnaire": "q", "question": "a", "answer": "b", "known": true });
-        for reason in [band, missing, unanswered, answer] {
+        let of_clinic = json!({ "kind": "band", "vital": vital, "value": 99, "unit": unit, "from": 99, "below": null, "own": false, "clinic": 2 });
+        for reason in [band, of_clinic, missing, unanswered, answer] {
             let reason: triage::Reason = serde_json::from_str(&reason.to_string()).unwrap();
             fits("Reason", reason);
         }

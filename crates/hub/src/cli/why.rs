@@ -6,7 +6,7 @@ use std::{io::Write, sync::Arc};
 use desk::{Explained, WhyAlert, WhyNot, why_alert, why_quiet};
 use jiff::{Timestamp, tz::TimeZone};
 use store::{Patient, Store};
-use triage::{Alert, AlertId, Decided, Input, Mark, Origin, OwnLimit, Quiet, State};
+use triage::{Alert, AlertId, ClinicLimit, Decided, Input, Mark, Origin, OwnLimit, Quiet, State};
 use vitals::PatientId;
 
 use super::{Ended, backtest::failed, block_on, json_line, out, place::Place, since::Since};
@@ -224,6 +224,10 @@ fn measured(input: &Input, zone: &TimeZone) -> String {
 fn whose(decided: &Decided, patient: &PatientId, zone: &TimeZone) -> String {
     match &decided.origin {
         Origin::Programme { .. } => "the programme's".to_owned(),
+        Origin::Clinic { version, setting: None } => format!("the clinic's, by version {version} of its document"),
+        Origin::Clinic { version, setting: Some(ClinicLimit { source, until, .. }) } => {
+            format!("the clinic's, by version {version} of its document: {source}, {}", ends(*until, zone))
+        }
         Origin::Patient { setting: Some(setting), beyond_floor } => {
             format!("{patient}'s own{}", set(setting, beyond_floor.as_deref(), zone))
         }
@@ -235,8 +239,11 @@ fn whose(decided: &Decided, patient: &PatientId, zone: &TimeZone) -> String {
 
 /// Who set a limit, why, until when, and which floor it passes.
 fn set(OwnLimit { author, reason, until, .. }: &OwnLimit, beyond_floor: Option<&str>, zone: &TimeZone) -> String {
-    let until = until.map_or("until further notice".to_owned(), |at| format!("until {}", local(at, zone)));
-    format!(", set by {author}: {reason}, {until}{}", floor(beyond_floor))
+    format!(", set by {author}: {reason}, {}{}", ends(*until, zone), floor(beyond_floor))
+}
+
+fn ends(until: Option<Timestamp>, zone: &TimeZone) -> String {
+    until.map_or("until further notice".to_owned(), |at| format!("until {}", local(at, zone)))
 }
 
 fn floor(beyond: Option<&str>) -> String {

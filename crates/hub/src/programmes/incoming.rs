@@ -48,7 +48,7 @@ pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) 
             continue;
         }
         let waits = library.standing(&id).in_use().is_some();
-        // No version may leave a floor of the clinic open, not even the first; what does is not kept, so that the file can be mended.
+        // No version may leave a floor of the clinic open, or be out of order with its limits, not even the first; what does is not kept, so that the file can be mended.
         match (library.floors_of(&document), &document) {
             (Err(open), Document::Programme(_)) if waits => {
                 tracing::error!("{open}: this file is left alone, and {id} stays as it is");
@@ -84,10 +84,12 @@ async fn finish(store: &dyn Store, now: Timestamp) -> anyhow::Result<()> {
             tracing::info!("{id} version {} is in use, the first of its programme", first.version);
         }
     }
-    // What was taken into use under other floors, or other bounds, is judged by all the same: no judgement at all would be worse.
+    // What was taken into use under other floors and limits, or other bounds, is judged by all the same: no judgement at all would be worse.
     let library = Library::open(store, now).await?;
     if let Err(open) = library.check_floors() {
-        tracing::error!("what is in use leaves a safety floor open, want another version of it activated: {open}");
+        tracing::error!(
+            "what is in use does not keep to the clinic's floors and limits, want another version of it activated: {open}"
+        );
     }
     for refused in library.outgrown() {
         tracing::error!(

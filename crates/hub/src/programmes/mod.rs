@@ -206,14 +206,14 @@ impl Library {
     }
 
     /// What somebody should look at before `to` follows on `from`: limits that moved while their source did not, safety floors that it leaves open,
-    /// worked examples that fail or are missing.
+    /// limits of the clinic's that would be out of order with its own, worked examples that fail or are missing.
     #[must_use]
     pub fn warnings(&self, id: &str, from: u32, to: u32) -> Vec<String> {
         let text = |version| self.stored(id, version).map(|stored| stored.text.as_str()).unwrap_or_default();
         let mut warnings = diff::unsourced(text(from), text(to));
         let Ok(tried) = self.tried(id, to) else { return warnings };
         if let Ok(clinic) = self.clinic() {
-            warnings.extend(clinic.passed_by(&tried.programme).iter().map(ToString::to_string));
+            warnings.extend(clinic.unfit(&tried.programme).iter().map(ToString::to_string));
         }
         match tried.failing.is_empty() {
             true => warnings.extend(tried::unshown(&tried.programme)),
@@ -344,10 +344,10 @@ impl Library {
         plan_of(&patient, &then.books()?, &zone).map_err(|error| error.to_string())
     }
 
-    /// Does nothing that is in use leave one of the clinic's safety floors open?
+    /// Does nothing that is in use leave one of the clinic's safety floors open, and is each of the clinic's limits in order where it holds?
     ///
     /// # Errors
-    /// Each that is open: where, what was found, what is wanted.
+    /// Each floor that is open, and each limit that is not: where, what was found, what is wanted.
     pub fn check_floors(&self) -> Result<(), String> {
         within_floors(&*self.clinic()?, self.programmes()?.values().map(|programme| &**programme))
     }
@@ -379,7 +379,7 @@ fn within_floors<'a>(clinic: &Clinic, programmes: impl Iterator<Item = &'a Progr
     programmes.sort_unstable_by_key(|programme| programme.id());
     let passed: Vec<_> = programmes
         .into_iter()
-        .flat_map(|programme| clinic.passed_by(programme))
+        .flat_map(|programme| clinic.unfit(programme))
         .map(|problem| problem.to_string())
         .collect();
     if passed.is_empty() { Ok(()) } else { Err(passed.join("; ")) }

@@ -68,7 +68,7 @@ pub enum Refused {
     /// The programme can't be read, or an example in it fails: every fault with its place.
     #[error("{0}")]
     Faulty(String),
-    /// It leaves one of the clinic's safety floors open.
+    /// It leaves one of the clinic's safety floors open, or a limit of the clinic's would be out of order in it.
     #[error("{0}")]
     Floors(String),
     /// Patients whose own settings don't fit it.
@@ -107,14 +107,14 @@ pub struct Decider<'a> {
 /// keeps it from being taken into use: a version is proposed so that it can be tried.
 ///
 /// # Errors
-/// [`Refused`]: not an operator, a faulty text, a programme that leaves a safety floor open, a number that is taken or not above those there are, the store.
+/// [`Refused`]: not an operator, a faulty text, a programme that leaves a safety floor open or is out of order with the clinic's limits, a number that is taken or not above those there are, the store.
 pub async fn propose(store: &dyn Store, text: &str, file: &str, who: Decider<'_>) -> Result<Proposed, Refused> {
     let account = operator(store, who.by).await?;
     check_words(who.reason)?;
     let (document, obstacles) = readable(text, file).map_err(Refused::Faulty)?;
     let (id, version) = document.name();
     if let Document::Programme(_) = document {
-        // Floors that are to be raised are held against the programmes when they come into use: those may be changed before.
+        // Floors and limits that are to be another are held against the programmes when they come into use: those may be changed before.
         Library::open(store, who.now).await?.floors_of(&document).map_err(Refused::Floors)?;
     }
     let known = store.programme_versions(Some(&id)).await?;

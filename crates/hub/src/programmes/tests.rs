@@ -193,6 +193,38 @@ async fn a_programme_beyond_a_floor_is_kept_and_not_activated() {
 }
 
 #[tokio::test]
+async fn a_limit_of_the_clinics_comes_into_use_in_order_alone_and_a_replay_judges_by_the_document_of_the_time() {
+    let mut office = Office::open().await;
+    let with = |version: u32, value: u32| {
+        let limit = "\n[[limit]]\nvital = \"spo2\"\nunit = \"%\"\nlimit = \"yellow_high\"\nsource = \"agreed\"\n";
+        let text = triage::CLINIC.replacen("version = 1\n", &format!("version = {version}\n"), 1);
+        format!("{text}{limit}value = {value}\n")
+    };
+    assert_eq!(office.propose(&with(2, 87), "ane").await, Ok(2));
+    let refused = activate(&office.store, &TimeZone::UTC, (CLINIC_ID, 2), None, office.by("bo")).await.unwrap_err();
+    let (refused, wanted) = (refused.to_string(), "yellow_high at 87 % is the clinic's (agreed)");
+    assert!(refused.contains("copd version") && refused.contains(wanted), "{refused}");
+    assert_eq!(office.propose(&with(3, 99), "ane").await, Ok(3));
+    activate(&office.store, &TimeZone::UTC, (CLINIC_ID, 3), None, office.by("bo")).await.unwrap();
+
+    // A programme that comes later is held against it.
+    let later = copd(7, "[clinic]", "[clinic] # later").replace("at_most = 88 }", "at_most = 99 }");
+    let later = later.replace("above = 88 }", "above = 99 }");
+    let refused = office.propose(later.split("[[example]]").next().unwrap(), "ane").await.unwrap_err();
+    assert!(refused.contains("found yellow_low at 99 % and yellow_high at 99 %"), "{refused}");
+
+    let library = Library::open(&office.store, office.now).await.unwrap();
+    let patient = office.store.roster().await.unwrap().patients.remove(0);
+    let plan = plan_of(&patient, &library.books().unwrap(), &TimeZone::UTC).unwrap();
+    let basis = crate::directory::basis_of(&patient, &plan, std::collections::BTreeSet::new());
+    let limits = |clinic: u32| {
+        let then = library.plan_by(&patient.id, &Basis { clinic, ..basis.clone() }).unwrap();
+        then.clinic_limits(office.now).len()
+    };
+    assert_eq!((basis.clinic, limits(3), limits(1)), (3, 1, 0));
+}
+
+#[tokio::test]
 async fn a_file_never_edits_what_is_stored() {
     let office = Office::open().await;
     let folder = tempfile::tempdir().unwrap();

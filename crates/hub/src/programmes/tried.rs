@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use triage::{Clinic, Floor, Problem, Programme, ProgrammeError, Rung};
+use triage::{Clinic, ClinicLimit, Floor, Problem, Programme, ProgrammeError, Rung};
 
 use crate::tuning::ladder::Text;
 
@@ -113,12 +113,17 @@ fn without(text: &str, examples: &BTreeSet<usize>, file: &str) -> Option<Program
 #[must_use]
 pub fn clinic_in_words(clinic: &Clinic) -> String {
     let floors: String = clinic.floors().iter().map(|floor| format!("- {}\n", floor_in_words(floor))).collect();
+    let limits: String = clinic.limits().iter().map(|limit| format!("- {}\n", limit_in_words(limit))).collect();
+    let limits = match limits.is_empty() {
+        true => limits,
+        false => format!("\nLimits that hold where a programme looks at the value and has none of its own:\n{limits}"),
+    };
     format!(
         "The clinic's defaults and safety floors, version {}.\n\n\
          - A personal setting without an end is listed for review when it has stood for {:#}.\n\
          - An own limit that passes a safety floor ends within {:#} of being set.\n\
          - A kit of which nothing was heard for {:#} is silent, where a programme does not say.\n\n\
-         Safety floors, which no programme may pass, and no own limit without a reason and an end:\n{floors}",
+         Safety floors, which no programme may pass, and no own limit without a reason and an end:\n{floors}{limits}",
         clinic.version(),
         clinic.review_after(),
         clinic.override_max(),
@@ -129,6 +134,17 @@ pub fn clinic_in_words(clinic: &Clinic) -> String {
 fn floor_in_words(Floor { vital, unit, limit, value, source }: &Floor) -> String {
     let side = if matches!(limit, Rung::RedLow) { "or less" } else { "or more" };
     format!("{vital}: red at {} {unit} {side} (Source: {source})", value.0)
+}
+
+fn limit_in_words(ClinicLimit { vital, unit, limit, value, source, until }: &ClinicLimit) -> String {
+    let (colour, side) = match limit {
+        Rung::RedLow => ("red", "or less"),
+        Rung::YellowLow => ("yellow", "or less"),
+        Rung::YellowHigh => ("yellow", "or more"),
+        Rung::RedHigh => ("red", "or more"),
+    };
+    let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+    format!("{vital}: {colour} at {} {unit} {side}{until} (Source: {source})", value.0)
 }
 
 #[cfg(test)]
@@ -168,5 +184,11 @@ mod tests {
         let words = clinic_in_words(&Clinic::shipped());
         assert!(words.contains("- spo2: red at 83 % or less (Source: NEWS2, SpO2 scale 2"), "{words}");
         assert!(words.contains("- pulse: red at 131 /min or more"), "{words}");
+        assert!(!words.contains("Limits that hold"), "{words}");
+        let limit = "\n[[limit]]\nvital = \"temperature\"\nunit = \"Cel\"\nlimit = \"yellow_high\"\nvalue = 38.5\n\
+                     source = \"fever\"\nuntil = \"2027-04-01T00:00:00Z\"\n";
+        let words = clinic_in_words(&Clinic::parse(&(triage::CLINIC.to_owned() + limit), "clinic.toml").unwrap());
+        let wanted = "- temperature: yellow at 38.5 Cel or more, until 2027-04-01T00:00:00Z (Source: fever)\n";
+        assert!(words.ends_with(wanted), "{words}");
     }
 }

@@ -208,7 +208,7 @@ impl Movable {
 
 /// Which limits may move, and how far.
 fn movable(text: &Text, asked: &BudgetAsk) -> Vec<Movable> {
-    let limits = text.limits();
+    let (limits, open) = (text.limits(), unfit(asked, text));
     let at = |rule: &str, rung: Rung| {
         limits.iter().find(|limit| limit.place.rule == rule && limit.place.rung == rung).map(|limit| limit.at)
     };
@@ -223,12 +223,13 @@ fn movable(text: &Text, asked: &BudgetAsk) -> Vec<Movable> {
         };
         let most = STEPS[STEPS.len() - 1];
         let room = if *rung == red {
-            let open = open_floors(asked, text);
             let binds = |steps: &i64| is_bound(asked, text, &limit.place, limit.at.moved(sign * steps), &open);
             (1..=most).take_while(binds).count() as i64
         } else {
-            // One step of yellow stays between it and red.
-            at(rule, red).map_or(most, |red| (limit.at.units_to(red) - 1).clamp(0, most))
+            // One step of yellow stays between it and red, which may be the clinic's.
+            let room = at(rule, red).map_or(most, |red| (limit.at.units_to(red) - 1).clamp(0, most));
+            let fits = |steps: &i64| fits(asked, text, &limit.place, limit.at.moved(sign * steps), &open);
+            if asked.ask.clinic.limits().is_empty() { room } else { (1..=room).take_while(fits).count() as i64 }
         };
         (room > 0).then(|| Movable { place: limit.place.clone(), at: limit.at, sign, room })
     };
@@ -242,15 +243,20 @@ fn is_bound(asked: &BudgetAsk, text: &Text, place: &Place, to: Written, open: &[
     if !text.vital(&place.rule).is_some_and(has_floor) {
         return false;
     }
-    let mut moved = text.clone();
-    moved.set(place, to);
-    open_floors(asked, &moved).iter().all(|field| open.contains(field))
+    fits(asked, text, place, to, open)
 }
 
-/// The fields at which a text leaves a safety floor open; one that can't be read leaves all open.
-fn open_floors(asked: &BudgetAsk, text: &Text) -> Vec<String> {
+/// Does a text with a limit there go together with the clinic's document as well as without?
+fn fits(asked: &BudgetAsk, text: &Text, place: &Place, to: Written, open: &[String]) -> bool {
+    let mut moved = text.clone();
+    moved.set(place, to);
+    unfit(asked, &moved).iter().all(|field| open.contains(field))
+}
+
+/// The fields at which a text leaves a safety floor open, or would be out of order with the clinic's limits; one that can't be read is so everywhere.
+fn unfit(asked: &BudgetAsk, text: &Text) -> Vec<String> {
     match Programme::parse(&text.clone().without_examples(), "the tried version") {
-        Ok(programme) => asked.ask.clinic.passed_by(&programme).into_iter().map(|problem| problem.field).collect(),
+        Ok(programme) => asked.ask.clinic.unfit(&programme).into_iter().map(|problem| problem.field).collect(),
         Err(_) => vec!["all".to_owned()],
     }
 }

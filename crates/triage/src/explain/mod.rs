@@ -7,11 +7,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 mod otherwise;
+mod path;
 
 pub use otherwise::{Chosen, Otherwise, Would};
+pub use path::{Given, Instead, Way, sitting_since};
 
 use crate::{
-    Compared, Finding, Limit, LimitKind, Mark, OwnLimit, OwnReference, Plan, Programme, Reason, Share, Text,
+    ClinicLimit, Compared, Finding, Limit, LimitKind, Mark, OwnLimit, OwnReference, Plan, Programme, Reason, Share,
+    Text,
     bands::{Rung, sentence},
     own::Lasting,
     rules::Rule,
@@ -81,6 +84,9 @@ pub struct Moved {
     pub limit: Limit,
     /// Where the programme has it, if it has it at all.
     pub programme: Option<Limit>,
+    /// Where the clinic has it, if the programme has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clinic: Option<Limit>,
     /// Its unit.
     pub unit: String,
     /// What it means beyond it.
@@ -93,7 +99,7 @@ pub struct Moved {
     pub beyond_floor: Option<String>,
 }
 
-/// Whose a limit is: what is said of the patient comes before the programme. The clinic's floors lie under both.
+/// Whose a limit is: what is said of the patient comes before the programme, and that before the clinic. The clinic's floors lie under all.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Origin {
@@ -111,11 +117,24 @@ pub enum Origin {
         /// Its version.
         version: u32,
     },
+    /// The clinic's, where the programme says none.
+    Clinic {
+        /// The version of the clinic's document.
+        version: u32,
+        /// As it stands there: why, and until when. None where the patient is judged by another version by now.
+        setting: Option<ClinicLimit>,
+    },
 }
 
 /// Explains a finding, one that was not withdrawn, of somebody who is judged by this plan.
 #[must_use]
 pub fn why(plan: &Plan, finding: &Finding) -> Why {
+    why_given(plan, finding, &[])
+}
+
+/// The same, with what else was answered around it: then more is certain of what other answers would have been. See [`sitting_since`].
+#[must_use]
+pub fn why_given(plan: &Plan, finding: &Finding, given: &[Given<'_>]) -> Why {
     let programme = plan.programme_named(&finding.programme);
     let same = programme.filter(|programme| programme.version() == finding.version);
     let rule = same.and_then(|programme| programme.rules().iter().find(|rule| *rule.id == *finding.rule));
@@ -130,23 +149,23 @@ pub fn why(plan: &Plan, finding: &Finding) -> Why {
         moved: rule.map(|rule| moved(plan, finding, rule)).unwrap_or_default(),
         compared: compared(plan, finding),
         reference: reference(plan, finding),
-        otherwise: otherwise::otherwise(plan, finding, rule),
+        otherwise: otherwise::otherwise(plan, finding, rule, given),
         finding: finding.clone(),
     }
 }
 
 fn decided(plan: &Plan, finding: &Finding) -> Option<Decided> {
-    let (limit, unit, own) = match &finding.reason {
-        Reason::Band { limit, unit, own, .. } => ((*limit)?, unit.ucum().to_owned(), *own),
+    let (limit, unit, own, clinic) = match &finding.reason {
+        Reason::Band { limit, unit, own, clinic, .. } => ((*limit)?, unit.ucum().to_owned(), *own, *clinic),
         Reason::Trend { limit, unit, own, .. } | Reason::Sum { limit, unit, own, .. } => {
-            ((*limit)?, unit.clone(), *own)
+            ((*limit)?, unit.clone(), *own, None)
         }
         _ => return None,
     };
-    let origin = if own {
-        of_patient(plan, finding, limit)
-    } else {
-        Origin::Programme { programme: finding.programme.clone(), version: finding.version }
+    let origin = match clinic {
+        Some(version) => of_clinic(plan, finding, limit, version),
+        None if own => of_patient(plan, finding, limit),
+        None => Origin::Programme { programme: finding.programme.clone(), version: finding.version },
     };
     let said = format!("{} {}", mark_name(finding.colour), sentence(limit, plain(&unit)));
     Some(Decided { limit, unit, said, origin })
@@ -158,6 +177,15 @@ fn of_patient(plan: &Plan, finding: &Finding, limit: Limit) -> Origin {
     };
     let setting = setting(plan, finding, rung).filter(|own| own.value.0 == limit.value).cloned();
     Origin::Patient { setting, beyond_floor: beyond_floor(plan, finding, rung, limit) }
+}
+
+fn of_clinic(plan: &Plan, finding: &Finding, limit: Limit, version: u32) -> Origin {
+    let clinic = Some(plan.book().clinic()).filter(|clinic| clinic.version() == version);
+    let setting = clinic.zip(rung(finding.colour, limit)).and_then(|(clinic, rung)| match finding.reason {
+        Reason::Band { vital, .. } => clinic.limit(vital, rung),
+        _ => None,
+    });
+    Origin::Clinic { version, setting: setting.cloned() }
 }
 
 /// The patient's own setting of a limit that held then: of several the one that was set last.
@@ -185,32 +213,45 @@ fn moved(plan: &Plan, finding: &Finding, rule: &Rule) -> Vec<Moved> {
     let Some((base, place)) = rule.judge.ladder().zip(plan.place(&finding.programme, &finding.rule)) else {
         return Vec::new();
     };
-    let ladder = plan.ladder(place, base, finding.at);
+    let (base, ladder) = (plan.book().ladder(place, base, finding.at), plan.ladder(place, base, finding.at));
     let decided = limit.filter(|_| own).and_then(|limit| rung(finding.colour, limit));
     let mark = ladder.judge(value).mark;
     let others = Rung::ALL.into_iter().filter(|rung| Some(*rung) != decided);
     let one = |rung: Rung| {
         let setting = setting(plan, finding, rung)?.clone();
         let without = ladder.with(rung, base).judge(value).mark;
-        let (limit, programme) = (ladder.limit_at(rung)?, base.limit_at(rung));
+        let limit = ladder.limit_at(rung)?;
+        let (clinic, programme) =
+            if base.is_clinics(rung) { (base.limit_at(rung), None) } else { (None, base.limit_at(rung)) };
         (without != mark).then(|| Moved {
             setting,
             limit,
             programme,
+            clinic,
             unit: unit.to_owned(),
             mark: rung.colour().into(),
             without,
-            said: moved_in_words(rung, limit, programme, without, plain(unit)),
+            said: moved_in_words(rung, limit, (programme, clinic), without, plain(unit)),
             beyond_floor: beyond_floor(plan, finding, rung, limit),
         })
     };
     others.filter_map(one).collect()
 }
 
-fn moved_in_words(rung: Rung, limit: Limit, programme: Option<Limit>, without: Mark, unit: &str) -> String {
+fn moved_in_words(
+    rung: Rung,
+    limit: Limit,
+    before: (Option<Limit>, Option<Limit>),
+    without: Mark,
+    unit: &str,
+) -> String {
     let (colour, without) = (rung.colour().name(), mark_name(without));
-    let has = programme.map_or("none".to_owned(), |limit| format!("it {}", sentence(limit, unit)));
-    format!("{colour} {}, where the programme has {has}: without it this would be {without}", sentence(limit, unit))
+    let has = match before {
+        (Some(programme), _) => format!("the programme has it {}", sentence(programme, unit)),
+        (None, Some(clinic)) => format!("the clinic has it {}", sentence(clinic, unit)),
+        (None, None) => "the programme has none".to_owned(),
+    };
+    format!("{colour} {}, where {has}: without it this would be {without}", sentence(limit, unit))
 }
 
 /// Which limit it is, by its side and its colour.

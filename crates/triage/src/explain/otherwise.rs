@@ -1,15 +1,19 @@
 //! What would have been green, had it been measured or answered otherwise; or what would end it.
 //!
 //! Of a value this is exact: the limits of green, or of the statistic that is judged. Where a statistic is the newest value's distance from
-//! something that it is no part of, it is said of the value too. Where nothing of the kind is so without more ado (another path of answers may
-//! lead as far, one part of a score is enough), nothing is said. `tests/it/otherwise` holds each claim against what is then judged.
+//! something that it is no part of, it is said of the value too. Of a path of answers it is what is certain, whatever else was answered
+//! (`path.rs`). Where nothing of the kind is so without more ado (one part of a score is enough), nothing is said. `tests/it/otherwise` and
+//! `tests/it/other_answers` hold each claim against what is then judged.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 use vitals::{Value, Vital};
 
-use super::plain;
+use super::{
+    path::{self, Given, Way},
+    plain,
+};
 use crate::{
     CALL_RULE, Chart, Choice, Compared, Finding, Limit, Mark, Plan, Reason, Share, Text,
     bands::sentence,
@@ -47,6 +51,11 @@ pub enum Would {
         /// The answers.
         answers: Vec<Chosen>,
     },
+    /// Other answers on a path, in one of these ways.
+    Path {
+        /// The ways, the mildest first.
+        ways: Vec<Way>,
+    },
     /// Fewer of what was met.
     Fewer {
         /// How many were met.
@@ -75,7 +84,13 @@ pub struct Chosen {
     pub text: Text,
 }
 
-pub(super) fn otherwise(plan: &Plan, finding: &Finding, rule: Option<&Rule>) -> Option<Otherwise> {
+impl From<&Choice> for Chosen {
+    fn from(choice: &Choice) -> Self {
+        Self { id: choice.id.clone(), text: choice.text.clone() }
+    }
+}
+
+pub(super) fn otherwise(plan: &Plan, finding: &Finding, rule: Option<&Rule>, given: &[Given<'_>]) -> Option<Otherwise> {
     if finding.colour == Mark::Green {
         return None;
     }
@@ -99,6 +114,7 @@ pub(super) fn otherwise(plan: &Plan, finding: &Finding, rule: Option<&Rule>) -> 
             rule?;
             answers(plan, finding, questionnaire, question)
         }
+        Reason::Together { how, .. } if how == "path" => path::otherwise(plan, finding, rule?.judge.paths()?, given),
         Reason::Together { how, found, want, parts, .. } => together(finding.colour, how, *found, *want, parts),
         Reason::Missing { vitals, questionnaires, .. } => Some(data(vitals, questionnaires)),
     }
@@ -189,8 +205,7 @@ fn answers(plan: &Plan, finding: &Finding, questionnaire: &str, question: &str) 
         let look = Look { plan, chart: &chart, place, at: nanos(finding.at), rank: 0, memo: None };
         look.judge().is_ok_and(|verdict| verdict.mark == Mark::Green)
     };
-    let chosen = |choice: &Choice| Chosen { id: choice.id.clone(), text: choice.text.clone() };
-    let green: Vec<Chosen> = choices.iter().filter(is_green).map(chosen).collect();
+    let green: Vec<Chosen> = choices.iter().filter(is_green).map(Chosen::from).collect();
     let words: Vec<String> = green.iter().map(|choice| format!("{:?}", choice.text.en)).collect();
     if green.is_empty() {
         return None;
@@ -200,8 +215,7 @@ fn answers(plan: &Plan, finding: &Finding, questionnaire: &str, question: &str) 
 }
 
 fn together(mark: Mark, how: &str, found: u32, want: u32, parts: &[String]) -> Option<Otherwise> {
-    // Another path may lead as far.
-    if want == 0 || found < want || how == "path" {
+    if want == 0 || found < want {
         return None;
     }
     let milder = if mark == Mark::Yellow { "green or milder" } else { "milder" };

@@ -1,4 +1,5 @@
-//! Rule kind `band`: a value of one vital means the mark of the band that it lies in, with the patient's own limits over the programme's.
+//! Rule kind `band`: a value of one vital means the mark of the band that it lies in, with the patient's own limits over the programme's, and
+//! the clinic's where the programme says none.
 
 use std::sync::Arc;
 
@@ -88,15 +89,20 @@ impl Judge for Band {
         let ladder = look.ladder(&self.ladder);
         let band = self.hysteresis.judge(&ladder, || values(look, vital));
         let BandView { from, below, limit, own, .. } = band;
+        let clinic = band.clinic.then(|| look.plan.book().clinic().version());
         let input = look.input(vital, newest);
         let (value, unit) = (newest.value(), vital.unit());
         let head =
             format!("{} {value} {}, {}", vital.info().label, unit.plain(), meaning(&ladder, &band, unit.plain()));
         let kept = self.hysteresis.words(&ladder, value, &band, unit.plain());
-        let own_words = if own { " (own limit)" } else { "" };
-        let why = format!("{head}{own_words}{kept}{}", doubt(newest.flags(&look.chart.names)));
+        let whose = match clinic {
+            Some(_) => " (the clinic's limit)",
+            None if own => " (own limit)",
+            None => "",
+        };
+        let why = format!("{head}{whose}{kept}{}", doubt(newest.flags(&look.chart.names)));
         let green = self.hysteresis.green_list(&ladder, &band, || values(look, vital).skip(1));
-        let reason = Reason::Band { vital, value, unit, from, below, limit, own, green };
+        let reason = Reason::Band { vital, value, unit, from, below, limit, own, clinic, green };
         Told { why, reason, inputs: vec![input] }
     }
 
@@ -111,6 +117,10 @@ impl Judge for Band {
 
     fn absolute(&self) -> Option<Vital> {
         Some(self.vital)
+    }
+
+    fn hysteresis(&self) -> Hysteresis {
+        self.hysteresis
     }
 
     fn unit(&self) -> Option<&str> {

@@ -34,11 +34,12 @@ use schemars::{Schema, SchemaGenerator};
 use vitals::{Flag, Vital};
 
 pub(crate) use missing::{Deadline, MissingSpec, Slot};
+pub(crate) use path::{Answered, Paths, SITTING_MAX};
 pub(crate) use read::{BandFile, Known, Reader, rule, rule_schema};
 pub(crate) use when::When;
 pub(crate) use wrong_person::Guard;
 
-use crate::{Input, Mark, Programme, Reason, bands::Ladder, look::Look, series::Need};
+use crate::{Input, Mark, Programme, Reason, bands::Ladder, hysteresis::Hysteresis, look::Look, series::Need};
 
 /// One kind of rule.
 pub struct RuleKind {
@@ -264,9 +265,14 @@ pub(crate) trait Judge: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The vital whose absolute value its limits are in: then safety floors apply to them.
+    /// The vital whose absolute value its limits are in: then safety floors apply to them, and the clinic's limits stand where it has none.
     fn absolute(&self) -> Option<Vital> {
         None
+    }
+
+    /// How far a value must go back over a limit in the vital's absolute value that was crossed.
+    fn hysteresis(&self) -> Hysteresis {
+        Hysteresis::default()
     }
 
     /// The unit of its limits.
@@ -291,6 +297,11 @@ pub(crate) trait Judge: fmt::Debug + Send + Sync {
 
     /// What marks a value that may be somebody else's.
     fn guard(&self) -> Option<&Guard> {
+        None
+    }
+
+    /// What it is as a rule of paths of answers.
+    fn paths(&self) -> Option<&Paths> {
         None
     }
 

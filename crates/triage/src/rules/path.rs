@@ -7,14 +7,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vitals::Colour;
 
 use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read, together::name};
 use crate::{
-    Input, Length, Mark, OnlyIf, Programme, Reason,
+    Given, Input, Length, Mark, OnlyIf, Programme, Reason,
     assess::TOGETHER,
     look::Look,
     programme::place::{Step, steps},
@@ -55,8 +55,9 @@ struct Asked {
     only_if: Option<OnlyIf>,
 }
 
+/// What a rule of this kind says.
 #[derive(Debug)]
-struct Paths {
+pub(crate) struct Paths {
     questionnaire: String,
     questions: Vec<Asked>,
     paths: Vec<PathFile>,
@@ -66,7 +67,7 @@ struct Paths {
 /// Paths of one rule.
 const PATHS_MAX: usize = 64;
 /// Answers are of one sitting within this at most.
-const SITTING_MAX: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const SITTING_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let File { questionnaire, paths, within } = reader.file()?;
@@ -210,6 +211,90 @@ impl Paths {
     }
 }
 
+/// A question, and what is known to have been answered to it.
+pub(crate) type Answered<'k> = (&'k str, &'k str);
+
+fn answers<'k>(known: &[Answered<'k>], question: &str) -> impl Iterator<Item = &'k str> {
+    known.iter().filter(move |(asked, _)| *asked == question).map(|(_, answer)| *answer)
+}
+
+/// What would be, had something else been answered. An answer that is not among those that are known may still be on the way.
+impl Paths {
+    pub fn questionnaire(&self) -> &str {
+        &self.questionnaire
+    }
+
+    /// What is known of the sitting whose newest answer is of `at`: each question that a path needs, with the last that was answered to it.
+    pub fn known<'k>(&self, given: &[Given<'k>], at: Timestamp) -> Vec<Answered<'k>> {
+        let is_of_sitting = |one: &&Given<'k>| {
+            let age = at.duration_since(one.at);
+            let in_time = !age.is_negative() && age <= self.within;
+            in_time && *one.questionnaire == self.questionnaire && self.asked(one.question).is_some()
+        };
+        let given: Vec<&Given<'k>> = given.iter().filter(is_of_sitting).collect();
+        let is_last =
+            |one: &&&Given<'k>| given.iter().all(|other| other.question != one.question || other.at <= one.at);
+        given.iter().filter(is_last).map(|one| (one.question, one.answer)).collect()
+    }
+
+    /// The worst mark that is possible by what is known: a question of which nothing is known may have been answered in any way, and with what
+    /// the questionnaire does not know.
+    pub fn worst(&self, known: &[Answered<'_>]) -> Mark {
+        let possible =
+            self.paths.iter().filter(|path| self.may_be_taken(path, known)).map(|path| Mark::from(path.mark));
+        let unknown = self.questions.iter().any(|asked| self.may_be_unknown(asked, known)).then_some(Mark::Yellow);
+        possible.chain(unknown).max().unwrap_or(Mark::Green)
+    }
+
+    /// What would be known, had `others` been answered: an answer to what would not have been asked then counts no longer, and one to what
+    /// would have been asked only then is not known.
+    pub fn had_been<'k>(&self, known: &[Answered<'k>], others: &[Answered<'k>]) -> Vec<Answered<'k>> {
+        let stays = |(asked, _): &&Answered<'k>| others.iter().all(|(other, _)| other != asked);
+        let mut then: Vec<Answered<'k>> = known.iter().filter(stays).chain(others).copied().collect();
+        // What depends on an answer that counts no longer goes with it.
+        let is_otherwise =
+            |then: &[Answered<'k>], asked: &str| self.was_asked(asked, then) != self.was_asked(asked, known);
+        while let Some(place) = then.iter().position(|(asked, _)| is_otherwise(&then, asked)) {
+            then.remove(place);
+        }
+        then
+    }
+
+    fn may_be_taken(&self, path: &PathFile, known: &[Answered<'_>]) -> bool {
+        let may_lead = |(question, leading): (&String, &Vec<String>)| {
+            self.may_be(question, known, |answer| leading.iter().any(|one| one == answer))
+        };
+        let not_asked = |question: &String| self.was_asked(question, known) != Some(true);
+        path.when.iter().all(may_lead) && path.not_asked.iter().all(not_asked)
+    }
+
+    /// May it have been answered with what the questionnaire does not know?
+    fn may_be_unknown(&self, asked: &Asked, known: &[Answered<'_>]) -> bool {
+        let is_unknown = |answer: &str| asked.choices.iter().all(|choice| choice != answer);
+        !asked.choices.is_empty() && self.may_be(&asked.question, known, is_unknown)
+    }
+
+    /// May a question have been answered so? One that was not asked was not answered.
+    fn may_be(&self, question: &str, known: &[Answered<'_>], so: impl Fn(&str) -> bool) -> bool {
+        match answers(known, question).next() {
+            Some(_) => answers(known, question).any(so),
+            None => self.was_asked(question, known) != Some(false),
+        }
+    }
+
+    /// Was a question asked, where that is known by the answer on which it depends?
+    fn was_asked(&self, question: &str, known: &[Answered<'_>]) -> Option<bool> {
+        let Some(only) = self.asked(question).and_then(|asked| asked.only_if.as_ref()) else { return Some(true) };
+        let given = answers(known, &only.question).count();
+        match answers(known, &only.question).filter(|answer| *answer == only.answer).count() {
+            // Nobody is asked what depends on a question that was not asked.
+            0 if given == 0 => self.was_asked(&only.question, known).filter(|asked| !asked),
+            0 => Some(false),
+            leading => (leading == given).then_some(true),
+        }
+    }
+}
+
 fn input(look: &Look<'_>, question: &str, given: &Sample) -> Input {
     let (question, answer) = (question.to_owned(), look.text(given).to_owned());
     Input::Answer { question, answer, answered_at: time(given.at) }
@@ -223,6 +308,10 @@ impl Judge for Paths {
 
     fn needs_answers(&self) -> Need {
         Need::raw(self.within)
+    }
+
+    fn paths(&self) -> Option<&Paths> {
+        Some(self)
     }
 
     fn judge(&self, look: &Look<'_>) -> Result<Verdict, Nothing> {
@@ -275,5 +364,101 @@ impl Judge for Paths {
         let paths: Vec<String> = self.paths.iter().map(path).collect();
         let within = in_words(self.within);
         format!("Answers within {within} together: {}; else green. An unknown answer is yellow.", paths.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cough leads to sputum, and green sputum to blood.
+    fn paths() -> Paths {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
+        let asked = |question: &str, choices: &[&str], only_if: Option<(&str, &str)>| Asked {
+            question: question.to_owned(),
+            choices: owned(choices),
+            only_if: only_if
+                .map(|(question, answer)| OnlyIf { question: question.to_owned(), answer: answer.to_owned() }),
+        };
+        let path = |when: &[(&str, &[&str])], not_asked: &[&str], mark| PathFile {
+            when: when.iter().map(|(question, answers)| ((*question).to_owned(), owned(answers))).collect(),
+            not_asked: owned(not_asked),
+            mark,
+        };
+        Paths {
+            questionnaire: "asked".to_owned(),
+            questions: vec![
+                asked("cough", &["no", "yes"], None),
+                asked("sputum", &["clear", "green"], Some(("cough", "yes"))),
+                asked("blood", &["no", "yes"], Some(("sputum", "green"))),
+                asked("words", &[], None),
+            ],
+            paths: vec![
+                path(&[("cough", &["yes"]), ("blood", &["yes"])], &[], Colour::Red),
+                path(&[("sputum", &["green"])], &["blood"], Colour::Red),
+                path(&[("cough", &["yes"])], &["blood"], Colour::Yellow),
+            ],
+            within: TOGETHER,
+        }
+    }
+
+    fn known(text: &str) -> Vec<Answered<'_>> {
+        text.split(", ").filter_map(|one| one.split_once('=')).collect()
+    }
+
+    #[track_caller]
+    fn worst(text: &str, wanted: Mark) {
+        assert_eq!(paths().worst(&known(text)), wanted, "{text}");
+    }
+
+    #[test]
+    fn what_is_not_known_may_be_anything_and_what_was_not_asked_is_nothing() {
+        worst("", Mark::Red);
+        worst("cough=no", Mark::Green);
+        worst("cough=perhaps", Mark::Yellow);
+        worst("cough=yes", Mark::Red);
+        worst("cough=yes, sputum=clear", Mark::Yellow);
+        worst("cough=yes, sputum=green", Mark::Red);
+        // That blood was asked after is known by the answer before it, and what was answered counts whether it was asked or not.
+        worst("cough=yes, sputum=green, blood=no", Mark::Green);
+        worst("cough=yes, sputum=clear, blood=yes", Mark::Red);
+        worst("sputum=clear, blood=no", Mark::Yellow);
+        // Two answers at the very same time.
+        worst("cough=yes, cough=no", Mark::Red);
+        worst("cough=no, sputum=clear, sputum=green", Mark::Red);
+    }
+
+    #[track_caller]
+    fn would_be(text: &str, others: &str, wanted: &str) {
+        assert_eq!(paths().had_been(&known(text), &known(others)), known(wanted), "{text}: {others}");
+    }
+
+    #[test]
+    fn another_answer_takes_what_was_asked_after_it_along() {
+        would_be("cough=yes, sputum=clear", "sputum=green", "cough=yes, sputum=green");
+        would_be("cough=yes, sputum=green, blood=yes", "sputum=clear", "cough=yes, sputum=clear");
+        would_be("cough=yes, sputum=green, blood=yes", "cough=no", "cough=no");
+        would_be("cough=yes, sputum=green, blood=yes", "cough=no, sputum=clear", "cough=no");
+        // Nobody was asked, and something was answered: it is not what would have been answered.
+        would_be("cough=no, sputum=green", "cough=yes", "cough=yes");
+        would_be("cough=yes, cough=no", "cough=no", "cough=no");
+        // What leads to sputum is not known, and stays so.
+        would_be("sputum=clear, words=none", "words=some", "sputum=clear, words=some");
+    }
+
+    #[test]
+    fn of_a_sitting_the_last_answers_count() {
+        let at = |minute: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+        let given = |questionnaire, question, answer, minute| Given { questionnaire, question, answer, at: at(minute) };
+        let all = [
+            given("asked", "cough", "yes", 10),
+            given("asked", "cough", "no", 20),
+            given("asked", "sputum", "green", 4),
+            given("asked", "blood", "yes", 21),
+            given("asked", "pulse", "high", 20),
+            given("another", "words", "none", 20),
+        ];
+        assert_eq!(paths().known(&all, at(20)), known("cough=no"));
+        assert_eq!(paths().known(&all, at(19)), known("cough=yes, sputum=green"));
     }
 }

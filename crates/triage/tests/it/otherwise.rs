@@ -277,7 +277,7 @@ fn every_kind_that_names_a_limit_was_held_against_it() {
         rules.iter_mut().zip(counted).for_each(|(all, one)| *all += one);
     }
     assert!(statistics.iter().all(|count| *count > 0), "{statistics:?}");
-    // A path of answers names nothing, since another may lead as far; of whose a value is, and of flags, another value says nothing.
+    // What is said of a path of answers is held in `other_answers`; of whose a value is, and of flags, another value says nothing.
     let silent = ["path", "flag", "whose"];
     let said = |rule: &&str| rules[RULE_IDS.iter().position(|id| id == rule).unwrap()] > 0;
     let unsaid: Vec<&&str> = RULE_IDS.iter().filter(|rule| !silent.contains(rule) && !said(rule)).collect();

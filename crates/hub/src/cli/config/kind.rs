@@ -173,6 +173,7 @@ impl Kind {
                 ("override_max", Value),
                 ("silent_kit_after", Value),
                 ("floor", List),
+                ("limit", List),
             ],
             Self::Edge => &[
                 ("kit", Value),
@@ -216,7 +217,8 @@ fn problems<T>(parsed: Result<T, triage::ProgrammeError>) -> Vec<Problem> {
     parsed.err().map(|error| error.problems().iter().map(Problem::from).collect()).unwrap_or_default()
 }
 
-/// What is wrong with a programme, and the safety floors that it leaves open: also where nothing but its examples fail.
+/// What is wrong with a programme, the safety floors that it leaves open, and the clinic's limits that would be out of order with its own: also
+/// where nothing but its examples fail.
 fn programme(text: &str, name: &str) -> Vec<Problem> {
     let parsed = triage::Programme::parse(text, name).map(Arc::new);
     let programme = match &parsed {
@@ -225,14 +227,14 @@ fn programme(text: &str, name: &str) -> Vec<Problem> {
     };
     let mut problems = problems(parsed);
     if let Some(programme) = programme {
-        problems.extend(floors(name).passed_by(&programme).iter().map(Problem::from));
+        problems.extend(clinic(name).unfit(&programme).iter().map(Problem::from));
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
 }
 
-/// The safety floors that a programme's file is held against: those of the `clinic.toml` beside it, else those that come with Vagt.
-fn floors(programme: &str) -> triage::Clinic {
+/// The clinic's document that a programme's file is held against: the `clinic.toml` beside it, else the one that comes with Vagt.
+fn clinic(programme: &str) -> triage::Clinic {
     let beside = Path::new(programme).with_file_name("clinic.toml");
     let text = std::fs::read_to_string(&beside).ok();
     let read = text.and_then(|text| triage::Clinic::parse(&text, &beside.display().to_string()).ok());

@@ -98,6 +98,12 @@ impl Fold {
         read
     }
 
+    /// A patient's chart as it is now.
+    #[must_use]
+    pub fn chart(&self, patient: &PatientId) -> Option<&Chart> {
+        self.people.get(patient).map(|person| &person.chart)
+    }
+
     /// Lets time pass to the newest `received_at`, or to `until`.
     pub fn end(&mut self, until: Option<Timestamp>, changes: &mut Changes) {
         if let Some(end) = until.max(self.latest) {

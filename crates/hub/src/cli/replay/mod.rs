@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use line::Lines;
 use serde::Serialize;
 use settings::Settings;
-use triage::{AssessmentChange, Outcome, Plan, Programme};
+use triage::{AssessmentChange, Chart, Outcome, Plan, Programme, why_given};
 use vitals::{Colour, PatientId};
 
 use super::{Ended, config::problem, json_line, out};
@@ -158,13 +158,13 @@ fn replay<R: BufRead>(
                 complain(progress, name, lines.number, &reason);
             }
         }
-        print(&mut out, &mut changes, args)?;
+        print(&mut out, &mut changes, args, fold)?;
         if lines.number.is_multiple_of(PROGRESS_LINES) {
             progress.set_position(lines.bytes);
         }
     }
     fold.end(args.until, &mut changes);
-    print(&mut out, &mut changes, args)?;
+    print(&mut out, &mut changes, args, fold)?;
     out.flush()?;
     Ok(counted)
 }
@@ -173,16 +173,24 @@ fn complain(progress: &ProgressBar, name: &str, line: u64, reason: &str) {
     progress.suspend(|| eprintln!("{name}:{line}: {reason}"));
 }
 
-fn print(out: &mut impl Write, changes: &mut Changes, args: &Args) -> Result<(), Ended> {
-    changes.drain(..).try_for_each(|(outcome, plan)| print_one(out, &outcome, args, Some(&plan)))
+fn print(out: &mut impl Write, changes: &mut Changes, args: &Args, fold: &Fold) -> Result<(), Ended> {
+    changes.drain(..).try_for_each(|(outcome, plan)| {
+        let chart = outcome.assessment.as_ref().and_then(|change| fold.chart(&change.patient));
+        print_one(out, &outcome, args, chart.map(|chart| (&*plan, chart)))
+    })
 }
 
-/// What one event changed.
-fn print_one(out: &mut impl Write, outcome: &Outcome, args: &Args, plan: Option<&Plan>) -> Result<(), Ended> {
+/// What one event changed, of somebody who is judged by this plan and has this chart.
+fn print_one(
+    out: &mut impl Write,
+    outcome: &Outcome,
+    args: &Args,
+    judged: Option<(&Plan, &Chart)>,
+) -> Result<(), Ended> {
     if let Some(assessment) = &outcome.assessment {
-        match plan.filter(|_| args.explain) {
+        match judged.filter(|_| args.explain) {
             None => json_line(out, assessment)?,
-            Some(plan) => json_line(out, &Explained::of(assessment, plan))?,
+            Some((plan, chart)) => json_line(out, &Explained::of(assessment, plan, chart))?,
         }
     }
     if args.alerts {
@@ -206,9 +214,9 @@ struct Explained<'a> {
 }
 
 impl<'a> Explained<'a> {
-    fn of(change: &'a AssessmentChange, plan: &Plan) -> Self {
+    fn of(change: &'a AssessmentChange, plan: &Plan, chart: &Chart) -> Self {
         let AssessmentChange { at, patient, was, colour, blue, late, findings } = change;
-        let findings = findings.iter().map(|finding| triage::why(plan, finding)).collect();
+        let findings = findings.iter().map(|finding| why_given(plan, finding, &chart.given(finding))).collect();
         Self { at: *at, patient, was: *was, colour: *colour, blue: *blue, late: *late, findings }
     }
 }

@@ -6,7 +6,7 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use serde_json::json;
 use store::{JournalEntry, JournalFilter, Store, StoreError};
-use triage::{Alert, AlertEvent, Outcome, Plan};
+use triage::{Alert, AlertEvent, Chart, Outcome, Plan};
 use vitals::PatientId;
 
 use super::{Args, progress};
@@ -167,9 +167,9 @@ impl Teller<'_> {
             let stored = if args.verify { self.stored().await.map_err(failed)? } else { Stored::new() };
             let mut lines = Vec::new();
             let retold = self
-                .retell(|outcome, plan| match args.verify {
+                .retell(|outcome, judged| match args.verify {
                     true => Ok(()),
-                    false => super::print_one(&mut lines, outcome, args, plan),
+                    false => super::print_one(&mut lines, outcome, args, judged),
                 })
                 .await?;
             let found = if args.verify { differences(self.patient, &stored, &retold) } else { Vec::new() };
@@ -213,7 +213,7 @@ impl Teller<'_> {
 
     async fn retell(
         &self,
-        mut tell: impl FnMut(&Outcome, Option<&Plan>) -> Result<(), Ended>,
+        mut tell: impl FnMut(&Outcome, Option<(&Plan, &Chart)>) -> Result<(), Ended>,
     ) -> Result<Retelling, Ended> {
         let mut retelling = Retelling::default();
         for step in self.steps().await.map_err(failed)? {
@@ -221,7 +221,7 @@ impl Teller<'_> {
             let outcome =
                 retelling.step(step, plan).map_err(|why| Ended::Failed(format!("{}: {why}", self.patient)))?;
             if let Some(outcome) = outcome {
-                tell(&outcome, retelling.chart().map(|(plan, _)| &**plan))?;
+                tell(&outcome, retelling.chart().map(|(plan, chart)| (&**plan, chart)))?;
             }
         }
         Ok(retelling)
