@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -31,6 +31,8 @@ use tokio_rustls::{
     server::TlsStream,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::seldom::Seldom;
 
 /// How long a handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -147,7 +149,7 @@ impl TlsListener {
 }
 
 async fn take(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<Connection>) {
-    let under_way = Arc::new(UnderWay::default());
+    let (under_way, told) = (Arc::new(UnderWay::default()), Arc::new(Mutex::new(Seldom::default())));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -161,14 +163,14 @@ async fn take(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<
             metrics::counter!("vagt_tls_turned_away_total").increment(1);
             continue;
         };
-        let (acceptor, ready) = (acceptor.clone(), ready.clone());
+        let (acceptor, ready, told) = (acceptor.clone(), ready.clone(), Arc::clone(&told));
         tokio::spawn(async move {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%peer, "TCP_NODELAY can't be set: {error}");
             }
             match timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => drop(ready.send((stream, peer)).await),
-                Ok(Err(error)) => no_handshake(peer, &error),
+                Ok(Err(error)) => no_handshake(peer, &error, &told),
                 Err(_) => tracing::debug!(%peer, "no handshake in time"),
             }
             drop(place);
@@ -176,12 +178,18 @@ async fn take(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<
     }
 }
 
-/// Who comes without a good certificate where one is asked for has something to mend; whatever else is said to a port is nobody's concern.
-fn no_handshake(peer: SocketAddr, error: &io::Error) {
+/// Who comes without a good certificate where one is asked for has something to mend, and is told of now and then, since anybody may knock; whatever
+/// else is said to a port is nobody's concern.
+fn no_handshake(peer: SocketAddr, error: &io::Error, told: &Mutex<Seldom>) {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     if matches!(tls, Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_))) {
         metrics::counter!("vagt_front_door_refused_total", "reason" => "certificate").increment(1);
-        tracing::warn!(%peer, "connection refused, no certificate by which a kit is known: {error}");
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_time(Instant::now()) {
+            tracing::warn!(%peer, "connection refused, no certificate by which a kit is known: {error}");
+        } else {
+            tracing::debug!(%peer, "connection refused, no certificate by which a kit is known: {error}");
+        }
     } else {
         tracing::debug!(%peer, "no handshake: {error}");
     }

@@ -5,7 +5,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,8 @@ struct Border {
     refuses: AtomicBool,
     /// Once: commits, and says that it has not.
     lies: AtomicBool,
+    /// So many commits of nothing fail: what was stored before them may not be safe yet.
+    unsafe_for: AtomicUsize,
     held: tokio::sync::RwLock<()>,
 }
 
@@ -52,6 +54,11 @@ impl Store for Border {
         if self.refuses.load(Ordering::SeqCst) {
             let what = "no space left on device".to_owned();
             return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what });
+        }
+        let is_nothing = batch.entries.is_empty() && batch.alerts.is_empty() && batch.journal.is_empty() && batch.quarantined.is_empty();
+        let one_less = |left: usize| left.checked_sub(1);
+        if is_nothing && self.unsafe_for.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what: "the standby is away".into() });
         }
         self.inner.commit(batch).await?;
         if self.lies.swap(false, Ordering::SeqCst) {
@@ -157,6 +164,7 @@ async fn open_by(folder: &TempDir, days: i64, others: &str, clock: clock::Clock)
         inner,
         refuses: AtomicBool::new(false),
         lies: AtomicBool::new(false),
+        unsafe_for: AtomicUsize::new(0),
         held: Default::default(),
     });
     let since = (now() - SignedDuration::from_hours(24 * days)).to_string();
@@ -397,6 +405,19 @@ async fn a_commit_that_failed_and_happened_is_not_done_again() {
     assert_eq!((stored.version, history.len()), (1, 1), "{history:?}");
     let stored = clinic.store.stored().await.unwrap();
     assert_eq!((stored.messages, stored.alerts), (1, 1));
+    clinic.close().await;
+}
+
+/// What a store shows after a commit that was cut off may not be safe yet: nobody is answered before another commit has come through.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_safe_yet_is_not_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 1).await;
+    clinic.store.lies.store(true, Ordering::SeqCst);
+    clinic.store.unsafe_for.store(3, Ordering::SeqCst);
+    timeout(Duration::from_secs(30), clinic.takes(&message(1, "84", now()))).await.unwrap().unwrap();
+    assert_eq!(clinic.store.unsafe_for.load(Ordering::SeqCst), 0, "it was acknowledged before it was safe");
+    assert_eq!(clinic.store.stored().await.unwrap().messages, 1);
     clinic.close().await;
 }
 

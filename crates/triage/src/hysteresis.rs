@@ -47,6 +47,17 @@ impl Hysteresis {
         ))
     }
 
+    /// Notes a fault where not even nothing would be green again, of what is counted or added up.
+    pub fn check_nothing(self, reader: &mut Reader<'_, '_, '_>, ladder: &Ladder) {
+        let Some(back) = self.0 else { return };
+        let nothing = Value::new(0, 0);
+        let kept = |rung: &Rung| !ladder.is_beyond(*rung, nothing, nothing) && ladder.is_beyond(*rung, nothing, back);
+        if [Rung::YellowHigh, Rung::RedHigh].iter().any(kept) {
+            let text = format!("found {back}, want less than the lowest limit above green: 0 would not be green again");
+            reader.fault(steps!["hysteresis"], text);
+        }
+    }
+
     /// How much of the past it needs.
     pub fn need(self) -> Need {
         if self.0.is_some() { Need::raw(FOLLOWED_BACK) } else { Need::default() }

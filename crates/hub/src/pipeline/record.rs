@@ -106,8 +106,9 @@ impl Recorder {
             let stored = loop {
                 self.pause(pause, work.owed.len()).await;
                 pause = (pause * 2).min(RETRY_MAX);
-                match self.is_stored(work).await {
+                match self.is_kept(work).await {
                     Ok(stored) => break stored,
+                    Err(lost @ StoreError::LeadLost { .. }) => match self.fenced(work.owed.len(), &lost).await {},
                     Err(error) => tracing::debug!("the store can't say what it has: {error}"),
                 }
             };
@@ -158,6 +159,17 @@ impl Recorder {
             }
             sleep(left.min(BEAT)).await;
         }
+    }
+
+    /// Is it stored, and so that it may be acknowledged? What a server shows its standby may not have yet, where the commit was cut off while it
+    /// waited for that: a commit of nothing waits for what was committed before it.
+    async fn is_kept(&self, work: &mut Work) -> Result<bool, StoreError> {
+        let stored = self.is_stored(work).await?;
+        if stored {
+            let nothing = store::Batch { recorded_at: work.batch.recorded_at, ..store::Batch::default() };
+            self.store.commit(&nothing).await?;
+        }
+        Ok(stored)
     }
 
     /// A commit that was reported as failed may have happened, with all that is in it. Otherwise what is there already is not stored twice.

@@ -50,8 +50,8 @@ pub async fn bring_in(store: &dyn Store, folder: Option<&Path>, now: Timestamp) 
         let waits = library.standing(&id).in_use().is_some();
         // No version may leave a floor of the clinic open, or be out of order with its limits, not even the first; what does is not kept, so that the file can be mended.
         match (library.floors_of(&document), &document) {
-            (Err(open), Document::Programme(_)) if waits => {
-                tracing::error!("{open}: this file is left alone, and {id} stays as it is");
+            (Err(open), Document::Programme(_)) if !stored.is_empty() => {
+                tracing::error!("{open}: this file is left alone, and what is in use stays as it is");
                 continue;
             }
             (Err(open), _) if !waits => anyhow::bail!(open),
@@ -79,7 +79,10 @@ async fn finish(store: &dyn Store, now: Timestamp) -> anyhow::Result<()> {
         let decided = standing.in_use().is_some() || standing.planned.is_some() || !standing.rejected.is_empty();
         if !decided && first.proposed_by == FILE {
             library.takeable(&id, first.version).map_err(anyhow::Error::msg)?;
-            library.with(&id, first.version).and_then(|with| with.check_floors_of(&id)).map_err(anyhow::Error::msg)?;
+            if let Err(open) = library.with(&id, first.version).and_then(|with| with.check_floors_of(&id)) {
+                tracing::error!("{open}: {id} is not taken into use, want another version of it activated");
+                continue;
+            }
             first_use(store, &id, first.version, now).await?;
             tracing::info!("{id} version {} is in use, the first of its programme", first.version);
         }

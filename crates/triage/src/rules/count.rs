@@ -91,6 +91,8 @@ struct Count {
 const DAYS_MAX: u32 = 92;
 /// A rule is not asked more often than so: readings of a window beyond these are not counted.
 const TIMES_MAX: usize = 400;
+/// With hysteresis it is counted anew for each day that is followed back.
+const COUNTS_MAX: usize = 15;
 /// How many times something happened, told with the newest of them.
 const TOLD_MAX: usize = 8;
 /// The unit of a count.
@@ -115,6 +117,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let (ladder, of) = (reader.ladder(&bands), of?);
     let (hysteresis, ladder) = (Hysteresis::read(reader, hysteresis)?, ladder?);
     hysteresis.check(reader, &ladder, "times");
+    hysteresis.check_nothing(reader, &ladder);
     let rule = Count { of, days, ladder, hysteresis };
     if let Of::Rule(part) = &rule.of {
         check_looks(reader, part.looks);
@@ -227,6 +230,9 @@ impl Count {
 
     /// The band of a number of times. Those of days before are only counted as far as the hysteresis asks for them.
     fn band(&self, look: &Look<'_>, ladder: &Ladder, (count, newest): (usize, Nanos)) -> BandView {
+        if self.hysteresis.back().is_none() {
+            return ladder.judge(number(count));
+        }
         self.hysteresis.judge(ladder, || std::iter::once(number(count)).chain(self.older(look, newest)))
     }
 
@@ -291,9 +297,10 @@ impl Judge for Count {
     }
 
     fn looks(&self) -> usize {
+        let counts = if self.hysteresis.back().is_some() { COUNTS_MAX } else { 1 };
         match &self.of {
-            Of::Rule(part) => part.looks.saturating_mul(TIMES_MAX / 10),
-            Of::Step { .. } => 1,
+            Of::Rule(part) => part.looks.saturating_mul(TIMES_MAX / 10).saturating_mul(counts),
+            Of::Step { .. } => counts,
         }
     }
 

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Input, Programme, Reason, Rung, Share,
     bands::{BandView, Ladder, meaning},
-    hysteresis::Hysteresis,
+    hysteresis::{FOLLOWED_BACK, Hysteresis},
     look::Look,
     programme::{
         Number,
@@ -133,6 +133,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let ladder = reader.ladder(&bands);
     let (hysteresis, ladder) = (Hysteresis::read(reader, hysteresis)?, ladder?);
     hysteresis.check(reader, &ladder, "points");
+    hysteresis.check_nothing(reader, &ladder);
     if [Rung::RedLow, Rung::YellowLow].into_iter().any(|rung| ladder.at(rung).is_some()) {
         reader.fault(steps!["bands"], "found a limit under green, want limits above it alone: fewer points are better");
         fits = false;
@@ -312,10 +313,10 @@ impl Habit {
 
     /// What the sum was before, newest first: once for each time that the questionnaire was answered.
     fn older<'l>(&'l self, look: &'l Look<'_>, newest: Nanos) -> impl Iterator<Item = Value> + 'l {
-        let mut at = newest;
+        let (mut at, first) = (newest, newest.saturating_sub(length(FOLLOWED_BACK)));
         std::iter::from_fn(move || {
             let before = at.saturating_sub(length(ONE_ANSWERING)).saturating_sub(1);
-            at = self.newest(&Look { at: before, rank: 0, ..*look })?;
+            at = self.newest(&Look { at: before, rank: 0, ..*look }).filter(|at| *at >= first)?;
             self.sum(&Look { at, rank: 0, ..*look }).ok().map(|sum| sum.value)
         })
     }

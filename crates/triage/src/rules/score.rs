@@ -14,6 +14,7 @@ use vitals::{Colour, Flag, Vital};
 use super::{Judge, Nothing, Reader, Told, Verdict, Watches, doubt, read};
 use crate::{
     Input, Length, OwnOxygen, Programme, Reason, Score, Scored,
+    assess::TOGETHER,
     hysteresis::FOLLOWED_BACK,
     look::Look,
     own::Lasting,
@@ -298,12 +299,12 @@ impl Counts {
         self.hysteresis.map_or(SignedDuration::ZERO, |_| FOLLOWED_BACK)
     }
 
-    /// What the score was before, newest first, a while apart from each other, of what is beyond doubt.
+    /// What the score was before, newest first, once for each sitting, of what is beyond doubt.
     fn older<'l>(&'l self, look: &'l Look<'_>, newest: Nanos) -> impl Iterator<Item = Inputs<'l>> + 'l {
         let (mut times, mut later) = (Vec::new(), newest);
         look.chart.times(&self.watches(), newest.saturating_sub(length(FOLLOWED_BACK)), newest, &mut times);
         let apart = move |at: &Nanos| {
-            let is_apart = *at < later.saturating_sub(length(self.within));
+            let is_apart = *at < later.saturating_sub(length(TOGETHER));
             later = if is_apart { *at } else { later };
             is_apart
         };
@@ -321,7 +322,10 @@ impl Counts {
             }
             let scored = older.scored();
             held = held.max(self.mark(&scored).min(hovering));
-            hovering = hovering.min(self.marks[scored.band_with(back)]);
+            // What was not known has not gone back.
+            if self.is_known(&scored) {
+                hovering = hovering.min(self.marks[scored.band_with(back)]);
+            }
         }
         held
     }
@@ -331,6 +335,11 @@ impl Counts {
         let mark = self.mark(scored);
         let hovering = self.hysteresis.map_or(mark, |back| self.marks[scored.band_with(back)]);
         if hovering > mark { mark.max(self.held(look, at, hovering)) } else { mark }
+    }
+
+    /// Is enough known to say that it has gone back?
+    fn is_known(&self, scored: &Scored<'_>) -> bool {
+        if self.calm_needs.is_empty() { scored.is_complete() } else { self.is_calm(scored) }
     }
 
     /// Is enough known to call it green?

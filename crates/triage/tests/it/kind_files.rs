@@ -176,6 +176,13 @@ fn of_a_count() {
         (falls, "", 1, 1, ": found none or several of `of`, `falls` and `rises`, want one"),
         (
             "days = 7",
+            "days = 7\nhysteresis = 2",
+            7,
+            14,
+            ".hysteresis: found 2, want less than the lowest limit above green: 0 would not be green again",
+        ),
+        (
+            "days = 7",
             "days = 7\nof = \"pulse\"",
             1,
             1,

@@ -474,3 +474,25 @@ fn a_mark_that_was_reached_counts_until_the_score_is_back() {
         assert!(fits == fault.is_ok() && (fits || fault.clone().unwrap_err().contains(&wanted)), "{back}: {fault:?}");
     }
 }
+
+/// Sittings less than an hour apart, and one of a single value between two: what was not measured has not gone back.
+#[test]
+fn a_mark_is_held_across_sittings_of_any_distance_and_size() {
+    let programme = text().replace("oxygen_within = ", "hysteresis = 1\noxygen_within = ");
+    let (seven, six) = (
+        ["24 resp_rate", "93 spo2", "118 systolic", "131 pulse", "36.8 temperature"],
+        ["24 resp_rate", "93 spo2", "118 systolic", "115 pulse", "36.8 temperature"],
+    );
+    for minutes in [20, 40, 65, 180] {
+        let programme = Arc::new(Programme::parse(&programme, "news2-home.toml").unwrap());
+        let mut home = Home::on(&oxygen(false, false, ""), programme);
+        home.at(0, &seven, Some("as_usual"));
+        for times in 1..=3 {
+            home.at(times * minutes, &six, Some("as_usual"));
+            assert_eq!(home.finding().unwrap().colour, Mark::Red, "{minutes} {times}: {}", home.why());
+        }
+        home.at(3 * minutes + 240, &["97 spo2"], None);
+        home.at(3 * minutes + 480, &six, Some("as_usual"));
+        assert_eq!(home.finding().unwrap().colour, Mark::Red, "{minutes}: {}", home.why());
+    }
+}
