@@ -49,7 +49,7 @@ struct Border {
 #[async_trait]
 #[rustfmt::skip]
 impl Store for Border {
-    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+    async fn commit_shared(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
         let _may = self.held.read().await;
         if self.refuses.load(Ordering::SeqCst) {
             let what = "no space left on device".to_owned();
@@ -60,7 +60,7 @@ impl Store for Border {
         if is_nothing && self.unsafe_for.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what: "the standby is away".into() });
         }
-        self.inner.commit(batch).await?;
+        self.inner.commit_shared(batch).await?;
         if self.lies.swap(false, Ordering::SeqCst) {
             return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what: "the disk failed to sync".into() });
         }

@@ -21,7 +21,7 @@ mod rows;
 mod spans;
 mod sqlite;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -67,7 +67,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Commits a batch durably, in one transaction: messages with their readings and answers, alert changes, assessment changes,
     /// quarantine, journal, and the dedupe marks. When this returns `Ok`, the messages may be acknowledged.
-    async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+    async fn commit_shared(&self, batch: Arc<Batch>) -> Result<(), StoreError>;
+
+    /// The same of a batch that its owner goes on with: of a copy.
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.commit_shared(Arc::new(batch.clone())).await
+    }
 
     /// Which of these messages are already stored or in quarantine, with the hash of what they said.
     async fn seen(&self, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError>;

@@ -35,6 +35,19 @@ pub struct Batch {
     pub journal: Vec<JournalEntry>,
 }
 
+impl Batch {
+    /// Is there anything in it?
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        let Self { entries, quarantined, assessments, alerts, journal, .. } = self;
+        !(entries.is_empty()
+            && quarantined.is_empty()
+            && assessments.is_empty()
+            && alerts.is_empty()
+            && journal.is_empty())
+    }
+}
+
 /// One admitted message.
 #[derive(Clone, Debug)]
 pub struct Entry {

@@ -352,16 +352,15 @@ pub(crate) fn is_superseded(chart: &Chart, watches: &Watches, at: Nanos, newest:
     let mut gone = 0;
     for vital in &watches.vitals {
         let Some(series) = chart.series(*vital) else { continue };
-        let samples = series.until(newest);
-        let from = samples.partition_point(|sample| sample.at < at);
-        let mut now = samples[from..].iter().take_while(|sample| sample.at == at).peekable();
+        let samples = series.between(at, newest);
+        let mut now = samples.iter().take_while(|sample| sample.at == at).peekable();
         if now.peek().is_some() {
             // Beyond doubt, as nearly everything is: nothing to look for.
             if !now.all(Sample::is_doubtful) {
                 return false;
             }
             here += 1;
-            gone += usize::from(samples[from..].iter().any(|sample| sample.at > at && !sample.is_doubtful()));
+            gone += usize::from(samples.iter().any(|sample| sample.at > at && !sample.is_doubtful()));
         }
     }
     let answered = |(of, question): &(Arc<str>, Arc<str>)| {

@@ -228,12 +228,29 @@ impl Series {
         }
     }
 
+    /// The place of the first sample from a time on. Nearly always one of the newest is meant, so it is looked for from there, in steps twice as long
+    /// each: a chart that lies cold in memory costs a look or two and not one for each halving.
+    fn place_of(&self, at: Nanos) -> usize {
+        let samples = &self.0;
+        let mut step = 1;
+        while step <= samples.len() && samples[samples.len() - step].at >= at {
+            step *= 2;
+        }
+        let (low, high) = (samples.len().saturating_sub(step), samples.len() - step / 2);
+        low + samples[low..high].partition_point(|sample| sample.at < at)
+    }
+
+    /// Everything from a time on, up to another.
+    pub fn between(&self, from: Nanos, until: Nanos) -> &[Sample] {
+        self.until(until).get(self.place_of(from)..).unwrap_or_default()
+    }
+
     /// Leaves what is needed.
     pub fn prune(&mut self, need: Need) {
         let Some(newest) = self.0.last().map(|sample| sample.at) else { return };
         let (raw, span) =
             (newest.saturating_sub(length(need.raw)), newest.saturating_sub(length(need.span.max(need.raw))));
-        let old = self.0.partition_point(|sample| sample.at < raw);
+        let old = self.place_of(raw);
         let first_day = span.div_euclid(DAY).saturating_mul(DAY);
         let first = self.0[..old].iter().position(|sample| sample.at >= first_day).unwrap_or(old);
         let thinned = first + one_a_day(&self.0[first..old]);
@@ -259,7 +276,7 @@ impl Series {
         if self.0.last().is_some_and(|newest| newest.at <= at) {
             return &self.0;
         }
-        &self.0[..self.0.partition_point(|sample| sample.at <= at)]
+        &self.0[..self.place_of(at.saturating_add(1))]
     }
 
     /// The newest.
@@ -366,6 +383,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_time_is_found_from_the_newest_on(minutes in prop::collection::vec(0..40_i64, 0..60), from in -1..41_i64, until in -1..41_i64) {
+            let mut names = Names::default();
+            let mut series = Series::default();
+            for (number, minute) in minutes.iter().enumerate() {
+                series.insert(sample(&mut names, *minute, &number.to_string()));
+            }
+            let [from, until] = [from, until].map(|minute| sample(&mut names, minute, "93").at);
+            let within = |sample: &&Sample| (from..=until).contains(&sample.at);
+            prop_assert_eq!(series.between(from, until), series.all().iter().filter(within).copied().collect::<Vec<_>>());
+        }
+
         #[test]
         fn what_is_kept_does_not_depend_on_the_order(minutes in prop::collection::vec(0..60_000_i64, 1..60), turn in 0..60_usize) {
             let need = Need { raw: SignedDuration::from_hours(24), span: SignedDuration::from_hours(24 * 14) };

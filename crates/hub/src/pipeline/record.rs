@@ -9,7 +9,7 @@ use std::{
 
 use desk::Board;
 use jiff::Timestamp;
-use store::{JournalEntry, JournalFilter, KitSeq, Store, StoreError};
+use store::{Batch, JournalEntry, JournalFilter, KitSeq, Store, StoreError};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
@@ -80,35 +80,36 @@ impl Recorder {
 
     async fn record(&mut self, mut work: Work) {
         let started = Instant::now();
+        let mut batch = Arc::new(std::mem::take(&mut work.batch));
         let committing = metrics::gauge!("vagt_judged_messages", "batch" => "committing");
         committing.set(work.owed.len() as f64);
-        if work.has_content() {
-            self.commit(&mut work).await;
+        if batch.has_content() {
+            self.commit(&mut batch, work.owed.len()).await;
         }
         committing.set(0.0);
         self.committed.set(work.number, work.owed.len(), started.elapsed());
         self.want();
-        self.finish(work, started);
+        self.finish(&batch, work, started);
     }
 
     /// Commits, however often it takes.
-    async fn commit(&self, work: &mut Work) {
+    async fn commit(&self, batch: &mut Arc<Batch>, in_hand: usize) {
         let mut pause = RETRY_MIN;
-        while let Err(error) = self.watched(work).await {
+        while let Err(error) = self.watched(batch, in_hand).await {
             metrics::counter!("vagt_commit_errors_total").increment(1);
             if matches!(error, StoreError::LeadLost { .. }) {
-                match self.fenced(work.owed.len(), &error).await {}
+                match self.fenced(in_hand, &error).await {}
             }
             if self.health.trouble(&error.to_string()) {
                 tracing::error!("nothing can be stored, nothing is acknowledged: {error}");
             }
             // Nothing is tried again before it is known what the store has: what has no message in it could be stored twice.
             let stored = loop {
-                self.pause(pause, work.owed.len()).await;
+                self.pause(pause, in_hand).await;
                 pause = (pause * 2).min(RETRY_MAX);
-                match self.is_kept(work).await {
+                match self.is_kept(batch).await {
                     Ok(stored) => break stored,
-                    Err(lost @ StoreError::LeadLost { .. }) => match self.fenced(work.owed.len(), &lost).await {},
+                    Err(lost @ StoreError::LeadLost { .. }) => match self.fenced(in_hand, &lost).await {},
                     Err(error) => tracing::debug!("the store can't say what it has: {error}"),
                 }
             };
@@ -131,9 +132,9 @@ impl Recorder {
     }
 
     /// One try. One that takes long is trouble too.
-    async fn watched(&self, work: &Work) -> Result<(), StoreError> {
+    async fn watched(&self, batch: &Arc<Batch>, in_hand: usize) -> Result<(), StoreError> {
         let started = Instant::now();
-        let commit = self.store.commit(&work.batch);
+        let commit = self.store.commit_shared(Arc::clone(batch));
         tokio::pin!(commit);
         loop {
             tokio::select! {
@@ -143,7 +144,7 @@ impl Recorder {
                     if started.elapsed() > SLOW && self.health.trouble("the store is slow") {
                         tracing::warn!("a commit takes longer than {} s", SLOW.as_secs());
                     }
-                    self.health.beat(work.owed.len());
+                    self.health.beat(in_hand);
                 }
             }
         }
@@ -163,18 +164,17 @@ impl Recorder {
 
     /// Is it stored, and so that it may be acknowledged? What a server shows its standby may not have yet, where the commit was cut off while it
     /// waited for that: a commit of nothing waits for what was committed before it.
-    async fn is_kept(&self, work: &mut Work) -> Result<bool, StoreError> {
-        let stored = self.is_stored(work).await?;
+    async fn is_kept(&self, batch: &mut Arc<Batch>) -> Result<bool, StoreError> {
+        let stored = self.is_stored(batch).await?;
         if stored {
-            let nothing = store::Batch { recorded_at: work.batch.recorded_at, ..store::Batch::default() };
+            let nothing = Batch { recorded_at: batch.recorded_at, ..Batch::default() };
             self.store.commit(&nothing).await?;
         }
         Ok(stored)
     }
 
     /// A commit that was reported as failed may have happened, with all that is in it. Otherwise what is there already is not stored twice.
-    async fn is_stored(&self, work: &mut Work) -> Result<bool, StoreError> {
-        let batch = &mut work.batch;
+    async fn is_stored(&self, batch: &mut Arc<Batch>) -> Result<bool, StoreError> {
         let whole = batch.quarantined.iter().filter(|row| row.whole);
         let marks = whole.filter_map(|row| Some(KitSeq { kit: row.kit.clone(), seq: row.seq? }));
         let keys: Vec<_> = batch.entries.iter().map(|entry| entry.key.clone()).chain(marks).collect();
@@ -189,6 +189,7 @@ impl Recorder {
         if batch.entries.iter().all(|entry| stored.get(&entry.key) == Some(&entry.hash)) && stored.len() == keys.len() {
             return Ok(true);
         }
+        let batch = Arc::make_mut(batch);
         batch.entries.retain(|entry| stored.get(&entry.key) != Some(&entry.hash));
         batch.quarantined.retain(|row| {
             let key = row.seq.map(|seq| KitSeq { kit: row.kit.clone(), seq });
@@ -197,9 +198,9 @@ impl Recorder {
         Ok(false)
     }
 
-    fn finish(&mut self, work: Work, started: Instant) {
+    fn finish(&mut self, batch: &Batch, work: Work, started: Instant) {
         let now = (self.clock)();
-        let Work { batch, mut owed, replies, remeasure, pulses, .. } = work;
+        let Work { mut owed, replies, remeasure, pulses, .. } = work;
         let messages = owed.len() - pulses.len();
         let ways = Ways::of(&mut owed, started.elapsed());
         let oldest = owed.iter().map(|owed| owed.received_at).min();
@@ -221,7 +222,7 @@ impl Recorder {
                 tracing::debug!("an action was stored, and nobody waits for it any more");
             }
         }
-        count(&batch, messages, started, oldest, now);
+        count(batch, messages, started, oldest, now);
     }
 
     /// In receive order; then each kit's watermark, once for the batch.
@@ -303,7 +304,7 @@ impl Ways {
 
 /// Is a batch without messages stored? It is known by a stamp of its journal, which the judge uses once; without one, by what happened to an
 /// alert, or by what is kept in quarantine.
-async fn is_there(store: &dyn Store, batch: &store::Batch) -> Result<bool, StoreError> {
+async fn is_there(store: &dyn Store, batch: &Batch) -> Result<bool, StoreError> {
     if let Some(first) = batch.journal.first() {
         let before = first.at.checked_add(MOVED_MAX).unwrap_or(Timestamp::MAX);
         let filter = JournalFilter { since: Some(first.at), before: Some(before), ..JournalFilter::default() };
@@ -325,7 +326,7 @@ async fn is_there(store: &dyn Store, batch: &store::Batch) -> Result<bool, Store
 }
 
 /// One step of the counters a batch.
-fn count(batch: &store::Batch, messages: usize, started: Instant, oldest: Option<Timestamp>, now: Timestamp) {
+fn count(batch: &Batch, messages: usize, started: Instant, oldest: Option<Timestamp>, now: Timestamp) {
     let somebodys = batch.entries.iter().filter(|entry| !heartbeat::is(&entry.key.kit));
     let readings: usize = somebodys.map(|entry| entry.readings.len()).sum();
     metrics::counter!("vagt_messages_total").increment(messages as u64);

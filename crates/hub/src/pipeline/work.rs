@@ -127,17 +127,7 @@ impl Work {
 
     /// Is there anything to commit, or anybody to answer?
     pub fn is_empty(&self) -> bool {
-        self.owed.is_empty() && self.replies.is_empty() && !self.has_content()
-    }
-
-    /// Is there anything to commit?
-    pub fn has_content(&self) -> bool {
-        let Batch { entries, quarantined, assessments, alerts, journal, .. } = &self.batch;
-        !(entries.is_empty()
-            && quarantined.is_empty()
-            && assessments.is_empty()
-            && alerts.is_empty()
-            && journal.is_empty())
+        self.owed.is_empty() && self.replies.is_empty() && !self.batch.has_content()
     }
 
     /// How many more messages it takes now. One that waits for the store takes none after a while: what comes then waits for the

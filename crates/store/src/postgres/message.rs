@@ -35,26 +35,26 @@ const COPY: &str = "COPY message (id, kept_at, kit, patient, seq, recorded_at, n
 const COLUMNS: i16 = 13;
 
 /// From so many rows on, `COPY`. It is two journeys, and over TCP its end waits for the server's delayed acknowledgement of the rows, up to 40 ms,
-/// since the driver leaves Nagle's algorithm on: a few rows are there sooner without it.
+/// since the driver leaves Nagle's algorithm on: fewer rows are there sooner by a statement of arrays.
 const COPY_MIN: usize = 512;
-/// Rows of one statement, largest first; each is a quarter of the one before, so the rest costs at most three of each.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
 
-static INSERTS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(insert_of));
+/// Rows as arrays, one of each column. Their readings are one array of numbers, of which each row takes its part; odd values are not among them.
+static ROWS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO message ({NAMES})
+         SELECT id, to_timestamp($1::bigint / 1e6), kit, patient, seq, recorded_at, newest, sent_at, session, hash,
+             ($2::bigint[])[first:last], NULL, answers
+         FROM UNNEST($3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::uuid[], $11::bytea[],
+             $12::int[], $13::int[], $14::text[])
+         AS n (id, kit, patient, seq, recorded_at, newest, sent_at, session, hash, first, last, answers)"
+    )
+});
 
-/// An `INSERT` of so many rows.
-fn insert_of(rows: usize) -> String {
-    let columns = COLUMNS.unsigned_abs() as usize;
-    let row = |row: usize| {
-        let places = (1..=columns).map(|column| match (row * columns + column, column) {
-            (place, 2) => format!("to_timestamp(${place}::bigint / 1e6)"),
-            (place, _) => format!("${place}"),
-        });
-        format!("({})", places.collect::<Vec<_>>().join(","))
-    };
-    let rows: Vec<_> = (0..rows).map(row).collect();
-    format!("INSERT INTO message ({NAMES}) VALUES {}", rows.join(","))
-}
+static ROW: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO message ({NAMES}) VALUES ($1, to_timestamp($2::bigint / 1e6), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    )
+});
 
 /// What `COPY` would bring at once, in parts.
 const APPEND: &str = "UPDATE message SET readings = readings || $2, odd = odd || $3 WHERE id = $1";
@@ -182,30 +182,55 @@ pub(super) async fn write(
     conn.copy_in(COPY, rows.finish()).await
 }
 
-/// A few rows, in as few statements as are prepared once.
-async fn insert_some(conn: &mut Asked, kept_at: i64, mut messages: &[MessageRow<'_>]) -> Result<(), sqlx::Error> {
-    for (size, sql) in SIZES.into_iter().zip(INSERTS.iter()) {
-        while messages.len() >= size {
-            let (now, later) = messages.split_at(size);
-            let bound = now.iter().fold(sqlx::query(sql.as_str()), |query, message| {
-                bind(query, kept_at, message, message.readings.as_deref(), &message.odd)
-            });
-            bound.execute(&mut *conn).await?;
-            messages = later;
-        }
+/// A few rows, in one statement; those with odd values, which are rare, by themselves.
+async fn insert_some(conn: &mut Asked, kept_at: i64, messages: &[MessageRow<'_>]) -> Result<(), sqlx::Error> {
+    let (odd, usual): (Vec<_>, Vec<_>) = messages.iter().partition(|message| !message.odd.is_empty());
+    for message in odd {
+        bind(kept_at, message, message.readings.as_deref(), &message.odd).execute(&mut *conn).await?;
     }
-    Ok(())
+    if usual.is_empty() {
+        return Ok(());
+    }
+    let mut numbers: Vec<i64> = Vec::new();
+    let parts: Vec<_> = usual.iter().map(|message| Some(part(&mut numbers, message.readings.as_deref()?))).collect();
+    let rows = || usual.iter();
+    sqlx::query(ROWS.as_str())
+        .bind(kept_at)
+        .bind(numbers)
+        .bind(rows().map(|row| row.id).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.kit).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.patient).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.seq).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.recorded_at).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.newest).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.sent_at).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.session).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.hash.as_slice()).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.map(|(first, _)| first)).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.map(|(_, last)| last)).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.answers.as_deref()).collect::<Vec<_>>())
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
-/// The columns of a row, with these of its readings.
+/// Puts a row's numbers behind those of the others: where they begin and end, counted from 1.
+fn part(numbers: &mut Vec<i64>, own: &[i64]) -> (i32, i32) {
+    let place =
+        |at: usize| i32::try_from(at).expect("a batch has less than two billion numbers: its bytes are bounded");
+    let first = place(numbers.len() + 1);
+    numbers.extend_from_slice(own);
+    (first, place(numbers.len()))
+}
+
+/// One row, with these of its readings.
 fn bind<'q>(
-    query: Query<'q, Postgres, PgArguments>,
     kept_at: i64,
     message: &'q MessageRow<'_>,
     readings: Option<&'q [i64]>,
     odd: &'q [String],
 ) -> Query<'q, Postgres, PgArguments> {
-    query
+    sqlx::query(ROW.as_str())
         .bind(message.id)
         .bind(kept_at)
         .bind(message.kit)
@@ -226,9 +251,7 @@ async fn insert(conn: &mut Asked, kept_at: i64, message: &MessageRow<'_>) -> Res
     let readings = message.readings.as_deref();
     let first = readings.map(|numbers| &numbers[..numbers.len().min(SMALL_NUMBERS)]);
     let first_odd = &message.odd[..message.odd.len().min(SMALL_NUMBERS)];
-    bind(sqlx::query(INSERTS[SIZES.len() - 1].as_str()), kept_at, message, first, first_odd)
-        .execute(&mut *conn)
-        .await?;
+    bind(kept_at, message, first, first_odd).execute(&mut *conn).await?;
     let mut rest = readings.map_or(&[][..], |numbers| &numbers[numbers.len().min(SMALL_NUMBERS)..]);
     let mut odd = &message.odd[first_odd.len()..];
     while !rest.is_empty() || !odd.is_empty() {

@@ -180,8 +180,8 @@ impl Store for Postgres {
         lead::leader(&self.inner).await
     }
 
-    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        commit::commit(&self.inner, batch).await
+    async fn commit_shared(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
+        commit::commit(&self.inner, &batch).await
     }
 
     async fn seen(&self, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
 use jiff::Timestamp;
@@ -57,8 +57,8 @@ RETURNING key";
 
 /// Commits a batch, whole or not at all. It goes to a thread where it may wait for the disk, in one piece: a batch is many statements, and each
 /// journey between two threads costs more than most of them. Who stops waiting stops nothing.
-pub(super) async fn commit(store: &Sqlite, batch: &Batch) -> Result<(), StoreError> {
-    let (turn, batch) = (store.writer.turn().await?, batch.clone());
+pub(super) async fn commit(store: &Sqlite, batch: Arc<Batch>) -> Result<(), StoreError> {
+    let turn = store.writer.turn().await?;
     let done = tokio::task::spawn_blocking(move || turn.commit(|conn, keys| record(conn, keys, &batch)));
     done.await.unwrap_or_else(|ended| match ended.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),

@@ -223,7 +223,7 @@ fn readers(path: &Path) -> SqlitePool {
 /// Each line hands over to the file that does it.
 #[async_trait]
 impl Store for Sqlite {
-    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+    async fn commit_shared(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
         commit::commit(self, batch).await
     }
 

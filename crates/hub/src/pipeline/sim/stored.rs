@@ -1,6 +1,8 @@
 //! The disk as a store: what the service asks while it takes messages in and judges them. What only pages, kits' enrolment and backtests ask is
 //! not there, and says so.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use store::{
@@ -26,7 +28,7 @@ fn as_stored(entry: &Entry) -> StoredMessage {
 #[async_trait]
 #[rustfmt::skip]
 impl Store for Disk {
-    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> { Disk::commit(self, batch).await }
+    async fn commit_shared(&self, batch: Arc<Batch>) -> Result<(), StoreError> { Disk::commit(self, &batch).await }
     async fn seen(&self, messages: &[KitSeq]) -> Result<Vec<(KitSeq, [u8; 32])>, StoreError> {
         self.ask().await?;
         let state = self.state();
