@@ -185,12 +185,12 @@ fn again(
     let as_bad = |finding: &Finding| !finding.provisional && !finding.late && finding.colour >= alert.mark;
     let confirmed = alert.provisional && bad.iter().any(|finding| as_bad(finding));
     alert.provisional &= !confirmed && !worse;
-    let before = alert.clone();
+    let before = in_doubt(&alert);
     alert.mark = alert.mark.max(worst.colour);
     fed.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
     alert.late = alert.findings.iter().filter(|finding| finding.colour == alert.mark).all(|finding| finding.late);
-    if is_denied(chart, plan, &before, fed) {
+    if let Some(before) = before.filter(|before| is_denied(chart, plan, before, fed)) {
         return deny(chart, plan, alert, &before, at, worst.why.clone());
     }
     if bad.iter().any(|finding| !finding.late) {
@@ -213,7 +213,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     let marks =
         |alert: &Alert| alert.findings.iter().map(|finding| (finding.rule.clone(), finding.colour)).collect::<Vec<_>>();
     let before = (marks(&alert), alert.now_mark, alert.normal_in_row);
-    let whole = alert.clone();
+    let whole = in_doubt(&alert);
     let ended = |fed: &Fed| match fed.place {
         CALL => "called".to_owned(),
         place if plan.rule(place).judge.missing().is_some() => "data has come again".to_owned(),
@@ -226,7 +226,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
         ours.first().map(|fed| fed.finding.as_ref().map_or_else(|| ended(fed), |finding| finding.why.clone()))?;
     ours.iter().for_each(|fed| take_in(&mut alert, plan, fed));
     alert.now_mark = now_mark(chart, plan, &alert);
-    if alert.provisional && alert.state == State::Open {
+    if let Some(whole) = whole {
         if is_denied(chart, plan, &whole, fed) {
             return Some(deny(chart, plan, alert, &whole, at, text));
         }
@@ -252,7 +252,12 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     Some(step(alert, EventKind::Eased, at, text))
 }
 
-/// Has what made an alert as bad as it is been measured again in time, beyond doubt, and is it not so?
+/// An alert as it is, if another measurement may say that it was for nothing.
+fn in_doubt(alert: &Alert) -> Option<Alert> {
+    (alert.provisional && alert.state == State::Open).then(|| alert.clone())
+}
+
+/// Has what made such an alert as bad as it is been measured again in time, beyond doubt, and is it not so?
 fn is_denied(chart: &Chart, plan: &Plan, alert: &Alert, fed: &[Fed]) -> bool {
     let doubted: Vec<&Finding> = alert.findings.iter().filter(|it| it.provisional && it.colour == alert.mark).collect();
     let since: Vec<Timestamp> = doubted.iter().map(|finding| finding.at).collect();
@@ -261,10 +266,7 @@ fn is_denied(chart: &Chart, plan: &Plan, alert: &Alert, fed: &[Fed]) -> bool {
         let place = plan.place(&finding.programme, &finding.rule);
         place.and_then(|place| chart.mark_of(place)).is_none_or(|mark| mark >= alert.mark)
     };
-    alert.provisional
-        && alert.state == State::Open
-        && !doubted.iter().any(still)
-        && fed.iter().filter(of_it).any(|fed| fed.is_news() && is_repeat(plan, &since, fed))
+    !doubted.iter().any(still) && fed.iter().filter(of_it).any(|fed| fed.is_news() && is_repeat(plan, &since, fed))
 }
 
 /// What was doubtful was not so: what is left of the alert is what else was found, beyond doubt; without that it is over.
