@@ -1,7 +1,7 @@
 # Vagt: two commands do everything. They install what is missing first (see .ci/install).
 #   make demo    the whole clinic on this machine, with simulated homes
 #   make test    everything that continuous integration runs
-#   make bench   every figure beside its floor and its peers, into docs/benchmarks.md: 25 minutes; QUICK=1: 8, into target/bench; ONLY="idle growth"
+#   make bench   every figure beside its floor and its peers, into docs/benchmarks.md: an hour; QUICK=1: 8 minutes, into target/bench; ONLY="idle growth"
 #   make bench-cores  what the pure parts and the kit's agent cost
 #   make chaos   a clinic under load and one fault after the other, ROUNDS=6 of SECONDS_EACH=120 from SEED, or KILLS=1000 (docs/chaos.md)
 #   make fuzz    every driver against bytes that look for trouble, SECONDS=60 each (docs/fuzzing.md)
