@@ -147,7 +147,7 @@ struct Clinic {
     stop: CancellationToken,
 }
 
-/// A clinic with one patient and one kit, watched since `days` ago.
+/// A clinic with one patient and one kit, watched since `days` ago. Who is watched since now has missed nothing yet, whatever the day and the hour.
 async fn open(folder: &TempDir, days: i64) -> Clinic {
     open_beside(folder, days, "").await
 }
@@ -270,7 +270,7 @@ fn now() -> Timestamp {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_before_it_is_stored() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     clinic.takes(&message(1, "95", now())).await.unwrap();
     assert_eq!(clinic.store.stored().await.unwrap().readings, 2);
 
@@ -325,7 +325,7 @@ async fn again_is_acknowledged_again_and_stored_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_is_kept_told_and_blocks_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     for payload in ["", "not json", "{\"seq\":1}"] {
         clinic.takes(payload).await.unwrap();
     }
@@ -353,7 +353,7 @@ async fn poison_is_kept_told_and_blocks_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_red_reading_is_an_alert_a_nurse_acts_and_a_restart_knows() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     clinic.takes(&message(1, "84", now())).await.unwrap();
     let alert = clinic.waits(1).await;
     assert_eq!(alert.mark, Mark::Red);
@@ -363,7 +363,7 @@ async fn a_red_reading_is_an_alert_a_nurse_acts_and_a_restart_knows() {
     assert_eq!(clinic.store.open_alerts(None).await.unwrap(), std::slice::from_ref(&change.alert));
     clinic.close().await;
 
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     clinic.takes(&message(2, "83", now())).await.unwrap();
     let again = clinic.waits(change.alert.version + 1).await;
     assert_eq!((again.id, again.count), (alert.id, 2), "the same episode goes on");
@@ -377,7 +377,7 @@ async fn a_red_reading_is_an_alert_a_nurse_acts_and_a_restart_knows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nurse_who_asks_twice_is_not_told_that_it_is_done_before_it_is_stored() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     clinic.takes(&message(1, "84", now())).await.unwrap();
     let alert = clinic.waits(1).await;
     let held = clinic.store.held.write().await;
@@ -397,7 +397,7 @@ async fn a_nurse_who_asks_twice_is_not_told_that_it_is_done_before_it_is_stored(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_failed_and_happened_is_not_done_again() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     clinic.store.lies.store(true, Ordering::SeqCst);
     timeout(Duration::from_secs(30), clinic.takes(&message(1, "84", now()))).await.unwrap().unwrap();
     let alert = clinic.waits(1).await;
@@ -412,7 +412,7 @@ async fn a_commit_that_failed_and_happened_is_not_done_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_not_be_safe_yet_is_not_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     clinic.store.lies.store(true, Ordering::SeqCst);
     clinic.store.unsafe_for.store(3, Ordering::SeqCst);
     timeout(Duration::from_secs(30), clinic.takes(&message(1, "84", now()))).await.unwrap().unwrap();
@@ -474,7 +474,7 @@ async fn a_chart_that_makes_no_sense_stops_its_own_patient_alone() {
          [[kit]]\nid = \"kit-2\"\npatient = \"unreadable-1\"\nsecret_sha256 = \"{}\"\nsince = {since:?}\n",
         hex(&[8; 32])
     );
-    let clinic = open_beside(&folder, 1, &others).await;
+    let clinic = open_beside(&folder, 0, &others).await;
     let from_other = Arrival { kit: "kit-2".parse().unwrap(), ..arrival(&message(1, "84", now())) };
     let bytes = from_other.payload.len() as u64;
     timeout(Duration::from_secs(30), clinic.taker.take(from_other)).await.expect("it is acknowledged").unwrap();
@@ -512,7 +512,7 @@ async fn a_clock_that_leapt_and_came_back_stops_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_in_is_finished_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     let waiting: Vec<_> = (1..=50)
         .map(|seq| {
             let (taker, payload) = (Arc::clone(&clinic.taker), message(seq, "95", now()));
@@ -541,7 +541,7 @@ fn told_by_a_kit(kit: &str, seq: u64, patient: &str, what: &str) -> Arrival {
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_are_stored_with_their_message_and_whoever_asks_to_be_called_is_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = open(&folder, 1).await;
+    let clinic = open(&folder, 0).await;
     let kit = clinic.store.roster().await.unwrap().kits.remove(0);
     let wanted = desk::Ask { command: "message".into(), text: Some("hello".into()), ..desk::Ask::default() };
     let id = desk::ask(&*clinic.store, &kit, wanted, Some("Mette Larsen"), now()).await.unwrap().id;
@@ -565,7 +565,7 @@ async fn receipts_are_stored_with_their_message_and_whoever_asks_to_be_called_is
 async fn a_kit_that_several_share_says_whose_it_measured() {
     let folder = tempfile::tempdir().unwrap();
     let others = "[[patient]]\nid = \"p-2\"\nname = \"Bo\"\nprogramme = \"copd\"\n[[kit]]\nid = \"bus\"\npatients = [\"p-1\", \"p-2\"]\n";
-    let clinic = open_beside(&folder, 1, others).await;
+    let clinic = open_beside(&folder, 0, others).await;
     let measured = message(1, "84", now());
     let readings = &measured[measured.find("\"readings\"").unwrap()..measured.len() - 1];
     for (seq, patient) in [(1, r#","patient":"p-2""#), (2, ""), (3, r#","patient":"p-9""#)] {
