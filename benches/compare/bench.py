@@ -46,10 +46,7 @@ def compare(args, more):
 
 
 def growth(args, more):
-    """A server adds everything up by hour and day beside the commits: of 100 million readings that alone takes half an hour."""
-    if args.quick:
-        return script(args, "growth", more)
-    return script(args, "growth", ["--stores", "sqlite", "--sizes", "10", "100"]) + script(args, "growth", ["--stores", "postgres", "--sizes", "10", "30", "--storage"])
+    return script(args, "growth", more)
 
 
 def upgrade(args, more):

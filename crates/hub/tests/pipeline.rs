@@ -55,9 +55,8 @@ impl Store for Border {
             let what = "no space left on device".to_owned();
             return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what });
         }
-        let is_nothing = batch.entries.is_empty() && batch.alerts.is_empty() && batch.journal.is_empty() && batch.quarantined.is_empty();
         let one_less = |left: usize| left.checked_sub(1);
-        if is_nothing && self.unsafe_for.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+        if !batch.has_content() && self.unsafe_for.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             return Err(StoreError::Corrupt { table: "disk", row: "0".into(), what: "the standby is away".into() });
         }
         self.inner.commit_shared(batch).await?;

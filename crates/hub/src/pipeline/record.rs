@@ -168,7 +168,7 @@ impl Recorder {
         let stored = self.is_stored(batch).await?;
         if stored {
             let nothing = Batch { recorded_at: batch.recorded_at, ..Batch::default() };
-            self.store.commit(&nothing).await?;
+            self.store.commit_shared(Arc::new(nothing)).await?;
         }
         Ok(stored)
     }

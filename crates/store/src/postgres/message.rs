@@ -30,8 +30,7 @@ const ROW_BYTES: usize = 200;
 
 const NAMES: &str =
     "id, kept_at, kit, patient, seq, recorded_at, newest, sent_at, session, hash, readings, odd, answers";
-const COPY: &str = "COPY message (id, kept_at, kit, patient, seq, recorded_at, newest, sent_at, session, hash, readings, odd, answers) \
-                    FROM STDIN (FORMAT binary)";
+static COPY: LazyLock<String> = LazyLock::new(|| format!("COPY message ({NAMES}) FROM STDIN (FORMAT binary)"));
 const COLUMNS: i16 = 13;
 
 /// From so many rows on, `COPY`. It is two journeys, and over TCP its end waits for the server's delayed acknowledgement of the rows, up to 40 ms,
@@ -179,7 +178,7 @@ pub(super) async fn write(
     let numbers: usize = messages.iter().filter_map(|message| message.readings.as_ref()).map(Vec::len).sum();
     let mut rows = Rows::new(COLUMNS, messages.len() * ROW_BYTES + numbers * 12);
     messages.iter().for_each(|message| message.put(&mut rows, kept_at));
-    conn.copy_in(COPY, rows.finish()).await
+    conn.copy_in(&COPY, rows.finish()).await
 }
 
 /// A few rows, in one statement; those with odd values, which are rare, by themselves.

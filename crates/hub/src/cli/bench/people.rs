@@ -1,6 +1,6 @@
 //! Simulated people for a bench's store: everybody sits down once a day, for so many days, and nothing more is said of them.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
@@ -96,9 +96,7 @@ impl People {
 async fn commit(store: &dyn Store, batch: &mut Batch) -> Result<(), StoreError> {
     let Some(last) = batch.entries.last() else { return Ok(()) };
     batch.recorded_at = last.recorded_at;
-    store.commit(batch).await?;
-    batch.entries.clear();
-    Ok(())
+    store.commit_shared(Arc::new(std::mem::take(batch))).await
 }
 
 /// A simulated person: what is usual of each vital.

@@ -2,7 +2,7 @@
 //!
 //! Only into the store of a clinic whose configuration says that it is simulated, so that nobody who does not exist stands among people.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
@@ -149,9 +149,7 @@ impl<I: Iterator<Item = JournalEntry>> Filling<'_, I> {
 
     async fn commit(&mut self) -> Result<(), store::StoreError> {
         self.batch.recorded_at = self.last;
-        self.store.commit(&self.batch).await?;
-        self.batch = Batch::default();
-        Ok(())
+        self.store.commit_shared(Arc::new(std::mem::take(&mut self.batch))).await
     }
 
     async fn end(mut self) -> Result<(), store::StoreError> {
