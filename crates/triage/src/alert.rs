@@ -3,6 +3,8 @@
 //! Red latches until a person closes it. Yellow may ease by itself after k normal readings. A worse value un-acknowledges. Acknowledging is
 //! not resolving.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -44,10 +46,10 @@ pub struct Alert {
     /// Normal readings in a row, towards easing.
     pub normal_in_row: u32,
     /// The last finding of each rule that ever fed it, and the last late one, worst first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Arc<Finding>>,
     /// What fed it and rested on a reading that was declared invalid since: it counts for nothing any longer, and tells why somebody was called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub withdrawn: Vec<Finding>,
+    pub withdrawn: Vec<Arc<Finding>>,
     /// Grows by one with every change; an action names the version it was decided on.
     pub version: u32,
     /// The version of the last change that an action must have seen: raised, worse, or a person's own action. Repeated and better readings
@@ -59,7 +61,7 @@ pub struct Alert {
 impl Alert {
     /// Everything that fed it, worst first, what was withdrawn since after the rest.
     pub fn ever_found(&self) -> impl Iterator<Item = &Finding> + Clone {
-        self.findings.iter().chain(&self.withdrawn)
+        self.findings.iter().chain(&self.withdrawn).map(AsRef::as_ref)
     }
 }
 

@@ -480,26 +480,33 @@ fn feed(
     now: Timestamp,
     outcome: &mut Outcome,
 ) {
-    let mut families: BTreeMap<&Arc<str>, Vec<Fed>> = BTreeMap::new();
+    let mut families: BTreeMap<&Arc<str>, (Vec<&Judged>, Vec<Fed>)> = BTreeMap::new();
     for one in judged.iter().filter(|one| !one.held) {
-        let family = &plan.rule(one.place).family;
-        let open = chart.alerts.get(family).is_some();
-        if open || judged.iter().any(|two| two.mark > Mark::Green && plan.rule(two.place).family == *family) {
-            let finding = one.finding.clone().or_else(|| chart.finding(plan, one.place));
-            let fed = Fed { place: one.place, finding, tells: one.tells };
-            families.entry(family).or_default().push(fed);
-        }
+        families.entry(&plan.rule(one.place).family).or_default().0.push(one);
     }
     for (place, fed) in silence::ended(chart, plan) {
-        families.entry(&plan.rule(place).family).or_default().push(fed);
+        families.entry(&plan.rule(place).family).or_default().1.push(fed);
     }
     let opening = Opening::Sitting(sitting.kit, sitting.seq);
-    for (family, fed) in families {
+    for (family, (judged, ended)) in families {
+        if ended.is_empty() && judged.iter().all(|one| is_nothing(chart, plan, family, one)) {
+            continue;
+        }
+        let found = |one: &Judged| one.finding.clone().or_else(|| chart.finding(plan, one.place));
+        let fed = judged.into_iter().map(|one| Fed { place: one.place, finding: found(one), tells: one.tells });
+        let fed: Vec<Fed> = fed.chain(ended).collect();
         outcome.alerts.extend(episode::feed(chart, plan, family, &fed, &opening, now));
     }
     if let Some(called) = call::heard(chart, plan, sitting, now) {
         outcome.alerts.extend(episode::feed(chart, plan, &called.family, &called.fed, &opening, now));
     }
+}
+
+/// Is it green, and no alert of the family waits to hear it?
+fn is_nothing(chart: &Chart, plan: &Plan, family: &str, judged: &Judged) -> bool {
+    let Some(alert) = chart.alerts.get(family) else { return judged.mark == Mark::Green };
+    (judged.mark, judged.tells) == (Mark::Green, Tells::Now)
+        && episode::is_green_again(chart, plan, alert, judged.place)
 }
 
 /// The change of the assessment: of now, or, where that stays, of then, for late findings that were not green.

@@ -210,9 +210,7 @@ fn again(
 /// person does not grow by a line of history with every normal reading.
 fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp) -> Option<AlertChange> {
     let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.tells == Tells::Now && fed_it(&alert, plan, fed.place)).collect();
-    let marks =
-        |alert: &Alert| alert.findings.iter().map(|finding| (finding.rule.clone(), finding.colour)).collect::<Vec<_>>();
-    let before = (marks(&alert), alert.now_mark, alert.normal_in_row);
+    let before = (alert.findings.clone(), alert.now_mark, alert.normal_in_row);
     let whole = in_doubt(&alert);
     let ended = |fed: &Fed| match fed.place {
         CALL => "called".to_owned(),
@@ -236,7 +234,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     if alert.mark < Mark::Red && ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
     }
-    if before == (marks(&alert), alert.now_mark, alert.normal_in_row) {
+    if marks(&before.0) == marks(&alert.findings) && (before.1, before.2) == (alert.now_mark, alert.normal_in_row) {
         return None;
     }
     let enough = match alert.mark {
@@ -252,6 +250,22 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     Some(step(alert, EventKind::Eased, at, text))
 }
 
+/// The rules of findings with their marks, in whatever order they came.
+fn marks(findings: &[Arc<Finding>]) -> Vec<(Mark, &str)> {
+    let mut marks: Vec<_> = findings.iter().map(|finding| (finding.colour, finding.rule.as_str())).collect();
+    marks.sort_unstable();
+    marks
+}
+
+/// Does it change nothing that this rule finds green? So it is where a red waits for a person and the rule was green already.
+pub(crate) fn is_green_again(chart: &Chart, plan: &Plan, alert: &Alert, place: usize) -> bool {
+    let green = |finding: &Arc<Finding>| finding.colour == Mark::Green && !finding.late && is_of(plan, finding, place);
+    alert.mark == Mark::Red
+        && in_doubt(alert).is_none()
+        && alert.findings.iter().any(green)
+        && now_mark(chart, plan, alert) == alert.now_mark
+}
+
 /// An alert as it is, if another measurement may say that it was for nothing.
 fn in_doubt(alert: &Alert) -> Option<Alert> {
     (alert.provisional && alert.state == State::Open).then(|| alert.clone())
@@ -259,10 +273,11 @@ fn in_doubt(alert: &Alert) -> Option<Alert> {
 
 /// Has what made such an alert as bad as it is been measured again in time, beyond doubt, and is it not so?
 fn is_denied(chart: &Chart, plan: &Plan, alert: &Alert, fed: &[Fed]) -> bool {
-    let doubted: Vec<&Finding> = alert.findings.iter().filter(|it| it.provisional && it.colour == alert.mark).collect();
+    let doubted: Vec<&Arc<Finding>> =
+        alert.findings.iter().filter(|it| it.provisional && it.colour == alert.mark).collect();
     let since: Vec<Timestamp> = doubted.iter().map(|finding| finding.at).collect();
     let of_it = |fed: &&Fed| fed.place != CALL && doubted.iter().any(|finding| is_of(plan, finding, fed.place));
-    let still = |finding: &&Finding| {
+    let still = |finding: &&Arc<Finding>| {
         let place = plan.place(&finding.programme, &finding.rule);
         place.and_then(|place| chart.mark_of(place)).is_none_or(|mark| mark >= alert.mark)
     };
@@ -342,7 +357,7 @@ fn take_in(alert: &mut Alert, plan: &Plan, fed: &Fed) {
 
 /// Keeps the last finding of each rule, and beside it, where that is milder, the one that made the alert as bad as it is; and beside those
 /// the last late one that is not milder than the late one before. Worst first.
-fn keep(alert: &mut Alert, new: &Finding) {
+fn keep(alert: &mut Alert, new: &Arc<Finding>) {
     let (mark, findings) = (alert.mark, &mut alert.findings);
     let same = |old: &Finding| old.rule == new.rule && old.programme == new.programme && old.late == new.late;
     if new.late {
@@ -354,14 +369,14 @@ fn keep(alert: &mut Alert, new: &Finding) {
         findings.retain(|old| !same(old) || (old.colour == mark && new.colour < mark));
     }
     if findings.len() < FINDINGS_MAX {
-        findings.push(new.clone());
+        findings.push(Arc::clone(new));
     }
     findings.sort_by_key(|finding| Reverse(finding.colour));
 }
 
 /// The worst of what each rule that fed the alert found last. A rule that no programme has any longer finds nothing.
 pub(crate) fn now_mark(chart: &Chart, plan: &Plan, alert: &Alert) -> Mark {
-    let says = |finding: &Finding| {
+    let says = |finding: &Arc<Finding>| {
         if finding.rule == crate::CALL_RULE {
             return Some(finding.colour);
         }

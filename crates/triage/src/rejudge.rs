@@ -101,12 +101,12 @@ struct Looks<'a> {
 fn withdraw(looks: &Looks<'_>, chart: &mut Chart, by: &str, why: &str, now: Timestamp) -> Vec<AlertChange> {
     let mut changes = Vec::new();
     for (family, alert) in chart.alerts.iter().cloned().collect::<Vec<_>>() {
-        let (mut left, gone): (Vec<Finding>, Vec<Finding>) =
+        let (mut left, gone): (Vec<Arc<Finding>>, Vec<Arc<Finding>>) =
             alert.findings.iter().cloned().partition(|finding| looks.stays(finding));
         if gone.is_empty() {
             continue;
         }
-        left.extend(gone.iter().filter_map(|gone| looks.earlier(&alert, gone)));
+        left.extend(gone.iter().filter_map(|gone| looks.earlier(&alert, gone)).map(Arc::new));
         left.sort_by_key(|finding| std::cmp::Reverse(finding.colour));
         let mut alert = Alert { findings: left, ..(*alert).clone() };
         alert.withdrawn.extend(gone.into_iter().filter(|finding| finding.colour > Mark::Green));

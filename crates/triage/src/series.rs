@@ -250,6 +250,9 @@ impl Series {
         let Some(newest) = self.0.last().map(|sample| sample.at) else { return };
         let (raw, span) =
             (newest.saturating_sub(length(need.raw)), newest.saturating_sub(length(need.span.max(need.raw))));
+        if self.0[0].at >= raw && self.0.len() <= SAMPLES_MAX {
+            return;
+        }
         let old = self.place_of(raw);
         let first_day = span.div_euclid(DAY).saturating_mul(DAY);
         let first = self.0[..old].iter().position(|sample| sample.at >= first_day).unwrap_or(old);

@@ -131,7 +131,7 @@ pub async fn detail(
     let invalid = invalid_of(app, &alert.patient).await?;
     let lately = lately(&*app.desk.store, &alert.patient, say.now).await?;
     let newest = messages.iter().flat_map(|message| &message.readings).map(|reading| reading.measured_at).max();
-    let findings = alert.findings.iter().map(|finding| last_heard(finding, newest)).collect();
+    let findings = alert.findings.iter().map(|finding| Arc::new(last_heard(finding, newest))).collect();
     let alert = Alert { findings, ..alert };
     Ok(Some(Detail {
         w: say.words,

@@ -171,7 +171,7 @@ impl Side {
         let (rule, why) = says(alert);
         self.open.push(Open {
             id: alert.id,
-            vital: alert.findings.first().and_then(quiet::of),
+            vital: alert.findings.first().and_then(|finding| quiet::of(finding)),
             at: self.episodes.len(),
             red: alert.mark == Mark::Red,
             normal: 0,

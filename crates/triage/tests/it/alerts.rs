@@ -29,6 +29,16 @@ fn red_latches_until_a_person_closes_it_and_is_raised_anew_if_still_red() {
 }
 
 #[test]
+fn a_red_that_waits_does_not_grow_with_every_normal_reading() {
+    let mut person = Person::new();
+    person.measures("2026-11-22T08:00:00Z", &["84 spo2", "112 pulse"]);
+    assert_eq!(events(&person.measures("2026-11-22T09:00:00Z", &["93 spo2", "80 pulse"])), [EventKind::Improved]);
+    for (hour, reading) in [("10", "93 spo2"), ("11", "80 pulse"), ("12", "94 spo2"), ("13", "81 pulse")] {
+        assert_eq!(events(&person.measures(&format!("2026-11-22T{hour}:00:00Z"), &[reading])), [], "{hour}");
+    }
+}
+
+#[test]
 fn yellow_eases_after_two_normal_sittings_in_a_row() {
     let mut person = Person::new();
     person.measures("2026-11-22T08:00:00Z", &["87 spo2"]);

@@ -70,7 +70,7 @@ fn what_is_withdrawn_still_tells_why_somebody_was_called_and_counts_for_nothing(
         assert!(alert.findings.iter().all(|finding| finding.colour < Mark::Red), "{:?}", alert.findings);
         let withdrawn: Vec<_> = alert.withdrawn.iter().map(|finding| finding.why.as_str()).collect();
         assert_eq!(withdrawn, ["SpO2 80 %, red at 85 % or less"]);
-        assert_eq!(alert.ever_found().last(), alert.withdrawn.last());
+        assert_eq!(alert.ever_found().last(), alert.withdrawn.last().map(AsRef::as_ref));
         let stored = serde_json::to_string(alert).unwrap();
         assert_eq!(serde_json::from_str::<triage::Alert>(&stored).unwrap(), *alert);
         let before = stored.split_once("\"withdrawn\"").unwrap().0.trim_end_matches(',').to_owned() + ",\"version\":1}";
