@@ -34,9 +34,9 @@ HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 SITTING = 8
 SENDING = 200
-BYTES_A_READING = {"sqlite": 40, "postgres": 90}
+BYTES_A_READING = {"sqlite": 40, "postgres": 460}
 # Millions of readings. A server adds everything up by hour and day beside the commits: of 100 million that alone takes half an hour.
-SIZES = {"sqlite": [10, 100], "postgres": [10, 30]}
+SIZES = {"sqlite": [10, 100, 1000], "postgres": [10, 30]}
 DISK_LEFT_BYTES = 8e9
 UPKEEP_SECONDS = 3600
 PAGE_WARM_UP = 20
@@ -334,7 +334,7 @@ def storage_table(lines):
 def main():
     parser = argparse.ArgumentParser(description="How the figures change as a store grows, and what a person costs in storage.")
     parser.add_argument("--vagt", type=pathlib.Path, default=pathlib.Path("target/release/vagt"), help="the program that is measured")
-    parser.add_argument("--sizes", type=float, nargs="+", help="millions of readings; 10 and 100, on a server 10 and 30, if left out")
+    parser.add_argument("--sizes", type=float, nargs="+", help="millions of readings; 10, 100 and 1000, on a server 10 and 30, if left out")
     parser.add_argument("--patients", type=int, default=10_000, help="how many people: with fewer the same readings go further back")
     parser.add_argument("--stores", nargs="*", choices=BYTES_A_READING, default=list(BYTES_A_READING))
     parser.add_argument("--storage", nargs="*", choices=["sqlite", "postgres", "timescale"], default=["sqlite", "postgres", "timescale"])

@@ -26,7 +26,7 @@ pub struct Directories(watch::Receiver<Arc<Directory>>);
 /// What a roster says, checked.
 #[derive(Default)]
 pub struct Directory {
-    kits: HashMap<String, KnownKit>,
+    kits: hashbrown::HashMap<String, KnownKit>,
     plans: HashMap<PatientId, Arc<Plan>>,
     bases: HashMap<PatientId, Arc<Basis>>,
     invalid: Invalid,

@@ -127,37 +127,43 @@ pub fn decode(payload: &[u8]) -> Result<Arrived, Refused> {
         return Err(refused(format!("message has {} bytes, at most {MESSAGE_BYTES_MAX} are taken", payload.len())));
     }
     let text = std::str::from_utf8(payload).map_err(|e| refused(format!("message is not UTF-8: {e}")))?;
-    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| refused(format!("message: {e}")))?;
-    if !(1..=SEQ_MAX).contains(&envelope.seq) {
-        return Err(refused(format!("seq is {}, want 1 to {SEQ_MAX}", envelope.seq)));
+    // Nearly every message is good as a whole.
+    let mut arrived = match serde_json::from_str(text) {
+        Ok(message) => whole(message),
+        Err(_) => by_parts(text),
     }
-    let most = envelope.readings.len().max(envelope.answers.len()).max(envelope.receipts.len());
-    if most > MESSAGE_PARTS_MAX {
-        return Err(refused(format!("message has {most} readings or answers, at most {MESSAGE_PARTS_MAX} are taken")));
-    }
-    Ok(arrived(&envelope))
+    .map_err(refused)?;
+    let Message { seq, oldest, .. } = &mut arrived.message;
+    // One that is not before this message says nothing.
+    *oldest = oldest.filter(|oldest| (1..=*seq).contains(oldest));
+    Ok(arrived)
 }
 
-fn arrived(envelope: &Envelope<'_>) -> Arrived {
+fn whole(message: Message) -> Result<Arrived, String> {
+    let Message { seq, readings, answers, receipts, .. } = &message;
+    check(*seq, [readings.len(), answers.len(), receipts.len()])?;
+    Ok(Arrived { message, refused: Vec::new() })
+}
+
+fn by_parts(text: &str) -> Result<Arrived, String> {
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| format!("message: {e}"))?;
+    let Envelope { seq, oldest, sent_at, session, readings, answers, patient, receipts } = envelope;
+    check(seq, [readings.len(), answers.len(), receipts.len()])?;
     let mut refused = Vec::new();
-    let readings = parts("readings", &envelope.readings, &mut refused);
-    let answers = parts("answers", &envelope.answers, &mut refused);
-    let receipts = parts("receipts", &envelope.receipts, &mut refused);
-    let (patient, Envelope { seq, sent_at, session, .. }) = (envelope.patient.clone(), envelope);
-    // One that is not before this message says nothing.
-    let oldest = envelope.oldest.filter(|oldest| (1..=*seq).contains(oldest));
-    Arrived {
-        message: Message {
-            seq: *seq,
-            oldest,
-            sent_at: *sent_at,
-            session: *session,
-            readings,
-            answers,
-            patient,
-            receipts,
-        },
-        refused,
+    let readings = parts("readings", &readings, &mut refused);
+    let answers = parts("answers", &answers, &mut refused);
+    let receipts = parts("receipts", &receipts, &mut refused);
+    let message = Message { seq, oldest, sent_at, session, readings, answers, patient, receipts };
+    Ok(Arrived { message, refused })
+}
+
+fn check(seq: u64, parts: [usize; 3]) -> Result<(), String> {
+    if !(1..=SEQ_MAX).contains(&seq) {
+        return Err(format!("seq is {seq}, want 1 to {SEQ_MAX}"));
+    }
+    match parts.into_iter().find(|found| *found > MESSAGE_PARTS_MAX) {
+        Some(most) => Err(format!("message has {most} readings or answers, at most {MESSAGE_PARTS_MAX} are taken")),
+        None => Ok(()),
     }
 }
 
@@ -222,6 +228,19 @@ mod tests {
         assert_eq!(arrived.refused.len(), 1);
         assert_eq!(arrived.refused[0].at, "readings[1]");
         assert!(arrived.refused[0].reason.starts_with("unknown variant `furlong`"), "{}", arrived.refused[0].reason);
+    }
+
+    #[test]
+    fn a_good_message_is_the_same_as_a_whole_and_by_its_parts() {
+        let answer = r#"{"questionnaire":"daily","version":1,"question":"breath","answer":"worse","answered_at":"2026-11-22T08:00:03Z"}"#;
+        let receipt = r#"{"command":"c-1","outcome":"done","at":"2026-11-22T08:00:03Z","detail":"seen"}"#;
+        let more =
+            format!(r#"],"answers":[{answer}],"patient":"p-1","oldest":40,"new":{{"a":[1]}},"receipts":[{receipt}]}}"#);
+        let flagged = reading("", "").replace('}', r#","flags":["low_perfusion","of_tomorrow"]}"#);
+        let message = with_readings(&format!("{},{flagged}", reading("value", "94.10"))).replace("]}", &more);
+        let (arrived, parts) = (decode(message.as_bytes()).unwrap(), by_parts(&message).unwrap());
+        assert_eq!((arrived.message.readings.len(), arrived.message.oldest), (2, Some(40)));
+        assert_eq!(arrived, parts);
     }
 
     #[test]

@@ -14,11 +14,12 @@ mod time;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::Arc,
 };
 
 use desk::ActionRequest;
+use hashbrown::HashMap;
 use jiff::Timestamp;
 use store::{Journal, JournalEntry, KitSeq, Store};
 use tokio::{
@@ -92,6 +93,14 @@ pub(super) struct Judge {
     started: Timestamp,
     /// The clock has gone back, and the charts are still those of before.
     stepped_back: bool,
+    meters: Meters,
+}
+
+/// What is recorded with every message, or nearly so: looked up once.
+struct Meters {
+    assess_seconds: metrics::Histogram,
+    charts: metrics::Gauge,
+    open: metrics::Gauge,
 }
 
 impl Judge {
@@ -126,6 +135,11 @@ impl Judge {
             in_use: BTreeMap::new(),
             started: Timestamp::MIN,
             stepped_back: false,
+            meters: Meters {
+                assess_seconds: metrics::histogram!("vagt_assess_seconds"),
+                charts: metrics::gauge!("vagt_charts"),
+                open: metrics::gauge!("vagt_judged_messages", "batch" => "open"),
+            },
         };
         if let Some(from) = set_back_from {
             judge.tell_set_back(from);
@@ -192,8 +206,8 @@ impl Judge {
                 }
                 () = sleep(until_tick) => {}
             }
-            metrics::gauge!("vagt_charts").set(self.charts.len() as f64);
-            metrics::gauge!("vagt_judged_messages", "batch" => "open").set(self.work.owed.len() as f64);
+            self.meters.charts.set(self.charts.len() as f64);
+            self.meters.open.set(self.work.owed.len() as f64);
             self.health.judge_alive();
         }
     }

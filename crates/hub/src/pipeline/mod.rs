@@ -32,9 +32,10 @@ mod timers;
 pub mod watermark;
 mod work;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use desk::{ActionRequest, Board};
+use hashbrown::HashMap;
 use jiff::SignedDuration;
 use store::Store;
 use tokio::{
@@ -130,7 +131,8 @@ impl Pipeline {
         let judge = judge::Judge::new(store, directories.clone(), Arc::clone(&health), committed, clock, stored);
         let channels = judge::Channels { arrivals: Arc::clone(&lanes), actions, kits, work, wanted, stop };
         let tasks = [tokio::spawn(judge.run(channels)), tokio::spawn(recorder.run())];
-        Ok(Self { intake: Arc::new(Intake { lanes, directories }), health, tasks })
+        let took = metrics::histogram!("vagt_admit_seconds");
+        Ok(Self { intake: Arc::new(Intake { lanes, directories, took }), health, tasks })
     }
 
     /// Shows, for as long as it runs, when nothing comes through to the store any more; `heard` says when something last did.
@@ -167,6 +169,7 @@ impl Pipeline {
 struct Intake {
     lanes: Arc<Lanes>,
     directories: Directories,
+    took: metrics::Histogram,
 }
 
 /// A message in the queue.
@@ -184,7 +187,7 @@ impl Taker for Intake {
     fn line_up(self: Arc<Self>, arrival: Arrival, slowed: bool) -> LinedUp {
         let began = std::time::Instant::now();
         let mut admitted = admit(&self.directories.now(), &arrival);
-        metrics::histogram!("vagt_admit_seconds").record(began.elapsed().as_secs_f64());
+        self.took.record(began.elapsed().as_secs_f64());
         admitted.trace(arrival.received_at);
         let place = self.lanes.place(&admitted, slowed, arrival.received_at);
         let (lane, oldest) = (place.lane, admitted.oldest);

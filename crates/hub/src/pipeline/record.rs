@@ -1,13 +1,9 @@
 //! Steps 7 and 8: commits a batch, then acknowledges in receive order, then shows. A batch that can't be committed is tried again until it can.
 
-use std::{
-    collections::{HashMap, HashSet},
-    convert::Infallible,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
 use desk::Board;
+use hashbrown::HashMap;
 use jiff::Timestamp;
 use store::{Batch, JournalEntry, JournalFilter, KitSeq, Store, StoreError};
 use tokio::{

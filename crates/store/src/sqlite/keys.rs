@@ -3,8 +3,7 @@
 //!
 //! Bounded: a memory that is full is emptied between two batches and fills again from the file.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension as _};
 use vitals::{Clock, DeviceId, Flag, KitId, PatientId, Reading, Unit, Vital};
 

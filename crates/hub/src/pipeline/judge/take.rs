@@ -143,7 +143,7 @@ impl Judge {
                         let began = Instant::now();
                         owed.judged = self.judge(entry, now);
                         let took = began.elapsed();
-                        metrics::histogram!("vagt_assess_seconds").record(took.as_secs_f64());
+                        self.meters.assess_seconds.record(took.as_secs_f64());
                         owed.assessed(took);
                     }
                     (Some(entry), Err(reason)) => self.set_aside(entry, &arrival.payload, reason, &mut owed),

@@ -76,7 +76,7 @@ async fn who_was_taken_over_from_answers_nobody() {
         works: taken,
         ready: mpsc::channel(1).0,
         committed: Arc::default(),
-        marks: HashMap::new(),
+        marks: Default::default(),
         holes: HashSet::new(),
         quarantined: 0,
         remeasure: mpsc::channel(1).0,
