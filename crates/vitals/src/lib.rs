@@ -8,6 +8,7 @@ mod flag;
 mod id;
 mod plausible;
 mod reading;
+mod text;
 mod unit;
 mod value;
 mod vital;
