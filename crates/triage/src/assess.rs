@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use vitals::{Answer, Colour, Flag, KitId, Reading, Vital};
 
 use crate::{
-    AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan, Remeasure,
+    Alert, AssessmentChange, Chart, Finding, Input, Mark, Outcome, Plan, Remeasure,
     arrive::{self, Arrived},
     call,
     chart::{Memory, More},
@@ -480,21 +480,22 @@ fn feed(
     now: Timestamp,
     outcome: &mut Outcome,
 ) {
-    let mut families: BTreeMap<&Arc<str>, (Vec<&Judged>, Vec<Fed>)> = BTreeMap::new();
-    for one in judged.iter().filter(|one| !one.held) {
-        families.entry(&plan.rule(one.place).family).or_default().0.push(one);
+    let told = || judged.iter().filter(|one| !one.held).map(|one| (&plan.rule(one.place).family, one));
+    let news = told().filter(|(family, one)| !is_nothing(chart, plan, family, one));
+    let mut families: BTreeMap<&Arc<str>, Vec<Fed>> = news.map(|(family, _)| (family, Vec::new())).collect();
+    let ended = silence::ended(chart, plan);
+    families.extend(ended.iter().map(|(place, _)| (&plan.rule(*place).family, Vec::new())));
+    for (family, one) in told() {
+        if let Some(fed) = families.get_mut(family) {
+            let finding = one.finding.clone().or_else(|| chart.finding(plan, one.place));
+            fed.push(Fed { place: one.place, finding, tells: one.tells });
+        }
     }
-    for (place, fed) in silence::ended(chart, plan) {
-        families.entry(&plan.rule(place).family).or_default().1.push(fed);
+    for (place, fed) in ended {
+        families.entry(&plan.rule(place).family).or_default().push(fed);
     }
     let opening = Opening::Sitting(sitting.kit, sitting.seq);
-    for (family, (judged, ended)) in families {
-        if ended.is_empty() && judged.iter().all(|one| is_nothing(chart, plan, family, one)) {
-            continue;
-        }
-        let found = |one: &Judged| one.finding.clone().or_else(|| chart.finding(plan, one.place));
-        let fed = judged.into_iter().map(|one| Fed { place: one.place, finding: found(one), tells: one.tells });
-        let fed: Vec<Fed> = fed.chain(ended).collect();
+    for (family, fed) in families {
         outcome.alerts.extend(episode::feed(chart, plan, family, &fed, &opening, now));
     }
     if let Some(called) = call::heard(chart, plan, sitting, now) {
@@ -502,11 +503,10 @@ fn feed(
     }
 }
 
-/// Is it green, and no alert of the family waits to hear it?
+/// Is it green now, and no news to an alert of its family?
 fn is_nothing(chart: &Chart, plan: &Plan, family: &str, judged: &Judged) -> bool {
-    let Some(alert) = chart.alerts.get(family) else { return judged.mark == Mark::Green };
-    (judged.mark, judged.tells) == (Mark::Green, Tells::Now)
-        && episode::is_green_again(chart, plan, alert, judged.place)
+    let no_news = |alert: &Arc<Alert>| episode::is_no_news(chart, plan, alert, judged.place);
+    judged.mark == Mark::Green && !judged.late && chart.alerts.get(family).is_none_or(no_news)
 }
 
 /// The change of the assessment: of now, or, where that stays, of then, for late findings that were not green.

@@ -210,7 +210,9 @@ fn again(
 /// person does not grow by a line of history with every normal reading.
 fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp) -> Option<AlertChange> {
     let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.tells == Tells::Now && fed_it(&alert, plan, fed.place)).collect();
-    let before = (alert.findings.clone(), alert.now_mark, alert.normal_in_row);
+    let findings = alert.findings.clone();
+    let rest = |alert: &Alert| (alert.now_mark, alert.normal_in_row, alert.provisional);
+    let before = rest(&alert);
     let whole = in_doubt(&alert);
     let ended = |fed: &Fed| match fed.place {
         CALL => "called".to_owned(),
@@ -234,7 +236,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     if alert.mark < Mark::Red && ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
     }
-    if marks(&before.0) == marks(&alert.findings) && (before.1, before.2) == (alert.now_mark, alert.normal_in_row) {
+    if marks(&findings) == marks(&alert.findings) && before == rest(&alert) {
         return None;
     }
     let enough = match alert.mark {
@@ -257,18 +259,26 @@ fn marks(findings: &[Arc<Finding>]) -> Vec<(Mark, &str)> {
     marks
 }
 
-/// Does it change nothing that this rule finds green? So it is where a red waits for a person and the rule was green already.
-pub(crate) fn is_green_again(chart: &Chart, plan: &Plan, alert: &Alert, place: usize) -> bool {
-    let green = |finding: &Arc<Finding>| finding.colour == Mark::Green && !finding.late && is_of(plan, finding, place);
-    alert.mark == Mark::Red
-        && in_doubt(alert).is_none()
-        && alert.findings.iter().any(green)
-        && now_mark(chart, plan, alert) == alert.now_mark
+/// Does it change nothing that this rule finds green? So it is where the rule never fed the alert, and where a red waits for a person and nothing
+/// else of the rule is left in it than its red and a green.
+pub(crate) fn is_no_news(chart: &Chart, plan: &Plan, alert: &Alert, place: usize) -> bool {
+    let of_it = |finding: &&Arc<Finding>| !finding.late && is_of(plan, finding, place);
+    let mut marks = alert.findings.iter().filter(of_it).map(|finding| finding.colour);
+    let is_green_again = alert.mark == Mark::Red
+        && !is_in_doubt(alert)
+        && marks.clone().all(|mark| matches!(mark, Mark::Red | Mark::Green))
+        && marks.any(|mark| mark == Mark::Green)
+        && now_mark(chart, plan, alert) == alert.now_mark;
+    is_green_again || !fed_it(alert, plan, place)
 }
 
 /// An alert as it is, if another measurement may say that it was for nothing.
 fn in_doubt(alert: &Alert) -> Option<Alert> {
-    (alert.provisional && alert.state == State::Open).then(|| alert.clone())
+    is_in_doubt(alert).then(|| alert.clone())
+}
+
+fn is_in_doubt(alert: &Alert) -> bool {
+    alert.provisional && alert.state == State::Open
 }
 
 /// Has what made such an alert as bad as it is been measured again in time, beyond doubt, and is it not so?

@@ -1,4 +1,4 @@
-//! A message with readings and answers. Read part by part: one bad reading does not cost its neighbours.
+//! A message with readings and answers. Where it is not good as a whole it is read part by part: one bad reading does not cost its neighbours.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -161,10 +161,11 @@ fn check(seq: u64, parts: [usize; 3]) -> Result<(), String> {
     if !(1..=SEQ_MAX).contains(&seq) {
         return Err(format!("seq is {seq}, want 1 to {SEQ_MAX}"));
     }
-    match parts.into_iter().find(|found| *found > MESSAGE_PARTS_MAX) {
-        Some(most) => Err(format!("message has {most} readings or answers, at most {MESSAGE_PARTS_MAX} are taken")),
-        None => Ok(()),
+    let most = parts.into_iter().max().unwrap_or_default();
+    if most > MESSAGE_PARTS_MAX {
+        return Err(format!("message has {most} readings or answers, at most {MESSAGE_PARTS_MAX} are taken"));
     }
+    Ok(())
 }
 
 fn parts<T: DeserializeOwned>(name: &str, raw: &[&RawValue], refused: &mut Vec<RefusedPart>) -> Vec<T> {
@@ -241,6 +242,12 @@ mod tests {
         let (arrived, parts) = (decode(message.as_bytes()).unwrap(), by_parts(&message).unwrap());
         assert_eq!((arrived.message.readings.len(), arrived.message.oldest), (2, Some(40)));
         assert_eq!(arrived, parts);
+        let again = |arrived: &Arrived| serde_json::to_string(&arrived.message).unwrap();
+        assert_eq!(again(&arrived), again(&parts), "with their digits");
+        let many = |key: &str, count: usize| format!(r#""{key}":[{}]"#, vec!["0"; count].join(","));
+        let too_many = message.replace("\"readings\":[", &format!("{},\"old\":[", many("readings", 2100)));
+        let too_many = too_many.replace("\"answers\":[", &format!("{},\"older\":[", many("answers", 3000)));
+        assert!(decode(too_many.as_bytes()).unwrap_err().reason.starts_with("message has 3000 readings or answers"));
     }
 
     #[test]

@@ -39,6 +39,18 @@ fn a_red_that_waits_does_not_grow_with_every_normal_reading() {
 }
 
 #[test]
+fn a_milder_finding_that_has_passed_leaves_a_red() {
+    let mut person = Person::new();
+    person.measures("2026-11-22T08:00:00Z", &["112 pulse"]);
+    person.measures("2026-11-22T09:00:00Z", &["80 pulse"]);
+    person.measures("2026-11-22T10:00:00Z", &["84 spo2"]);
+    let passed = person.measures("2026-11-22T11:00:00Z", &["80 pulse"]);
+    assert_eq!(events(&passed), [EventKind::Improved]);
+    let marks: Vec<Mark> = passed.alerts[0].alert.findings.iter().map(|finding| finding.colour).collect();
+    assert_eq!(marks, [Mark::Red, Mark::Green]);
+}
+
+#[test]
 fn yellow_eases_after_two_normal_sittings_in_a_row() {
     let mut person = Person::new();
     person.measures("2026-11-22T08:00:00Z", &["87 spo2"]);
