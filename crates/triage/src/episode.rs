@@ -211,7 +211,7 @@ fn again(
 fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp) -> Option<AlertChange> {
     let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.tells == Tells::Now && fed_it(&alert, plan, fed.place)).collect();
     let findings = alert.findings.clone();
-    let rest = |alert: &Alert| (alert.now_mark, alert.normal_in_row, alert.provisional);
+    let rest = |alert: &Alert| (alert.now_mark, alert.normal_in_row);
     let before = rest(&alert);
     let whole = in_doubt(&alert);
     let ended = |fed: &Fed| match fed.place {
@@ -236,7 +236,7 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     if alert.mark < Mark::Red && ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
     }
-    if marks(&findings) == marks(&alert.findings) && before == rest(&alert) {
+    if are_as_bad(&findings, &alert.findings) && before == rest(&alert) {
         return None;
     }
     let enough = match alert.mark {
@@ -252,22 +252,20 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     Some(step(alert, EventKind::Eased, at, text))
 }
 
-/// The rules of findings with their marks, in whatever order they came.
-fn marks(findings: &[Arc<Finding>]) -> Vec<(Mark, &str)> {
-    let mut marks: Vec<_> = findings.iter().map(|finding| (finding.colour, finding.rule.as_str())).collect();
-    marks.sort_unstable();
-    marks
+/// Are these findings of the same rules, and their marks the same?
+fn are_as_bad(before: &[Arc<Finding>], now: &[Arc<Finding>]) -> bool {
+    let same = |(one, two): (&Arc<Finding>, &Arc<Finding>)| (&one.rule, one.colour) == (&two.rule, two.colour);
+    before.len() == now.len() && before.iter().zip(now).all(same)
 }
 
-/// Does it change nothing that this rule finds green? So it is where the rule never fed the alert, and where a red waits for a person and nothing
-/// else of the rule is left in it than its red and a green.
+/// Does it change nothing that this rule finds green? So it is where the rule never fed the alert, and where a red waits for a person, the rule's
+/// green is the newest in it, and of the rule nothing else is left in it than its red.
 pub(crate) fn is_no_news(chart: &Chart, plan: &Plan, alert: &Alert, place: usize) -> bool {
     let of_it = |finding: &&Arc<Finding>| !finding.late && is_of(plan, finding, place);
-    let mut marks = alert.findings.iter().filter(of_it).map(|finding| finding.colour);
     let is_green_again = alert.mark == Mark::Red
         && !is_in_doubt(alert)
-        && marks.clone().all(|mark| matches!(mark, Mark::Red | Mark::Green))
-        && marks.any(|mark| mark == Mark::Green)
+        && alert.findings.last().filter(of_it).is_some_and(|newest| newest.colour == Mark::Green)
+        && alert.findings.iter().filter(of_it).all(|finding| matches!(finding.colour, Mark::Red | Mark::Green))
         && now_mark(chart, plan, alert) == alert.now_mark;
     is_green_again || !fed_it(alert, plan, place)
 }

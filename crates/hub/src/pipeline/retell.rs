@@ -62,9 +62,7 @@ impl Retelling {
                 }
                 Journal::Acted { alert, seen_version, action } => {
                     let by = entry.by.clone().unwrap_or_default();
-                    // It was done: a program of before may have counted more versions of the same alert.
-                    let known = self.episodes.get(alert).map_or(*seen_version, |(known, _)| known.version);
-                    let acted = act(&mut self.chart, *alert, known.min(*seen_version), action, &by, at);
+                    let acted = act(&mut self.chart, *alert, *seen_version, action, &by, at);
                     let change =
                         acted.map_err(|error| format!("what was done at {at} can't be done again: {error}"))?;
                     if !change.alert.state.is_open() {
@@ -175,47 +173,5 @@ impl Retelling {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::{SignedDuration, tz::TimeZone};
-    use store::{JournalEntry, KitSeq, StoredMessage};
-    use triage::{Action, CloseReason};
-
-    use super::*;
-    use crate::directory::{Directory, copd};
-
-    #[test]
-    fn what_was_done_on_a_higher_version_of_then_is_done_again() {
-        let roster = "[[patient]]\nid = \"p-1\"\nname = \"Test Person\"\nprogramme = \"copd\"\n";
-        let directory = Directory::new(toml::from_str(roster).unwrap(), &copd(), &TimeZone::UTC).unwrap();
-        let patient = "p-1".parse().unwrap();
-        let (plan, basis) = (directory.plan(&patient).unwrap(), directory.basis(&patient).unwrap());
-        let at = |minute| "2026-11-22T08:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minute);
-        let entry = |minute, what| {
-            let (by, patient) = (Some("anna".to_owned()), Some(patient.clone()));
-            Step::Entry(JournalEntry { at: at(minute), by, patient, what })
-        };
-        let mut told = Retelling::default();
-        let mut step = |step| told.step(step, |_| Ok(Arc::clone(plan))).unwrap();
-        let basis = serde_json::to_value(&**basis).unwrap();
-        step(entry(0, Journal::JudgedBy { basis, from: at(0), fresh: true, why: "roster".into() }));
-        let reading = format!(
-            r#"{{"vital":"spo2","value":84,"unit":"%","measured_at":"{}","clock":"device","device":"sim:1"}}"#,
-            at(1)
-        );
-        let message = StoredMessage {
-            key: KitSeq { kit: "kit-1".parse().unwrap(), seq: 1 },
-            recorded_at: at(1),
-            session: uuid::Uuid::nil(),
-            readings: vec![serde_json::from_str(&reading).unwrap()],
-            answers: Vec::new(),
-        };
-        let raised = step(Step::Message(message)).unwrap().alerts.remove(0).alert;
-        let action = Action::Close { reason: CloseReason::Advice, note: String::new() };
-        let closed = entry(2, Journal::Acted { alert: raised.id, seen_version: raised.version + 2, action });
-        assert!(!step(closed).unwrap().alerts.remove(0).alert.state.is_open());
     }
 }
