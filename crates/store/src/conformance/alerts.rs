@@ -26,7 +26,7 @@ pub(super) async fn an_alert_comes_back_with_its_history(open: Open<'_>) -> Resu
         colour: Colour::Red,
         blue: false,
         late: false,
-        findings: first.ever_found().cloned().collect(),
+        findings: first.findings.iter().map(|finding| (**finding).clone()).collect(),
     };
     let changes = vec![change(&first, EventKind::Raised, 1), change(&worse, EventKind::Worsened, 2)];
     store.commit(&Batch { assessments: vec![assessment], ..of_changes(changes.clone()) }).await?;
