@@ -35,6 +35,9 @@ const ACKNOWLEDGE: u8 = 0xf1;
 const HELLO: u8 = 0x06;
 const SET_TIME: u8 = 0x09;
 
+/// Nobody has weighed with one of these before: a clock that says so has not been set, and counts from 1970.
+const SOLD_SINCE: DateTime = DateTime::constant(2010, 1, 1, 0, 0, 0, 0);
+
 /// Time and weight of a measurement; what follows is not needed.
 const MEASUREMENT_LEN: usize = 6;
 /// Parts of a measurement are put together up to this.
@@ -139,14 +142,16 @@ fn reading(weight: Value, stable: bool) -> Measured {
 struct Parts {
     joined: Vec<u8>,
     next: u8,
+    count: u8,
 }
 
 impl Parts {
     /// Takes a part; gives the measurement with its last one. The first names the user and is left.
     fn take(&mut self, count: u8, number: u8, piece: &[u8]) -> Result<Option<Measured>, DecodeError> {
         if number == 1 {
-            *self = Self { joined: Vec::new(), next: 2 };
-            return Ok(None);
+            let before = std::mem::replace(self, Self { joined: Vec::new(), next: 2, count });
+            let is_said_again = before.next == self.next;
+            return if is_said_again { Ok(None) } else { before.end().map(|()| None) };
         }
         if number != self.next || number > count || self.joined.len() + piece.len() > MEASUREMENT_BYTES_MAX {
             let (found, need) = (usize::from(self.next.max(1)), usize::from(count));
@@ -161,6 +166,15 @@ impl Parts {
         let joined = std::mem::take(self).joined;
         measurement(&joined).map(Some)
     }
+
+    /// Nothing more comes.
+    ///
+    /// # Errors
+    /// [`DecodeError::FrameLoss`] where a measurement has begun.
+    fn end(&self) -> Result<(), DecodeError> {
+        let (found, need) = (usize::from(self.next), usize::from(self.count.max(self.next)));
+        if found == 0 { Ok(()) } else { Err(DecodeError::FrameLoss { what: WHAT, found, need }) }
+    }
 }
 
 fn measurement(joined: &[u8]) -> Result<Measured, DecodeError> {
@@ -169,8 +183,10 @@ fn measurement(joined: &[u8]) -> Result<Measured, DecodeError> {
     };
     let made =
         Timestamp::from_second(u32::from_be_bytes([a, b, c, d]).into()).expect("32 bits of seconds are in range");
-    let (device_time, device_offset) = (Some(Offset::UTC.to_datetime(made)), Some(Offset::UTC));
-    Ok(Measured { device_time, device_offset, ..reading(kilograms([high, low]), true) })
+    let time = Offset::UTC.to_datetime(made);
+    let flags = if time < SOLD_SINCE { vec![Flag::CLOCK_NOT_SET] } else { Vec::new() };
+    let (device_time, device_offset) = (Some(time), Some(Offset::UTC));
+    Ok(Measured { device_time, device_offset, flags, ..reading(kilograms([high, low]), true) })
 }
 
 fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
@@ -186,7 +202,7 @@ fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeE
             Frame::Other => {}
         }
     }
-    Ok(all)
+    parts.end().map(|()| all)
 }
 
 /// A connection.
@@ -227,8 +243,12 @@ impl Scale {
             }
             Frame::Part { count, number, piece } => {
                 let acknowledged = self.write(STARTS[0] & 0x0f, &[&[ACKNOWLEDGE], &bytes[1..4]].concat());
-                let made = self.parts.take(count, number, piece)?;
-                let said = made.map(|made| self.say(now, made)).unwrap_or_default();
+                let said = match self.parts.take(count, number, piece) {
+                    Ok(made) => made.map(|made| self.say(now, made)).unwrap_or_default(),
+                    // it is what came before that is refused
+                    Err(error) if number == 1 => vec![Output::Refused { error, bytes: bytes.to_vec() }],
+                    Err(error) => return Err(error),
+                };
                 Ok([said, vec![acknowledged]].concat())
             }
             Frame::Other => Ok(Vec::new()),
@@ -267,7 +287,9 @@ impl Session for Scale {
     }
 
     fn closed(&mut self, _now: Timestamp) -> Vec<Output> {
-        self.sitting.end()
+        let parts = std::mem::take(&mut self.parts);
+        let cut = parts.end().err().map(|error| Output::Refused { error, bytes: parts.joined });
+        cut.into_iter().chain(self.sitting.end()).collect()
     }
 }
 
@@ -296,6 +318,29 @@ mod tests {
         tape::check(DRIVER, &[PARTS[0], PARTS[2]], "beurer scale: frame 2 of 3 is missing");
         tape::check(DRIVER, &["f7590201", "f759020201020304"], "beurer scale: 4 bytes, need at least 6");
         tape::check(DRIVER, &["f75903"], "beurer scale: 3 bytes, need at least 4");
+    }
+
+    #[test]
+    fn a_measurement_whose_last_part_does_not_come_is_refused() {
+        const LOST: &str = "beurer scale: frame 3 of 3 is missing";
+        tape::check(DRIVER, &PARTS[..2], LOST);
+        tape::check(DRIVER, &PARTS[..1], "beurer scale: frame 2 of 3 is missing");
+        tape::check(DRIVER, &[&PARTS[..2], &PARTS].concat(), LOST);
+        tape::check(DRIVER, &[&PARTS[..1], &PARTS].concat(), "weight 82.15 kg 2026-11-22T08:00:00");
+        let mut tape = Tape::open(DRIVER);
+        tape.value(CHANNEL, PARTS[0]).value(CHANNEL, PARTS[1]).said();
+        tape.value(CHANNEL, PARTS[0]).gives(&format!("! {LOST}; > f7f1590301"));
+        tape.value(CHANNEL, PARTS[1]).said();
+        tape.closed().gives(&format!("! {LOST}"));
+    }
+
+    #[test]
+    fn a_clock_that_counts_from_1970_is_not_set() {
+        tape::check(
+            DRIVER,
+            &["f75902010000000000", "f759020200000000066b01f4"],
+            "weight 82.15 kg 1970-01-01T00:00:00 clock_not_set",
+        );
     }
 
     #[test]

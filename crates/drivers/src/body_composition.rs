@@ -10,7 +10,8 @@
 //!
 //! Only the weight is a vital. What the scale estimates of the body from it and an electric current is parsed for who wants it, and is no
 //! reading: no clinic judges by it. A measurement that is too long for one packet comes in two, of which the second has what the first
-//! hasn't; they are one measurement, and the first alone is it if the second doesn't come.
+//! hasn't, and the same time and user where it says them; they are one measurement. If the second doesn't come, the first alone is it, or is
+//! refused where it has no weight.
 //! Source: Bluetooth SIG Body Composition Service 1.0 and the GATT specification supplement.
 
 use jiff::{Timestamp, civil::DateTime};
@@ -30,11 +31,15 @@ pub const MEASUREMENT: Uuid = uuid16(0x2a9c);
 pub const FEATURE: Uuid = uuid16(0x2a9b);
 
 const IMPERIAL: u16 = 1 << 0;
+const WEIGHT: u16 = 1 << 10;
 const MULTIPLE: u16 = 1 << 12;
 const BASE_LEN: usize = 4;
 /// Lengths of the fields of the bits 1 to 11.
 const OPTIONAL_LENS: [usize; 11] = [7, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2];
 const UNSUCCESSFUL: u16 = u16::MAX;
+/// The bits of the fields, and of those that both packets of one measurement may have.
+const FIELDS: u16 = 0x0ffe;
+const SHARED: u16 = 1 << 1 | 1 << 2;
 
 /// The driver.
 pub const DRIVER: Driver = Driver {
@@ -50,6 +55,8 @@ pub const DRIVER: Driver = Driver {
 /// One value of 2A9C. What wasn't sent, or not measured, is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composition {
+    /// Which fields it has.
+    fields: u16,
     /// Of the masses: kilogram or pound. Heights are in metres or inches.
     pub unit: Unit,
     /// Another packet belongs to it.
@@ -104,6 +111,7 @@ pub fn parse(bytes: &[u8]) -> Result<Composition, DecodeError> {
     let mass = |raw: i64| if imperial { Value::new(raw, 2) } else { Value::new(raw * 5, 3) };
     let tenth = |raw: i64| Value::new(raw, 1);
     Ok(Composition {
+        fields: bits & FIELDS,
         unit: if imperial { Unit::Pound } else { Unit::Kilogram },
         is_one_of_two: bits & MULTIPLE != 0,
         time,
@@ -121,14 +129,27 @@ pub fn parse(bytes: &[u8]) -> Result<Composition, DecodeError> {
     })
 }
 
+fn user(flags: &[Flag]) -> Option<&Flag> {
+    flags.iter().find(|flag| flag.as_str().starts_with("user_"))
+}
+
 fn measured(raw: u16) -> Option<i64> {
     (raw != UNSUCCESSFUL).then_some(raw.into())
 }
 
 impl Composition {
+    /// Can it be the rest of what `first` began? Nothing but the time and the user is said twice, and those are the same.
+    fn is_rest_of(&self, first: &Self) -> bool {
+        let both = self.fields & first.fields;
+        let same_time = self.time == first.time || both & 1 << 1 == 0;
+        let same_user = user(&self.flags) == user(&first.flags) || both & 1 << 2 == 0;
+        both & !SHARED == 0 && same_time && same_user
+    }
+
     /// With what only the second packet has.
     fn and(mut self, second: Self) -> Self {
         self.is_one_of_two = false;
+        self.fields |= second.fields;
         self.time = self.time.or(second.time);
         for flag in second.flags {
             if !self.flags.contains(&flag) {
@@ -153,6 +174,17 @@ impl Composition {
 
     fn readings(&self) -> Vec<Measured> {
         gatt::present([(Vital::Weight, self.weight, self.unit)], self.time, &self.flags)
+    }
+
+    /// The first of two packets, when the second doesn't come.
+    ///
+    /// # Errors
+    /// [`DecodeError::FrameLoss`] if the weight was to come with the second.
+    fn alone(&self) -> Result<Vec<Measured>, DecodeError> {
+        if self.fields & WEIGHT == 0 {
+            return Err(DecodeError::FrameLoss { what: WHAT, found: 2, need: 2 });
+        }
+        Ok(self.readings())
     }
 }
 
@@ -194,49 +226,61 @@ fn decode_all(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, Dec
     if gatt::characteristic(WHAT, channel)? != MEASUREMENT {
         return gatt::decode_values(WHAT, decode, channel, frames);
     }
-    let (mut all, mut first): (Vec<Composition>, Option<Composition>) = (Vec::new(), None);
+    let (mut all, mut first): (Vec<Measured>, Option<Composition>) = (Vec::new(), None);
     for frame in frames {
         let read = parse(frame)?;
-        match (first.take(), read.is_one_of_two) {
-            (None, true) => first = Some(read),
-            (Some(first), true) => all.push(first.and(read)),
-            (before, false) => all.extend(before.into_iter().chain([read])),
-        }
+        let before = match first.take() {
+            Some(first) if read.is_one_of_two && read.is_rest_of(&first) => {
+                all.extend(first.and(read).readings());
+                continue;
+            }
+            before => before,
+        };
+        all.extend(before.map(|first| first.alone()).transpose()?.unwrap_or_default());
+        if read.is_one_of_two { first = Some(read) } else { all.extend(read.readings()) }
     }
-    Ok(all.iter().chain(&first).flat_map(Composition::readings).collect())
+    all.extend(first.map(|first| first.alone()).transpose()?.unwrap_or_default());
+    Ok(all)
 }
 
 /// A connection.
 #[derive(Default)]
 struct Scale {
-    /// The first of two packets, and how long the second is waited for.
-    first: Option<(Composition, Option<Timestamp>)>,
+    first: Option<First>,
     sitting: Sitting,
 }
 
+/// The first of two packets.
+struct First {
+    read: Composition,
+    bytes: Vec<u8>,
+    /// How long the second is waited for.
+    until: Option<Timestamp>,
+}
+
 impl Scale {
-    fn came(&mut self, now: Timestamp, read: Composition) -> Vec<Output> {
-        match (self.first.take(), read.is_one_of_two) {
-            (None, true) => {
-                self.first = Some((read, now.checked_add(SITTING_QUIET).ok()));
-                Vec::new()
-            }
-            (Some((first, _)), true) => self.say(now, &first.and(read)),
-            (Some((first, _)), false) => [self.say(now, &first), self.say(now, &read)].concat(),
-            (None, false) => self.say(now, &read),
+    fn came(&mut self, now: Timestamp, read: Composition, bytes: &[u8]) -> Vec<Output> {
+        if let Some(first) = self.first.take_if(|first| read.is_one_of_two && read.is_rest_of(&first.read)) {
+            return self.say(now, Ok(first.read.and(read).readings()), bytes);
         }
+        let before = self.first_alone(now);
+        if !read.is_one_of_two {
+            return [before, self.say(now, Ok(read.readings()), bytes)].concat();
+        }
+        self.first = Some(First { read, bytes: bytes.to_vec(), until: now.checked_add(SITTING_QUIET).ok() });
+        before
     }
 
-    fn say(&mut self, now: Timestamp, read: &Composition) -> Vec<Output> {
-        let readings = read.readings();
-        if !readings.is_empty() {
+    fn say(&mut self, now: Timestamp, said: Result<Vec<Measured>, DecodeError>, bytes: &[u8]) -> Vec<Output> {
+        if said.as_ref().is_ok_and(|readings| !readings.is_empty()) {
             self.sitting.heard(now);
         }
-        readings.into_iter().map(Output::Measured).collect()
+        gatt::outputs(said, bytes)
     }
 
     fn first_alone(&mut self, now: Timestamp) -> Vec<Output> {
-        self.first.take().map(|(first, _)| self.say(now, &first)).unwrap_or_default()
+        let Some(first) = self.first.take() else { return Vec::new() };
+        self.say(now, first.read.alone(), &first.bytes)
     }
 }
 
@@ -251,20 +295,20 @@ impl Session for Scale {
             _ => decode(uuid, bytes).map(|_| None),
         });
         match read {
-            Ok(Some(read)) => self.came(now, read),
+            Ok(Some(read)) => self.came(now, read, bytes),
             Ok(None) => Vec::new(),
             Err(error) => gatt::outputs(Err(error), bytes),
         }
     }
 
     fn timeout_at(&self) -> Option<Timestamp> {
-        let second = self.first.as_ref().and_then(|(_, until)| *until);
+        let second = self.first.as_ref().and_then(|first| first.until);
         [second, self.sitting.ends_at()].into_iter().flatten().min()
     }
 
     fn timed_out(&mut self, now: Timestamp) -> Vec<Output> {
         let alone = match self.first {
-            Some((_, Some(until))) if until <= now => self.first_alone(now),
+            Some(First { until: Some(until), .. }) if until <= now => self.first_alone(now),
             _ => Vec::new(),
         };
         [alone, self.sitting.end_if_due(now)].concat()
@@ -327,6 +371,27 @@ mod tests {
         tape.value(MEASUREMENT, SECOND).gives("weight 70.000 kg 2023-06-20T10:30:00 user_2");
         tape.wait().gives("end");
         tape.wait().gives("");
+    }
+
+    #[test]
+    fn packets_of_two_measurements_stay_apart() {
+        let frames = ["06141c01e7070c190e1e2d01b036", "06141c01e7070c190e1f0002803e"];
+        let says = "weight 70.000 kg 2023-12-25T14:30:45 user_1; weight 80.000 kg 2023-12-25T14:31:00 user_2";
+        tape::check(DRIVER, &frames, says);
+        let mut tape = Tape::open(DRIVER);
+        tape.value(MEASUREMENT, frames[0]).value(MEASUREMENT, frames[1]).closed().gives(&format!("{says}; end"));
+        let other_user = ["0414 ffff 02 b036", "0410 9600 03"];
+        tape::check(DRIVER, &[other_user[1], other_user[0]], "body composition: frame 2 of 2 is missing");
+        tape::check(DRIVER, &["0414 ffff 02 b036", "0412 9600 02 8813"], "weight 70.000 kg user_2");
+    }
+
+    #[test]
+    fn a_packet_without_a_weight_whose_second_does_not_come_is_refused() {
+        const LOST: &str = "body composition: frame 2 of 2 is missing";
+        let mut tape = Tape::open(DRIVER);
+        tape::check(DRIVER, &["10121c017d010014"], LOST);
+        tape.value(MEASUREMENT, "10121c017d010014").wait().gives(&format!("! {LOST}"));
+        tape.value(MEASUREMENT, "10121c017d010014").closed().gives(&format!("! {LOST}"));
     }
 
     #[test]

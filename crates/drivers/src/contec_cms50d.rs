@@ -107,17 +107,26 @@ pub fn record(bytes: &[u8]) -> Result<Sample, DecodeError> {
     Ok(Sample { spo2, pulse, index: None })
 }
 
-/// Live packets, a recording with its head, or records without.
+/// Live packets, a recording with its head, or records without; before them the host may have asked, which says nothing.
 fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let bytes = pieces.concat();
-    match bytes[..] {
+    let asked = [&ASK_STORED[..], &ASK_LIVE].into_iter().find_map(|ask| bytes.strip_prefix(ask));
+    match asked {
+        Some([]) => Ok(Vec::new()),
+        Some(answer) => answered(answer),
+        None => answered(&bytes),
+    }
+}
+
+fn answered(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
+    match *bytes {
         [0xf2, 0x80, ..] => {
             let (first, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES));
             let seconds = head(first)?;
             if rest.is_empty() { Ok(Vec::new()) } else { recorded(rest, Some(seconds)) }
         }
-        [0xf0 | 0xf1, second, ..] if second & 0x80 != 0 || bytes.len() <= RECORD_BYTES => recorded(&bytes, None),
-        _ => FORM.decode_all(&bytes, Cut::Packets),
+        [0xf0 | 0xf1, second, ..] if second & 0x80 != 0 || bytes.len() <= RECORD_BYTES => recorded(bytes, None),
+        _ => FORM.decode_all(bytes, Cut::Packets),
     }
 }
 
@@ -338,6 +347,13 @@ mod tests {
             &[&tape::hex(&stored(3))],
             "spo2 98 % from_storage time_unknown; pulse 72 /min from_storage time_unknown",
         );
+        tape::check(
+            DRIVER,
+            &["f5f5", &tape::hex(&stored(3))],
+            "spo2 98 % from_storage time_unknown; pulse 72 /min from_storage time_unknown",
+        );
+        tape::check(DRIVER, &["f6f6f6", LIVE], "spo2 95 %; pulse 88 /min");
+        tape::check(DRIVER, &["f5f5"], "");
         tape::check(DRIVER, &[HEAD, "80d42f"], "");
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! every frame ends with the sum of the bytes before it, without bit 7
 //! host   9B 01 1C                                          send live values
-//! device EB 01 | state | pulse | SpO2 | 7F 00 | sum        values; pulse 255 or 127 and SpO2 127 missing
+//! device EB 01 | state | pulse | SpO2 | 7F 00 | sum        values; pulse 255 and SpO2 127 missing, or both 127
 //!        EB 00 | state | pulse curve | bar | sum           the curve, not used
 //! ```
 //!
@@ -99,8 +99,9 @@ pub fn parse(bytes: &[u8]) -> Result<Frame, DecodeError> {
     if need == CURVE_BYTES {
         return Ok(Frame::Curve { pleth: bytes[3] & 0x7f, bar: bytes[4] & 0x0f });
     }
-    let there = |number: u8, missing: &[u8]| Some(number).filter(|number| !missing.contains(number));
-    Ok(Frame::Values { pulse: there(bytes[3], &[0, 127, 255]), spo2: there(bytes[4], &[0, 127, 255]) })
+    let spo2 = Some(bytes[4]).filter(|percent| ![0, 127, 255].contains(percent));
+    let pulse = Some(bytes[3]).filter(|rate| ![0, 255].contains(rate) && (*rate != 127 || spo2.is_some()));
+    Ok(Frame::Values { pulse, spo2 })
 }
 
 fn malformed(field: &'static str, found: u8, wanted: &'static str) -> DecodeError {
@@ -126,6 +127,7 @@ mod tests {
     #[test]
     fn frames_say_what_is_there() {
         tape::check(DRIVER, &[GOOD], "spo2 99 %; pulse 83 /min");
+        tape::check(DRIVER, &["eb01047f637f0051"], "spo2 99 %; pulse 127 /min");
         tape::check(DRIVER, &[CURVE], "");
         tape::check(DRIVER, &["9b011c"], "");
         let nobody = [&[0xeb, 0x01, 0x00, 0x7f, 0x7f, 0x7f, 0x00][..], &[checksum(&[0xeb, 0x01, 0x7f, 0x7f, 0x7f])]];

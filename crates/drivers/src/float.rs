@@ -11,6 +11,8 @@
 
 use vitals::{Decimal, Value};
 
+use crate::DecodeError;
+
 /// Mantissas beside the middle of the range that are no numbers, with exponent 0: the two below it and three from it on.
 const SPECIAL_BELOW: i32 = 2;
 const SPECIAL_FROM: i32 = 2;
@@ -19,20 +21,33 @@ const SPECIAL_FROM: i32 = 2;
 #[must_use]
 pub fn sfloat(raw: u16) -> Option<Value> {
     let signed = raw.cast_signed();
-    number(i32::from(signed << 4 >> 4), i32::from(signed >> 12), 12)
-}
-
-/// A 32-bit FLOAT; `None` when it says that there is no number, or one beyond 28 digits.
-#[must_use]
-pub fn float(raw: u32) -> Option<Value> {
-    let signed = raw.cast_signed();
-    number(signed << 8 >> 8, signed >> 24, 24)
-}
-
-fn number(mantissa: i32, exponent: i32, mantissa_bits: u32) -> Option<Value> {
-    if exponent == 0 && is_special(mantissa, mantissa_bits) {
+    let (mantissa, exponent) = (i32::from(signed << 4 >> 4), i32::from(signed >> 12));
+    if exponent == 0 && is_special(mantissa, 12) {
         return None;
     }
+    number(mantissa, exponent)
+}
+
+/// A 32-bit FLOAT; `None` when it says that there is no number.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] for a number of more digits than are kept.
+pub fn float(raw: u32) -> Result<Option<Value>, DecodeError> {
+    let signed = raw.cast_signed();
+    let (mantissa, exponent) = (signed << 8 >> 8, signed >> 24);
+    if exponent == 0 && is_special(mantissa, 24) {
+        return Ok(None);
+    }
+    let wanted = if exponent < 0 {
+        "at most 28 decimals: the number has too many"
+    } else {
+        "a number of at most 28 digits: it is too large"
+    };
+    let beyond = DecodeError::Malformed { what: "float", field: "exponent", found: raw >> 24, wanted };
+    number(mantissa, exponent).map(Some).ok_or(beyond)
+}
+
+fn number(mantissa: i32, exponent: i32) -> Option<Value> {
     let scaled = match u32::try_from(exponent) {
         Ok(zeros) => i128::from(mantissa).checked_mul(10_i128.checked_pow(zeros)?)?,
         Err(_) => i128::from(mantissa),
@@ -49,6 +64,10 @@ fn is_special(mantissa: i32, bits: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn float(raw: u32) -> Option<Value> {
+        super::float(raw).unwrap()
+    }
 
     #[track_caller]
     fn check(got: Option<Value>, wanted: &str) {
@@ -89,9 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_no_decimal_holds_are_absent() {
-        check(float(0x7f00_0001), "absent");
-        check(float(0x8000_0001), "absent");
+    fn numbers_that_no_decimal_holds_are_refused() {
+        let refusal = |raw: u32| super::float(raw).unwrap_err().to_string();
+        let large =
+            |exponent| format!("float: exponent is {exponent}, want a number of at most 28 digits: it is too large");
+        assert_eq!([0x1d00_0001, 0x7f00_0001].map(refusal), [large("0x1d"), large("0x7f")]);
+        assert_eq!(refusal(0x8000_0001), "float: exponent is 0x80, want at most 28 decimals: the number has too many");
+        check(float(0x1c00_0001), "10000000000000000000000000000");
         check(float(0xe400_0001), "0.0000000000000000000000000001");
     }
 }

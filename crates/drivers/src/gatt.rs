@@ -93,7 +93,10 @@ impl<'a> Fields<'a> {
     }
 
     /// A 32-bit float.
-    pub fn float(&mut self) -> Option<Value> {
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] for a number of more digits than are kept.
+    pub fn float(&mut self) -> Result<Option<Value>, DecodeError> {
         float::float(self.u32())
     }
 

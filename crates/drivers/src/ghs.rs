@@ -157,12 +157,19 @@ fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeE
     let (mut segments, mut all) = (Segments::default(), Vec::new());
     for frame in frames {
         let is_whole = frame.get(head..).is_some_and(observation::is_whole);
-        let whole = if is_whole { Some(frame.clone()) } else { segments.take(frame)? };
+        let is_damaged = !is_whole && segments.is_empty() && is_without_segment(frame, head);
+        let whole = if is_whole || is_damaged { Some(frame.clone()) } else { segments.take(frame)? };
         let Some(whole) = whole else { continue };
         let observations = if uuid == LIVE { parse(&whole)? } else { stored(&whole)?.1 };
         all.extend(measured(&observations)?);
     }
     segments.end().map(|()| all)
+}
+
+/// Does an observation begin where that of a first segment would begin a byte later? An even byte is no first segment's.
+fn is_without_segment(frame: &[u8], head: usize) -> bool {
+    let begins = |at: usize| frame.get(at).is_some_and(|class| observation::is_class(*class));
+    begins(head) && frame[head] & 1 != 0 && !begins(head + 1)
 }
 
 /// Checks a value of a characteristic that holds no observation.
@@ -372,6 +379,13 @@ mod tests {
             "health sensor: unit is 0xc00, want the MDC code of a unit that the vital is measured in",
         );
         tape::check(DRIVER, &["01 0c00 0100 0a540200 4006 ffff7f00"], "");
+        let cut = FEV1.trim_end_matches("fe");
+        tape::check(DRIVER, &[cut], "health observation: 23 bytes, need at least 24");
+        tape::check(
+            DRIVER,
+            &[&format!("{FEV1} 00")],
+            "health observation: 25 bytes, at most 24 are meant by its flags",
+        );
         let offset = crate::decode(&DRIVER, None, &[bytes(FEV1)]).unwrap()[0].device_offset;
         assert_eq!(offset, Some(jiff::tz::Offset::UTC));
     }

@@ -148,10 +148,18 @@ impl Glucose {
         Ok(Self { number, base, offset_minutes, time, concentration, moles, specimen, context_follows, flags })
     }
 
-    /// Is it of the meter's own solution?
-    #[must_use]
-    pub fn is_control(&self) -> bool {
-        self.flags.contains(&CONTROL_SOLUTION)
+    /// Is it of a person's blood?
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] where it is of the meter's own solution.
+    pub fn check_person(&self) -> Result<(), DecodeError> {
+        if !self.flags.contains(&CONTROL_SOLUTION) {
+            return Ok(());
+        }
+        let (kind, location) = self.specimen.unwrap_or_default();
+        let (field, found) = ("type and location", u32::from(location << 4 | kind));
+        let wanted = "a person's blood: it was the meter's control solution";
+        Err(DecodeError::Malformed { what: WHAT, field, found, wanted })
     }
 
     fn measured(&self) -> Vec<Measured> {
@@ -200,7 +208,10 @@ pub fn feature(bytes: &[u8]) -> Result<u16, DecodeError> {
 
 fn decode(uuid: Uuid, bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
     match uuid {
-        MEASUREMENT => Glucose::parse(bytes).map(|read| read.measured()),
+        MEASUREMENT => {
+            let read = Glucose::parse(bytes)?;
+            read.check_person().map(|()| read.measured())
+        }
         CONTEXT => Context::parse(bytes).map(|_| Vec::new()),
         FEATURE => feature(bytes).map(|_| Vec::new()),
         CONTROL_POINT => Answer::parse(bytes).map(|_| Vec::new()),
@@ -261,7 +272,9 @@ mod tests {
     fn control_solution_is_marked() {
         for specimen in ["0a", "41"] {
             let frame = format!("020100e307021b0b0a1e5ab0{specimen}");
-            assert!(Glucose::parse(&tape::bytes(&frame)).unwrap().is_control(), "{specimen}");
+            assert!(Glucose::parse(&tape::bytes(&frame)).unwrap().check_person().is_err(), "{specimen}");
+            let refused = crate::decode(&DRIVER, None, &[tape::bytes(&frame)]).unwrap_err().to_string();
+            assert!(refused.ends_with("it was the meter's control solution"), "{refused}");
         }
     }
 }

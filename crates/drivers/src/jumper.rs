@@ -6,7 +6,7 @@
 //! 80 | ...                                                                 the pulse curve, not used
 //! ```
 //!
-//! The stream becomes one measurement of a sitting (see the file `settle.rs`). A perfusion index of 0 is no finger, and absent.
+//! The stream becomes one measurement of a sitting (see the file `settle.rs`). A perfusion index of 0 is said as it is.
 //! Source: two independent public apps that know the characteristic; no document of the maker.
 
 use uuid::{Uuid, uuid};
@@ -63,8 +63,7 @@ pub fn parse(bytes: &[u8]) -> Result<Oximetry, DecodeError> {
 
 fn decode(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
     let read = parse(bytes)?;
-    let index = Some(read.index).filter(|index| *index != Value::new(0, 1));
-    let index = gatt::present([(Vital::PerfusionIndex, index, Unit::Percent)], None, &[]);
+    let index = gatt::present([(Vital::PerfusionIndex, Some(read.index), Unit::Percent)], None, &[]);
     Ok([bci::measured(read.spo2, read.pulse.map(u16::from), &[]), index].concat())
 }
 
@@ -76,8 +75,8 @@ mod tests {
     #[test]
     fn a_value_says_what_is_there() {
         tape::check(DRIVER, &["81486129"], "spo2 97 %; pulse 72 /min; perfusion_index 4.1 %");
-        tape::check(DRIVER, &["81ff7f00"], "");
-        tape::check(DRIVER, &["81486100"], "spo2 97 %; pulse 72 /min");
+        tape::check(DRIVER, &["81ff7f00"], "perfusion_index 0.0 %");
+        tape::check(DRIVER, &["81486100"], "spo2 97 %; pulse 72 /min; perfusion_index 0.0 %");
         tape::check(DRIVER, &["80386344"], "jumper: header is 0x80, want 0x81");
         tape::check(DRIVER, &["814861"], "jumper: 3 bytes, need at least 4");
         tape::check(DRIVER, &["8148612900"], "jumper: 5 bytes, at most 4 are meant by its flags");

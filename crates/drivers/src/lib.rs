@@ -167,7 +167,7 @@ mod tests {
         );
         let spot = tape::bytes("0161006000e107010101220d");
         let started = decode_quirk(quirks::find("clock-starts-2017").unwrap(), None, &[spot]).unwrap();
-        assert!(started.iter().all(|one| one.device_time.is_none() && one.flags == [vitals::Flag::CLOCK_NOT_SET]));
+        assert!(started.iter().all(|one| one.device_time.is_some() && one.flags == [vitals::Flag::CLOCK_NOT_SET]));
     }
 
     #[test]

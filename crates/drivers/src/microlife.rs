@@ -20,7 +20,7 @@ mod session;
 
 use jiff::civil::DateTime;
 use uuid::Uuid;
-use vitals::{Unit, Value, Vital};
+use vitals::{Flag, Unit, Value, Vital};
 
 use crate::{
     Channel, DecodeError, Driver, Measured, Transport,
@@ -117,19 +117,29 @@ fn sum(bytes: &[u8]) -> u8 {
 /// [`DecodeError::TooShort`], [`DecodeError::TooLong`], and [`DecodeError::Malformed`] for a time that can't be.
 pub fn record(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
     let mut fields = Fields::exact("microlife record", bytes, RECORD_LEN)?;
-    let [systolic, diastolic, pulse, year] = [(); 4].map(|()| fields.u8());
-    if [systolic, diastolic, pulse] == [0; 3] {
+    let numbers = [(); 3].map(|()| fields.u8());
+    let [year, month, day, hour, minute] = [(); 5].map(|()| fields.u8());
+    if numbers == [0; 3] {
         return Ok(Vec::new());
     }
-    let [month, day, hour, minute] = [(); 4].map(|()| fields.u8());
-    let device_time = Some(gatt::since_2000(year, [month, day, hour, minute, 0])?);
+    let time = gatt::since_2000(year, [month, day, hour, minute, 0])?;
+    Ok(values(numbers, Some(time), &[]))
+}
+
+fn values([systolic, diastolic, pulse]: [u8; 3], device_time: Option<DateTime>, flags: &[Flag]) -> Vec<Measured> {
     let number = |raw: u8| (raw != 0).then(|| Value::new(raw.into(), 0));
     let values = [
         (Vital::Systolic, number(systolic), Unit::MillimetreMercury),
         (Vital::Diastolic, number(diastolic), Unit::MillimetreMercury),
         (Vital::Pulse, number(pulse), Unit::PerMinute),
     ];
-    Ok(gatt::present(values, device_time, &[]))
+    gatt::present(values, device_time, flags)
+}
+
+/// The values of a record that can't be refused, because others came with it, whatever its time.
+fn without_time(bytes: &[u8]) -> Vec<Measured> {
+    let numbers = bytes.first_chunk().copied().unwrap_or_default();
+    values(numbers, None, &[Flag::FROM_STORAGE, Flag::CLOCK_IMPLAUSIBLE])
 }
 
 /// The records in the answer to the question for them, each as it could be read. Less than a record at the end is padding.
@@ -145,7 +155,7 @@ fn begins_frame(bytes: &[u8]) -> bool {
     starts && bytes.get(2).is_some_and(|high| *high < LENGTH_HIGH_MAX)
 }
 
-/// Frames, cut anywhere, or records by themselves.
+/// Frames, cut anywhere, or records by themselves. Among the records of a memory, one whose time can't be comes without it, and is marked.
 fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let uuid = gatt::characteristic(WHAT, channel)?;
     if ![ANSWER, COMMAND].contains(&uuid) {
@@ -156,8 +166,8 @@ fn decode(channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeE
         return Ok(all?.concat());
     }
     let joined = frames.concat();
-    let read: Result<Vec<_>, _> = records(payload(&joined)?).map(|(_, record)| record).collect();
-    Ok(read?.concat())
+    let read = records(payload(&joined)?);
+    Ok(read.flat_map(|(bytes, record)| record.unwrap_or_else(|_| without_time(bytes))).collect())
 }
 
 #[cfg(test)]
@@ -207,5 +217,9 @@ mod tests {
         let answer = session::tests::answer(&["78503c18060f0e1e0000", "00000000000000000000", "0000"]);
         let (first, rest) = answer.split_at(41);
         tape::check(DRIVER, &[&tape::hex(first), &tape::hex(rest)], SAYS);
+        let answer = session::tests::answer(&["78503c18060f0e1e0000", "6e463c18000f0e1e0000"]);
+        let odd = "systolic 110 mm[Hg] from_storage clock_implausible; diastolic 70 mm[Hg] from_storage clock_implausible; \
+                   pulse 60 /min from_storage clock_implausible";
+        tape::check(DRIVER, &[&tape::hex(&answer)], &format!("{SAYS}; {odd}"));
     }
 }

@@ -32,6 +32,8 @@ const FOOT_BYTES: usize = 2;
 /// Bytes of data, at least; and at most, in a stream: twice what is known.
 pub const DATA_BYTES_MIN: usize = 14;
 const DATA_BYTES_MAX: usize = 64;
+/// Bytes of an answer with the clock.
+const CLOCK_BYTES: usize = 10;
 /// Bytes of no packet, kept for one refusal.
 const NOISE_BYTES_MAX: usize = 64;
 /// How far the clock may be from the room's after it was set.
@@ -141,12 +143,17 @@ fn time(bytes: [u8; 7]) -> Result<Option<DateTime>, DecodeError> {
     Ok(DateTime::new(i16::from(century) * 100 + i16::from(year), month, day, hour, minute, second, 0).ok())
 }
 
-/// Packets one after the other; a command or an answer to one says nothing.
+/// Packets one after the other; a command or an answer to one says nothing, nor do answers before the packets.
 fn decode(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
-    if let [0x02, 0x70 | 0x72 | 0xf2, ..] | [ACK | NAK] = *bytes {
-        return Command::parse(bytes).map(|_| Vec::new());
-    }
     let mut rest = bytes;
+    while let Some(len) = command_bytes(rest) {
+        let (command, after) = rest.split_at(len);
+        Command::parse(command)?;
+        if after.is_empty() {
+            return Ok(Vec::new());
+        }
+        rest = after;
+    }
     let mut measured = Vec::new();
     loop {
         let len = packet_bytes(rest).map_or(rest.len(), |len| len.min(rest.len()));
@@ -156,6 +163,16 @@ fn decode(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
         if rest.is_empty() {
             return Ok(measured);
         }
+    }
+}
+
+/// How many bytes the command or the answer has that begins so; `None` for a packet.
+fn command_bytes(bytes: &[u8]) -> Option<usize> {
+    match *bytes {
+        [ACK | NAK, ..] => Some(1),
+        [0x02, 0xf2, 0x06, ..] => Some(bytes.len().min(CLOCK_BYTES)),
+        [0x02, 0x70 | 0x72 | 0xf2, ..] => Some(bytes.len()),
+        _ => None,
     }
 }
 
@@ -272,9 +289,9 @@ impl Oximeter {
             return self.packet(now);
         }
         if begins(&[0x02, 0xf2, 0x06]) {
-            let bytes = self.buffer.get(..10)?;
+            let bytes = self.buffer.get(..CLOCK_BYTES)?;
             if let Ok(answer) = Command::parse(bytes) {
-                self.buffer.drain(..10);
+                self.buffer.drain(..CLOCK_BYTES);
                 return Some([self.refuse_noise(), self.answered(now, answer)].concat());
             }
         }
@@ -375,6 +392,10 @@ mod tests {
     #[test]
     fn a_packet_is_a_measurement_at_the_devices_time() {
         tape::check(DRIVER, &[GOOD], SAYS);
+        tape::check(DRIVER, &["06", GOOD], SAYS);
+        tape::check(DRIVER, &["15", GOOD], SAYS);
+        tape::check(DRIVER, &["02f2061a0b1609001403", "06", GOOD], SAYS);
+        tape::check(DRIVER, &["06"], "");
         tape::check(
             DRIVER,
             &["0002000d000e202512312359590002110096005b6103"],

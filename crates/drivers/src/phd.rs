@@ -73,6 +73,9 @@ pub const DRIVER: Driver = Driver {
 /// it must be of; of objects that stay unknown nothing is said.
 fn decode(_channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let stream = frames.concat();
+    if stream.is_empty() {
+        return Err(DecodeError::TooShort { what: apdu::WHAT, found: 0, need: apdu::HEADER_BYTES });
+    }
     let (mut at, mut known, mut measured) = (0, Known::default(), Vec::new());
     while at < stream.len() {
         let need = match apdu::len(&stream[at..]) {
@@ -88,4 +91,43 @@ fn decode(_channel: Channel, frames: &[Vec<u8>]) -> Result<Vec<Measured>, Decode
         at = need;
     }
     Ok(measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape;
+
+    /// A configuration of one object (a numeric of this kind, in this unit) and one value of it, as SFLOAT.
+    fn told(kind: &str, unit: &str, value: &str) -> [String; 2] {
+        let configuration = "e700003a00380001010100320000ffffffff0d1c00284000000100220006000100030 01a";
+        let report = "e7000020001e0001010100180000ffffffff0d1d000ef00000000001000600010002";
+        let object = format!("092f00040002{kind}09960002{unit}0a550008000100040a4c0002");
+        [format!("{configuration}{object}"), format!("{report}{value}")]
+    }
+
+    #[test]
+    fn a_vital_is_in_a_unit_of_its_own() {
+        let check = |kind: &str, unit: &str, wanted: &str| {
+            let frames = told(kind, unit, "01c2");
+            tape::check(DRIVER, &[&frames[0], &frames[1]], wanted);
+        };
+        let refused = |unit: &str| format!("20601 value: unit is {unit}, want a unit of what is measured");
+        check("5408", "0c00", "pef 450 L/min");
+        check("5408", "0640", &refused("0x640"));
+        check("4a05", "0f20", "systolic 450 mm[Hg]");
+        check("4a05", "0aa0", &refused("0xaa0"));
+        check("540a", "0640", "fev1 450 L");
+        check("540a", "0c00", &refused("0xc00"));
+    }
+
+    #[test]
+    fn a_report_that_no_standard_configuration_reads_is_refused() {
+        tape::check(
+            DRIVER,
+            &["e7000022002012380101001a0000ffffffff0d1d0010f0000000000100080001000400622007"],
+            "20601 report: length of the values is 0x04, want one of a standard configuration, or the device's configuration before it",
+        );
+        tape::check(DRIVER, &[""], "20601 apdu: 0 bytes, need at least 4");
+    }
 }

@@ -12,8 +12,8 @@
 //! that carry `from_storage`. A continuous stream shows how it stands ([`crate::Output::Progress`]) and becomes one measurement of a sitting (see the file `settle.rs`). Devices that do both
 //! send the spot check when the stream ends, so the stream's measurement is held until then, or half a minute, and dropped if a spot check
 //! says it better. A continuous frame decoded by itself gives its normal values (not the fast or the slow ones). Values that the status marks
-//! as unavailable or invalid are absent. A time from a clock that has not been set is left out. A continuous value that calls itself stored
-//! has no time and could only be taken for a live one, so it is refused.
+//! as unavailable or invalid are absent. A time from a clock that has not been set is said as it was sent, with the flag `clock_not_set`. A
+//! continuous value that calls itself stored has no time and could only be taken for a live one, so it is refused.
 //! Source: Bluetooth SIG Pulse Oximeter Service 1.0.
 
 mod oximeter;
@@ -111,11 +111,11 @@ pub struct Oximetry {
 }
 
 impl Oximetry {
-    /// The day on which the clock of such a device starts is no day.
+    /// The day on which the clock of such a device starts is no day of a measurement.
     fn by_clock(mut self, breaks: Option<Break>) -> Self {
         let Some(Break::ClockStarts(start)) = breaks else { return self };
-        if self.time.is_some_and(|time| time.date() == start) {
-            self.time = None;
+        let starts = self.time.is_some_and(|time| time.date() == start);
+        if starts && !self.flags.contains(&Flag::CLOCK_NOT_SET) {
             self.flags.push(Flag::CLOCK_NOT_SET);
         }
         self
@@ -132,9 +132,8 @@ pub fn spot_check(bytes: &[u8]) -> Result<Oximetry, DecodeError> {
     let not_set = bits & CLOCK_NOT_SET != 0;
     if bits & 1 != 0 {
         let mut doubts = Vec::new();
-        let time = fields.date_time(&mut doubts);
+        read.time = fields.date_time(&mut doubts);
         if !not_set {
-            read.time = time;
             read.flags = doubts;
         }
     }
@@ -259,11 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_never_set_gives_no_time() {
+    fn a_clock_that_was_never_set_says_so_beside_its_time() {
         tape::check(
             DRIVER,
             &["1761006000e10701010122132000200000"],
-            "spo2 97 % clock_not_set measurement_ongoing low_perfusion; pulse 96 /min clock_not_set measurement_ongoing low_perfusion",
+            "spo2 97 % 2017-01-01T01:34:19 clock_not_set measurement_ongoing low_perfusion; \
+             pulse 96 /min 2017-01-01T01:34:19 clock_not_set measurement_ongoing low_perfusion",
         );
         tape::check(DRIVER, &["016100600000000000012213"], "spo2 97 % clock_not_set; pulse 96 /min clock_not_set");
     }

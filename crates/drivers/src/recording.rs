@@ -16,8 +16,6 @@ use crate::{Measured, gatt};
 /// What is one reading.
 const MINUTE_SECONDS: u32 = 60;
 
-/// The recording has no time of its own.
-pub const TIME_UNKNOWN: Flag = Flag::new("time_unknown");
 const UNSETTLED: Flag = Flag::new("unsettled");
 
 /// One sample of a recording.
@@ -106,7 +104,7 @@ impl Recording {
         let mut flags = vec![Flag::FROM_STORAGE];
         let began = self.samples.saturating_sub(taken).saturating_mul(self.step_seconds);
         let time = self.start.and_then(|start| start.checked_add(SignedDuration::from_secs(began.into())).ok());
-        flags.extend(time.is_none().then_some(TIME_UNKNOWN));
+        flags.extend(time.is_none().then_some(Flag::TIME_UNKNOWN));
         flags.extend((spo2.count() * 2 < taken).then_some(UNSETTLED));
         let whole = |tally: &Tally| tally.median().map(|number| Value::new(number.into(), 0));
         let values = [

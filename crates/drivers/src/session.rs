@@ -208,7 +208,8 @@ pub struct Measured {
     pub value: Value,
     /// In the device's unit.
     pub unit: Unit,
-    /// The device's own time, which has no zone; absent if it gave none or it was marked unknown.
+    /// The device's own time, which has no zone; absent if it gave none or none that can be. Beside the flag `clock_not_set` it is as it was
+    /// sent, and tells nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_time: Option<DateTime>,
     /// How far the device's own time is from UTC, of the few devices that say it.

@@ -80,12 +80,12 @@ pub struct Temperature {
 /// Reads a value of 2A1C or 2A1E.
 ///
 /// # Errors
-/// [`DecodeError::TooShort`] and [`DecodeError::TooLong`].
+/// [`DecodeError::TooShort`], [`DecodeError::TooLong`], and [`DecodeError::Malformed`] for a number that is too large.
 pub fn parse(bytes: &[u8]) -> Result<Temperature, DecodeError> {
     let (bits, mut fields) = Fields::after_flags(WHAT, bytes, 5, OPTIONAL)?;
     let has = |bit: u8| bits & (1 << bit) != 0;
     let unit = if bits & FAHRENHEIT == 0 { Unit::Celsius } else { Unit::Fahrenheit };
-    let value = fields.float();
+    let value = fields.float()?;
     let mut flags = Vec::new();
     let time = if has(TIME) { fields.date_time(&mut flags) } else { None };
     if has(HAS_SITE) {
@@ -184,6 +184,12 @@ impl Session for Thermometer {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_number_that_is_too_large_is_refused() {
+        let wanted = "float: exponent is 0x1d, want a number of at most 28 digits: it is too large";
+        tape::check(DRIVER, &["000100001d"], wanted);
+    }
+
     use super::*;
     use crate::tape::{self, Tape};
 

@@ -12,7 +12,7 @@
 //!
 //! While it is worn it is asked for its sensors each second, and what they say becomes one measurement of a sitting (see the file `settle.rs`);
 //! after that, rarely. Files are fetched when nobody wears it or the measurement has been said, the oldest first, once for each connection, and
-//! become readings as the file `recording.rs` says. Its clock is read first, and set when the files that keep the old clock's times
+//! become readings as the file `recording.rs` says; one whose head doesn't tell when it began, or how far its records are apart, as a whole. Its clock is read first, and set when the files that keep the old clock's times
 //! have been read. There is no public command to delete a file: the device overwrites the oldest. It is not told to go: it has new files
 //! whenever it is taken off, and would be connected to again. The units of motion and strength are not public: they become nothing.
 //! Source: MackeyStingray/o2r, with what its author captured.
@@ -26,7 +26,7 @@ use vitals::Vital;
 pub use conversation::{ANSWER_WAIT, ASKED_MAX, FILE_BYTES_MAX, POLL_EVERY, POLL_RARELY, WRITE_BYTES_MAX};
 pub use message::{FILE_HEAD_BYTES, FileHead, Info, Message, RECORD_BYTES, SENSORS_BYTES, Sensors, crc8, record};
 
-use crate::{DecodeError, Driver, Measured, Transport, gatt, recording::Recording};
+use crate::{DecodeError, Driver, Measured, Transport, gatt};
 
 const WHAT: &str = "viatom";
 
@@ -75,6 +75,7 @@ fn responses(mut rest: &[u8]) -> Result<Vec<Measured>, DecodeError> {
         let len = message::response_bytes(rest).map_or(rest.len(), |len| len.min(rest.len()));
         let (response, after) = rest.split_at(len);
         let response = Message::response(response)?;
+        response.check_status()?;
         if response.data.len() == SENSORS_BYTES {
             measured.extend(Sensors::parse(&response.data)?.measured());
         }
@@ -92,7 +93,7 @@ fn file(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
         return Err(DecodeError::Incomplete { what: WHAT, found: rest.len(), need: RECORD_BYTES });
     }
     let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
-    let mut recording = Recording::new(Some(head.start), head.step_seconds(count)?);
+    let mut recording = head.recording(count)?;
     records.iter().for_each(|bytes| recording.push(record(*bytes)));
     Ok(recording.finish())
 }
@@ -132,6 +133,7 @@ mod tests {
             "viatom: header is 0x56, want 0xaa in a request, 0x55 in a response",
         );
         tape::check(DRIVER, &["5500"], "viatom: 2 bytes, need at least 8");
+        tape::check(DRIVER, &["5501fe00000d00624200000000006100000a0100a9"], "viatom: status is 0x01, want 0x00: well");
     }
 
     #[test]
@@ -148,7 +150,10 @@ mod tests {
         );
         tape::check(DRIVER, &[&of(&[97, 60, 1, 1, 0])], "");
         tape::check(DRIVER, &[&of(&[97, 60, 0, 1, 0])[..378]], "viatom: incomplete, 4 bytes of 5");
-        tape::check(DRIVER, &[&of(&[97, 60, 0, 1, 0])[..90]], "viatom: seconds between records is 0x78, want 2 or 4");
+        let unknown = "spo2 97 % from_storage time_unknown; pulse 60 /min from_storage time_unknown";
+        tape::check(DRIVER, &[&of(&[97, 60, 0, 1, 0])[..90]], unknown);
+        tape::check(DRIVER, &[&of(&[97, 60, 0, 1, 0]).replacen("ea070b15", "00000000", 1)], unknown);
+        tape::check(DRIVER, &[&of(&[])], "viatom: number of records is 0x00, want 1 or more");
         tape::check(
             DRIVER,
             &[&of(&[97; 5]).replacen("0300", "0200", 1)],

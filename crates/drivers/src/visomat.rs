@@ -75,25 +75,34 @@ fn malformed(field: &'static str, found: u8, wanted: &'static str) -> DecodeErro
     DecodeError::Malformed { what: WHAT, field, found: found.into(), wanted }
 }
 
-/// The next `count` bytes.
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], DecodeError> {
-    let (taken, after) =
-        rest.split_at_checked(count).ok_or(DecodeError::TooShort { what: WHAT, found: rest.len(), need: count })?;
-    *rest = after;
-    Ok(taken)
+/// An answer that is being read.
+struct Reader<'a> {
+    rest: &'a [u8],
+    all: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// The next `count` bytes.
+    fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
+        let need = self.all - self.rest.len() + count;
+        let split = self.rest.split_at_checked(count);
+        let (taken, after) = split.ok_or(DecodeError::TooShort { what: WHAT, found: self.all, need })?;
+        self.rest = after;
+        Ok(taken)
+    }
 }
 
 /// A number of `count` digits.
-fn digits(rest: &mut &[u8], count: usize) -> Result<u16, DecodeError> {
-    take(rest, count)?.iter().try_fold(0, |number: u16, byte| {
+fn digits(rest: &mut Reader<'_>, count: usize) -> Result<u16, DecodeError> {
+    rest.take(count)?.iter().try_fold(0, |number: u16, byte| {
         let digit = byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
         Ok(number * 10 + digit.ok_or(malformed("digit", *byte, "0 to 9"))?)
     })
 }
 
 /// Digits as they are.
-fn text(rest: &mut &[u8], count: usize) -> Result<String, DecodeError> {
-    let taken = take(rest, count)?;
+fn text(rest: &mut Reader<'_>, count: usize) -> Result<String, DecodeError> {
+    let taken = rest.take(count)?;
     match taken.iter().find(|byte| !byte.is_ascii_digit()) {
         Some(byte) => Err(malformed("digit", *byte, "0 to 9")),
         None => Ok(taken.iter().map(|byte| char::from(*byte)).collect()),
@@ -101,12 +110,12 @@ fn text(rest: &mut &[u8], count: usize) -> Result<String, DecodeError> {
 }
 
 impl Record {
-    fn parse(user: u8, rest: &mut &[u8]) -> Result<Self, DecodeError> {
+    fn parse(user: u8, rest: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             user,
             date: text(rest, 6)?,
             time: text(rest, 4)?,
-            mark: char::from(take(rest, 1)?[0]),
+            mark: char::from(rest.take(1)?[0]),
             systolic: digits(rest, 3)?,
             diastolic: digits(rest, 3)?,
             pulse: digits(rest, 3)?,
@@ -141,10 +150,11 @@ impl Record {
 /// [`DecodeError::TooShort`], [`DecodeError::Malformed`].
 pub fn parse(bytes: &[u8]) -> Result<Vec<Memory>, DecodeError> {
     let bytes = bytes.strip_prefix(&[STX]).unwrap_or(bytes);
-    let mut rest = bytes.strip_suffix(&[ETX]).unwrap_or(bytes);
+    let bytes = bytes.strip_suffix(&[ETX]).unwrap_or(bytes);
+    let mut rest = Reader { rest: bytes, all: bytes.len() };
     let mut memories = Vec::new();
-    while memories.is_empty() || !rest.is_empty() {
-        let begin = take(&mut rest, 1)?[0];
+    while memories.is_empty() || !rest.rest.is_empty() {
+        let begin = rest.take(1)?[0];
         if begin != b'M' {
             return Err(malformed("memory", begin, "M"));
         }
@@ -152,8 +162,8 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Memory>, DecodeError> {
         let count = digits(&mut rest, 2)?;
         let records: Result<Vec<_>, _> = (0..count).map(|_| Record::parse(user, &mut rest)).collect();
         memories.push(Memory { user, records: records? });
-        if count == 0 && rest.first().is_some_and(|byte| *byte != b'M') {
-            take(&mut rest, 1)?;
+        if count == 0 && rest.rest.first().is_some_and(|byte| *byte != b'M') {
+            rest.take(1)?;
         }
     }
     Ok(memories)
@@ -297,7 +307,7 @@ mod tests {
     fn what_is_none_is_refused() {
         tape::check(DRIVER, &[""], "visomat: 0 bytes, need at least 1");
         tape::check(DRIVER, &[&hex("X101")], "visomat: memory is 0x58, want M");
-        tape::check(DRIVER, &[&hex("M101 100101 1202 0 151 102 12")], "visomat: 2 bytes, need at least 3");
+        tape::check(DRIVER, &[&hex("M101 100101 1202 0 151 102 12")], "visomat: 23 bytes, need at least 24");
         tape::check(DRIVER, &[&hex("M101 100101 1202 0 15x 102 120")], "visomat: digit is 0x78, want 0 to 9");
         tape::check(DRIVER, &[&hex("M1a1")], "visomat: digit is 0x61, want 0 to 9");
     }
@@ -326,7 +336,7 @@ mod tests {
     fn a_damaged_answer_is_refused_and_asked_for_again() {
         let mut tape = Tape::open(DRIVER);
         tape.said();
-        tape.line(&framed("M201 1511")).gives("! visomat: 4 bytes, need at least 6");
+        tape.line(&framed("M201 1511")).gives("! visomat: 8 bytes, need at least 10");
         tape.line(&[0xf8; 300]).wait().gives("> 0252303003");
         assert_eq!(tape.understands(), Some(false));
     }

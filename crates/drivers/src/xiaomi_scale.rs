@@ -10,7 +10,7 @@
 //! All little-endian. A weight that is stable while somebody stands on the scale is a reading; what comes before shows how it stands, and
 //! what is left after the person has stepped off is neither. The scale repeats itself many times a second: a weight is said once for each
 //! time that somebody stands on it. A catty is 500 g and is told in kilograms. A clock that has not been set says 1970: a time before
-//! [`SOLD_SINCE`] is left out, with the flag `clock_not_set`, and one that can't be with `clock_implausible`.
+//! [`SOLD_SINCE`] has the flag `clock_not_set`, and one that can't be is left out, with `clock_implausible`.
 //! Sources: theengs/decoder, custom-components/ble_monitor issue 292, lolouk44/hassio-addons issue 14.
 
 use jiff::{Timestamp, civil::DateTime};
@@ -167,9 +167,9 @@ impl Weighing {
 
     fn measured(&self) -> Measured {
         let (value, unit) = self.weight();
-        let device_time = self.time.filter(|time| *time >= SOLD_SINCE);
+        let device_time = self.time;
         let mut flags = Vec::new();
-        if device_time.is_none() {
+        if device_time.is_none_or(|time| time < SOLD_SINCE) {
             flags.push(if self.is_impossible_time { Flag::CLOCK_IMPLAUSIBLE } else { Flag::CLOCK_NOT_SET });
         }
         if !self.stable {
@@ -273,7 +273,7 @@ mod tests {
         tape::check(DRIVER, &["237233e607020e10293a"], "weight 131.70 [lb_av] 2022-02-14T16:41:58");
         tape::check(DRIVER, &["323e30e607020e10293a"], "weight 61.750 kg 2022-02-14T16:41:58");
         tape::check(DRIVER, &["a23e30e607020e10293a"], "weight 61.750 kg 2022-02-14T16:41:58 removed");
-        tape::check(DRIVER, &["02f843b20701010a1a3b"], "weight 87.000 kg clock_not_set unstable");
+        tape::check(DRIVER, &["02f843b20701010a1a3b"], "weight 87.000 kg 1970-01-01T10:26:59 clock_not_set unstable");
         tape::check(BODY_DRIVER, &["0224e607020e10293a00009a38"], "weight 72.450 kg 2022-02-14T16:41:58");
         tape::check(BODY_DRIVER, &["0260e607020e10293a00009a38"], "weight 72.450 kg 2022-02-14T16:41:58");
         tape::check(BODY_DRIVER, &["02a6e407"], "xiaomi scale: 4 bytes, need at least 13");

@@ -206,6 +206,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_time_that_says_itself_that_its_clock_was_not_set_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = keeper(&dir).await;
+        let device: DeviceId = "gatt-plx:1".parse().unwrap();
+        for second in [0, 60] {
+            let mut record = spo2(93, Some("2026-11-22T07:59:00"));
+            record.flags.push(Flag::CLOCK_NOT_SET);
+            keep(&keeper, &device, vec![record], at(second)).await;
+        }
+        let readings: Vec<_> = sent(&keeper).await.into_iter().flat_map(|message| message.readings).collect();
+        let placed: Vec<_> = readings.iter().map(|reading| (reading.measured_at, reading.clock)).collect();
+        assert_eq!(placed, [(at(0), Clock::Kit), (at(60), Clock::Kit)]);
+    }
+
+    #[tokio::test]
     async fn a_record_of_a_clock_that_counts_is_a_repeat_however_wrong_it_is_also_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let device: DeviceId = "gatt-blood-pressure:1".parse().unwrap();

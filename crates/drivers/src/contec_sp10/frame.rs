@@ -89,7 +89,7 @@ impl Record {
         self.word(3)
     }
 
-    /// The device's time, `None` when it is all zero.
+    /// The device's time, `None` when its month or its day is 0.
     ///
     /// # Errors
     /// [`DecodeError::Malformed`] for a time that can't be.
@@ -110,16 +110,15 @@ impl Record {
         [&self.bytes[2..3], &self.bytes[5..RECORD_BYTES - 1]].concat()
     }
 
-    /// A slow or a ventilation test has no forced values.
+    /// A slow or a ventilation test has no forced values. A record needs no saying that it was stored, except where no time says so.
     pub(super) fn measured(&self) -> Vec<Measured> {
         if self.kind() > 1 {
             return Vec::new();
         }
-        let mut flags = Vec::new();
-        let time = self.time().unwrap_or_else(|_| {
-            flags.push(Flag::CLOCK_IMPLAUSIBLE);
-            None
-        });
+        let read = self.time();
+        let doubt = if read.is_ok() { Flag::TIME_UNKNOWN } else { Flag::CLOCK_IMPLAUSIBLE };
+        let time = read.unwrap_or_default();
+        let mut flags = if time.is_some() { Vec::new() } else { vec![Flag::FROM_STORAGE, doubt] };
         if self.byte(16) != 0 {
             flags.push(Flag::new("drug"));
         }
@@ -158,6 +157,15 @@ pub(super) fn frame_len(bytes: &[u8]) -> Result<usize, usize> {
     }
 }
 
+/// An answer whose code is all of it.
+fn is_bare(bytes: &[u8]) -> bool {
+    match *bytes {
+        [0xf0 | 0xf3] => true,
+        [0xf0 | 0xf3, next, ..] => next & 0x80 != 0,
+        _ => false,
+    }
+}
+
 /// Frames from the device, one after the other, or a command of the host, which says nothing. Only records give readings. What follows a curve up to the next code is not documented.
 pub(crate) fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, DecodeError> {
     let bytes = pieces.concat();
@@ -171,7 +179,7 @@ pub(crate) fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, De
         return check_sum(rest).map(|()| measured);
     }
     while let Some(first) = rest.first() {
-        let need = frame_len(rest).unwrap_or_else(|need| need);
+        let need = if is_bare(rest) { 1 } else { frame_len(rest).unwrap_or_else(|need| need) };
         if rest.len() < need {
             return Err(DecodeError::Incomplete { what: WHAT, found: rest.len(), need });
         }
@@ -179,6 +187,7 @@ pub(crate) fn decode(_: Channel, pieces: &[Vec<u8>]) -> Result<Vec<Measured>, De
         rest = after;
         match *first {
             RECORD if frame.len() == RECORD_BYTES => measured.extend(Record::parse(frame)?.measured()),
+            0xf0 | 0xf3 if frame.len() == 1 => {}
             0xf0 | 0xf2 | 0xf3 | 0xe0 | 0xe3 | 0xe4 => check_sum(frame)?,
             RECORD | CURVE => {}
             ..0x80 if tail_allowed => continue,
@@ -226,6 +235,10 @@ pub(super) mod tests {
         tape::check(DRIVER, &["91000113"], "contec sp10: checksum is 0x13, the bytes give 0x12");
         tape::check(DRIVER, &["a1000122"], "contec sp10: code is 0xa1, want 0xe0 to 0xe4, 0xf0, 0xf2 or 0xf3");
         tape::check(DRIVER, &["91000112"], "");
+        tape::check(DRIVER, &["f0"], "");
+        tape::check(DRIVER, &["f3"], "");
+        tape::check(DRIVER, &["f0", "f3", "f300 73", "f3"], "");
+        tape::check(DRIVER, &["f071"], "contec sp10: checksum is 0x71, the bytes give 0x70");
         tape::check(DRIVER, &[""], "contec sp10: incomplete, 0 bytes of 2");
     }
 
@@ -239,8 +252,26 @@ pub(super) mod tests {
         tape::check(
             DRIVER,
             &[&tape::hex(&odd)],
-            "fev1 3.84 L clock_implausible drug; fvc 5.10 L clock_implausible drug; \
-             pef 9.33 L/s clock_implausible drug; fev1_fvc 97.1 % clock_implausible drug",
+            &[
+                "fev1 3.84 L from_storage clock_implausible drug",
+                "fvc 5.10 L from_storage clock_implausible drug",
+                "pef 9.33 L/s from_storage clock_implausible drug",
+                "fev1_fvc 97.1 % from_storage clock_implausible drug",
+            ]
+            .join("; "),
+        );
+    }
+
+    #[test]
+    fn a_record_without_a_day_does_not_look_live() {
+        const TIMELESS: &str =
+            "e10001010016001d111e2400272f0101017e0300006f034b0700000000250721060c050703660423024f0053";
+        tape::check(
+            DRIVER,
+            &[TIMELESS],
+            &["fev1 4.95 L", "fvc 5.10 L", "pef 9.33 L/s", "fev1_fvc 97.1 %"]
+                .map(|value| format!("{value} from_storage time_unknown drug"))
+                .join("; "),
         );
     }
 }

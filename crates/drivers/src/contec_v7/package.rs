@@ -324,7 +324,7 @@ impl Stream {
     }
 }
 
-/// Packages from the device or to it, one after the other. Live ones give readings, and the stored ones together those of a recording.
+/// Packages from the device or to it, one after the other. Live ones give readings, and the stored ones after a beginning those of a recording.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
     let mut starts: Vec<usize> =
         bytes.iter().enumerate().filter(|(_, byte)| **byte & HIGH == 0).map(|(at, _)| at).collect();
@@ -332,7 +332,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
         return Package::parse(bytes).map(|_| Vec::new());
     }
     starts.push(bytes.len());
-    let (mut measured, mut samples, mut date, mut start) = (Vec::new(), Vec::new(), None, None);
+    let (mut measured, mut stored) = (Vec::new(), Stored::default());
     for piece in starts.windows(2) {
         let package = Package::parse(&bytes[piece[0]..piece[1]])?;
         if data_bytes(package.kind).is_none() {
@@ -340,14 +340,37 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Measured>, DecodeError> {
             return Err(DecodeError::Malformed { what: WHAT, field, found, wanted });
         }
         measured.extend(package.live().into_iter().flat_map(|live| live.measured()));
-        samples.extend(package.samples());
-        date = package.date().or(date);
-        start = date.zip(package.time()).map(|(date, time)| DateTime::from_parts(date, time)).or(start);
+        measured.extend(stored.take(&package));
     }
-    let mut recording = Recording::new(start, 1);
-    samples.into_iter().for_each(|sample| recording.push(sample));
-    measured.extend(recording.finish());
+    measured.extend(stored.finish());
     Ok(measured)
+}
+
+/// One recording in a stream: when it began, which is said before it, and its samples.
+#[derive(Default)]
+struct Stored {
+    date: Option<Date>,
+    time: Option<Time>,
+    samples: Vec<Sample>,
+}
+
+impl Stored {
+    /// Takes a package. One that announces another recording gives the readings of that before it.
+    fn take(&mut self, package: &Package) -> Vec<Measured> {
+        let announces = [START_DATE, START_TIME, LENGTH].contains(&package.kind);
+        let before = if announces && !self.samples.is_empty() { std::mem::take(self).finish() } else { Vec::new() };
+        self.date = package.date().or(self.date);
+        self.time = package.time().or(self.time);
+        self.samples.extend(package.samples());
+        before
+    }
+
+    fn finish(self) -> Vec<Measured> {
+        let start = self.date.zip(self.time).map(|(date, time)| DateTime::from_parts(date, time));
+        let mut recording = Recording::new(start, 1);
+        self.samples.into_iter().for_each(|sample| recording.push(sample));
+        recording.finish()
+    }
 }
 
 #[cfg(test)]
@@ -385,6 +408,17 @@ mod tests {
             &["0980e2c8ac81"],
             "spo2 98 % from_storage time_unknown; pulse 72 /min from_storage time_unknown",
         );
+    }
+
+    #[test]
+    fn recordings_with_beginnings_of_their_own_stay_apart() {
+        let first = ["07808080948a8788", "1280808096b89e80", "0f80e2c8e2c8e2c8"];
+        let second = ["0780808094968b95", "1280808188888080", "0f80d0bcd0bcd0bc"];
+        let says = "spo2 98 % 2010-07-08T22:56:30 from_storage; pulse 72 /min 2010-07-08T22:56:30 from_storage; ";
+        let then = "spo2 80 % 2022-11-21T08:08:00 from_storage; pulse 60 /min 2022-11-21T08:08:00 from_storage";
+        tape::check(DRIVER, &[first, second].concat(), &format!("{says}{then}"));
+        let unknown = "spo2 80 % from_storage time_unknown; pulse 60 /min from_storage time_unknown";
+        tape::check(DRIVER, &[&first[..], &second[1..]].concat(), &format!("{says}{unknown}"));
     }
 
     #[test]

@@ -66,12 +66,18 @@ pub struct Observation {
     pub quantities: Vec<Quantity>,
 }
 
+/// Is it a class of observations?
+#[must_use]
+pub fn is_class(byte: u8) -> bool {
+    matches!(byte, 1..=TLV_ENCODED | BUNDLE)
+}
+
 /// Does this look like a whole observation, without a segment's header before it?
 #[must_use]
 pub fn is_whole(bytes: &[u8]) -> bool {
     let [class, low, high, rest @ ..] = bytes else { return false };
     let length = usize::from(u16::from_le_bytes([*low, *high]));
-    matches!(*class, 1..=TLV_ENCODED | BUNDLE) && [rest.len(), bytes.len()].contains(&length)
+    is_class(*class) && [rest.len(), bytes.len()].contains(&length)
 }
 
 /// Reads an observation, or those of a bundle.
@@ -208,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 
     fn quantity(&mut self, code: u32) -> Result<Quantity, DecodeError> {
-        Ok(Quantity { code, unit: self.u16()?, value: float::float(self.u32()?) })
+        Ok(Quantity { code, unit: self.u16()?, value: float::float(self.u32()?)? })
     }
 
     fn components(&mut self, flags: u16) -> Result<Vec<Quantity>, DecodeError> {

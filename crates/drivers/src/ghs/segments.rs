@@ -56,6 +56,11 @@ impl Segments {
         Ok(None)
     }
 
+    /// Has no observation begun?
+    pub fn is_empty(&self) -> bool {
+        self.begun.is_none()
+    }
+
     /// Nothing more comes.
     ///
     /// # Errors

@@ -43,9 +43,9 @@ impl Meter {
                 return Ok([waited, gatt::outputs(Err(error), bytes)].concat());
             }
         };
-        if read.is_control() {
+        if let Err(error) = read.check_person() {
             self.download.understood(now, Some(Number::Short(read.number)));
-            return Ok([waited, gatt::outputs(Err(of_nobody(&read)), bytes)].concat());
+            return Ok([waited, gatt::outputs(Err(error), bytes)].concat());
         }
         self.waiting = Some((read.number, stored(read.measured())));
         self.sitting.heard(now);
@@ -83,12 +83,6 @@ fn stored(mut measured: Vec<Measured>) -> Vec<Measured> {
         one.flags.push(Flag::FROM_STORAGE);
     }
     measured
-}
-
-fn of_nobody(read: &Glucose) -> DecodeError {
-    let (kind, location) = read.specimen.unwrap_or_default();
-    let wanted = "a person's blood: it was the meter's control solution";
-    DecodeError::Malformed { what: WHAT, field: "type and location", found: u32::from(location << 4 | kind), wanted }
 }
 
 impl Session for Meter {

@@ -5,7 +5,7 @@
 //! are flags of every value of that report.
 
 use jiff::civil::DateTime;
-use vitals::{Flag, Value};
+use vitals::{Flag, Unit, Value, Vital};
 
 use super::{
     codes::{PART_SCADA, attribute, class, modality},
@@ -93,7 +93,8 @@ fn of_object(observed: &Observed<'_, '_>, clock: Clock<'_>) -> Result<Vec<Measur
             continue;
         }
         let Some(value) = number.value else { continue };
-        let Some((unit, moved)) = known.unit(number.unit) else {
+        let unit = known.unit(number.unit).filter(|(unit, _)| is_of(measure.vital, *unit));
+        let Some((unit, moved)) = unit else {
             let (found, wanted) = (number.unit.into(), "a unit of what is measured");
             return Err(DecodeError::Malformed { what: "20601 value", field: "unit", found, wanted });
         };
@@ -102,6 +103,12 @@ fn of_object(observed: &Observed<'_, '_>, clock: Clock<'_>) -> Result<Vec<Measur
         measured.push(Measured { vital, value: shift(value, moved), unit, device_time, device_offset: None, flags });
     }
     Ok(measured)
+}
+
+/// Is the vital measured in this unit?
+fn is_of(vital: Vital, unit: Unit) -> bool {
+    let info = vital.info();
+    info.unit == unit || info.accepts.contains(&unit)
 }
 
 fn known(code: u16) -> Option<(&'static Specialisation, &'static Measure)> {
@@ -166,13 +173,13 @@ impl Said {
         let mut reader = Reader::new("20601 value", value);
         match id {
             attribute::VALUE_BASIC => self.plain(codes, unit, &[sfloat(reader.u16()?)]),
-            attribute::VALUE_SIMPLE => self.plain(codes, unit, &[float(reader.u32()?)]),
+            attribute::VALUE_SIMPLE => self.plain(codes, unit, &[float(reader.u32()?)?]),
             attribute::COMPOUND_BASIC => {
                 let values = reader.list("20601 compound", |list| list.u16().map(sfloat))?;
                 self.plain(codes, unit, &values);
             }
             attribute::COMPOUND_SIMPLE => {
-                let values = reader.list("20601 compound", |list| list.u32().map(float))?;
+                let values = reader.list("20601 compound", |list| float(list.u32()?))?;
                 self.plain(codes, unit, &values);
             }
             attribute::VALUE => self.numbers.push(full(&mut reader)?),
@@ -197,5 +204,5 @@ impl Said {
 
 /// A value with its own code, state and unit.
 fn full(reader: &mut Reader<'_>) -> Result<Number, DecodeError> {
-    Ok(Number { code: reader.u16()?, status: reader.u16()?, unit: reader.u16()?, value: float(reader.u32()?) })
+    Ok(Number { code: reader.u16()?, status: reader.u16()?, unit: reader.u16()?, value: float(reader.u32()?)? })
 }

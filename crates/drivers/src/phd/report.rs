@@ -149,19 +149,31 @@ impl<'a> Report<'a> {
     /// The standard configuration that this report must be of, judged by which objects it holds in which form; `None` if there is none.
     ///
     /// # Errors
-    /// When it may be of several.
+    /// When it may be of several, or has values of a length that none has.
     pub fn standard(&self) -> Result<Option<Configuration>, DecodeError> {
         let scored = || standards().map(|one| (self.fits(one), one)).filter(|(fits, _)| *fits > 0);
         let best = scored().map(|(fits, _)| fits).max();
         let mut candidates = scored().filter(|(fits, _)| Some(*fits) == best).map(|(_, one)| Configuration::of(one));
-        let Some(first) = candidates.next() else { return Ok(None) };
+        let Some(first) = candidates.next() else { return self.check_lengths().map(|()| None) };
         if candidates.all(|other| self.reads_the_same(&first, &other)) {
             return Ok(Some(first));
         }
-        let wanted =
-            "its configuration or association request before it, since several standard ones have such an object";
+        let wanted = "its configuration before it, since several standard ones have such an object";
         let found = self.observations[0].handle.into();
         Err(DecodeError::Malformed { what: "20601 report", field: "object", found, wanted })
+    }
+
+    /// Is no object here that a standard configuration has, with values of another length?
+    fn check_lengths(&self) -> Result<(), DecodeError> {
+        let is_standard =
+            |one: &Observation<'_>| standards().any(|of| Configuration::of(of).object(one.handle).is_some());
+        let found = self.observations.iter().find_map(|one| match one.values {
+            Values::Fixed(bytes) if is_standard(one) => Some(bytes.len()),
+            _ => None,
+        });
+        let Some(found) = found.map(|found| u32::try_from(found).unwrap_or(u32::MAX)) else { return Ok(()) };
+        let wanted = "one of a standard configuration, or the device's configuration before it";
+        Err(DecodeError::Malformed { what: "20601 report", field: "length of the values", found, wanted })
     }
 
     /// How many of its observations could be of that configuration. The first object decides.

@@ -387,7 +387,8 @@ mod tests {
         let spot = "0161006000e107010101220d";
         let quirk = crate::quirks::find("clock-starts-2017");
         let mut tape = Tape::open_with(DRIVER, &Options { quirk, ..Options::default() });
-        tape.value(SPOT_CHECK, spot).gives("spo2 97 % clock_not_set; pulse 96 /min clock_not_set");
+        tape.value(SPOT_CHECK, spot)
+            .gives("spo2 97 % 2017-01-01T01:34:13 clock_not_set; pulse 96 /min 2017-01-01T01:34:13 clock_not_set");
         tape.value(SPOT_CHECK, "0161006000e20701010122 0d")
             .gives("spo2 97 % 2018-01-01T01:34:13; pulse 96 /min 2018-01-01T01:34:13");
     }

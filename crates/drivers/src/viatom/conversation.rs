@@ -55,7 +55,7 @@ impl Fetching {
         if self.recording.is_none() && self.rest.len() >= FILE_HEAD_BYTES {
             let head = FileHead::parse(&self.rest)?;
             let records = self.bytes.saturating_sub(FILE_HEAD_BYTES as u32) / RECORD_BYTES as u32;
-            self.recording = Some(Recording::new(Some(head.start), head.step_seconds(records)?));
+            self.recording = Some(head.recording(records)?);
             self.rest.drain(..FILE_HEAD_BYTES);
         }
         let Some(recording) = &mut self.recording else { return Ok(()) };
@@ -156,9 +156,7 @@ impl Ring {
 
     fn answered(&mut self, now: Timestamp, response: &Message) -> Vec<Output> {
         let Some(asked) = self.asked.take() else { return Vec::new() };
-        if response.code != 0 {
-            let (found, wanted) = (response.code.into(), "0x00: well");
-            let error = DecodeError::Malformed { what: WHAT, field: "status", found, wanted };
+        if let Err(error) = response.check_status() {
             let refused = vec![Output::Refused { error, bytes: vec![asked.code, response.code] }];
             return [refused, self.failed(now, asked.code)].concat();
         }

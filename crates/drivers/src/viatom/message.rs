@@ -6,7 +6,10 @@ use serde_json::Value as Json;
 use vitals::Flag;
 
 use super::WHAT;
-use crate::{About, DecodeError, Measured, bci, recording::Sample};
+use crate::{
+    About, DecodeError, Measured, bci,
+    recording::{Recording, Sample},
+};
 
 /// Bytes before the data of a message, and of its checksum.
 const HEAD_BYTES: usize = 7;
@@ -72,6 +75,16 @@ impl Message {
     /// [`DecodeError::TooShort`], [`DecodeError::Length`], [`DecodeError::Checksum`], [`DecodeError::Malformed`].
     pub fn response(bytes: &[u8]) -> Result<Self, DecodeError> {
         parse(RESPONSE, bytes)
+    }
+}
+
+impl Message {
+    /// Is it the answer that was asked for?
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] if the device says that it can't.
+    pub fn check_status(&self) -> Result<(), DecodeError> {
+        if self.code == 0 { Ok(()) } else { Err(malformed("status", self.code.into(), "0x00: well")) }
     }
 }
 
@@ -217,8 +230,8 @@ fn is_name(name: &str) -> bool {
 /// How a file begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHead {
-    /// When its recording began, by the device's clock.
-    pub start: DateTime,
+    /// When its recording began, by the device's clock, if that can be.
+    pub start: Option<DateTime>,
     /// How long it is.
     pub seconds: u32,
 }
@@ -227,7 +240,7 @@ impl FileHead {
     /// Reads the first [`FILE_HEAD_BYTES`] of a file.
     ///
     /// # Errors
-    /// [`DecodeError::TooShort`], [`DecodeError::Malformed`] for another version or a time that can't be.
+    /// [`DecodeError::TooShort`], [`DecodeError::Malformed`] for another version.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let Some(head) = bytes.get(..FILE_HEAD_BYTES) else {
             return Err(DecodeError::TooShort { what: WHAT, found: bytes.len(), need: FILE_HEAD_BYTES });
@@ -239,24 +252,24 @@ impl FileHead {
         let [month, day, hour, minute, second] = [4, 5, 6, 7, 8].map(|at: usize| head[at].cast_signed());
         let start =
             i16::try_from(word(2)).ok().and_then(|year| DateTime::new(year, month, day, hour, minute, second, 0).ok());
-        let start = start.ok_or(DecodeError::Malformed {
-            what: "date time",
-            field: "year",
-            found: word(2).into(),
-            wanted: "a day and a time that exist",
-        })?;
         Ok(Self { start, seconds: word(13).into() })
     }
 
     /// Seconds between records, of which the file has so many: every second one, or every fourth.
-    ///
-    /// # Errors
-    /// [`DecodeError::Malformed`] for another.
-    pub fn step_seconds(&self, records: u32) -> Result<u32, DecodeError> {
-        match self.seconds.checked_div(records) {
-            Some(step @ (2 | 4)) => Ok(step),
-            step => Err(malformed("seconds between records", step.unwrap_or_default(), "2 or 4")),
+    #[must_use]
+    pub fn step_seconds(&self, records: u32) -> Option<u32> {
+        self.seconds.checked_div(records).filter(|step| [2, 4].contains(step))
+    }
+
+    /// The recording of so many records. One of which the head doesn't tell both is of an unknown time.
+    pub(super) fn recording(&self, records: u32) -> Result<Recording, DecodeError> {
+        if records == 0 {
+            return Err(malformed("number of records", 0, "1 or more"));
         }
+        Ok(match self.start.zip(self.step_seconds(records)) {
+            Some((start, step)) => Recording::new(Some(start), step),
+            None => Recording::new(None, 1),
+        })
     }
 }
 

@@ -64,14 +64,14 @@ pub fn xiaomi(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
     assert_eq!(has(&measured[0].flags, "unstable"), !read.stable);
     assert_eq!(has(&measured[0].flags, "removed"), read.removed);
     // 1970 is what the source states, and must not be used
-    let used = read.time.filter(|time| time.year() >= 2015);
-    assert_eq!((measured[0].device_time, has(&measured[0].flags, "clock_not_set")), (used, used.is_none()));
+    let is_set = measured[0].device_time.is_some_and(|time| time.year() >= 2015);
+    assert_eq!(has(&measured[0].flags, "clock_not_set"), !is_set);
     Ok(Facts::from([
         ("weight", json!(measured[0].value)),
         ("unit", json!(if measured[0].unit.ucum() == "kg" { "kg" } else { "lb" })),
         ("stable", json!(read.stable)),
         ("removed", json!(read.removed)),
-        ("timestamp", json!(read.time.map(|time| time.to_string()))),
+        ("timestamp", json!(measured[0].device_time.map(|time| time.to_string()))),
         ("has_impedance", json!(read.impedance.is_some())),
         ("impedance", json!(read.impedance)),
     ]))

@@ -105,10 +105,10 @@ fn number(json: &serde_json::Number) -> Value {
 fn facts(vector: &Vector) -> Result<Facts, DecodeError> {
     let (format, bytes) = (vector.format.as_str(), &vector.bytes[..]);
     match vector.protocol.as_str() {
-        "ieee11073-float" => Ok(sig::float(format, bytes)),
+        "ieee11073-float" => sig::float(format, bytes),
         "gatt-datetime" => sig::date_time(bytes),
         "gatt-blood-pressure" => sig::blood_pressure(format, bytes),
-        "gatt-plx" => sig::oximetry(format, bytes, vector.expect.get("timestamp")),
+        "gatt-plx" => sig::oximetry(format, bytes),
         "gatt-thermometer" => sig::temperature(format, bytes),
         "gatt-weight" => sig::weighing(format, bytes),
         "gatt-glucose" => glucose::sugar(format, bytes),

@@ -3,7 +3,6 @@
 use drivers::{
     bci, contec_cms50d,
     contec_v7::Package,
-    jumper,
     viatom::{Message, Sensors},
     visomat,
 };
@@ -24,8 +23,9 @@ pub fn bci(bytes: &[u8]) -> Result<Facts, DecodeError> {
 }
 
 pub fn jumper(bytes: &[u8]) -> Result<Facts, DecodeError> {
-    let mut facts = of_vitals(&values_of("jumper", bytes)?, &["spo2", "pulse"]);
-    facts.insert("pi", json!(jumper::parse(bytes)?.index));
+    let measured = values_of("jumper", bytes)?;
+    let mut facts = of_vitals(&measured, &["spo2", "pulse"]);
+    facts.extend(of_vitals(&measured, &["perfusion_index"]).into_values().map(|index| ("pi", index)));
     Ok(facts)
 }
 

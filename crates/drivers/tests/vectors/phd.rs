@@ -150,7 +150,7 @@ fn values(bytes: &[u8]) -> Vec<Value> {
     let short = |at: usize| sfloat(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
     match bytes.len() {
         10 => short(0).into_iter().collect(),
-        12 => float(u32::from_be_bytes(bytes[..4].try_into().unwrap())).into_iter().collect(),
+        12 => float(u32::from_be_bytes(bytes[..4].try_into().unwrap())).unwrap().into_iter().collect(),
         18 => [4, 6, 8].into_iter().filter_map(short).collect(),
         _ => Vec::new(),
     }

@@ -7,8 +7,8 @@ use drivers::{
 
 use super::*;
 
-pub fn float(format: &str, bytes: &[u8]) -> Facts {
-    Facts::from([("value", json!(read_float(format, bytes)))])
+pub fn float(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
+    Ok(Facts::from([("value", json!(read_float(format, bytes)?))]))
 }
 
 pub fn date_time(bytes: &[u8]) -> Result<Facts, DecodeError> {
@@ -33,13 +33,13 @@ pub fn blood_pressure(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> 
     Ok(parts.into_iter().flatten().collect())
 }
 
-fn read_float(format: &str, bytes: &[u8]) -> Option<Value> {
+fn read_float(format: &str, bytes: &[u8]) -> Result<Option<Value>, DecodeError> {
     let mut bytes = bytes.to_vec();
     if format.ends_with("/BE") {
         bytes.reverse();
     }
     match bytes[..] {
-        [a, b] => floats::sfloat(u16::from_le_bytes([a, b])),
+        [a, b] => Ok(floats::sfloat(u16::from_le_bytes([a, b]))),
         [a, b, c, d] => floats::float(u32::from_le_bytes([a, b, c, d])),
         _ => panic!("a float has 2 or 4 bytes"),
     }
@@ -66,7 +66,7 @@ fn pressures(read: &Pressures, bytes: &[u8]) -> Facts {
     ])
 }
 
-pub fn oximetry(format: &str, bytes: &[u8], stated_time: Option<&Json>) -> Result<Facts, DecodeError> {
+pub fn oximetry(format: &str, bytes: &[u8]) -> Result<Facts, DecodeError> {
     if format == "2A60" {
         assert_eq!(values("gatt-plx", 0x2a60, bytes)?, []);
         let read = plx::features(bytes)?;
@@ -77,12 +77,10 @@ pub fn oximetry(format: &str, bytes: &[u8], stated_time: Option<&Json>) -> Resul
     let measured = values("gatt-plx", if spot { 0x2a5e } else { 0x2a5f }, bytes)?;
     let read = if spot { plx::spot_check(bytes)? } else { plx::continuous(bytes)? };
     let not_set = has(&read.flags, "clock_not_set");
-    // the time of a clock that was never set is stated by the source and must not be used
-    assert!(!not_set || (read.time.is_none() && measured.iter().all(|one| one.device_time.is_none())));
-    let time = if not_set { stated_time.cloned() } else { read.time.map(|time| json!(time.to_string())) };
+    assert!(measured.iter().all(|one| one.device_time == read.time && has(&one.flags, "clock_not_set") == not_set));
     let mut facts = of_vitals(&measured, &["spo2", "pulse", "perfusion_index"]);
     facts.insert("clock_not_set", json!(not_set));
-    facts.insert("timestamp", json!(time));
+    facts.insert("timestamp", json!(read.time.map(|time| time.to_string())));
     facts.insert(
         "status",
         json!(bits(&read.flags, &[(5, "measurement_ongoing"), (7, "validated_data"), (8, "fully_qualified_data")])),
