@@ -3,7 +3,7 @@
 //! `tests/golden/recording.jsonl` holds two simulated people: "sim-day" measures everything for six weeks, with a doubtful value that is measured
 //! again, a message sent twice, one two days late, three silent days, somebody else on the scale, and eleven days of being ill; "sim-year" blows for
 //! a year, and gets worse slowly. For each version of a shipped programme `ID-VERSION.txt` holds what `vagt replay --alerts` said: of each line the
-//! time, what it is, and the beginning of its SHA-256.
+//! time, what it is, and the beginning of its SHA-256. `ID-VERSION-judging-N.txt` holds the same in a later way of judging.
 //!
 //! Files are added, never changed: what patients were judged by must be readable, and mean the same, for as long as their records are kept. `KEPT`
 //! holds the beginning of the SHA-256 of each, and of each version of a programme that was ever shipped. After a new version of a programme was
@@ -21,6 +21,7 @@ use std::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tests::program::ours;
+use triage::Judging;
 
 /// Until when time passes after the recording.
 const UNTIL: &str = "2025-04-19T00:00:00Z";
@@ -51,10 +52,12 @@ fn programmes() -> BTreeMap<String, PathBuf> {
     found
 }
 
-fn replayed(programme: &Path) -> String {
+fn replayed(programme: &Path, judging: u32) -> String {
     let (golden, vagt) = (golden(), ours("vagt").expect("built"));
     let mut replay = Command::new(vagt);
-    replay.args(["replay", "--alerts", "--until", UNTIL, "--programme"]).arg(programme);
+    replay
+        .args(["replay", "--alerts", "--judging", &judging.to_string(), "--until", UNTIL, "--programme"])
+        .arg(programme);
     let output = replay.arg("--patient").arg(golden.join("sim-year.toml")).arg(golden.join("recording.jsonl")).output();
     let output = output.expect("vagt runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -86,8 +89,15 @@ fn adds() -> bool {
 #[test]
 fn every_version_that_was_ever_shipped_says_of_the_recording_what_it_always_said() {
     let mut differs = Vec::new();
-    for (name, path) in programmes() {
-        let (file, now) = (golden().join(format!("{name}.txt")), told(&replayed(&path)));
+    let ways = |(name, path): (String, PathBuf)| {
+        let of_way = |judging: &Judging| match judging {
+            Judging::First => name.clone(),
+            later => format!("{name}-judging-{}", u32::from(*later)),
+        };
+        Judging::ALL.map(|judging| (of_way(&judging), path.clone(), judging))
+    };
+    for (name, path, judging) in programmes().into_iter().flat_map(ways) {
+        let (file, now) = (golden().join(format!("{name}.txt")), told(&replayed(&path, judging.into())));
         if adds() && !file.exists() {
             fs::write(&file, &now).expect("written");
         }

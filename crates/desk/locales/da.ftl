@@ -369,6 +369,7 @@ log-title = Hvad der er sket
 event-by = { $what } af { $by }
 event-raised = Rejst
 event-worsened = Blev værre
+event-reopened = Noget nyt: den venter igen
 event-repeated = Igen
 event-improved = Bedre, stadig åben
 event-eased = Gik over af sig selv

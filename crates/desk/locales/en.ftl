@@ -363,6 +363,7 @@ log-title = What has happened
 event-by = { $what } by { $by }
 event-raised = Raised
 event-worsened = Became worse
+event-reopened = Something new: it waits again
 event-repeated = Again
 event-improved = Better, still open
 event-eased = Passed by itself

@@ -12,7 +12,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use store::{Heard, Kit, Patient, Roster};
 use tokio::sync::watch;
-use triage::{Alert, AlertChange, AlertId, AssessmentChange, Mark, Plan};
+use triage::{Alert, AlertChange, AlertId, Mark, Plan};
 use vitals::{Colour, KitId, PatientId};
 
 use crate::{
@@ -58,15 +58,13 @@ pub struct Liveness {
     pub waiting: usize,
 }
 
-/// How a patient was last judged.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How a patient stands: what the chart says of now, and no change of it, since what arrives late may change that, or say something of then alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The colour.
     pub colour: Colour,
     /// Is expected data missing?
     pub blue: bool,
-    /// When what was judged was measured.
-    pub at: Timestamp,
 }
 
 /// Everything of one patient that the board knows.
@@ -76,7 +74,8 @@ pub struct Person {
     pub patient: Arc<Patient>,
     /// The programme with the patient's own limits over it.
     pub plan: Option<Arc<Plan>>,
-    /// The last judgement since the core started.
+    /// As their chart says. `None` after a start until the chart is built, which is done for everybody: what was stored of it may be otherwise
+    /// by now. And where no rule says anything yet: that is not green.
     pub standing: Option<Standing>,
     /// Why they are not judged by what was decided, but as before: an English sentence.
     pub not_as_decided: Option<Arc<str>>,
@@ -152,11 +151,11 @@ impl Board {
         Arc::new(Self { inner: RwLock::new(inner), version })
     }
 
-    /// Takes in what was committed, in order; one version step per alert change.
-    pub fn apply(&self, changes: &[AlertChange], assessments: &[AssessmentChange], _at: Timestamp) {
+    /// Takes in what was committed, in order, and how patients stand since; one version step per alert change.
+    pub fn apply(&self, changes: &[AlertChange], standings: &[(PatientId, Option<Standing>)], _at: Timestamp) {
         let version = {
             let mut inner = self.write();
-            assessments.iter().for_each(|assessment| inner.set_standing(assessment));
+            standings.iter().for_each(|(patient, standing)| inner.set_standing(patient, *standing));
             changes.iter().for_each(|change| inner.set_alert(&change.alert));
             inner.feed.version()
         };
@@ -367,13 +366,9 @@ impl Inner {
         self.feed.push(alert);
     }
 
-    /// A late reading's colour is of then, not of now.
-    fn set_standing(&mut self, change: &AssessmentChange) {
-        if change.late {
-            return;
-        }
-        if let Some(person) = self.people.get_mut(&change.patient) {
-            person.standing = Some(Standing { colour: change.colour, blue: change.blue, at: change.at });
+    fn set_standing(&mut self, patient: &PatientId, standing: Option<Standing>) {
+        if let Some(person) = self.people.get_mut(patient) {
+            person.standing = standing;
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::KitSeq;
+use triage::Judging;
 use vitals::KitId;
 
 /// A reading of a stored message.
@@ -35,6 +36,9 @@ pub struct Basis {
     pub programmes: Vec<VersionOf>,
     /// The version of the clinic's defaults and floors.
     pub clinic: u32,
+    /// In which way findings feed alerts.
+    #[serde(default, skip_serializing_if = "Judging::is_first")]
+    pub judging: Judging,
     /// Own settings, in the form of `triage::Own`.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub own: serde_json::Value,
@@ -87,6 +91,9 @@ impl Basis {
         if self.clinic != before.clinic {
             said.push("the clinic's defaults have changed".to_owned());
         }
+        if self.judging != before.judging {
+            said.push("judged in a newer way".to_owned());
+        }
         if self.own != before.own {
             said.push("own settings have changed".to_owned());
         }
@@ -110,6 +117,7 @@ mod tests {
         let before = Basis {
             programmes: copd(3),
             clinic: 1,
+            judging: Judging::First,
             own: serde_json::Value::Null,
             stratum: None,
             since: Timestamp::UNIX_EPOCH,

@@ -480,6 +480,7 @@ pub fn basis_of(patient: &Patient, plan: &Plan, without: BTreeSet<ReadingPlace>)
     Basis {
         programmes: plan.programmes().iter().map(|programme| of(programme)).collect(),
         clinic: plan.book().clinic().version(),
+        judging: plan.judging(),
         own: patient.own.clone(),
         stratum: patient.stratum.clone(),
         since: plan.since(),

@@ -208,6 +208,18 @@ impl Clinic {
         heard.0.into_inner().unwrap().into_iter().map(|(_, acks)| acks).collect()
     }
 
+    /// The page shows the patient in this colour.
+    async fn shows(&self, colour: Colour) {
+        let patient = "p-1".parse().unwrap();
+        let standing = || self.board.person(&patient).and_then(|person| person.standing);
+        let shown = async {
+            while standing().map(|standing| standing.colour) != Some(colour) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), shown).await.expect("it is shown");
+    }
+
     /// The one alert that waits, with this version at least.
     async fn waits(&self, version: u32) -> Alert {
         let seen = || self.board.queue().1.first().filter(|alert| alert.version >= version).cloned();
@@ -370,6 +382,23 @@ async fn a_red_reading_is_an_alert_a_nurse_acts_and_a_restart_knows() {
     clinic.asks(&again, close.clone()).await.unwrap();
     assert!(clinic.board.queue().1.is_empty(), "shown before the nurse is told that it is done");
     assert!(clinic.asks(&again, close).await.is_err(), "it is done once");
+    clinic.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_somebody_stands_is_on_the_page_after_a_restart_though_no_alert_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let clinic = open(&folder, 0).await;
+    clinic.takes(&message(1, "84", now())).await.unwrap();
+    clinic.shows(Colour::Red).await;
+    let alert = clinic.waits(1).await;
+    let close = Action::Close { reason: CloseReason::Advice, note: "called".to_owned() };
+    clinic.asks(&alert, close).await.unwrap();
+    clinic.close().await;
+
+    let clinic = open(&folder, 0).await;
+    clinic.shows(Colour::Red).await;
+    assert!(clinic.board.queue().1.is_empty());
     clinic.close().await;
 }
 

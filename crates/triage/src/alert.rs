@@ -43,8 +43,11 @@ pub struct Alert {
     pub provisional: bool,
     /// How many findings above green have fed it: each rule and time once.
     pub count: u32,
-    /// Normal readings in a row, towards easing.
+    /// Normal sittings in a row, towards easing.
     pub normal_in_row: u32,
+    /// When that was measured which was counted last: what was taken together counts once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normal_at: Option<Timestamp>,
     /// The last finding of each rule that ever fed it, and the last late one, worst first.
     pub findings: Vec<Arc<Finding>>,
     /// What fed it and rested on a reading that was declared invalid since: it counts for nothing any longer, and tells why somebody was called.
@@ -52,7 +55,7 @@ pub struct Alert {
     pub withdrawn: Vec<Arc<Finding>>,
     /// Grows by one with every change; an action names the version it was decided on.
     pub version: u32,
-    /// The version of the last change that an action must have seen: raised, worse, or a person's own action. Repeated and better readings
+    /// The version of the last change that an action must have seen: raised, worse, of something new, confirmed, or a person's own action. Repeated and better readings
     /// don't count: a nurse is not refused because a green reading came while she read.
     #[serde(default)]
     pub must_have_seen: u32,
@@ -163,6 +166,8 @@ pub struct AlertEvent {
 pub enum EventKind {
     Raised,
     Worsened,
+    /// As bad as it has been, but of something that whoever has taken it can't have seen: it waits anew.
+    Reopened,
     Repeated,
     Improved,
     Eased,

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use vitals::{Clock, Flag, Reading, Vital};
 
 use crate::{
-    Chart, Mark, Plan, Sitting,
+    Chart, Judging, Mark, Plan, Sitting,
     assess::worst_at,
     plan::RuleSet,
     rules::Watches,
@@ -149,7 +149,10 @@ pub(crate) fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unp
 
 /// Notes what came: newest values, when last heard, what was expected of it.
 pub(crate) fn note(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) {
-    for reading in sitting.readings {
+    // What was measured nobody knows when does not say that somebody measures.
+    let unknown = |reading: &&Reading| is_unplaced(reading) || reading.has(&Flag::TIME_UNKNOWN);
+    let first = plan.judging() == Judging::First;
+    for reading in sitting.readings.iter().filter(|reading| first || !unknown(reading)) {
         chart.hear_of(reading);
         silence::hear(chart, plan, reading);
     }

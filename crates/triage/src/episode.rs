@@ -1,6 +1,7 @@
 //! How findings feed an alert: one open alert for each family. Red latches until a person closes it; yellow eases after enough normal
 //! sittings; blue eases when data comes. A worse finding raises the mark, un-acknowledges and makes somebody wait anew; the same again only
-//! counts. Late findings feed it too, as what they were, and never count towards easing.
+//! counts, unless it is of something that whoever has taken the alert can't have seen: then it waits anew too. Late findings feed it too, as
+//! what they were, and never count towards easing. All this is the newest way of judging; see [`Judging`].
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use vitals::{Flag, KitId};
 
 use crate::{
-    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Input, Mark, Plan, Reason, State,
+    Alert, AlertChange, AlertEvent, AlertId, Chart, EventKind, Finding, Input, Judging, Mark, Plan, Reason, State,
     assess::TOGETHER,
     bounds::FINDINGS_MAX,
     late,
@@ -50,6 +51,17 @@ impl Fed {
     /// Says it of now, and came in time.
     fn is_news(&self) -> bool {
         self.tells == Tells::Now && self.finding.as_ref().is_none_or(|finding| !finding.late)
+    }
+
+    /// Is what it says of now measured beyond doubt? What else it looked at may be older.
+    fn is_sure(&self) -> bool {
+        self.finding.as_ref().is_none_or(|finding| {
+            let of_now = |input: &&Input| match input {
+                Input::Reading { measured_at, .. } => finding.at.duration_since(*measured_at) <= TOGETHER,
+                Input::Answer { .. } => true,
+            };
+            !finding.inputs.iter().filter(of_now).any(is_doubtful)
+        })
     }
 }
 
@@ -156,10 +168,11 @@ fn raise(
         waiting_since: at,
         raised_at: at,
         changed_at: at,
-        late: bad.iter().filter(|finding| finding.colour == worst.colour).all(|finding| finding.late),
-        provisional: bad.iter().filter(|finding| finding.colour == worst.colour).all(|finding| finding.provisional),
+        late: as_bad_as(bad, worst.colour).all(|finding| finding.late),
+        provisional: as_bad_as(bad, worst.colour).all(|finding| finding.provisional),
         count: 0,
         normal_in_row: 0,
+        normal_at: None,
         findings: Vec::new(),
         withdrawn: Vec::new(),
         version: 0,
@@ -181,10 +194,14 @@ fn again(
     at: Timestamp,
 ) -> AlertChange {
     let worse = worst.colour > alert.mark;
+    let unseen = plan.judging() >= Judging::Second && is_unseen(plan, &alert, fed);
     // What is milder says nothing of what was doubtful.
     let as_bad = |finding: &Finding| !finding.provisional && !finding.late && finding.colour >= alert.mark;
     let confirmed = alert.provisional && bad.iter().any(|finding| as_bad(finding));
-    alert.provisional &= !confirmed && !worse;
+    alert.provisional = match worse {
+        true => plan.judging() >= Judging::Second && as_bad_as(bad, worst.colour).all(|finding| finding.provisional),
+        false => alert.provisional && !confirmed,
+    };
     let before = in_doubt(&alert);
     alert.mark = alert.mark.max(worst.colour);
     fed.iter().for_each(|fed| take_in(&mut alert, plan, fed));
@@ -194,16 +211,56 @@ fn again(
         return deny(chart, plan, alert, &before, at, worst.why.clone());
     }
     if bad.iter().any(|finding| !finding.late) {
-        alert.normal_in_row = 0;
+        (alert.normal_in_row, alert.normal_at) = (0, None);
     }
-    if !worse {
-        let kind = if confirmed { EventKind::Confirmed } else { EventKind::Repeated };
-        return step(alert, kind, at, worst.why.clone());
+    if worse || unseen || (confirmed && plan.judging() >= Judging::Second) {
+        alert.must_have_seen = alert.version + 1;
     }
-    alert.state = State::Open;
-    alert.waiting_since = at;
-    alert.must_have_seen = alert.version + 1;
-    step(alert, EventKind::Worsened, at, worst.why.clone())
+    let is_taken = alert.state != State::Open;
+    if worse || (unseen && is_taken) {
+        alert.state = State::Open;
+        alert.waiting_since = at;
+    }
+    let kind = match (worse, confirmed) {
+        (true, _) => EventKind::Worsened,
+        (false, true) => EventKind::Confirmed,
+        (false, false) if unseen && is_taken => EventKind::Reopened,
+        (false, false) => EventKind::Repeated,
+    };
+    step(alert, kind, at, worst.why.clone())
+}
+
+/// Is it no worse than the alert has been, and yet what nobody can have seen in it? A person asks to be called once more; what made it as bad as
+/// it is had come late, and now it is so; it is red again after all had been well, or another rule finds red; expected data is missing that was not.
+fn is_unseen(plan: &Plan, alert: &Alert, fed: &[Fed]) -> bool {
+    let fresh = |fed: &&Fed| fed.place == CALL || (fed.is_news() && fed.mark() >= alert.mark);
+    let was_well = alert.now_mark == Mark::Green;
+    fed.iter().filter(fresh).any(|fed| {
+        let known = |old: &&Arc<Finding>| is_of(plan, old, fed.place) && old.colour >= alert.mark && !old.late;
+        let before = alert.findings.iter().find(known);
+        match alert.mark {
+            _ if fed.place == CALL => true,
+            Mark::Red => alert.late || was_well || before.is_none(),
+            Mark::Blue => before.is_none_or(|before| misses_more(before, fed)),
+            Mark::Yellow | Mark::Green => alert.late,
+        }
+    })
+}
+
+/// Is something missing now that had come before?
+fn misses_more(before: &Finding, fed: &Fed) -> bool {
+    let missing = |finding: &Finding| match &finding.reason {
+        Reason::Missing { vitals, questionnaires, .. } => (vitals.clone(), questionnaires.clone()),
+        _ => Default::default(),
+    };
+    let (vitals, questionnaires) = missing(before);
+    fed.finding.as_deref().map(missing).is_some_and(|(now, asked)| {
+        now.iter().any(|vital| !vitals.contains(vital)) || asked.iter().any(|of| !questionnaires.contains(of))
+    })
+}
+
+fn as_bad_as<'f>(findings: &'f [&'f Arc<Finding>], mark: Mark) -> impl Iterator<Item = &'f Arc<Finding>> {
+    findings.iter().copied().filter(move |finding| finding.colour == mark)
 }
 
 /// Only green: towards easing, where it comes from rules that fed the alert. Nothing where that changes nothing: a red that waits for a
@@ -211,7 +268,8 @@ fn again(
 fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp) -> Option<AlertChange> {
     let ours: Vec<&Fed> = fed.iter().filter(|fed| fed.tells == Tells::Now && fed_it(&alert, plan, fed.place)).collect();
     let findings = alert.findings.clone();
-    let rest = |alert: &Alert| (alert.now_mark, alert.normal_in_row);
+    let second = plan.judging() >= Judging::Second;
+    let rest = |alert: &Alert| (alert.now_mark, alert.normal_in_row, second && alert.provisional);
     let before = rest(&alert);
     let whole = in_doubt(&alert);
     let ended = |fed: &Fed| match fed.place {
@@ -233,10 +291,12 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
         // Nobody measured again in time: what comes hours later does not say that it was wrong.
         alert.provisional &= alert.now_mark > Mark::Green;
     }
-    if alert.mark < Mark::Red && ours.iter().any(|fed| fed.is_news()) && alert.now_mark == Mark::Green {
+    if alert.mark < Mark::Red && alert.now_mark == Mark::Green && counts_as_normal(&mut alert, plan, &ours) {
         alert.normal_in_row = alert.normal_in_row.saturating_add(1);
     }
-    if are_as_bad(&findings, &alert.findings) && before == rest(&alert) {
+    let as_bad =
+        if second { marks(&findings) == marks(&alert.findings) } else { are_as_bad(&findings, &alert.findings) };
+    if as_bad && before == rest(&alert) {
         return None;
     }
     let enough = match alert.mark {
@@ -252,19 +312,50 @@ fn calm(chart: &Chart, plan: &Plan, mut alert: Alert, fed: &[Fed], at: Timestamp
     Some(step(alert, EventKind::Eased, at, text))
 }
 
-/// Are these findings of the same rules, and their marks the same?
+/// Is this a normal sitting more? Each device sends a message of its own, so what lies close together is one; what is doubtful is none.
+fn counts_as_normal(alert: &mut Alert, plan: &Plan, ours: &[&Fed]) -> bool {
+    if plan.judging() < Judging::Second {
+        return ours.iter().any(|fed| fed.is_news());
+    }
+    let mut sure = ours.iter().filter(|fed| fed.is_news() && fed.is_sure()).peekable();
+    if sure.peek().is_none() {
+        return false;
+    }
+    let measured = sure.filter_map(|fed| Some(fed.finding.as_ref()?.at)).max();
+    if let (Some(at), Some(last)) = (measured, alert.normal_at)
+        && at.duration_since(last) <= TOGETHER
+    {
+        return false;
+    }
+    alert.normal_at = measured;
+    true
+}
+
+/// The rules of findings with their marks, in whatever order they came.
+fn marks(findings: &[Arc<Finding>]) -> Vec<(Mark, &str)> {
+    let mut marks: Vec<_> = findings.iter().map(|finding| (finding.colour, finding.rule.as_str())).collect();
+    marks.sort_unstable();
+    marks
+}
+
+/// Are these findings of the same rules, and their marks the same, in the same order?
 fn are_as_bad(before: &[Arc<Finding>], now: &[Arc<Finding>]) -> bool {
     let same = |(one, two): (&Arc<Finding>, &Arc<Finding>)| (&one.rule, one.colour) == (&two.rule, two.colour);
     before.len() == now.len() && before.iter().zip(now).all(same)
 }
 
-/// Does it change nothing that this rule finds green? So it is where the rule never fed the alert, and where a red waits for a person, the rule's
-/// green is the newest in it, and of the rule nothing else is left in it than its red.
+/// Does it change nothing that this rule finds green? So it is where the rule never fed the alert, and where a red waits for a person and nothing
+/// else of the rule is left in it than its red and a green (in the first way of judging one that is the newest of all).
 pub(crate) fn is_no_news(chart: &Chart, plan: &Plan, alert: &Alert, place: usize) -> bool {
     let of_it = |finding: &&Arc<Finding>| !finding.late && is_of(plan, finding, place);
+    let is_green = |finding: &Arc<Finding>| finding.colour == Mark::Green;
+    let has_green = match plan.judging() {
+        Judging::First => alert.findings.last().filter(of_it).is_some_and(is_green),
+        Judging::Second => alert.findings.iter().filter(of_it).any(is_green),
+    };
     let is_green_again = alert.mark == Mark::Red
+        && has_green
         && !is_in_doubt(alert)
-        && alert.findings.last().filter(of_it).is_some_and(|newest| newest.colour == Mark::Green)
         && alert.findings.iter().filter(of_it).all(|finding| matches!(finding.colour, Mark::Red | Mark::Green))
         && now_mark(chart, plan, alert) == alert.now_mark;
     is_green_again || !fed_it(alert, plan, place)
@@ -310,10 +401,13 @@ fn deny(chart: &Chart, plan: &Plan, mut alert: Alert, before: &Alert, at: Timest
 /// Is it a measurement beyond doubt that was asked for: so soon after what was doubtful that it is of the same state?
 fn is_repeat(plan: &Plan, doubted: &[Timestamp], fed: &Fed) -> bool {
     let (Some(finding), true) = (&fed.finding, fed.place != CALL) else { return false };
-    let doubt = |input: &Input| matches!(input, Input::Reading { flags, .. } if flags.iter().any(Flag::is_doubt));
     let within = plan.programme_of(fed.place).clinic().repeat_within.map_or(TOGETHER, |it| it.0.max(TOGETHER));
     let newest = doubted.iter().max();
-    !finding.inputs.iter().any(doubt) && newest.is_some_and(|at| finding.at.duration_since(*at) <= within)
+    !finding.inputs.iter().any(is_doubtful) && newest.is_some_and(|at| finding.at.duration_since(*at) <= within)
+}
+
+fn is_doubtful(input: &Input) -> bool {
+    matches!(input, Input::Reading { flags, .. } if flags.iter().any(Flag::is_doubt))
 }
 
 /// Is it of nothing but missing data? Then it is over when they come.

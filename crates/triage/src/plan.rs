@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use vitals::{PatientId, Vital};
 
 use crate::{
-    BandView, Clinic, Own, OwnReference, Pause, Problem, Programme, ProgrammeError,
+    BandView, Clinic, Judging, Own, OwnReference, Pause, Problem, Programme, ProgrammeError,
     assess::TOGETHER,
     bands::Ladder,
     bounds::PROGRAMMES_MAX,
@@ -200,6 +200,7 @@ pub struct Plan {
     zone: TimeZone,
     since: Timestamp,
     stratum: Option<Arc<str>>,
+    judging: Judging,
 }
 
 impl Plan {
@@ -231,7 +232,7 @@ impl Plan {
         since: Timestamp,
     ) -> Result<Self, ProgrammeError> {
         own::check(&own, &book, &patient)?;
-        Ok(Self { patient, book, own, zone, since, stratum: None })
+        Ok(Self { patient, book, own, zone, since, stratum: None, judging: Judging::NEWEST })
     }
 
     /// The same plan for somebody of this risk level. One that no programme knows means nothing.
@@ -239,6 +240,19 @@ impl Plan {
     pub fn in_stratum(mut self, stratum: Option<&str>) -> Self {
         self.stratum = stratum.map(Arc::from);
         self
+    }
+
+    /// The same plan, judged in the way that was known then.
+    #[must_use]
+    pub fn judged(mut self, judging: Judging) -> Self {
+        self.judging = judging;
+        self
+    }
+
+    /// In which way it is judged.
+    #[must_use]
+    pub fn judging(&self) -> Judging {
+        self.judging
     }
 
     /// The bands of a vital, from low to high, as they are until further notice: with the own limits that have no end. Empty where no rule

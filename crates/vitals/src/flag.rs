@@ -140,6 +140,8 @@ impl Flag {
     pub const CLOCK_IMPLAUSIBLE: Self = Self::new("clock_implausible");
     /// The device had stored it and sent it later.
     pub const FROM_STORAGE: Self = Self::new("from_storage");
+    /// The device had stored it and nothing says when it was measured.
+    pub const TIME_UNKNOWN: Self = Self::new("time_unknown");
     /// A simulated device.
     pub const SIMULATED: Self = Self::new("simulated");
     /// It looked like somebody else's, and the person has said that it is theirs.

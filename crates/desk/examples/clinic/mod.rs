@@ -12,12 +12,12 @@ use std::{
     },
 };
 
-use desk::{ActionRefused, ActionRequest, Board, Desk, Intake};
+use desk::{ActionRefused, ActionRequest, Board, Desk, Intake, Standing};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use store::{Account, Batch, Entry, Heard, Kit, KitSeq, Patient, Roster, Sqlite, Store};
 use tokio::sync::{Mutex, mpsc};
-use triage::{COPD, Chart, Event, Outcome, Own, Plan, Programme, Sitting, act, assess};
+use triage::{AssessmentChange, COPD, Chart, Event, Outcome, Own, Plan, Programme, Sitting, act, assess};
 use vitals::{Answer, Clock, DeviceId, Flag, KitId, PatientId, Reading, Vital};
 
 /// The password of every account.
@@ -222,7 +222,10 @@ impl Core {
         let assessments: Vec<_> = outcome.assessment.into_iter().collect();
         let batch = Batch { recorded_at, entries, assessments, alerts: outcome.alerts, ..Batch::default() };
         self.store.commit(&batch).await.unwrap();
-        self.board.apply(&batch.alerts, &batch.assessments, recorded_at);
+        let of_now = batch.assessments.iter().filter(|change| !change.late);
+        let standing = |change: &AssessmentChange| Standing { colour: change.colour, blue: change.blue };
+        let standings: Vec<_> = of_now.map(|change| (change.patient.clone(), Some(standing(change)))).collect();
+        self.board.apply(&batch.alerts, &standings, recorded_at);
     }
 
     /// Answers actions, as the hub's pipeline does: decide, commit, show, reply.

@@ -145,20 +145,20 @@ fn a_red_that_came_late_is_counted_apart_until_it_is_red_now() {
 }
 
 #[test]
-fn a_late_judgement_is_not_how_somebody_is_now() {
+fn somebody_stands_as_was_said_last_whatever_the_roster_and_is_not_green_before() {
     let board = board(Vec::new());
-    let judged = |colour, late| AssessmentChange {
-        at: at(60),
-        patient: "p-1".parse().unwrap(),
-        was: Colour::Green,
-        colour,
-        blue: false,
-        late,
-        findings: Vec::new(),
-    };
-    board.apply(&[], &[judged(Colour::Yellow, false), judged(Colour::Red, true)], at(60));
-    let standing = board.person(&"p-1".parse().unwrap()).unwrap().standing.unwrap();
-    assert_eq!(standing.colour, Colour::Yellow);
+    let one: PatientId = "p-1".parse().unwrap();
+    let stands = || board.person(&one).unwrap().standing;
+    assert_eq!(stands(), None);
+    let [yellow, red] = [Colour::Yellow, Colour::Red].map(|colour| Some(Standing { colour, blue: false }));
+    let nobody: PatientId = "p-of-nobody".parse().unwrap();
+    board.apply(&[], &[(one.clone(), yellow), (one.clone(), red), (nobody, yellow)], at(60));
+    assert_eq!(stands(), red);
+    let patients = board.people().iter().map(|person| (*person.patient).clone()).collect();
+    board.roster(Roster { patients, kits: Vec::new() }, HashMap::new());
+    assert_eq!(stands(), red, "the roster says nothing of it");
+    board.apply(&[], &[(one.clone(), None)], at(61));
+    assert_eq!(stands(), None);
 }
 
 #[test]

@@ -263,6 +263,7 @@ fn event_key(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Raised => "event-raised",
         EventKind::Worsened => "event-worsened",
+        EventKind::Reopened => "event-reopened",
         EventKind::Repeated => "event-repeated",
         EventKind::Improved => "event-improved",
         EventKind::Eased => "event-eased",

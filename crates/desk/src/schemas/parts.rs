@@ -75,7 +75,7 @@ pub fn of_findings() -> Vec<(&'static str, Value)> {
         ("Finding", object(finding, &found)),
         ("ExplainedFinding", object(&explained, &found)),
         ("AlertEvent", object(&[("kind", "EventKind"), ("at", "time"), ("by", "string"), ("mark", "Mark"), ("text", "string")], &["kind", "at", "mark", "text"])),
-        ("EventKind", word(&["raised", "worsened", "repeated", "improved", "eased", "acknowledged", "closed", "confirmed", "not_confirmed", "withdrawn"])),
+        ("EventKind", word(&["raised", "worsened", "reopened", "repeated", "improved", "eased", "acknowledged", "closed", "confirmed", "not_confirmed", "withdrawn"])),
         ("WhyAlert", object(&[("alert", "string"), ("patient", "string"), ("simulated", "boolean"), ("mark", "Mark"), ("raised_at", "time"), ("state", "AlertState"),
             ("findings", "[ExplainedFinding]")], &["alert", "patient", "simulated", "mark", "raised_at", "state", "findings"])),
     ]

@@ -187,7 +187,7 @@ impl Judge {
                 Some(()) = wanted.recv(), if send_at.is_none() => {
                     send_at = Some(Instant::now() + self.committed.linger());
                 }
-                () = due(send_at), if !self.work.is_empty() => {
+                () = due(send_at), if self.work.has_news() => {
                     send_at = None;
                     if work.send(self.next_work()).await.is_err() {
                         break;

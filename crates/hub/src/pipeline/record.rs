@@ -196,12 +196,13 @@ impl Recorder {
 
     fn finish(&mut self, batch: &Batch, work: Work, started: Instant) {
         let now = (self.clock)();
-        let Work { mut owed, replies, remeasure, pulses, .. } = work;
+        let Work { mut owed, replies, remeasure, pulses, standings, .. } = work;
         let messages = owed.len() - pulses.len();
+        let is_only_shown = owed.is_empty() && replies.is_empty() && !batch.has_content();
         let ways = Ways::of(&mut owed, started.elapsed());
         let oldest = owed.iter().map(|owed| owed.received_at).min();
         self.acknowledge(owed, now);
-        self.board.apply(&batch.alerts, &batch.assessments, batch.recorded_at);
+        self.board.apply(&batch.alerts, &standings, batch.recorded_at);
         pulses.into_iter().for_each(|pulse| self.board.pulse(pulse));
         ways.over(now, (self.clock)());
         if !batch.quarantined.is_empty() {
@@ -218,7 +219,9 @@ impl Recorder {
                 tracing::debug!("an action was stored, and nobody waits for it any more");
             }
         }
-        count(batch, messages, started, oldest, now);
+        if !is_only_shown {
+            count(batch, messages, started, oldest, now);
+        }
     }
 
     /// In receive order; then each kit's watermark, once for the batch.

@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use desk::{ActionRefused, ActionRequest, Pulse};
+use desk::{ActionRefused, ActionRequest, Pulse, Standing};
 use jiff::Timestamp;
 use store::Batch;
 use tokio::sync::oneshot;
 use triage::{AlertChange, Outcome};
-use vitals::KitId;
+use vitals::{KitId, PatientId};
 use wire::Judged;
 
 use crate::{clock, remeasure::Wanted, source::Acked, watching::traces::Way};
@@ -29,6 +29,8 @@ pub(super) struct Work {
     pub remeasure: Vec<Wanted>,
     /// The heartbeat's readings, to be shown once this is stored.
     pub pulses: Vec<Pulse>,
+    /// How patients stand once this is stored, in order.
+    pub standings: Vec<(PatientId, Option<Standing>)>,
     /// The nurses that wait, and what they are told: it is stored with this batch or before.
     pub replies: Vec<(Reply, AlertChange)>,
     bytes: usize,
@@ -113,6 +115,7 @@ impl Work {
             replies: Vec::new(),
             remeasure: Vec::new(),
             pulses: Vec::new(),
+            standings: Vec::new(),
             bytes: 0,
         }
     }
@@ -128,6 +131,11 @@ impl Work {
     /// Is there anything to commit, or anybody to answer?
     pub fn is_empty(&self) -> bool {
         self.owed.is_empty() && self.replies.is_empty() && !self.batch.has_content()
+    }
+
+    /// Is there anything for the recorder? What is only shown opens no batch.
+    pub fn has_news(&self) -> bool {
+        !self.is_empty() || !self.standings.is_empty()
     }
 
     /// How many more messages it takes now. One that waits for the store takes none after a while: what comes then waits for the

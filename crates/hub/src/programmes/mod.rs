@@ -341,7 +341,8 @@ impl Library {
             simulated: false,
             since: Some(basis.since),
         };
-        plan_of(&patient, &then.books()?, &zone).map_err(|error| error.to_string())
+        let plan = plan_of(&patient, &then.books()?, &zone).map_err(|error| error.to_string())?;
+        Ok(plan.judged(basis.judging))
     }
 
     /// Does nothing that is in use leave one of the clinic's safety floors open, and is each of the clinic's limits in order where it holds?

@@ -148,7 +148,7 @@ impl Side {
         let place = self.open.iter().position(|open| open.id == alert.id);
         match (event.kind, place) {
             (EventKind::Raised, _) => self.raised(alert),
-            (EventKind::Worsened, Some(place)) => Some(self.worsened(place, alert)),
+            (EventKind::Worsened | EventKind::Reopened, Some(place)) => Some(self.worsened(place, alert)),
             (EventKind::Eased, Some(place)) => {
                 let open = self.open.swap_remove(place);
                 self.episodes[open.at].ended = Some((event.at, End::Eased));

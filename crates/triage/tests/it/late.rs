@@ -144,7 +144,7 @@ bands = [{ mark = "green", below = 110 }, { mark = "yellow", from = 110, below =
     }
 }
 
-const TEMPERATURE: &str = r#"
+pub const TEMPERATURE: &str = r#"
 [[rule]]
 id = "temperature"
 kind = "band"

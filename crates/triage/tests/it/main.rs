@@ -13,6 +13,7 @@ mod files;
 mod floors;
 mod habit;
 mod heart_failure;
+mod judging;
 mod kind_files;
 mod kind_properties;
 mod kinds;

@@ -71,7 +71,8 @@ impl Teller {
     pub fn alert(&mut self, alert: &Alert, history: &[AlertEvent]) -> anyhow::Result<()> {
         self.told.insert(alert.id, alert.mark);
         let name = self.names.get(&alert.patient).copied().unwrap_or_default();
-        let worse = |event: &&AlertEvent| matches!(event.kind, EventKind::Raised | EventKind::Worsened);
+        let worse =
+            |event: &&AlertEvent| matches!(event.kind, EventKind::Raised | EventKind::Worsened | EventKind::Reopened);
         let raised = || history.iter().rev().find(worse).map(|event| event.text.as_str());
         let newest = alert.findings.first().filter(|finding| finding.colour == alert.mark).map(|f| f.why.as_str());
         let why = newest.or_else(raised).unwrap_or_default();

@@ -11,7 +11,9 @@ use std::{
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use store::{Kit, Patient, Roster};
-use triage::{Chart, Clinic, Event, Outcome, Plan, Programme, Sitting, assess, next_held, next_tick, suspect_step};
+use triage::{
+    Chart, Clinic, Event, Judging, Outcome, Plan, Programme, Sitting, assess, next_held, next_tick, suspect_step,
+};
 use vitals::{Flag, KitId, PatientId, Reading};
 
 use super::{line::Head, seen::Seen, settings::Settings};
@@ -35,6 +37,7 @@ pub struct Fold {
     /// The same, as admission's roster wants it.
     books: Books,
     settings: Vec<Settings>,
+    judging: Judging,
     people: HashMap<PatientId, Person>,
     /// When each person's silence is next looked at.
     ticks: BTreeSet<(Timestamp, PatientId)>,
@@ -69,12 +72,12 @@ pub type Changes = Vec<(Outcome, Arc<Plan>)>;
 impl Fold {
     /// A fold that judges by `programme`, with what is particular to patients.
     #[must_use]
-    pub fn new(programme: Programme, settings: Vec<Settings>) -> Self {
+    pub fn new(programme: Programme, settings: Vec<Settings>, judging: Judging) -> Self {
         let programme = Arc::new(programme);
         let programmes = Programmes::from([(programme.id().to_owned(), Arc::clone(&programme))]);
         let books = Books::new(programmes, Arc::new(Clinic::shipped()));
         let (people, ticks, seen) = (HashMap::new(), BTreeSet::new(), Seen::default());
-        Self { programme, books, settings, people, ticks, seen, latest: None }
+        Self { programme, books, settings, judging, people, ticks, seen, latest: None }
     }
 
     /// Takes a line in.
@@ -150,8 +153,8 @@ impl Fold {
         let zone = zone.unwrap_or_else(|| self.programme.zone().clone());
         let since = since.unwrap_or(first);
         let clinic = Arc::clone(self.books.clinic());
-        Plan::new(id.clone(), vec![Arc::clone(&self.programme)], clinic, own, zone, since)
-            .map_err(|error| error.to_string())
+        let plan = Plan::new(id.clone(), vec![Arc::clone(&self.programme)], clinic, own, zone, since);
+        plan.map(|plan| plan.judged(self.judging)).map_err(|error| error.to_string())
     }
 }
 

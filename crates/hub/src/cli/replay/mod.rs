@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use line::Lines;
 use serde::Serialize;
 use settings::Settings;
-use triage::{AssessmentChange, Chart, Outcome, Plan, Programme, why_given};
+use triage::{AssessmentChange, Chart, Judging, Outcome, Plan, Programme, why_given};
 use vitals::{Colour, PatientId};
 
 use super::{Ended, config::problem, json_line, out};
@@ -89,6 +89,9 @@ pub struct Args {
     /// Print a line for every change of an alert too: {"alert","event"}.
     #[arg(long)]
     alerts: bool,
+    /// The way of judging: 1 as before version 2 of it, else the newest. With --stored it is what was in force.
+    #[arg(long, value_name = "NUMBER", value_parser = way, conflicts_with = "stored")]
+    judging: Option<Judging>,
     /// Accepted for likeness with the other commands: what is printed is JSON lines in any case.
     #[arg(long)]
     json: bool,
@@ -112,13 +115,17 @@ pub fn run(args: &Args) -> Result<(), Ended> {
         return Err(Ended::Usage("want --programme FILE and a recording, or --stored".to_owned()));
     };
     let settings = args.patient.iter().map(|path| Settings::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let mut fold = Fold::new(programme(file)?, settings);
+    let mut fold = Fold::new(programme(file)?, settings, args.judging.unwrap_or(Judging::NEWEST));
     let name = if is_stdin(readings) { "standard input".to_owned() } else { readings.display().to_string() };
     let (input, length) = open(readings)?;
     let progress = progress(length);
     let counted = replay(&mut fold, &mut Lines::of(input), &name, args, &progress)?;
     progress.finish_and_clear();
     counted.summary(&name)
+}
+
+fn way(text: &str) -> Result<Judging, String> {
+    text.parse::<u32>().map_err(|error| error.to_string()).and_then(Judging::try_from)
 }
 
 /// What was read.

@@ -218,6 +218,7 @@ impl Judge {
         }
         self.work.add(outcome);
         self.meanwhile(&entry.patient, || Step::Message(as_stored(&entry)));
+        self.show(&entry.patient);
         self.work.batch.entries.push(entry);
         judged.map(|(vital, colour)| Judged { seq, vital, colour }).collect()
     }

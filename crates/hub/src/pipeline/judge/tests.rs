@@ -1,6 +1,7 @@
 //! The judge by itself: turned by hand, with a clock of its own and a real store.
 
 mod again;
+mod shown;
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -99,6 +99,7 @@ impl Judge {
         let next = next_tick(&watched.chart, &watched.plan);
         self.timers.set(&patient, next);
         self.work.add(outcome);
+        self.show(&patient);
         let what =
             silent_since.map_or(Journal::KitBack { kit: kit.clone() }, |since| Journal::KitSilent { kit, since });
         self.note_step(&patient, at, None, what);
@@ -116,6 +117,7 @@ impl Judge {
             return;
         }
         self.work.add(outcome);
+        self.show(patient);
         self.note_step(patient, at, None, Journal::Ticked { due });
     }
 }

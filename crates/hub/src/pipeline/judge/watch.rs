@@ -4,9 +4,13 @@
 //! limits or the roster were changed, a reading was invalidated), the chart is built from the store by the new plan beside everything else,
 //! and until then the old one judges. What is judged meanwhile is kept for the new chart too. Then, at a stamp of its own, the new one takes
 //! over, and what it says otherwise is an outcome like any other.
+//!
+//! How a patient stands on the pages is what the chart says. At the start every chart is built anyway, so what it says is shown as soon as it is
+//! there. The change that was stored last is no source for that: it may be of then alone, or by another plan, and who is well has none.
 
 use std::sync::Arc;
 
+use desk::Standing;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use store::{Journal, JournalEntry, Store, StoreError};
@@ -45,6 +49,18 @@ pub(super) struct Watched {
     pub chart: Chart,
     /// The plan that is to come.
     rebuild: Option<Rebuild>,
+    /// How the pages show the patient, once what is in hand is stored.
+    shown: Option<Standing>,
+}
+
+impl Watched {
+    /// How the patient stands. A chart of which no rule says anything is not shown as green; that is asked only where it would be news, since every
+    /// finding is made for it.
+    fn standing(&self) -> Option<Standing> {
+        let standing = Some(Standing { colour: self.chart.colour(), blue: self.chart.blue() });
+        let is_known = standing == self.shown || !self.chart.standing(&self.plan).is_empty();
+        standing.filter(|_| is_known)
+    }
 }
 
 /// A chart that is to be built anew.
@@ -159,7 +175,9 @@ impl Judge {
                     self.known.insert(patient.clone());
                 }
                 self.timers.set(&patient, next_tick(&chart, &plan));
-                self.charts.insert(patient.clone(), Watched { plan, basis, chart: *chart, rebuild: None });
+                let watched = Watched { plan, basis, chart: *chart, rebuild: None, shown: None };
+                self.charts.insert(patient.clone(), watched);
+                self.show_anew(&patient);
                 self.want_anew(&patient);
             }
             Loaded::Anew { patient, basis, through, built } => {
@@ -255,6 +273,24 @@ impl Judge {
         let (by, why) = by.map_or((None, changes), |(by, why)| (Some(by), why));
         self.note_basis(at, patient, basis, Entered { from, fresh: false, by, why });
         self.work.add(outcome);
+        self.show_anew(patient);
+    }
+
+    /// Has the pages show how a patient stands, where that is otherwise than they show.
+    pub(super) fn show(&mut self, patient: &PatientId) {
+        let Some(watched) = self.charts.get_mut(patient) else { return };
+        let standing = watched.standing();
+        if watched.shown != standing {
+            watched.shown = standing;
+            self.work.standings.push((patient.clone(), standing));
+        }
+    }
+
+    /// The same by another chart than before, whatever the pages show.
+    fn show_anew(&mut self, patient: &PatientId) {
+        let Some(watched) = self.charts.get_mut(patient) else { return };
+        watched.shown = watched.standing();
+        self.work.standings.push((patient.clone(), watched.shown));
     }
 
     /// Something was judged of a patient: it is in the journal, and in the chart that is being built.
@@ -302,7 +338,7 @@ fn change(
     }
     let because = looks.as_ref().zip(by).map_or(Because::Plan, |(looks, (by, why))| looks.because(by, why));
     let (chart, outcome) = charts::rejudge(&watched.chart, chart, &plan, because, at);
-    *watched = Watched { plan, basis, chart, rebuild: None };
+    *watched = Watched { plan, basis, chart, rebuild: None, shown: None };
     outcome
 }
 
