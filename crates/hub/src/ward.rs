@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use desk::{Change, Place, Refusal, Refused, Ward};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use store::{Journal, JournalFilter, Patient, Roster, Store, StoreError, StoredMessage};
+use tokio::sync::Semaphore;
 use triage::{
     Alert, Chart, Given, NoBaseline, Own, Plan, Programme, State, Why, no_baseline, sitting_since, why_given,
 };
@@ -126,8 +127,16 @@ async fn chart(store: &dyn Store, plan: &Plan, basis: &Basis, at: Timestamp) -> 
     story.steps.retain(|step| step.at() <= at);
     // The fold raises alerts of its own; what was really open then is what was told.
     let open = story.alerts.into_iter().filter_map(|alert| open_at(alert, at)).collect();
-    Ok(charts::fold(plan, &story.steps, span, basis).with_alerts(open))
+    // Of who measures very often it takes a while, which nobody else is to wait for: one at a time, beside what judges.
+    let _one_at_a_time = FOLDING.acquire().await;
+    let (plan, basis) = (plan.clone(), basis.clone());
+    let folded = tokio::task::spawn_blocking(move || charts::fold(&plan, &story.steps, span, &basis)).await;
+    let folded = folded.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    Ok(folded.with_alerts(open))
 }
+
+/// Charts are built for pages by one thread at most.
+static FOLDING: Semaphore = Semaphore::const_new(1);
 
 /// The rules that have no baseline of a patient's own at a time. None where nobody judges them, or where they are judged by what this program
 /// can't read: that is told elsewhere.

@@ -330,7 +330,8 @@ fn times(
 
 /// What a rule says as of a time: the worst of it, where several values are of exactly that time.
 pub(crate) fn worst_at(chart: &Chart, plan: &Plan, place: usize, at: Nanos) -> Option<(Verdict, u8)> {
-    worst_of(chart, plan, place, (at, chart.at_once(&plan.rule(place).watches, at)), None)
+    let at_once = chart.at_once(&plan.rule(place).watches, at);
+    worst_of(chart, plan, place, (at, at_once), Some(&Memo::default()))
 }
 
 fn worst_of(
@@ -467,7 +468,8 @@ fn ask_again(plan: &Plan, place: usize, found: &Finding, outcome: &mut Outcome) 
 }
 
 pub(crate) fn find(chart: &Chart, plan: &Plan, place: usize, verdict: Verdict, rank: u8) -> Finding {
-    let look = Look { plan, chart, place, at: verdict.at, rank, memo: None };
+    let memo = Memo::default();
+    let look = Look { plan, chart, place, at: verdict.at, rank, memo: Some(&memo) };
     finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(verdict.at))
 }
 

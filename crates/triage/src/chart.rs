@@ -14,7 +14,7 @@ use crate::{
     Alert, AlertId, Finding, Given, Mark, Plan, Reason, Rulebook,
     bounds::{ENDED_MAX, REMEMBERED_MAX, TIMES_MAX, UNSTABLE_MAX},
     freeze::Doubted,
-    look::Look,
+    look::{Look, Memo},
     rules::{Nothing, Slot, Watches, finding},
     series::{Names, Nanos, Series, push, time},
     sitting_since,
@@ -287,7 +287,8 @@ impl Chart {
         if let Some(finding) = memory.finding() {
             return Some(Arc::clone(finding));
         }
-        let look = Look { plan, chart: self, place, at: memory.at, rank: memory.rank, memo: None };
+        let memo = Memo::default();
+        let look = Look { plan, chart: self, place, at: memory.at, rank: memory.rank, memo: Some(&memo) };
         let verdict = look.judge().ok()?;
         let mut found = finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(memory.at));
         if memory.late {

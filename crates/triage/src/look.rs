@@ -1,6 +1,6 @@
 //! What a rule sees of one patient as of one time: the samples up to then, the limits that held then, and nothing of what came later.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use vitals::Vital;
@@ -9,7 +9,7 @@ use crate::{
     Chart, Input, OwnReference, Plan, Programme,
     bands::Ladder,
     rules::{Nothing, Rule, Verdict},
-    series::{Nanos, Sample, length, time},
+    series::{Nanos, Sample, length, nanos, time},
 };
 
 /// One rule's view.
@@ -28,7 +28,11 @@ pub(crate) struct Look<'a> {
 
 /// What rules said while a chart stayed as it was: of one rule, several others may ask the same.
 #[derive(Default)]
-pub(crate) struct Memo(RefCell<Vec<(Asked, Said)>>);
+pub(crate) struct Memo {
+    sittings: RefCell<Vec<(Asked, Said)>>,
+    /// The same of a time, by the rule's place: whoever measures very often is asked for hundreds, by each rule that counts them.
+    times: RefCell<HashMap<(usize, Nanos), Said>>,
+}
 
 /// A rule's place, and the sitting that is asked about: its start and its newest time.
 type Asked = (usize, Nanos, Nanos);
@@ -42,20 +46,31 @@ const MEMO_MAX: usize = 32;
 impl Memo {
     /// What was said already, or what is said now.
     pub fn recall(&self, asked: Asked, say: impl FnOnce() -> Said) -> Said {
-        if let Some((_, said)) = self.0.borrow().iter().find(|(known, _)| *known == asked) {
+        if let Some((_, said)) = self.sittings.borrow().iter().find(|(known, _)| *known == asked) {
             return *said;
         }
         let said = say();
-        let mut all = self.0.borrow_mut();
+        let mut all = self.sittings.borrow_mut();
         if all.len() < MEMO_MAX {
             all.push((asked, said));
         }
         said
     }
 
+    /// What was said already as of a time, or what is said now.
+    pub fn recall_at(&self, asked: (usize, Nanos), say: impl FnOnce() -> Said) -> Said {
+        if let Some(said) = self.times.borrow().get(&asked) {
+            return *said;
+        }
+        let said = say();
+        self.times.borrow_mut().insert(asked, said);
+        said
+    }
+
     /// The chart is no longer what it was.
     pub fn forget(&self) {
-        self.0.borrow_mut().clear();
+        self.sittings.borrow_mut().clear();
+        self.times.borrow_mut().clear();
     }
 }
 
@@ -140,9 +155,42 @@ impl<'a> Look<'a> {
 
     /// A local day, as a number that grows by one each day.
     pub fn day(&self, at: Nanos) -> i64 {
-        let offset = i64::from(self.zone().to_offset(time(at)).seconds());
-        (at.div_euclid(1_000_000_000) + offset).div_euclid(86_400)
+        (at.div_euclid(1_000_000_000) + offset(self.zone(), at)).div_euclid(86_400)
     }
+}
+
+/// A time in which a zone keeps its distance from UTC, and that distance in seconds.
+struct Kept {
+    zone: TimeZone,
+    from: Nanos,
+    until: Nanos,
+    seconds: i64,
+}
+
+/// So many are kept: a summer and a winter of a zone or two.
+const KEPT_MAX: usize = 4;
+
+thread_local! {
+    /// Asked for each value of a window, by each rule: worked out anew it would be most of what judging costs.
+    static KEPT: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How far local time is from UTC, in seconds.
+fn offset(zone: &TimeZone, at: Nanos) -> i64 {
+    let is_it = |kept: &Kept| kept.from <= at && at < kept.until && kept.zone == *zone;
+    KEPT.with_borrow_mut(|all| {
+        if let Some(kept) = all.iter().find(|kept| is_it(kept)) {
+            return kept.seconds;
+        }
+        let changed = zone.preceding(time(at.saturating_add(1))).next();
+        let changes = zone.following(time(at)).next();
+        let seconds = i64::from(zone.to_offset(time(at)).seconds());
+        let from = changed.map_or(Nanos::MIN, |change| nanos(change.timestamp()));
+        let until = changes.map_or(Nanos::MAX, |change| nanos(change.timestamp()));
+        all.truncate(KEPT_MAX - 1);
+        all.insert(0, Kept { zone: zone.clone(), from, until, seconds });
+        seconds
+    })
 }
 
 /// Answers of one questionnaire that lie further apart are of two times that it was answered.
@@ -151,4 +199,23 @@ const ONE_ANSWERING: SignedDuration = SignedDuration::from_hours(1);
 /// The whole length of days.
 pub(crate) fn days(days: u32) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(days))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_from_utc_is_that_of_the_zone_around_every_change_and_far_from_them() {
+        let zones = ["Europe/Copenhagen", "Asia/Kathmandu", "America/St_Johns", "UTC"];
+        let zones = zones.map(|name| TimeZone::get(name).unwrap());
+        let start: Timestamp = "1990-01-01T00:00:00Z".parse().unwrap();
+        for zone in zones.iter().chain([&TimeZone::fixed(jiff::tz::offset(2))]) {
+            let changes = zone.following(start).take(120).map(|change| nanos(change.timestamp()));
+            let far = [nanos(start), nanos("2300-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MAX))];
+            for at in changes.chain(far).flat_map(|at| [at - 1, at, at + 1]) {
+                assert_eq!(offset(zone, at), i64::from(zone.to_offset(time(at)).seconds()), "{zone:?} {at}");
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
     chart::Memory,
     episode::fed_it,
     explain::plain,
-    look::Look,
+    look::{Look, Memo},
     own::Lasting,
     rules::{MissingSpec, Nothing, Told, Verdict},
     series::{length, nanos, time},
@@ -150,7 +150,8 @@ pub fn why_not(chart: &Chart, plan: &Plan, at: Timestamp) -> Vec<Quiet> {
 }
 
 fn quiet(chart: &Chart, plan: &Plan, place: usize, at: Timestamp) -> Quiet {
-    let look = Look { plan, chart, place, at: nanos(at), rank: 0, memo: None };
+    let memo = Memo::default();
+    let look = Look { plan, chart, place, at: nanos(at), rank: 0, memo: Some(&memo) };
     if let Some(spec) = look.rule().judge.missing() {
         return silent(&look, spec);
     }

@@ -120,7 +120,12 @@ impl Part {
         if is_superseded(look.chart, &self.watches, at, at.saturating_add(length(TOGETHER)).min(look.at)) {
             return None;
         }
-        let (verdict, rank) = worst_at(look.chart, look.plan, self.place(look), at)?;
+        let place = self.place(look);
+        let say = || worst_at(look.chart, look.plan, place, at);
+        let (verdict, rank) = match look.memo {
+            Some(memo) => memo.recall_at((place, at), say)?,
+            None => say()?,
+        };
         Some(Said { verdict, rank })
     }
 
