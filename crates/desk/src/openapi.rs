@@ -110,7 +110,7 @@ const ROWS: &[Row] = &[
     api("get", "/api/v1/session", "Who is signed in, and the token that a change has to carry.", "Session", &[401, 503]),
     api("get", "/api/v1/alerts", "Open alerts, worst first, then longest waiting: 1000 at most, and how many there are in all.", "Queue", &[401, 503]),
     api("get", "/api/v1/alerts/{id}", "One alert with its history.", "Alert", &[401, 404, 422, 503]),
-    Row { body: Some((JSON, "Action")), ..api("post", "/api/v1/alerts/{id}/actions", "Acknowledges or closes an alert.", "AlertChange", &[401, 403, 404, 409, 413, 422, 503]) },
+    Row { body: Some((JSON, "Action")), ..api("post", "/api/v1/alerts/{id}/actions", "Acknowledges or closes an alert; reason and note are for closing alone.", "AlertChange", &[401, 403, 404, 409, 413, 422, 503]) },
     Row { query: PAGED, ..api("get", "/api/v1/patients", "Everybody who is watched, by id.", "Patients", &[401, 422, 503]) },
     api("get", "/api/v1/patients/{id}", "One patient with limits.", "Patient", &[401, 404, 503]),
     api("get", "/api/v1/patients/{id}/alerts", "A patient's alerts, newest first.", "Alerts", &[401, 404, 503]),

@@ -255,7 +255,13 @@ async fn an_alert_that_became_worse_must_be_seen_again() {
     let old = browser.act(&id, json!({ "seen_version": 1, "action": "acknowledge" })).await;
     let problem = old.is_problem(StatusCode::CONFLICT);
     assert!(problem["detail"].as_str().unwrap().contains("changed since you looked"), "{problem}");
-    let done = browser.act(&id, json!({ "seen_version": 2, "action": "acknowledge" })).await;
+    for (field, value) in [("note", "called her"), ("reason", "advice")] {
+        let lost = browser.act(&id, json!({ "seen_version": 2, "action": "acknowledge", field: value })).await;
+        let problem = lost.is_problem(StatusCode::UNPROCESSABLE_ENTITY);
+        let wanted = format!("{field}: found one with \"acknowledge\", want it with \"close\" alone");
+        assert_eq!(problem["detail"], wanted);
+    }
+    let done = browser.act(&id, json!({ "seen_version": 2, "action": "acknowledge", "note": "" })).await;
     assert_eq!(done.json()["alert"]["state"]["by"], "karen");
 }
 

@@ -22,6 +22,8 @@ use vitals::KitId;
 use wire::Code;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::tls::pem_in_words;
+
 /// The authority lasts this long, in years: the kits of a clinic are tied to it.
 const AUTHORITY_YEARS: i16 = 20;
 /// A server's certificate lasts this long, in years; `vagt ca issue` makes the next.
@@ -63,7 +65,7 @@ pub struct ClientCertificate {
 pub fn ends(path: &Path) -> Result<Timestamp, AuthorityError> {
     let wrong = |what: String| AuthorityError::Certificate { path: path.to_owned(), what };
     let pem = fs::read(path).map_err(|source| AuthorityError::File { path: path.to_owned(), source })?;
-    let first = CertificateDer::from_pem_slice(&pem).map_err(|error| wrong(error.to_string()))?;
+    let first = CertificateDer::from_pem_slice(&pem).map_err(|error| wrong(pem_in_words(&error, "certificate")))?;
     let (_, certificate) = X509Certificate::from_der(&first).map_err(|error| wrong(error.to_string()))?;
     let seconds = certificate.validity().not_after.timestamp();
     Timestamp::from_second(seconds).map_err(|error| wrong(error.to_string()))
@@ -178,7 +180,7 @@ impl Authority {
         }
         let pem = fs::read_to_string(&path).map_err(|source| AuthorityError::File { path: path.clone(), source })?;
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
-            .map_err(|error| AuthorityError::Certificate { path, what: error.to_string() })?;
+            .map_err(|error| AuthorityError::Certificate { path, what: pem_in_words(&error, "certificate") })?;
         Ok(Self { folder, certificate, pem })
     }
 

@@ -340,6 +340,7 @@ impl Config {
     }
 
     fn resolve(&mut self, folder: &Path) {
+        self.store = self.store.take().map(|server| server.with_folder(folder.to_owned()));
         let own = [self.roster.as_mut(), self.programmes.as_mut(), self.store_password_file.as_mut()];
         let paths = own.into_iter().chain([Some(&mut self.data)]);
         let tls = self.mqtt.tls.as_mut().map(|tls| [Some(&mut tls.cert), Some(&mut tls.key), tls.client_ca.as_mut()]);

@@ -23,16 +23,19 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        Error, RootCertStore, ServerConfig,
+        Error, InconsistentKeys, RootCertStore, ServerConfig,
         crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        pki_types::{
+            CertificateDer, PrivateKeyDer,
+            pem::{self, PemObject as _},
+        },
         server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     },
     server::TlsStream,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::seldom::Seldom;
+use crate::{config::Tls, seldom::Seldom, watching::heartbeat};
 
 /// How long a handshake may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -75,19 +78,32 @@ pub fn signed_by(authorities: &Path, own: &CertificateDer<'static>) -> anyhow::R
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().with_context(file)
 }
 
+/// The handshake of the front door.
+///
+/// # Errors
+/// A file can't be read, or holds something else; or certificate and key don't fit each other.
+pub fn of_front_door(tls: &Tls) -> anyhow::Result<TlsAcceptor> {
+    let clients = match &tls.client_ca {
+        Some(ca) => signed_by(ca, &heartbeat::certificate().0).context("mqtt.tls.client_ca")?,
+        None => anybody(),
+    };
+    acceptor(&tls.cert, &tls.key, clients).context("mqtt.tls")
+}
+
 /// A certificate (followed by its chain) and its key, for use.
 ///
 /// # Errors
 /// They can't be read, or don't fit each other.
 pub fn acceptor(certificate: &Path, key: &Path, clients: Clients) -> anyhow::Result<TlsAcceptor> {
     let chain = certificates(certificate)?;
-    let key = PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
+    let private = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| anyhow::anyhow!("{}: {}", key.display(), pem_in_words(&error, "private key")))?;
     let asks = clients.offer_client_auth();
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(clients)
-        .with_single_cert(chain, key)
-        .with_context(|| certificate.display().to_string())?;
+        .with_single_cert(chain, private)
+        .map_err(|error| unfit(error, certificate, key))?;
     if asks {
         // A session that is taken up again shows no certificate: one that has ended since would still come in.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -95,12 +111,34 @@ pub fn acceptor(certificate: &Path, key: &Path, clients: Clients) -> anyhow::Res
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+fn unfit(error: Error, certificate: &Path, key: &Path) -> anyhow::Error {
+    let (certificate, key) = (certificate.display(), key.display());
+    match error {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            anyhow::anyhow!("{certificate} does not fit its key, {key}: the key is that of another certificate")
+        }
+        error => anyhow::anyhow!("{certificate} with its key, {key}: {error}"),
+    }
+}
+
 fn certificates(pem: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let file = || pem.display().to_string();
-    let found: Vec<_> =
-        CertificateDer::pem_file_iter(pem).with_context(file)?.collect::<Result<_, _>>().with_context(file)?;
-    anyhow::ensure!(!found.is_empty(), "{}: holds no certificate", file());
+    let read = || CertificateDer::pem_file_iter(pem)?.collect::<Result<Vec<_>, _>>();
+    let found =
+        read().map_err(|error| anyhow::anyhow!("{}: {}", pem.display(), pem_in_words(&error, "certificate")))?;
+    anyhow::ensure!(!found.is_empty(), "{}: holds no certificate", pem.display());
     Ok(found)
+}
+
+/// What is wrong with a PEM file that should hold `wanted`.
+pub fn pem_in_words(error: &pem::Error, wanted: &str) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "is cut off: an END line is missing".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "is damaged: a BEGIN line is not whole".to_owned(),
+        pem::Error::Base64Decode(_) => "is damaged: what stands between BEGIN and END can't be read".to_owned(),
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => format!("holds no {wanted}"),
+        other => other.to_string(),
+    }
 }
 
 /// Whom the certificate names that the client has shown, by its common name. The handshake has checked that it is good.
@@ -230,6 +268,30 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authority::Authority;
+
+    #[test]
+    fn what_a_file_is_cut_off_or_does_not_fit_is_said_in_words() {
+        let data = tempfile::tempdir().unwrap();
+        let now = "2026-02-28T08:00:00Z".parse().unwrap();
+        let authority = Authority::init(data.path(), "Test", now).unwrap();
+        authority.issue_server(&["localhost".into()], now).unwrap();
+        let (certificate, key) = (authority.server_certificate(), authority.server_key());
+        let refused = |certificate: &Path, key: &Path| {
+            acceptor(certificate, key, anybody()).err().map(|error| format!("{error:#}"))
+        };
+        assert_eq!(refused(&certificate, &key), None);
+        let other = Authority::folder(data.path()).join("authority.key");
+        let said = refused(&certificate, &other).unwrap();
+        let (shown, other) = (certificate.display(), other.display());
+        assert_eq!(said, format!("{shown} does not fit its key, {other}: the key is that of another certificate"));
+        let (cut, whole) = (data.path().join("cut.pem"), std::fs::read_to_string(&certificate).unwrap());
+        std::fs::write(&cut, &whole[..200]).unwrap();
+        let said = refused(&cut, &key).unwrap();
+        assert_eq!(said, format!("{}: is cut off: an END line is missing", cut.display()));
+        let said = refused(&certificate, &certificate).unwrap();
+        assert_eq!(said, format!("{}: holds no private key", certificate.display()));
+    }
 
     #[test]
     fn handshakes_are_bounded_in_all_and_by_address() {

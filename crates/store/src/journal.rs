@@ -115,6 +115,11 @@ pub enum Journal {
         /// Rows that there were.
         rows: u64,
     },
+    /// What an erasure had left in free space was taken away too.
+    ErasureFinished {
+        /// The stamp of the erasure.
+        erased_at: Timestamp,
+    },
     /// Everything of a person was handed out.
     PersonExported {
         /// Rows that there were.
@@ -165,6 +170,15 @@ pub enum Journal {
     KitBack {
         /// Which.
         kit: KitId,
+    },
+    /// A kit that was this patient's went to somebody else. What it sends late is theirs by this.
+    KitLeft {
+        /// Which.
+        kit: KitId,
+        /// It was theirs since.
+        since: Timestamp,
+        /// And no longer from then on.
+        until: Timestamp,
     },
     /// Somebody did something to an alert.
     Acted {
@@ -217,12 +231,14 @@ impl Journal {
             Self::AccountPut { .. } => "account_put",
             Self::AccountRemoved { .. } => "account_removed",
             Self::PersonErased { .. } => "person_erased",
+            Self::ErasureFinished { .. } => "erasure_finished",
             Self::PersonExported { .. } => "person_exported",
             Self::ReadingInvalidated { .. } => "reading_invalidated",
             Self::ReadingRestored { .. } => "reading_restored",
             Self::OutcomeRecorded { .. } => "outcome_recorded",
             Self::KitSilent { .. } => "kit_silent",
             Self::KitBack { .. } => "kit_back",
+            Self::KitLeft { .. } => "kit_left",
             Self::Acted { .. } => "acted",
             Self::Started { .. } => "started",
             Self::JudgedBy { .. } => "judged_by",
@@ -396,11 +412,13 @@ mod tests {
             Journal::AccountPut { user: "ane".to_owned(), role: "nurse".to_owned() },
             Journal::AccountRemoved { user: "ane".to_owned() },
             Journal::PersonErased { reason: reason.clone(), rows: 9 },
+            Journal::ErasureFinished { erased_at: at },
             Journal::PersonExported { rows: 9 },
             Journal::ReadingInvalidated { kit: kit.clone(), seq, place, reason: reason.clone() },
             Journal::ReadingRestored { kit: kit.clone(), seq, place, reason },
             Journal::OutcomeRecorded { outcome: PatientOutcome::Admission, at, note: String::new(), alert: None },
             Journal::KitSilent { kit: kit.clone(), since: at },
+            Journal::KitLeft { kit: kit.clone(), since: at, until: at },
             Journal::KitBack { kit },
             Journal::Acted { alert: uuid::Uuid::nil(), seen_version: 1, action: Action::Acknowledge },
             Journal::Started { set_back_from: Some(at) },

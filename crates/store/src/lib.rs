@@ -193,7 +193,7 @@ pub trait Store: Send + Sync + 'static {
 
     // --- the roster
 
-    /// Replaces what is given of patients and kits (by id); others stay. Says nothing of it in the journal.
+    /// Replaces what is given of patients and kits (by id); others stay. The journal says only whom a kit has left.
     async fn put_roster(&self, roster: &Roster, now: Timestamp) -> Result<(), StoreError> {
         self.change(&Change { roster: Some((roster, now)), ..Change::default() }).await.map(drop)
     }

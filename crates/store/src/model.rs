@@ -416,7 +416,7 @@ pub struct Stored {
 pub enum StoreError {
     /// The file was written by a newer program.
     #[error(
-        "{path}: schema version {found} is newer than {known}, the newest this program knows: use the newer vagt, or a copy of the file from before its upgrade"
+        "{path}: schema version {found} is newer than {known}, the newest this program knows: use the newer vagt, or a backup from before its upgrade"
     )]
     NewerSchema {
         /// Which file.

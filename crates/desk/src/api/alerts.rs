@@ -11,9 +11,9 @@ use axum::{
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
-use triage::{Action, Alert, AlertChange, AlertEvent, AlertId};
+use triage::{Action, Alert, AlertChange, AlertEvent, AlertId, CloseReason};
 
-use super::paging::ITEMS_MAX;
+use super::{paging::ITEMS_MAX, unfit};
 use crate::{
     action::{Wanted, act_on},
     app::App,
@@ -61,7 +61,36 @@ pub async fn one(
 pub struct Act {
     seen_version: u32,
     #[serde(flatten)]
-    action: Action,
+    action: Asked,
+}
+
+/// An [`Action`] as it is asked for. What is kept with closing alone may not be lost with another.
+#[derive(Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+enum Asked {
+    Acknowledge {
+        reason: Option<CloseReason>,
+        #[serde(default)]
+        note: String,
+    },
+    Close {
+        reason: CloseReason,
+        #[serde(default)]
+        note: String,
+    },
+}
+
+impl Asked {
+    fn action(self) -> Result<Action, Problem> {
+        match self {
+            Self::Close { reason, note } => Ok(Action::Close { reason, note }),
+            Self::Acknowledge { reason: None, note } if note.trim().is_empty() => Ok(Action::Acknowledge),
+            Self::Acknowledge { reason, .. } => {
+                let found = if reason.is_some() { "reason" } else { "note" };
+                Err(unfit(format!("{found}: found one with \"acknowledge\", want it with \"close\" alone")))
+            }
+        }
+    }
 }
 
 /// `POST /api/v1/alerts/{id}/actions`.
@@ -73,6 +102,7 @@ pub async fn act(
 ) -> Result<Json<AlertChange>, Problem> {
     let id = alert_id(id)?;
     let Act { seen_version, action } = super::body(body)?;
+    let action = action.action()?;
     let patient = patient_of(&app, id).await?.ok_or_else(|| Problem::not_found("such alert"))?;
     let wanted = Wanted { alert: id, patient, seen_version, action, by: session.user, name: session.name };
     Ok(Json(act_on(&app, wanted).await?))

@@ -252,25 +252,39 @@ async fn copy_back(from: &Path, to: &Path, config: &Config, manifest: &Manifest)
         )));
     }
     let restoring = Partial::beside(to, ".restoring");
-    for left in with_beside(restoring.path()).filter(|path| path.exists()) {
-        fs::remove_file(&left).map_err(|error| in_file(&left, &error))?;
+    remove(with_beside(restoring.path()))?;
+    if let Err(why) = verified(from, restoring.path(), manifest).await {
+        remove(Sqlite::beside(restoring.path())).ok();
+        return Err(why);
     }
+    restoring.name(to)?;
+    File::open(&config.data).and_then(|folder| folder.sync_all()).map_err(|error| in_file(&config.data, &error))
+}
+
+fn remove(files: impl IntoIterator<Item = PathBuf>) -> Result<(), Ended> {
+    let remove = |path: PathBuf| match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(in_file(&path, &error)),
+        _ => Ok(()),
+    };
+    files.into_iter().try_for_each(remove)
+}
+
+/// Copies it, looks through it, counts it and brings it to this program's schema.
+async fn verified(from: &Path, to: &Path, manifest: &Manifest) -> Result<(), Ended> {
     let mut backup = File::open(from).map_err(|error| in_file(from, &error))?;
-    io::copy(&mut backup, &mut new_file(restoring.path())?).map_err(|error| in_file(restoring.path(), &error))?;
-    Sqlite::check(restoring.path()).await.map_err(failed)?;
-    let store = Sqlite::open(restoring.path()).await.map_err(failed)?;
+    io::copy(&mut backup, &mut new_file(to)?).map_err(|error| in_file(to, &error))?;
+    Sqlite::check(to).await.map_err(failed)?;
+    let store = Sqlite::open(to).await.map_err(failed)?;
     let rows = store.holdings().await;
     store.close().await;
     let rows = rows.map_err(failed)?.into_iter().map(|(section, rows)| (section.to_owned(), rows)).collect();
     same_rows(&rows, manifest)?;
-    let synced = File::open(restoring.path()).and_then(|file| file.sync_all());
-    synced.map_err(|error| in_file(restoring.path(), &error))?;
-    if let Some(left) = Sqlite::beside(restoring.path()).into_iter().find(|path| path.exists()) {
-        let what = "the store was not closed in order, nothing is brought back: try again";
-        return Err(Ended::Failed(format!("{} is there: {what}", left.display())));
+    File::open(to).and_then(|file| file.sync_all()).map_err(|error| in_file(to, &error))?;
+    if let Some(left) = Sqlite::beside(to).into_iter().find(|path| path.exists()) {
+        let what = "was still there, so the store was not closed in order, and nothing is brought back: try again";
+        return Err(Ended::Failed(format!("{} {what}", left.display())));
     }
-    restoring.name(to)?;
-    File::open(&config.data).and_then(|folder| folder.sync_all()).map_err(|error| in_file(&config.data, &error))
+    Ok(())
 }
 
 /// A store's file, and what may lie beside it.
@@ -287,5 +301,42 @@ fn same_rows(found: &BTreeMap<String, u64>, manifest: &Manifest) -> Result<(), E
             Err(Ended::Failed(format!("found {rows} rows of {section}, want {wanted}: don't use this store")))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where SQLite keeps the version of the schema.
+    const USER_VERSION: std::ops::Range<usize> = 60..64;
+
+    #[tokio::test]
+    async fn a_refused_store_leaves_nothing_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join(COPY);
+        Sqlite::open(&from).await.unwrap().close().await;
+        let mut bytes = fs::read(&from).unwrap();
+        bytes[USER_VERSION].copy_from_slice(&77_u32.to_be_bytes());
+        fs::write(&from, bytes).unwrap();
+        let data = folder.path().join("data");
+        let config = Config { data: data.clone(), ..Config::parse("", "hub.toml").unwrap() };
+        let manifest = Manifest {
+            vagt_backup: FORMAT,
+            made_at: Timestamp::UNIX_EPOCH,
+            version: String::new(),
+            schema: None,
+            file: COPY.to_owned(),
+            bytes: 0,
+            sha256: String::new(),
+            rows: BTreeMap::new(),
+        };
+        match copy_back(&from, &data.join(COPY), &config, &manifest).await {
+            Err(Ended::Failed(why)) => assert!(why.contains("schema version 77 is newer"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        let names = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let left: Vec<_> = names.filter(|name| name.contains("restoring")).collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 }

@@ -36,7 +36,8 @@ pub struct ExportArgs {
 /// Reads a clinic's document into an empty store: all of it, or nothing.
 ///
 /// Everything comes in in one transaction, which is committed when the checksums at the document's end are right: an import that was interrupted
-/// has left nothing, and is begun again. Afterwards the store is written out once more, to nowhere, and must give the same checksum.
+/// before has left nothing, and is begun again. Afterwards the store is written out once more, to nowhere, and must give the same checksum: if
+/// that is interrupted, everything is in, and `vagt export -` must give the document again.
 #[derive(clap::Args)]
 pub struct ImportArgs {
     /// The document; `-` is standard input.
@@ -68,7 +69,7 @@ pub fn export(args: &ExportArgs) -> Result<(), Ended> {
 async fn export_to(store: &dyn Store, to: &Path) -> Result<Holds, Ended> {
     let bar = bar(Some(all(store).await?));
     let holds = if is_stdout(to) {
-        carry::write(store, &mut io::stdout().lock(), |rows| bar.inc(rows)).await.map_err(said)?
+        carry::write(store, &mut io::stdout().lock(), |rows| bar.inc(rows)).await.map_err(said_of_stdout)?
     } else {
         into_new_file(store, to, &bar).await?
     };
@@ -249,6 +250,16 @@ pub(super) fn said(error: CarryError) -> Ended {
     }
 }
 
+/// The same of what was written to standard output, which is of no use unless it is whole.
+pub(super) fn said_of_stdout(error: CarryError) -> Ended {
+    match error {
+        CarryError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Ended::Failed(
+            "standard output was closed before everything was written: what was written is not whole".to_owned(),
+        ),
+        error => said(error),
+    }
+}
+
 /// The same of what was written into a file.
 pub(super) fn said_of(path: &Path, error: CarryError) -> Ended {
     match error {
@@ -260,6 +271,12 @@ pub(super) fn said_of(path: &Path, error: CarryError) -> Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_export_to_a_pipe_that_was_closed_has_failed() {
+        let closed = CarryError::Io(io::ErrorKind::BrokenPipe.into());
+        assert!(matches!(said_of_stdout(closed), Ended::Failed(said) if said.contains("is not whole")));
+    }
 
     #[test]
     fn what_was_never_whole_is_removed_and_a_folder_that_is_not_there_is_not_made() {

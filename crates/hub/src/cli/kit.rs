@@ -148,8 +148,7 @@ async fn add(mut kit: Kit, password: bool, json: bool, place: &Where) -> Result<
     }
     let authority = if password { None } else { Authority::open(&config.data).ok() };
     let before = roster.kits.into_iter().find(|known| known.id == kit.id);
-    let same = before.as_ref().filter(|before| before.patient == kit.patient && before.patients == kit.patients);
-    kit.since = same.map_or_else(|| this_minute(clock::now()), |before| before.since);
+    kit.since = handed_out(before.as_ref(), &kit, clock::now());
     // One that was revoked comes back when it has enrolled, not before.
     kit.revoked = authority.is_some() && before.is_some_and(|before| before.revoked);
     match authority {
@@ -169,7 +168,16 @@ async fn add(mut kit: Kit, password: bool, json: bool, place: &Where) -> Result<
     }
 }
 
-/// Handed out in this minute: many devices' clocks know no seconds, and the first measurement may follow at once.
+/// Since when a kit is theirs. Of one that somebody had before it is the very moment: what was measured until then is the other's.
+fn handed_out(before: Option<&Kit>, kit: &Kit, now: Timestamp) -> Option<Timestamp> {
+    match before {
+        Some(before) if before.patient == kit.patient && before.patients == kit.patients => before.since,
+        Some(_) => Some(now),
+        None => this_minute(now),
+    }
+}
+
+/// A kit that nobody had before is handed out in this minute: many devices' clocks know no seconds, and the first measurement may follow at once.
 fn this_minute(now: Timestamp) -> Option<Timestamp> {
     now.round(TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Trunc)).ok()
 }
@@ -305,4 +313,28 @@ async fn commands(id: &KitId, place: &Where) -> Result<(), Ended> {
         json_line(&mut out, &state)?;
     }
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kit_that_goes_to_somebody_else_is_theirs_from_the_very_moment() {
+        let (early, now): (Timestamp, Timestamp) =
+            ("2026-11-22T08:00:00Z".parse().unwrap(), "2026-11-22T09:30:59.5Z".parse().unwrap());
+        let of = |patient: &str| Kit {
+            id: "kit-7".parse().unwrap(),
+            patient: Some(patient.parse().unwrap()),
+            patients: Vec::new(),
+            secret_sha256: String::new(),
+            since: Some(early),
+            devices: Vec::new(),
+            revoked: false,
+        };
+        assert_eq!(handed_out(Some(&of("p-7")), &of("p-8"), now), Some(now));
+        assert_eq!(handed_out(Some(&of("p-7")), &of("p-7"), now), Some(early));
+        let minute = "2026-11-22T09:30:00Z".parse().unwrap();
+        assert_eq!(handed_out(None, &of("p-7"), now), Some(minute), "of nobody before");
+    }
 }

@@ -1,9 +1,17 @@
 //! `vagt serve`: the clinic's service.
 
-use std::{io::IsTerminal as _, path::PathBuf};
+use std::{fmt, io::IsTerminal as _, path::PathBuf};
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    layer::{Context, SubscriberExt as _},
+    util::SubscriberInitExt as _,
+};
 
 use super::{Ended, block_on, json_line, out};
 use crate::{
@@ -56,8 +64,32 @@ pub fn log_to_stderr() {
         .with_ansi(colours)
         .with_writer(std::io::stderr)
         .with_target(false);
-    if log.try_init().is_err() {
+    if log.finish().with(SaidOnce).try_init().is_err() {
         tracing::debug!("logging is set up already");
+    }
+}
+
+/// Leaves out what the broker says of a connection that the gate has refused: the gate says why, and how often is its own decision.
+struct SaidOnce;
+
+/// Where the broker says it.
+const BROKERS_OWN: &str = "mqtt5::broker::server";
+
+impl<S: Subscriber> Layer<S> for SaidOnce {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        let mut refusal = IsRefusal(false);
+        if event.metadata().target() == BROKERS_OWN {
+            event.record(&mut refusal);
+        }
+        !refusal.0
+    }
+}
+
+struct IsRefusal(bool);
+
+impl Visit for IsRefusal {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0 |= field.name() == "message" && format!("{value:?}").ends_with("Authentication failed");
     }
 }
 
@@ -79,4 +111,35 @@ fn tell(told: &Told, json: bool) -> anyhow::Result<()> {
         }
     }
     out.flush().context("standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    struct Count(Arc<AtomicUsize>);
+
+    impl<S: Subscriber> Layer<S> for Count {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_refused_connection_is_told_by_the_gate_alone() {
+        let told = Arc::new(AtomicUsize::new(0));
+        let log = tracing_subscriber::registry().with(Count(Arc::clone(&told))).with(SaidOnce);
+        tracing::subscriber::with_default(log, || {
+            tracing::warn!(target: "mqtt5::broker::server", "Client handler error: Authentication failed");
+            assert_eq!(told.load(Ordering::Relaxed), 0);
+            tracing::warn!(target: "mqtt5::broker::server", "Client handler error: Packet too large");
+            tracing::warn!("connection refused: Authentication failed");
+        });
+        assert_eq!(told.load(Ordering::Relaxed), 2);
+    }
 }

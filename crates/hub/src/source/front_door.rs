@@ -42,7 +42,6 @@ use crate::{
     pipeline::acks::Outbox,
     presence::Presence,
     tls::{self, TlsListener},
-    watching::heartbeat,
 };
 
 /// How long a message is held back for a store that does not take it; then the connection is closed without acknowledgement.
@@ -107,6 +106,8 @@ impl FrontDoor {
         let directories = behind.directories.clone();
         let hook = Arc::new(Hook { gate: Arc::clone(&gate), behind, router: OnceCell::new() });
         let what = || format!("mqtt.listen {}", config.listen);
+        // First: what the broker would say of a certificate names no file.
+        let acceptor = config.tls.as_ref().map(tls::of_front_door).transpose()?;
         let by_broker = broker_config(config, Arc::clone(&hook));
         let asks = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         // The broker's own port, which nobody knows, must not be a way around the certificate.
@@ -114,14 +115,9 @@ impl FrontDoor {
         let mut broker =
             MqttBroker::with_config(by_broker.clone()).await.with_context(what)?.with_auth_provider(own_port);
         broker.resource_monitor().update_limits(broker_limits(config));
-        let (addr, by_tls) = match &config.tls {
+        let (addr, by_tls) = match acceptor {
             None => (broker.local_addr().with_context(what)?, None),
-            Some(tls) => {
-                let clients = match &tls.client_ca {
-                    Some(ca) => tls::signed_by(ca, &heartbeat::certificate().0).context("mqtt.tls.client_ca")?,
-                    None => tls::anybody(),
-                };
-                let acceptor = tls::acceptor(&tls.cert, &tls.key, clients).context("mqtt.tls")?;
+            Some(acceptor) => {
                 let listener = TlsListener::bind(config.listen, acceptor).await.with_context(what)?;
                 (listener.addr(), Some(ByTls::start(listener, by_broker, &broker, (Arc::clone(&gate), asks))))
             }

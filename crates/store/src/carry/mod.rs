@@ -6,6 +6,7 @@
 
 pub(crate) mod line;
 pub(crate) mod message;
+pub(crate) mod whose;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -58,6 +59,8 @@ pub(crate) struct Words {
 
 /// The name of the section that has the messages.
 pub(crate) const MESSAGES: &str = "message";
+/// The name of the one whose rows are looked at one by one.
+pub(crate) const QUARANTINE: &str = "quarantine";
 
 use Kind::{Alert, Bytes, Flag, Id, Json, Kit, Number, Patient, Text, Time};
 
@@ -172,7 +175,7 @@ pub(crate) const BEFORE: &[Table] = &[
 /// After the messages.
 pub(crate) const AFTER: &[Table] = &[
     Table {
-        name: "quarantine",
+        name: QUARANTINE,
         columns: &[
             ("kit", Kit),
             ("seq", Number),
@@ -183,10 +186,12 @@ pub(crate) const AFTER: &[Table] = &[
             ("whole", Flag),
         ],
         order: "t.id",
-        // Their own kit's, since it is theirs: what it brought before was somebody else's.
+        // What may be theirs: `whose.rs` looks at each. Anything, if a kit was theirs and is no longer.
         whose: Some(
             "EXISTS (SELECT 1 FROM kit_key n JOIN kit k ON k.id = n.kit
                 WHERE n.key = t.kit AND k.patient = $1 AND k.since <= t.recorded_at)
+             OR EXISTS (SELECT 1 FROM journal j JOIN patient_key p ON p.key = j.patient
+                WHERE p.patient = $1 AND j.entry = 'kit_left')
              OR (t.kit, t.seq) IN ({messages}) OR {named}
              OR replace(' ' || t.reason || ' ', ' ' || $1 || ' ', '') <> ' ' || t.reason || ' '
              OR replace(t.reason, ' ' || $1 || ',', '') <> t.reason",
@@ -267,13 +272,19 @@ pub(crate) fn table(name: &str) -> Option<&'static Table> {
 impl Table {
     /// The question for its rows: all, or those of the person `$1`; none where no row can be anybody's.
     pub(crate) fn select(&self, words: &Words, of_person: bool) -> Option<String> {
+        self.select_with("", words, of_person)
+    }
+
+    /// The same with more columns at the end, each after a comma.
+    fn select_with(&self, more: &str, words: &Words, of_person: bool) -> Option<String> {
         let columns: Vec<String> = self.columns.iter().map(|(name, kind)| column(words, name, *kind)).collect();
         let filter = match (of_person, self.whose) {
             (false, _) => String::new(),
             (true, None) => return None,
             (true, Some(_)) => format!("WHERE {}", self.of_person(words)?),
         };
-        Some(format!("SELECT {} FROM {} t {filter} ORDER BY {}", columns.join(", "), self.name, self.order))
+        let columns = columns.join(", ");
+        Some(format!("SELECT {columns}{more} FROM {} t {filter} ORDER BY {}", self.name, self.order))
     }
 
     /// Which rows (`t`) are of the person `$1`.

@@ -282,7 +282,8 @@ pub(super) async fn a_kit_that_changed_hands_takes_nothing_along(open: Open<'_>)
     let [ane, bo] = [dumped(&*store, Some("p-1")).await?, dumped(&*store, Some("p-2")).await?];
     same("of p-1", fields(&ane, "command", "id"), vec!["for p-1".to_owned()])?;
     same("what was said of it", fields(&ane, "receipt", "outcome"), vec!["read".to_owned(), "taken".to_owned()])?;
-    same("their kit, and what it sent", (ane["kit"].len(), ane["quarantine"].len(), ane["message"].len()), (0, 0, 1))?;
+    same("their kit, and what it sent", (ane["kit"].len(), ane["quarantine"].len(), ane["message"].len()), (0, 1, 1))?;
+    same("what is said of it", fields(&ane, "journal", "entry"), vec!["kit_left".to_owned()])?;
     same("of p-2", fields(&bo, "command", "id"), vec!["for p-2".to_owned(), "old p-2".to_owned()])?;
     let said = ["for p-2", "old p-2", "unknown"].map(str::to_owned);
     same("what was said of those", fields(&bo, "receipt", "command"), said.to_vec())?;
@@ -296,5 +297,59 @@ pub(super) async fn a_kit_that_changed_hands_takes_nothing_along(open: Open<'_>)
     // Nobody's: of whom it was, nothing says.
     same("left", fields(&left, "command", "id"), vec!["old p-1".to_owned()])?;
     same("of what was said", fields(&left, "receipt", "command"), vec!["old p-1".to_owned()])?;
-    same("in quarantine", left["quarantine"].len(), 1)
+    same("in quarantine", left["quarantine"].len(), 0)
+}
+
+/// What a kit brought that could not be used: measured and answered then.
+fn late(number: u8, measured: &[i64]) -> Quarantined {
+    let readings: Vec<_> =
+        measured.iter().map(|second| serde_json::json!({ "value": number, "measured_at": at(*second) })).collect();
+    Quarantined {
+        kit: of("kit-1"),
+        seq: None,
+        hash: [number; 32],
+        bytes: serde_json::json!({ "readings": readings }).to_string().into_bytes(),
+        reason: "readings[0]: measured_at is before the kit was handed out".to_owned(),
+        whole: true,
+    }
+}
+
+/// The numbers of what is in quarantine.
+fn numbers(lines: &Lines) -> Vec<u8> {
+    let hashes = fields(lines, "quarantine", "hash");
+    hashes.iter().filter_map(|hash| crate::carry::line::decoded(hash).ok()?.first().copied()).collect()
+}
+
+/// A kit goes from p-1 to p-2 and to p-3, and sends late what it measured before.
+pub(super) async fn what_comes_late_is_of_whoever_had_the_kit(open: Open<'_>) -> Result<(), Failure> {
+    let store = open().await?;
+    for (second, to) in [(0, "p-1"), (100, "p-2"), (200, "p-3")] {
+        let patients = ["p-1", "p-2", "p-3"].map(|id| patient(id, "Ane")).to_vec();
+        store.put_roster(&Roster { patients, kits: vec![kit("kit-1", to)] }, at(second)).await?;
+    }
+    let measured: [&[i64]; 8] = [&[50], &[150], &[50, 210], &[210], &[-50], &[-2_000_000_000], &[150, 50], &[900]];
+    let quarantined = measured.iter().zip(1..).map(|(seconds, number)| late(number, seconds)).collect();
+    store.commit(&Batch { quarantined, ..batch(220, Vec::new()) }).await?;
+    let named = Quarantined {
+        bytes: br#"{"patient":"p-1","readings":[{"measured_at":"2026-11-22T08:03:35Z"}]}"#.to_vec(),
+        reason: "message is for patient p-1, and kit kit-1 is given to p-3".to_owned(),
+        ..late(9, &[])
+    };
+    store.commit(&Batch { quarantined: vec![named], ..batch(221, Vec::new()) }).await?;
+    drop(store);
+    let store = open().await?;
+    let mut theirs = Vec::new();
+    for (id, wanted) in [("p-1", vec![1, 3, 7, 9]), ("p-2", vec![2, 7]), ("p-3", vec![4, 6, 8])] {
+        let lines = dumped(&*store, Some(id)).await?;
+        same(id, numbers(&lines), wanted)?;
+        theirs.push(lines);
+    }
+    // With p-3 goes what came to them and is nobody else's, and what names them.
+    store.erase(&of("p-3"), &[]).await?;
+    same("left", numbers(&dumped(&*store, None).await?), vec![1, 2, 3, 7])?;
+    same("p-2 keeps theirs", dumped(&*store, Some("p-2")).await?, theirs.remove(1))?;
+    store.erase(&of("p-1"), &[]).await?;
+    same("left", numbers(&dumped(&*store, None).await?), vec![2])?;
+    store.erase(&of("p-2"), &[]).await?;
+    same("left", numbers(&dumped(&*store, None).await?), Vec::new())
 }

@@ -120,6 +120,7 @@ cases! {
     carried::a_line_that_is_wrong_brings_nothing,
     carried::a_person_is_handed_out_and_erased,
     carried::a_kit_that_changed_hands_takes_nothing_along,
+    carried::what_comes_late_is_of_whoever_had_the_kit,
     history::a_history_is_everything_in_order,
     history::a_history_ends_where_it_began,
     history::a_history_finds_what_a_clock_misplaced,

@@ -35,7 +35,7 @@ async fn make(store: &Inner, write: &mut Write<'_>, change: &Change<'_>) -> Resu
         }
     }
     if let Some((roster, now)) = change.roster {
-        roster::put(store, write.conn(), roster, now).await?;
+        roster::put(store, write, roster, now).await?;
     }
     if let Some(version) = change.programme {
         programme::put(store, write.conn(), version).await?;

@@ -6,7 +6,7 @@ use vitals::PatientId;
 
 use super::{
     Inner, aggregates,
-    carry::WORDS,
+    carry::{WORDS, quarantined_of},
     conn::{Asked, LONGEST_WAIT},
     journal,
     migrate::Layout,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     JournalEntry, StoreError,
-    carry::{AFTER, BEFORE, Erased, MESSAGES, Table, without},
+    carry::{AFTER, BEFORE, Erased, MESSAGES, QUARANTINE, Table, without},
     convert::{corrupt, to_json},
 };
 
@@ -33,11 +33,15 @@ pub(super) async fn erase(store: &Inner, patient: &PatientId, said: &[JournalEnt
     write.takes_long();
     let mut erased = Erased::default();
     let (conn, keys) = write.parts();
+    // First, while the journal says who had which kit.
+    let theirs = quarantined_of(conn, patient).await?;
     let erasing = async {
         // Nothing of theirs is being added up meanwhile.
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(upkeep::LOCK).execute(&mut *conn).await?;
+        let gone = sqlx::query("DELETE FROM quarantine WHERE id = ANY($1)").bind(&theirs);
+        erased.add(QUARANTINE, gone.execute(&mut *conn).await?.rows_affected());
         conn.execute(OPEN_JOURNAL).await?;
-        for table in AFTER.iter().rev() {
+        for table in AFTER.iter().rev().filter(|table| table.name != QUARANTINE) {
             erased.add(table.name, delete(conn, table, patient).await?);
         }
         conn.execute(CLOSE_JOURNAL).await?;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::ErrorKind,
     path::PathBuf,
     str::FromStr,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -47,6 +48,8 @@ const READ_ONLY: &str = "SET default_transaction_read_only = on";
 pub struct Server {
     url: String,
     password_file: Option<PathBuf>,
+    /// From where the URL's relative paths count.
+    folder: Option<PathBuf>,
     /// Where answers are waited for less long than is usual.
     answers_within: Option<Duration>,
 }
@@ -67,13 +70,19 @@ impl Server {
         if options.get_database().is_none() {
             return Err("names no database: want postgres://user@host:port/database".to_owned());
         }
-        Ok(Self { url: url.to_owned(), password_file: None, answers_within: None })
+        Ok(Self { url: url.to_owned(), password_file: None, folder: None, answers_within: None })
     }
 
     /// The same, with its password in a file.
     #[must_use]
     pub fn with_password_file(self, password_file: Option<PathBuf>) -> Self {
         Self { password_file, ..self }
+    }
+
+    /// The same; relative paths of certificates in its URL count from this folder.
+    #[must_use]
+    pub fn with_folder(self, folder: PathBuf) -> Self {
+        Self { folder: Some(folder), ..self }
     }
 
     /// The same, of which no answer is waited for longer than this. What is usual suits a clinic, and is long for a test.
@@ -89,6 +98,11 @@ impl Server {
 
     fn options(&self) -> Result<PgConnectOptions, StoreError> {
         let options = PgConnectOptions::from_str(&self.url).map_err(|error| trouble::of(&self.to_string(), error))?;
+        let options = self.files().iter().fold(options, |options, (name, path)| match *name {
+            "sslcert" => options.ssl_client_cert(path),
+            "sslkey" => options.ssl_client_key(path),
+            _ => options.ssl_root_cert(path),
+        });
         let Some(path) = &self.password_file else { return Ok(options) };
         let read = std::fs::read_to_string(path);
         let password = read.map_err(|error| StoreError::Unusable {
@@ -97,6 +111,43 @@ impl Server {
             source: sqlx::Error::Io(error),
         })?;
         Ok(options.password(password.trim_end_matches(['\r', '\n'])))
+    }
+
+    /// The files that the URL names, each with what it is.
+    fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        let Ok(url) = self.url.parse() else { return Vec::new() };
+        if PgConnectOptions::from_url(&url).is_err() {
+            return Vec::new();
+        }
+        let at = |path: &str| self.folder.as_ref().map_or_else(|| PathBuf::from(path), |folder| folder.join(path));
+        url.query_pairs().filter_map(|(key, value)| Some((named_file(&key)?, at(&value)))).collect()
+    }
+
+    /// Why it can't be connected to. The driver does not say which file it can't read.
+    fn unreachable(&self, error: sqlx::Error) -> StoreError {
+        let is_file = matches!(&error, sqlx::Error::Io(inner) if FILE_FAULTS.contains(&inner.kind()));
+        let unreadable = |(name, path): (&str, PathBuf)| Some((name.to_owned(), std::fs::read(&path).err()?, path));
+        match self.files().into_iter().filter(|_| is_file).find_map(unreadable) {
+            Some((name, why, path)) => StoreError::Unusable {
+                path: path.display().to_string(),
+                what: format!("the file that the database's URL names as `{name}` can't be read: {why}"),
+                source: error,
+            },
+            None => trouble::of(&self.to_string(), error),
+        }
+    }
+}
+
+/// How a file that can't be read is told.
+const FILE_FAULTS: [ErrorKind; 3] = [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::IsADirectory];
+
+/// What the file is that this parameter of a URL names, if it names one: the driver knows several words for each.
+fn named_file(key: &str) -> Option<&'static str> {
+    match key {
+        "sslrootcert" | "ssl-root-cert" | "ssl-ca" => Some("sslrootcert"),
+        "sslcert" | "ssl-cert" => Some("sslcert"),
+        "sslkey" | "ssl-key" => Some("sslkey"),
+        _ => None,
     }
 }
 
@@ -166,7 +217,7 @@ impl Link {
         let options = server.options()?.application_name("vagt").statement_cache_capacity(STATEMENTS_MAX);
         let options = options.disable_statement_logging();
         let statement_wait = server.wait(STATEMENT_WAIT);
-        let can = ask(&options, statement_wait).await.map_err(|error| trouble::of(&name, error))?;
+        let can = ask(&options, statement_wait).await.map_err(|error| server.unreachable(error))?;
         if can.version < SERVER_MIN {
             return Err(trouble::too_old(&name, can.version, SERVER_MIN));
         }
@@ -278,6 +329,19 @@ fn readers(options: PgConnectOptions, can: Can, wait: Duration) -> PgPool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn certificates_count_from_the_folder_and_the_one_that_is_missing_is_named() {
+        let server = Server::new("postgres://vagt@db/clinic?ssl-ca=ca.pem&sslkey=%2Fown.key").unwrap();
+        let server = server.with_folder("/nowhere/vagt".into());
+        let path = PathBuf::from;
+        assert_eq!(server.files(), [("sslrootcert", path("/nowhere/vagt/ca.pem")), ("sslkey", path("/own.key"))]);
+        let of = |kind: ErrorKind| server.unreachable(std::io::Error::from(kind).into()).to_string();
+        let said = of(ErrorKind::NotFound);
+        assert!(said.starts_with("/nowhere/vagt/ca.pem: ") && said.contains("`sslrootcert` can't be read"), "{said}");
+        let said = of(ErrorKind::ConnectionRefused);
+        assert!(said.contains("is it running"), "{said}");
+    }
 
     #[test]
     fn a_password_is_never_shown() {

@@ -15,6 +15,8 @@ pub struct Report {
     pub version: String,
     /// The version of TimescaleDB, if this database has it.
     pub timescale: Option<String>,
+    /// Is it on the server, and not in this database? Whoever makes the tables then tries to bring it in.
+    pub timescale_offered: bool,
     /// The schema's version and layout; nothing before the first start.
     pub schema: Option<(u32, Layout)>,
     /// The newest schema that this program knows.
@@ -38,7 +40,8 @@ SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension W
     current_setting('fsync') = 'on', current_setting('synchronous_commit'),
     NOT pg_is_in_recovery() AND (SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only') = 'off' AND CASE WHEN to_regclass('vagt.book') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
         ELSE has_table_privilege('vagt.book', 'UPDATE') END,
-    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb' AND installed_version IS NULL)";
 
 /// Asks a server.
 ///
@@ -60,6 +63,7 @@ pub async fn report(server: &Server) -> Result<Report, StoreError> {
         server: link.name.clone(),
         version: row.try_get(0)?,
         timescale: row.try_get(1)?,
+        timescale_offered: row.try_get(6)?,
         schema,
         known: migrate::known(),
         fsync: row.try_get(2)?,

@@ -3,15 +3,22 @@
 use jiff::Timestamp;
 use vitals::PatientId;
 
-use super::{Inner, commit::ARRAY_ROWS, conn::Asked};
+use super::{Inner, commit::ARRAY_ROWS, conn::Asked, journal, writer::Write};
 use crate::{
     Heard, Kit, Patient, Roster, StoreError,
+    carry::whose,
     convert::{nanos, to_json},
     rows,
 };
 
 /// Adds or replaces patients and kits, all or none.
-pub(super) async fn put(store: &Inner, conn: &mut Asked, roster: &Roster, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn put(
+    store: &Inner,
+    write: &mut Write<'_>,
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (conn, keys) = write.parts();
     for patient in &roster.patients {
         put_patient(conn, patient, now).await.map_err(|error| store.trouble(error))?;
     }
@@ -22,7 +29,11 @@ pub(super) async fn put(store: &Inner, conn: &mut Asked, roster: &Roster, now: T
                 return Err(StoreError::UnknownPatient { kit: kit.id.clone(), patient: patient.clone() });
             }
         }
+        let before = sqlx::query(whose::HAS).bind(kit.id.as_str()).fetch_optional(&mut *conn).await;
+        let before = before.map_err(|error| store.trouble(error))?;
+        let left = before.and_then(|row| whose::left(&row, kit, now).transpose()).transpose()?;
         put_kit(conn, kit, now).await.map_err(|error| store.trouble(error))?;
+        journal::append(conn, keys, left.as_slice()).await.map_err(|error| store.trouble(error))?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What PostgreSQL's error codes mean to the person who runs the clinic: one sentence that says what to do.
 
+use std::io;
+
 use super::conn;
 use crate::StoreError;
 
@@ -29,6 +31,7 @@ pub(crate) fn of(name: &str, error: sqlx::Error) -> StoreError {
         sqlx::Error::Io(inner) if conn::is_late(inner) => {
             Some(format!("{inner}: it has too much to do, or the line to it was cut"))
         }
+        sqlx::Error::Io(inner) if inner.kind() == io::ErrorKind::InvalidData => Some(no_handshake(&inner.to_string())),
         sqlx::Error::Io(inner) => {
             Some(format!("the server can't be reached ({inner}): is it running, and is this its address"))
         }
@@ -41,6 +44,20 @@ pub(crate) fn of(name: &str, error: sqlx::Error) -> StoreError {
         Some(what) => StoreError::Unusable { path: name.to_owned(), what, source: error },
         None => StoreError::Database(error),
     }
+}
+
+/// What to do about a handshake that failed: the driver tells of it as of bytes that are none.
+fn no_handshake(found: &str) -> String {
+    let what = if found.contains("UnknownIssuer") {
+        "the server's certificate is of an authority that is not trusted here: name that authority's certificate as `sslrootcert`"
+    } else if found.contains("not valid for name") || found.contains("NotValidForName") {
+        "the server's certificate is not for this host name: name the server in the URL as its certificate does"
+    } else if found.starts_with("invalid peer certificate") {
+        "the server's certificate is not good: give the server a new one"
+    } else {
+        "no TLS with this server: see `sslmode`, `sslrootcert`, `sslcert` and `sslkey`"
+    };
+    format!("{what} ({found})")
 }
 
 /// A server that lacks what is needed.
@@ -84,6 +101,22 @@ fn sentence(code: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_believed_is_no_server_that_is_away() {
+        let said = |kind, text: &str| of("db", io::Error::new(kind, text.to_owned()).into()).to_string();
+        let invalid = io::ErrorKind::InvalidData;
+        for (found, wanted) in [
+            ("invalid peer certificate: UnknownIssuer", "name that authority's certificate as `sslrootcert`"),
+            ("invalid peer certificate: certificate not valid for name \"db\"", "not for this host name"),
+            ("invalid peer certificate: Expired", "is not good"),
+            ("received fatal alert: HandshakeFailure", "no TLS with this server"),
+        ] {
+            let said = said(invalid, found);
+            assert!(said.contains(wanted) && said.contains(found) && !said.contains("is it running"), "{said}");
+        }
+        assert!(said(io::ErrorKind::ConnectionRefused, "connection refused").contains("is it running"));
+    }
 
     #[test]
     fn every_sentence_is_for_one_code_and_a_class_has_the_rest() {

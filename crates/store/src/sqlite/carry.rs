@@ -20,9 +20,10 @@ use super::{
 use crate::{
     Batch, KitSeq, StoreError,
     carry::{
-        self, AFTER, BEFORE, Dump, Kind, Load, MESSAGES, PARTS_WAIT_MAX, Parts, Stopped, Table, Words,
+        self, AFTER, BEFORE, Dump, Kind, Load, MESSAGES, PARTS_WAIT_MAX, Parts, QUARANTINE, Stopped, Table, Words,
         line::{self, Cell},
         message::{self, Carried, Mark},
+        whose::{self, Owners},
     },
     rows,
 };
@@ -83,6 +84,11 @@ async fn send_table(
     parts: &mut Parts,
 ) -> Result<(), Stopped> {
     parts.begin(table.name);
+    if let Some(of) = of
+        && table.name == QUARANTINE
+    {
+        return send_quarantine(conn, table, of, parts).await;
+    }
     if let Some(sql) = table.select(&WORDS, of.is_some()) {
         let mut asked = sqlx::query(sqlx::AssertSqlSafe(sql));
         if let Some(of) = of {
@@ -94,6 +100,44 @@ async fn send_table(
         }
     }
     Ok(parts.end().await?)
+}
+
+async fn send_quarantine(
+    conn: &mut SqliteConnection,
+    table: &'static Table,
+    of: &PatientId,
+    parts: &mut Parts,
+) -> Result<(), Stopped> {
+    let owners = owners(conn).await?;
+    if let Some(sql) = whose::select(table, &WORDS) {
+        let mut rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(of.as_str()).fetch(conn);
+        while let Some(row) = rows.try_next().await? {
+            if owners.is_of(&row, of)? {
+                parts.line(line::line(table, &row)?).await?;
+            }
+        }
+    }
+    Ok(parts.end().await?)
+}
+
+/// Who has which kit, and who had it.
+async fn owners(conn: &mut SqliteConnection) -> Result<Owners, StoreError> {
+    let have = sqlx::query(whose::HAVE).fetch_all(&mut *conn).await?;
+    let had = sqlx::query(whose::HAD).fetch_all(conn).await?;
+    Owners::read(&have, &had)
+}
+
+/// What is in quarantine and goes with a person who is erased: the rows' ids.
+pub(super) async fn quarantined_of(conn: &mut SqliteConnection, of: &PatientId) -> Result<Vec<i64>, StoreError> {
+    let owners = owners(conn).await?;
+    let select = carry::table(QUARANTINE).and_then(|table| whose::select(table, &WORDS));
+    let Some(sql) = select else { return Ok(Vec::new()) };
+    let mut rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(of.as_str()).fetch(conn);
+    let mut ids = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        ids.extend(owners.goes_with(&row, of)?);
+    }
+    Ok(ids)
 }
 
 async fn send_messages(conn: &mut SqliteConnection, of: Option<&PatientId>, parts: &mut Parts) -> Result<(), Stopped> {

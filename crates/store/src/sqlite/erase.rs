@@ -8,10 +8,14 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use tokio::time::sleep;
 use vitals::PatientId;
 
-use super::{Sqlite, carry::WORDS, copying, journal, trouble};
+use super::{
+    Sqlite,
+    carry::{WORDS, quarantined_of},
+    copying, journal, trouble,
+};
 use crate::{
     JournalEntry, StoreError,
-    carry::{AFTER, BEFORE, Erased, MESSAGES, Table, without},
+    carry::{AFTER, BEFORE, Erased, MESSAGES, QUARANTINE, Table, without},
     convert::{corrupt, to_json},
 };
 
@@ -51,9 +55,13 @@ pub(super) async fn erase(store: &Sqlite, patient: &PatientId, said: &[JournalEn
     let mut write = store.writer.begin().await?;
     let mut erased = Erased::default();
     let conn = write.conn();
+    // First, while the journal says who had which kit.
+    let theirs = quarantined_of(conn, patient).await?;
     let erasing = async {
+        let gone = sqlx::query("DELETE FROM quarantine WHERE id IN (SELECT value FROM json_each($1))");
+        erased.add(QUARANTINE, gone.bind(to_json(&theirs)).execute(&mut *conn).await?.rows_affected());
         sqlx::query(OPEN_JOURNAL).execute(&mut *conn).await?;
-        for table in AFTER.iter().rev() {
+        for table in AFTER.iter().rev().filter(|table| table.name != QUARANTINE) {
             erased.add(table.name, delete(conn, table, patient).await?);
         }
         sqlx::query(CLOSE_JOURNAL).execute(&mut *conn).await?;

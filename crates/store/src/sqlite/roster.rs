@@ -7,8 +7,9 @@ use vitals::PatientId;
 use super::{
     Sqlite,
     convert::{nanos, to_json},
+    journal,
 };
-use crate::{Heard, Kit, Patient, Roster, StoreError, rows};
+use crate::{Heard, Kit, Patient, Roster, StoreError, carry::whose, rows};
 
 /// Adds or replaces patients and kits, all or none.
 pub(super) async fn put(
@@ -27,7 +28,11 @@ pub(super) async fn put(
                 return Err(StoreError::UnknownPatient { kit: kit.id.clone(), patient: patient.clone() });
             }
         }
+        let before = sqlx::query(whose::HAS).bind(kit.id.as_str()).fetch_optional(&mut *conn).await;
+        let before = before.map_err(|error| store.trouble(error))?;
+        let left = before.and_then(|row| whose::left(&row, kit, now).transpose()).transpose()?;
         put_kit(conn, kit, now).await.map_err(|error| store.trouble(error))?;
+        journal::append(conn, left.as_slice()).await.map_err(|error| store.trouble(error))?;
     }
     Ok(())
 }

@@ -94,7 +94,8 @@ fn hub(config: &Config) -> String {
          {door}\n\
          {broker}A kit may send {} messages and {} KiB a second, and {} messages and {} KiB at once on top of that; what is over it waits.\n\
          The pages are at http://{}/, signed in to {cookies}.\n\
-         Data is kept in {}. Patients and kits: {roster}. Programmes: {programmes}.\n",
+         Data is kept in {}. Patients and kits: {roster}. Programmes: {programmes}.\n\
+         {}\n{}\n{}\n{}\n",
         config.zone.iana_name().unwrap_or("UTC"),
         limits.messages_per_second,
         limits.kib_per_second,
@@ -102,7 +103,43 @@ fn hub(config: &Config) -> String {
         limits.kib_burst,
         http.listen,
         config.store(),
+        enrolment(config),
+        heartbeat(config),
+        standby(config),
+        traces(config),
     )
+}
+
+fn enrolment(config: &Config) -> String {
+    match &config.enrolment {
+        Some(enrolment) => format!("Kits enrol at {}, with a one-time code.", enrolment.listen),
+        None => "Kits can't enrol with a one-time code: there is no [enrolment].".to_owned(),
+    }
+}
+
+fn heartbeat(config: &Config) -> String {
+    match config.heartbeat.period_seconds {
+        0 => "The heartbeat is off (`period_seconds = 0` in [heartbeat]): nobody is told when readings silently stop."
+            .to_owned(),
+        seconds => format!("The heartbeat sends a test reading the way of every other one each {seconds} s."),
+    }
+}
+
+fn standby(config: &Config) -> String {
+    match &config.store {
+        Some(_) => format!(
+            "A second service on the same database takes over, also when nothing was heard of this one for {} s.",
+            config.standby.after_silent_seconds
+        ),
+        None => "No second service can stand by: the store is a file.".to_owned(),
+    }
+}
+
+fn traces(config: &Config) -> String {
+    match &config.traces {
+        Some(traces) => format!("Traces of {} of the sittings (1 is all) go to {}.", traces.share, traces.endpoint),
+        None => "No traces are sent.".to_owned(),
+    }
 }
 
 fn roster(roster: &Roster) -> String {
@@ -119,4 +156,27 @@ fn roster(roster: &Roster) -> String {
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_off_is_said_too() {
+        let words = |text: &str| hub(&Config::parse(text, "hub.toml").unwrap());
+        let off = words("[heartbeat]\nperiod_seconds = 0\n");
+        for line in ["The heartbeat is off", "No second service can stand by", "No traces are sent", "Kits can't enrol"]
+        {
+            assert!(off.contains(line), "{line}: {off}");
+        }
+        let on = words(
+            "store = \"postgres://vagt@db/clinic\"\n[standby]\nafter_silent_seconds = 7\n[enrolment]\nlisten = \"0.0.0.0:8443\"\n\
+             [traces]\nendpoint = \"http://localhost:4318/v1/traces\"\n",
+        );
+        for line in ["each 60 s", "of this one for 7 s", "Traces of 0.01 of the sittings", "Kits enrol at 0.0.0.0:8443"]
+        {
+            assert!(on.contains(line), "{line}: {on}");
+        }
+    }
 }

@@ -48,7 +48,11 @@ pub async fn store(place: &Place, zone: &TimeZone, now: Timestamp) -> (Check, Op
             (Check::ok("store", found), Some(InStore::default()))
         }
         Err(StoreError::Unusable { what, .. }) if what.starts_with("schema version") => {
-            let todo = "keep a copy of the file before you start this vagt: the upgrade can't be taken back";
+            let first = match place {
+                Place::File(_) => "keep a copy of the file",
+                Place::Postgres(_) => "make a backup",
+            };
+            let todo = format!("{first} before you start this vagt: the upgrade can't be taken back");
             (Check::warn("store", format!("{place}: {what}"), todo), None)
         }
         Err(error) => {

@@ -16,6 +16,7 @@ use crate::{
     clock,
     config::Config,
     pipeline::stamps::STEP_BACK_MAX,
+    tls,
 };
 
 /// Under this much free space somebody should look, in bytes.
@@ -120,7 +121,8 @@ pub fn certificates(config: &Config) -> Vec<Check> {
     let mqtt = match &config.mqtt.tls {
         Some(tls) => {
             let unreadable = [&tls.cert, &tls.key].into_iter().find_map(unreadable);
-            unreadable.or_else(|| tls.client_ca.as_deref().and_then(no_authority))
+            let unreadable = unreadable.or_else(|| tls.client_ca.as_deref().and_then(no_authority));
+            unreadable.or_else(|| unusable("mqtt tls", tls::of_front_door(tls)))
         }
         None if config.mqtt.listen.ip().is_loopback() || !config.mqtt.open => None,
         None => Some(Check::fail(
@@ -142,6 +144,17 @@ pub fn certificates(config: &Config) -> Vec<Check> {
     ];
     checks.extend(enrolment(config));
     checks
+}
+
+/// Would somebody be told when readings silently stop?
+pub fn heartbeat(config: &Config) -> Check {
+    match config.heartbeat.period_seconds {
+        0 => {
+            let found = "off (`period_seconds = 0` in [heartbeat]): nobody is told when readings silently stop";
+            Check::warn("heartbeat", found, "take the line out, unless somebody decided so and wrote down why")
+        }
+        seconds => Check::ok("heartbeat", format!("a test reading every {seconds} s")),
+    }
 }
 
 /// The server's certificate is told of when it ends within so many days.
@@ -178,7 +191,20 @@ fn enrolment(config: &Config) -> Option<Check> {
         }
         Err(_) => return None,
     };
-    Some(Check { check: "enrolment", ..lasts(&authority.server_certificate(), clock::now()) })
+    let (certificate, key) = (authority.server_certificate(), authority.server_key());
+    let wrong = config.enrolment.as_ref().and_then(|_| {
+        let read = [&certificate, &key].into_iter().find_map(unreadable);
+        read.or_else(|| unusable("enrolment", tls::acceptor(&certificate, &key, tls::anybody())))
+    });
+    let check = wrong.unwrap_or_else(|| lasts(&certificate, clock::now()));
+    Some(Check { check: "enrolment", ..check })
+}
+
+/// The service does not start with what it can't make a handshake of.
+fn unusable<T>(check: &'static str, made: anyhow::Result<T>) -> Option<Check> {
+    let error = made.err()?;
+    let todo = "name PEM files that belong together, or make new ones with `vagt ca issue --name HOST`";
+    Some(Check::fail(check, format!("{error:#}: the service does not start so"), todo))
 }
 
 fn unreadable(path: &PathBuf) -> Option<Check> {
@@ -214,6 +240,24 @@ mod tests {
             let check = no_authority(&folder.join(wrong)).unwrap();
             assert!(check.state == State::Fail && check.found.contains(wrong), "{check:?}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_fit_its_key_fails() {
+        let data = tempfile::tempdir().unwrap();
+        let now = clock::now();
+        let authority = Authority::init(data.path(), "Test", now).unwrap();
+        authority.issue_server(&["localhost".into()], now).unwrap();
+        let state = |key: &Path| {
+            let (cert, key) = (authority.server_certificate(), key.display());
+            let text = format!("[mqtt.tls]\ncert = \"{}\"\nkey = \"{key}\"\n", cert.display());
+            let checks = certificates(&Config::parse(&text, "hub.toml").unwrap());
+            let check = checks.into_iter().find(|check| check.check == "mqtt tls").unwrap();
+            (check.state, check.found)
+        };
+        assert_eq!(state(&authority.server_key()).0, State::Ok);
+        let (found, said) = state(&Authority::folder(data.path()).join("authority.key"));
+        assert!(found == State::Fail && said.contains("does not fit its key"), "{said}");
     }
 
     #[test]

@@ -77,6 +77,7 @@ async fn examine(file: Option<&PathBuf>, quick: bool) -> Vec<Check> {
     checks.extend(heard.iter().flat_map(|heard| clinic::kits(now, &roster, heard)));
     checks.extend(machine::ports(&config));
     checks.extend(machine::certificates(&config));
+    checks.push(machine::heartbeat(&config));
     checks.extend(broker::checks(&config, quick).await);
     checks
 }

@@ -27,9 +27,13 @@ pub async fn checks(place: &Place) -> Vec<Check> {
 }
 
 fn version(report: &Report) -> Check {
-    let timescale =
-        report.timescale.as_ref().map_or("no TimescaleDB".to_owned(), |found| format!("TimescaleDB {found}"));
+    let none = if report.timescale_offered { "no TimescaleDB in this database" } else { "no TimescaleDB" };
+    let timescale = report.timescale.as_ref().map_or(none.to_owned(), |found| format!("TimescaleDB {found}"));
     let schema = match report.schema {
+        None if report.timescale_offered => {
+            "no tables yet: the first start brings in the TimescaleDB of this server and makes hypertables, or partitions where it can't"
+                .to_owned()
+        }
         None => "no tables yet".to_owned(),
         Some((version, Layout::Native)) => format!("schema {version}, partitions by month"),
         Some((version, Layout::Timescale)) => format!("schema {version}, hypertables"),
@@ -106,6 +110,7 @@ mod tests {
             server: "postgres://vagt@db/clinic".to_owned(),
             version: "15.14".to_owned(),
             timescale: None,
+            timescale_offered: false,
             schema: Some((1, Layout::Native)),
             known: 1,
             fsync: true,
@@ -147,6 +152,9 @@ mod tests {
             "PostgreSQL 15.14, no TimescaleDB, schema 1, partitions by month, messages are kept for ever"
         );
         assert_eq!(version(&Report { timescale: Some("2.23.0".to_owned()), ..good() }).state, State::Warn);
+        let offered = Report { timescale_offered: true, schema: None, ..good() };
+        assert!(version(&offered).found.contains("makes hypertables"));
+        assert!(!version(&Report { schema: None, ..good() }).found.contains("hypertables"));
         let later = |seconds| clocks(&good(), Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)).state;
         assert_eq!((later(1), later(-3), later(3)), (State::Ok, State::Warn, State::Warn));
     }

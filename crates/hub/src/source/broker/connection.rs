@@ -3,7 +3,7 @@
 //!
 //! One task polls and does nothing else; every poll has a deadline, since a peer that has vanished may never make it return.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use rumqttc::{
@@ -152,20 +152,38 @@ impl Dial {
 /// # Errors
 /// A sentence that says why not.
 pub async fn connect(options: MqttOptions, capacity: usize) -> Result<(AsyncClient, EventLoop, ConnAck), String> {
+    let is_plain = matches!(options.transport(), Transport::Tcp);
     let (client, mut eventloop) =
         AsyncClient::builder(options).capacity(capacity).try_build().map_err(|error| error.to_string())?;
-    let connack =
-        timeout(CONNECT_DEADLINE, connected(&mut eventloop)).await.map_err(|_| "it does not answer".to_owned())??;
+    let connack = timeout(CONNECT_DEADLINE, connected(&mut eventloop, is_plain))
+        .await
+        .map_err(|_| "it does not answer".to_owned())??;
     Ok((client, eventloop, connack))
 }
 
-async fn connected(eventloop: &mut EventLoop) -> Result<ConnAck, String> {
+async fn connected(eventloop: &mut EventLoop, is_plain: bool) -> Result<ConnAck, String> {
     loop {
         match eventloop.poll().await {
             Ok(Event::Incoming(Incoming::ConnAck(connack))) => return Ok(connack),
             Ok(_) => {}
+            Err(error) if is_plain && is_cut(&error) => {
+                return Err(format!(
+                    "it gives no answer in MQTT ({error}): does it want TLS (`tls` or `ca_file` in [broker])?"
+                ));
+            }
             Err(error) => return Err(sentence(&error)),
         }
+    }
+}
+
+/// Was the connection closed, or answered with what is no MQTT? So does a broker that wants TLS and is spoken to without.
+fn is_cut(error: &ConnectionError) -> bool {
+    const CUT: [ErrorKind; 4] =
+        [ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted, ErrorKind::BrokenPipe, ErrorKind::UnexpectedEof];
+    match error {
+        ConnectionError::MqttState(StateError::Io(error)) | ConnectionError::Io(error) => CUT.contains(&error.kind()),
+        ConnectionError::MqttState(StateError::Deserialization(_) | StateError::ConnectionAborted) => true,
+        _ => false,
     }
 }
 
@@ -253,5 +271,23 @@ fn sentence(error: &ConnectionError) -> String {
         ConnectionError::Timeout(_) => "it does not answer".to_owned(),
         ConnectionError::Io(error) => error.to_string(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_hangs_up_at_once_may_want_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        let broker: Broker = toml::from_str(&format!("host = \"127.0.0.1\"\nport = {port}\n")).unwrap();
+        let options = Dial::new(&broker).unwrap().to_publish("test").unwrap();
+        let why = connect(options, 8).await.err().unwrap();
+        assert!(why.contains("does it want TLS"), "{why}");
     }
 }

@@ -2,7 +2,7 @@
 //! own, with messages of nobody.
 //!
 //! A broker may take a subscription and then deliver nothing of it (Mosquitto does), so one message is sent and must come back. Its topic carries
-//! no kit's id: a running service that gets it too takes nothing in, and logs a stranger. Nor does a broker always tell how large a message it
+//! no kit's id: a running service that gets it too passes it over ([`is_doctors`]). Nor does a broker always tell how large a message it
 //! takes (Mosquitto's `message_size_limit` is not in its CONNACK), so the largest is sent there too.
 
 use std::time::Duration;
@@ -122,6 +122,11 @@ async fn largest_refused(client: &AsyncClient) -> Option<String> {
     }
 }
 
+/// Is it a message that a doctor sent to try the broker? It is nobody's, and no stranger's.
+pub(super) fn is_doctors(at: &[u8]) -> bool {
+    [DOCTOR, ANYBODY].iter().any(|name| at == topic(name, "readings").as_bytes())
+}
+
 fn topic(kit: &str, kind: &str) -> String {
     format!("vagt/v1/{kit}/{kind}")
 }
@@ -174,5 +179,16 @@ pub(super) async fn leave(client: &AsyncClient, polling: JoinHandle<String>) {
     let end = polling.abort_handle();
     if client.disconnect().await.is_err() || timeout(ANSWER_MAX, polling).await.is_err() {
         end.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_doctor_sends_is_no_strangers() {
+        assert!(is_doctors(b"vagt/v1/doctor_of_vagt/readings") && is_doctors(b"vagt/v1/anybody_of_vagt/readings"));
+        assert!(!is_doctors(b"vagt/v1/kit-1/readings") && !is_doctors(b"vagt/v1/doctor_of_vagt/status"));
     }
 }
