@@ -334,7 +334,8 @@ impl Say<'_> {
         self.words.say(&format!("day-{}", local.weekday().to_monday_one_offset()))
     }
 
-    fn local(&self, at: Timestamp) -> Zoned {
+    /// A time on the clock of the zone.
+    pub fn local(&self, at: Timestamp) -> Zoned {
         at.to_zoned(self.zone.clone())
     }
 }

@@ -212,7 +212,7 @@ mod tests {
         let start: Timestamp = "1990-01-01T00:00:00Z".parse().unwrap();
         for zone in zones.iter().chain([&TimeZone::fixed(jiff::tz::offset(2))]) {
             let changes = zone.following(start).take(120).map(|change| nanos(change.timestamp()));
-            let far = [nanos(start), nanos("2300-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MAX))];
+            let far = [nanos(start), nanos("2200-01-01T00:00:00Z".parse().unwrap())];
             for at in changes.chain(far).flat_map(|at| [at - 1, at, at + 1]) {
                 assert_eq!(offset(zone, at), i64::from(zone.to_offset(time(at)).seconds()), "{zone:?} {at}");
             }

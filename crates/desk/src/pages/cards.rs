@@ -170,6 +170,9 @@ fn silence_line(app: &App, say: &Say<'_>, alert: &Alert, finding: &Finding) -> O
         let when = last.map_or_else(|| say.words.say("kit-never"), |heard| say.when(heard.at));
         return Some(say.words.with("silent-shared", &[("when", when.into())]));
     }
+    if !kits.is_empty() && kits.iter().all(|state| state.kit.revoked) {
+        return Some(say.words.say("silent-revoked"));
+    }
     Some(match last {
         Some(heard) if heard.online => say.words.say("silent-person"),
         Some(heard) => say.words.with("silent-kit", &[("when", say.when(heard.at).into())]),

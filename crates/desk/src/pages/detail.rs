@@ -13,8 +13,8 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use store::{StoreError, StoredMessage};
 use triage::{
-    Action, ActionError, Alert, AlertEvent, AlertId, CloseReason, EventKind, Finding, Given, Input, Plan, Reason,
-    State as Stage, why_given,
+    Action, ActionError, Alert, AlertEvent, AlertId, CALL_RULE, CloseReason, EventKind, Finding, Given, Input, Plan,
+    Reason, State as Stage, why_given,
 };
 
 use crate::{
@@ -211,7 +211,8 @@ fn input_line(say: &Say<'_>, finding: &Finding, input: &Input, asked: Option<&Pl
             if odd.is_empty() { line } else { format!("{line} ({})", odd.join(", ")) }
         }
         Input::Answer { answered_at, .. } => {
-            let line = say.words.with("why-answer", &[("when", say.when(*answered_at).into())]);
+            let key = if finding.rule == CALL_RULE { "why-asked" } else { "why-answer" };
+            let line = say.words.with(key, &[("when", say.when(*answered_at).into())]);
             // What was asked and answered stands in the headline, where it is about one answer.
             let alone = matches!(finding.reason, Reason::Answer { .. });
             if alone { line } else { format!("{}, {line}", say.input(input, asked)) }
@@ -252,8 +253,9 @@ fn log_line(say: &Say<'_>, alert: &Alert, event: &AlertEvent, asked: Option<&Pla
 
 /// The stored words are English; where the finding behind them is still at hand, or they are a closing's, they are said in the page's language.
 fn event_text(say: &Say<'_>, alert: &Alert, event: &AlertEvent, asked: Option<&Plan>) -> String {
-    if event.kind == EventKind::Closed {
-        return ended(say, &alert.state).unwrap_or_else(|| event.text.clone());
+    if let (EventKind::Closed, Stage::Closed { reason, note, .. }) = (event.kind, &alert.state) {
+        let reason = reason_word(say, *reason);
+        return if note.is_empty() { reason } else { format!("{reason}: {note}") };
     }
     let finding = alert.ever_found().find(|finding| finding.why == event.text);
     finding.map_or_else(|| event.text.clone(), |finding| say.sentence(finding, asked))

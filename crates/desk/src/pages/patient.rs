@@ -67,6 +67,8 @@ struct PatientPage {
     /// Rules that have no baseline of theirs to compare with.
     no_baselines: Vec<String>,
     paused: bool,
+    /// The first day that a pause may end on.
+    today: String,
     /// What is recorded of what happened: line and note.
     outcomes: Vec<(String, String)>,
     /// What can be asked for: name and words.
@@ -145,6 +147,7 @@ pub async fn page(
         sittings: sittings(&say, &messages, &invalid, plan(Some(&person)), SITTINGS_MAX),
         own: plan(Some(&person)).map(|plan| own::lines(&say, plan)).unwrap_or_default(),
         no_baselines: lacking.iter().flatten().map(|one| own::no_baseline(&say, one)).collect(),
+        today: say.local(say.now).date().to_string(),
         paused: plan(Some(&person)).is_some_and(|plan| own::is_paused(plan.own(), say.now)),
         outcomes: outcomes.iter().filter_map(|entry| own::outcome(&say, entry)).take(OUTCOMES_SHOWN_MAX).collect(),
         alerts,

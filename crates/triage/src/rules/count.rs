@@ -44,6 +44,9 @@ pub(super) struct File {
     /// So many local days: the one of the newest value and those before it.
     #[schemars(range(min = 1, max = 92))]
     days: u32,
+    /// Does a day on which the other rule was met count once, however often it was? Else each time counts.
+    #[serde(default)]
+    each_day: bool,
     /// The unit of its limits: `1`.
     unit: String,
     /// Bands of the number of times.
@@ -83,6 +86,7 @@ enum Of {
 struct Count {
     of: Of,
     days: u32,
+    each_day: bool,
     ladder: Ladder,
     hysteresis: Hysteresis,
 }
@@ -99,11 +103,14 @@ const TOLD_MAX: usize = 8;
 const UNIT: &str = "1";
 
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
-    let File { of, at_least, falls, rises, days, unit, bands, hysteresis } = reader.file()?;
+    let File { of, at_least, falls, rises, days, each_day, unit, bands, hysteresis } = reader.file()?;
     reader.unit(&unit, UNIT, "a count");
     let fits = in_range(reader, &["days"], days, 1, DAYS_MAX);
     if at_least.is_some() && of.is_none() {
         reader.fault(steps!["at_least"], "found it without `of`, want it for the times that a rule was met");
+    }
+    if each_day && of.is_none() {
+        reader.fault(steps!["each_day"], "found it without `of`, want it for the days on which a rule was met");
     }
     let of = match (of, falls, rises) {
         (Some(of), None, None) => Part::read(reader, &[], &of, at_least.unwrap_or(Colour::Yellow)).map(Of::Rule),
@@ -118,7 +125,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<Arc<dyn Judge>> {
     let (hysteresis, ladder) = (Hysteresis::read(reader, hysteresis)?, ladder?);
     hysteresis.check(reader, &ladder, "times");
     hysteresis.check_nothing(reader, &ladder);
-    let rule = Count { of, days, ladder, hysteresis };
+    let rule = Count { of, days, each_day, ladder, hysteresis };
     if let Of::Rule(part) = &rule.of {
         check_looks(reader, part.looks);
     }
@@ -182,7 +189,9 @@ impl Count {
         let first = self.first_day(look, newest);
         let after = newest.saturating_sub(crate::series::length(days(self.days + 1)));
         let said = part.said(look, after).take(TIMES_MAX).take_while(move |(at, _)| look.day(*at) >= first);
-        said.filter(|(_, said)| part.is_met(said))
+        let (mut last, each_day) = (None, self.each_day);
+        let mut is_first = move |at| !each_day || last.replace(look.day(at)) != Some(look.day(at));
+        said.filter(move |(at, said)| part.is_met(said) && is_first(*at))
     }
 
     /// Pairs of neighbours with such a step, oldest first. The newest value counts, doubtful or not; of the others those beyond doubt.
@@ -253,6 +262,7 @@ impl Count {
 
     fn what(&self) -> String {
         match &self.of {
+            Of::Rule(part) if self.each_day => format!("{} {}, each day once", part.id, name(part.at_least)),
             Of::Rule(part) => format!("{} {}", part.id, name(part.at_least)),
             Of::Step { step, falls } => {
                 let (label, unit, size) = (step.vital.info().label, step.vital.unit().plain(), step.more_than.0);

@@ -176,6 +176,13 @@ fn of_a_count() {
         (falls, "", 1, 1, ": found none or several of `of`, `falls` and `rises`, want one"),
         (
             "days = 7",
+            "days = 7\neach_day = true",
+            7,
+            12,
+            ".each_day: found it without `of`, want it for the days on which a rule was met",
+        ),
+        (
+            "days = 7",
             "days = 7\nhysteresis = 2",
             7,
             14,

@@ -230,6 +230,23 @@ fn how_often_another_rule_was_met() {
 }
 
 #[test]
+fn on_how_many_days_another_rule_was_met() {
+    let ward = course(
+        &count("of = \"pulse\"\neach_day = true"),
+        "own",
+        &[
+            ("02 08:00", "110 pulse", "green"),
+            ("02 12:00", "112 pulse", "green"),
+            ("02 18:00", "113 pulse", "green"),
+            ("03 08:00", "110 pulse", "yellow"),
+            ("03 12:00", "114 pulse", "yellow"),
+            ("05 08:00", "110 pulse", "red"),
+        ],
+    );
+    assert!(ward.why("own").starts_with("pulse yellow, each day once: 3 times in 7 days, red"), "{}", ward.why("own"));
+}
+
+#[test]
 fn how_often_a_vital_fell_from_day_to_day_and_from_reading_to_reading() {
     let days = count("falls = { vital = \"spo2\", unit = \"%\", more_than = 4, between = \"days\" }");
     course(
