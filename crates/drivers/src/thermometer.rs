@@ -184,14 +184,14 @@ impl Session for Thermometer {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::tape::{self, Tape};
+
     #[test]
     fn a_number_that_is_too_large_is_refused() {
         let wanted = "float: exponent is 0x1d, want a number of at most 28 digits: it is too large";
         tape::check(DRIVER, &["000100001d"], wanted);
     }
-
-    use super::*;
-    use crate::tape::{self, Tape};
 
     #[test]
     fn a_temperature_keeps_its_unit_digits_and_site() {

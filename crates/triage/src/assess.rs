@@ -163,7 +163,7 @@ fn judge(
     }
     if let Some(at) = is_asked_no_more(chart, plan, place, newest) {
         judged.extend(stand_down(chart, plan, place, at));
-    } else if !unplaced && let Some(verdict) = stands(chart, plan, place, (start, newest), Some(memo), Some(arrived)) {
+    } else if !unplaced && let Some(verdict) = stands(chart, plan, place, (start, newest), memo, Some(arrived)) {
         let brought = || arrived.iter().any(|arrived| arrived.is_of(&rule.watches));
         if rule.judge.also().is_empty() || brought() {
             say(outcome, arrived, &rule.watches, verdict.0.mark);
@@ -224,7 +224,7 @@ fn beside(
 fn is_asked_no_more(chart: &Chart, plan: &Plan, place: usize, newest: Nanos) -> Option<Nanos> {
     let questions = &plan.rule(place).watches.questions;
     let at = questions.iter().filter_map(|(of, _)| chart.answered(of)).max().filter(|at| *at > newest)?;
-    (Look { plan, chart, place, at, rank: 0, memo: None }.judge() == Err(Nothing::NotNow)).then_some(at)
+    (Look { plan, chart, place, at, rank: 0, memo: &Memo::default() }.judge() == Err(Nothing::NotNow)).then_some(at)
 }
 
 /// Tells the kit what the rule says of what it brought.
@@ -246,7 +246,7 @@ pub(crate) fn stands(
     plan: &Plan,
     place: usize,
     (start, newest): (Nanos, Nanos),
-    memo: Option<&Memo>,
+    memo: &Memo,
     arrived: Option<&[Arrived]>,
 ) -> Option<(Verdict, u8)> {
     let watches = &plan.rule(place).watches;
@@ -331,7 +331,7 @@ fn times(
 /// What a rule says as of a time: the worst of it, where several values are of exactly that time.
 pub(crate) fn worst_at(chart: &Chart, plan: &Plan, place: usize, at: Nanos) -> Option<(Verdict, u8)> {
     let at_once = chart.at_once(&plan.rule(place).watches, at);
-    worst_of(chart, plan, place, (at, at_once), Some(&Memo::default()))
+    worst_of(chart, plan, place, (at, at_once), &Memo::default())
 }
 
 fn worst_of(
@@ -339,7 +339,7 @@ fn worst_of(
     plan: &Plan,
     place: usize,
     (at, at_once): (Nanos, u8),
-    memo: Option<&Memo>,
+    memo: &Memo,
 ) -> Option<(Verdict, u8)> {
     let look = |rank| Look { plan, chart, place, at, rank, memo };
     let ranks = 0..at_once.max(1);
@@ -439,7 +439,7 @@ fn told(mut found: Finding, provisional: bool, late: bool) -> Finding {
 
 /// A rule that does not apply any longer, or has nothing left to compare with, says nothing more of now.
 fn stand_down(chart: &mut Chart, plan: &Plan, place: usize, newest: Nanos) -> Option<Judged> {
-    let look = Look { plan, chart, place, at: newest, rank: 0, memo: None };
+    let look = Look { plan, chart, place, at: newest, rank: 0, memo: &Memo::default() };
     let ended = look.judge().err().filter(|nothing| nothing.ends())?;
     let memory = &chart.rules[place];
     if !memory.stands || (memory.mark == Mark::Green && ended != Nothing::NotNow) {
@@ -468,8 +468,7 @@ fn ask_again(plan: &Plan, place: usize, found: &Finding, outcome: &mut Outcome) 
 }
 
 pub(crate) fn find(chart: &Chart, plan: &Plan, place: usize, verdict: Verdict, rank: u8) -> Finding {
-    let memo = Memo::default();
-    let look = Look { plan, chart, place, at: verdict.at, rank, memo: Some(&memo) };
+    let look = Look { plan, chart, place, at: verdict.at, rank, memo: &Memo::default() };
     finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(verdict.at))
 }
 

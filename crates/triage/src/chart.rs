@@ -287,8 +287,7 @@ impl Chart {
         if let Some(finding) = memory.finding() {
             return Some(Arc::clone(finding));
         }
-        let memo = Memo::default();
-        let look = Look { plan, chart: self, place, at: memory.at, rank: memory.rank, memo: Some(&memo) };
+        let look = Look { plan, chart: self, place, at: memory.at, rank: memory.rank, memo: &Memo::default() };
         let verdict = look.judge().ok()?;
         let mut found = finding(&look, verdict.mark, look.rule().judge.tell(&look, &verdict), time(memory.at));
         if memory.late {

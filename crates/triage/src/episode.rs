@@ -249,14 +249,15 @@ fn is_unseen(plan: &Plan, alert: &Alert, fed: &[Fed]) -> bool {
 
 /// Is something missing now that had come before?
 fn misses_more(before: &Finding, fed: &Fed) -> bool {
-    let missing = |finding: &Finding| match &finding.reason {
-        Reason::Missing { vitals, questionnaires, .. } => (vitals.clone(), questionnaires.clone()),
-        _ => Default::default(),
+    let now = fed.finding.as_ref().map(|finding| &finding.reason);
+    let (
+        Reason::Missing { vitals, questionnaires, .. },
+        Some(Reason::Missing { vitals: now, questionnaires: asked, .. }),
+    ) = (&before.reason, now)
+    else {
+        return false;
     };
-    let (vitals, questionnaires) = missing(before);
-    fed.finding.as_deref().map(missing).is_some_and(|(now, asked)| {
-        now.iter().any(|vital| !vitals.contains(vital)) || asked.iter().any(|of| !questionnaires.contains(of))
-    })
+    now.iter().any(|vital| !vitals.contains(vital)) || asked.iter().any(|of| !questionnaires.contains(of))
 }
 
 fn as_bad_as<'f>(findings: &'f [&'f Arc<Finding>], mark: Mark) -> impl Iterator<Item = &'f Arc<Finding>> {

@@ -23,7 +23,7 @@ pub(crate) struct Look<'a> {
     /// Of several values of one vital at exactly this time, so many of the last are not seen: each of them gets its turn to be the newest.
     pub rank: u8,
     /// What others have said already, of the same chart.
-    pub memo: Option<&'a Memo>,
+    pub memo: &'a Memo,
 }
 
 /// What rules said while a chart stayed as it was: of one rule, several others may ask the same.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     Chart, Plan, Text,
-    look::{Look, days},
+    look::{Look, Memo, days},
     rules::Nothing,
     series::{Nanos, length, nanos, time},
 };
@@ -42,7 +42,8 @@ const MEASURES: SignedDuration = SignedDuration::from_hours(24 * 14);
 /// The rules that have no baseline of this person as of `at`, in the plan's order.
 #[must_use]
 pub fn no_baseline(chart: &Chart, plan: &Plan, at: Timestamp) -> Vec<NoBaseline> {
-    let look = |place| Look { plan, chart, place, at: nanos(at), rank: 0, memo: None };
+    let memo = Memo::default();
+    let look = |place| Look { plan, chart, place, at: nanos(at), rank: 0, memo: &memo };
     (0..plan.len()).filter_map(|place| one(&look(place))).collect()
 }
 

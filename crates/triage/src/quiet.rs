@@ -150,8 +150,7 @@ pub fn why_not(chart: &Chart, plan: &Plan, at: Timestamp) -> Vec<Quiet> {
 }
 
 fn quiet(chart: &Chart, plan: &Plan, place: usize, at: Timestamp) -> Quiet {
-    let memo = Memo::default();
-    let look = Look { plan, chart, place, at: nanos(at), rank: 0, memo: Some(&memo) };
+    let look = Look { plan, chart, place, at: nanos(at), rank: 0, memo: &Memo::default() };
     if let Some(spec) = look.rule().judge.missing() {
         return silent(&look, spec);
     }

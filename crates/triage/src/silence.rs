@@ -16,7 +16,7 @@ use crate::{
     chart::{Memory, More},
     episode::{self, Fed, Opening, Tells},
     held,
-    look::Look,
+    look::{Look, Memo},
     rules::{Deadline, MissingSpec, Slot, finding},
     series::{nanos, push},
 };
@@ -46,7 +46,7 @@ pub(crate) fn settle(
             colour: measured_colour(chart, plan),
             kit_silent_since: chart.kit_silent_since,
         };
-        let look = Look { plan, chart, place, at: nanos(slot.overdue), rank: 0, memo: None };
+        let look = Look { plan, chart, place, at: nanos(slot.overdue), rank: 0, memo: &Memo::default() };
         if let Some((mark, told)) = look.rule().judge.overdue(&look, &deadline) {
             let before = State::of(chart);
             let found = finding(&look, mark, told, slot.overdue);

@@ -93,10 +93,8 @@ fn worst_marks(app: &App) -> HashMap<PatientId, (Mark, usize)> {
 
 fn row(say: &Say<'_>, person: &Person, open: Option<&(Mark, usize)>) -> Row {
     // Green of what was measured, while something that is expected is missing, is not how somebody is.
-    let judged = person.standing.map(|standing| match standing.blue {
-        true => Mark::from(standing.colour).max(Mark::Blue),
-        false => standing.colour.into(),
-    });
+    let missing = |blue| if blue { Mark::Blue } else { Mark::Green };
+    let judged = person.standing.map(|standing| Mark::from(standing.colour).max(missing(standing.blue)));
     let mark = open.map(|(mark, _)| *mark).or(judged);
     Row {
         id: person.patient.id.to_string(),

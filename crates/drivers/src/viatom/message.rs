@@ -76,9 +76,7 @@ impl Message {
     pub fn response(bytes: &[u8]) -> Result<Self, DecodeError> {
         parse(RESPONSE, bytes)
     }
-}
 
-impl Message {
     /// Is it the answer that was asked for?
     ///
     /// # Errors

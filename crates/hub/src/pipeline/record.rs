@@ -196,9 +196,9 @@ impl Recorder {
 
     fn finish(&mut self, batch: &Batch, work: Work, started: Instant) {
         let now = (self.clock)();
+        let is_only_shown = work.is_empty() && !batch.has_content();
         let Work { mut owed, replies, remeasure, pulses, standings, .. } = work;
         let messages = owed.len() - pulses.len();
-        let is_only_shown = owed.is_empty() && replies.is_empty() && !batch.has_content();
         let ways = Ways::of(&mut owed, started.elapsed());
         let oldest = owed.iter().map(|owed| owed.received_at).min();
         self.acknowledge(owed, now);

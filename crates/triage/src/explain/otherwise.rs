@@ -17,7 +17,7 @@ use super::{
 use crate::{
     CALL_RULE, Chart, Choice, Compared, Finding, Limit, Mark, Plan, Reason, Share, Text,
     bands::sentence,
-    look::Look,
+    look::{Look, Memo},
     rules::Rule,
     series::{Sample, nanos},
 };
@@ -202,7 +202,7 @@ fn answers(plan: &Plan, finding: &Finding, questionnaire: &str, question: &str) 
         let mut chart = Chart::new();
         let sample = Sample::answer(finding.at, &choice.id, &mut chart.names);
         chart.asked_mut(&Arc::clone(of), &Arc::clone(asked)).insert(sample);
-        let look = Look { plan, chart: &chart, place, at: nanos(finding.at), rank: 0, memo: None };
+        let look = Look { plan, chart: &chart, place, at: nanos(finding.at), rank: 0, memo: &Memo::default() };
         look.judge().is_ok_and(|verdict| verdict.mark == Mark::Green)
     };
     let green: Vec<Chosen> = choices.iter().filter(is_green).map(Chosen::from).collect();

@@ -189,9 +189,9 @@ impl Count {
         let first = self.first_day(look, newest);
         let after = newest.saturating_sub(crate::series::length(days(self.days + 1)));
         let said = part.said(look, after).take(TIMES_MAX).take_while(move |(at, _)| look.day(*at) >= first);
-        let (mut last, each_day) = (None, self.each_day);
-        let mut is_first = move |at| !each_day || last.replace(look.day(at)) != Some(look.day(at));
-        said.filter(move |(at, said)| part.is_met(said) && is_first(*at))
+        let mut last = None;
+        let mut is_first = move |day| last.replace(day) != Some(day);
+        said.filter(move |(at, said)| part.is_met(said) && (!self.each_day || is_first(look.day(*at))))
     }
 
     /// Pairs of neighbours with such a step, oldest first. The newest value counts, doubtful or not; of the others those beyond doubt.

@@ -101,10 +101,7 @@ impl Part {
         let start = newest.saturating_sub(length(TOGETHER));
         let (place, of) = (self.place(look), (start, newest));
         let say = || stands(look.chart, look.plan, place, of, look.memo, None);
-        let (verdict, rank) = match look.memo {
-            Some(memo) => memo.recall((place, start, newest), say)?,
-            None => say()?,
-        };
+        let (verdict, rank) = look.memo.recall((place, start, newest), say)?;
         (verdict.at >= oldest).then_some(Said { verdict, rank })
     }
 
@@ -122,10 +119,7 @@ impl Part {
         }
         let place = self.place(look);
         let say = || worst_at(look.chart, look.plan, place, at);
-        let (verdict, rank) = match look.memo {
-            Some(memo) => memo.recall_at((place, at), say)?,
-            None => say()?,
-        };
+        let (verdict, rank) = look.memo.recall_at((place, at), say)?;
         Some(Said { verdict, rank })
     }
 

@@ -5,7 +5,7 @@ use vitals::{Answer, Colour};
 
 use crate::person::{Person, events, time};
 
-fn asks(person: &mut Person, at: &str, now: &str) -> Outcome {
+pub fn asks(person: &mut Person, at: &str, now: &str) -> Outcome {
     let (questionnaire, question, answer) = ("kit".to_owned(), "call_me".to_owned(), "now".to_owned());
     let asked = Answer { questionnaire, version: 1, question, answer, answered_at: time(at) };
     person.gives(&[], &[asked], now)

@@ -1,9 +1,10 @@
 //! The newest way of judging, and that what was judged in the first is still judged so.
 
 use triage::{Action, ActionError, AlertChange, Chart, CloseReason, EventKind, Judging, Mark, Outcome, State, act};
-use vitals::{Answer, Clock, Flag};
+use vitals::{Clock, Flag};
 
 use crate::{
+    call::asks,
     late::TEMPERATURE,
     person::{Person, events, reading, time},
     ward::{PULSE, Ward},
@@ -40,11 +41,6 @@ fn waits_anew(chart: &mut Chart, outcome: &Outcome, seen: u32) {
     assert_eq!((event.kind, &alert.state, alert.waiting_since), (EventKind::Reopened, &State::Open, event.at));
     assert!(matches!(closes(chart, seen), Err(ActionError::Changed { .. })));
     assert!(closes(chart, alert.version).is_ok());
-}
-
-fn asks(person: &mut Person, at: &str) -> Outcome {
-    let (questionnaire, question, answer) = ("kit".to_owned(), "call_me".to_owned(), "now".to_owned());
-    person.gives(&[], &[Answer { questionnaire, version: 1, question, answer, answered_at: time(at) }], at)
 }
 
 #[test]
@@ -87,8 +83,8 @@ fn another_rule_that_finds_red_waits_anew() {
 #[test]
 fn every_call_is_to_be_seen() {
     let mut person = Person::new();
-    asks(&mut person, "2026-11-22T08:10:00Z");
-    let open = asks(&mut person, "2026-11-22T08:20:00Z");
+    asks(&mut person, "2026-11-22T08:10:00Z", "2026-11-22T08:10:00Z");
+    let open = asks(&mut person, "2026-11-22T08:20:00Z", "2026-11-22T08:20:00Z");
     assert_eq!(
         (only(&open).event.kind, only(&open).alert.must_have_seen),
         (EventKind::Repeated, 2),
@@ -96,7 +92,7 @@ fn every_call_is_to_be_seen() {
     );
     assert!(matches!(closes(&mut person.chart, 1), Err(ActionError::Changed { .. })));
     let seen = taken(&mut person.chart);
-    let again = asks(&mut person, "2026-11-22T09:00:00Z");
+    let again = asks(&mut person, "2026-11-22T09:00:00Z", "2026-11-22T09:00:00Z");
     waits_anew(&mut person.chart, &again, seen);
 }
 

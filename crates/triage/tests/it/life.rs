@@ -91,14 +91,15 @@ pub fn shipped(name: &str) -> Arc<Programme> {
     Arc::new(Programme::parse(text, file).unwrap_or_else(|fault| panic!("{fault}")))
 }
 
-/// One reading or answer that an op stands for.
+/// The readings and answers that an op stands for. Of a value that a device gives twice for one moment the flags of the first count.
 pub fn contents(
     plan: &Plan,
     at: Timestamp,
     vitals: &[(Index, u16, u8)],
     answers: &[(Index, Index)],
 ) -> (Vec<Reading>, Vec<Answer>) {
-    let readings = vitals.iter().map(|(which, how, flag)| {
+    let mut readings: Vec<Reading> = Vec::new();
+    for (which, how, flag) in vitals {
         let (vital, least, most, digits) = which.get(&RANGES);
         let number = least + i64::from(*how) * (most - least) / 65_535;
         let value = match digits {
@@ -109,8 +110,11 @@ pub fn contents(
             }
         };
         let flag = ["", "", "", "", "", "", " low_perfusion", " irregular_pulse"][usize::from(flag % 8)];
-        reading(&format!("{value} {vital}{flag}"), at)
-    });
+        let one = reading(&format!("{value} {vital}{flag}"), at);
+        if readings.iter().all(|other| (other.vital, other.value) != (one.vital, one.value)) {
+            readings.push(one);
+        }
+    }
     let questionnaires = plan.programme().questionnaires();
     let asked = answers.iter().filter(|_| !questionnaires.is_empty()).map(|(which, how)| {
         let questions: Vec<_> =
@@ -120,7 +124,7 @@ pub fn contents(
         let (questionnaire, question) = (of.id.clone(), question.id.clone());
         Answer { questionnaire, version: of.version, question, answer, answered_at: at }
     });
-    (readings.collect(), asked.collect())
+    (readings, asked.collect())
 }
 
 impl Life {
