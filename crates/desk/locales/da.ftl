@@ -111,6 +111,7 @@ limit-own = egen grænse
 limit-clinic = klinikkens grænse
 missing-expected = ventet { $when }
 missing-since = Ingen måling siden { $when }
+missing-again = Ikke målt i tide, sidst målt { $when }
 missing-ever = Ingen måling endnu
 missing-answers = Spørgsmålene er ikke besvaret
 missing-row = nr. { $n } i træk

@@ -105,6 +105,7 @@ limit-own = own limit
 limit-clinic = the clinic's limit
 missing-expected = expected { $when }
 missing-since = No measurement since { $when }
+missing-again = Not measured in time, last measured { $when }
 missing-ever = No measurement yet
 missing-answers = The questions were not answered
 missing-row = number { $n } in a row

@@ -166,12 +166,12 @@ impl Say<'_> {
             },
             Reason::Sum { .. } => self.sum(finding),
             Reason::Together { .. } => self.together(finding, asked),
-            Reason::Missing { expected_at, last_at, vitals, questionnaires, in_a_row, .. } => {
+            Reason::Missing { expected_at, overdue_at, last_at, vitals, questionnaires, in_a_row, .. } => {
                 let row = in_a_row.map(|row| format!(", {}", self.words.count("missing-row", row))).unwrap_or_default();
                 // Who measures and does not answer is not silent.
                 let headline = match vitals.is_empty() {
                     true => self.words.say("missing-answers"),
-                    false => self.silence(*last_at),
+                    false => self.silence(*last_at, *overdue_at),
                 };
                 let expected = self.expected(*expected_at, &self.missing(vitals, questionnaires));
                 Said { lead: String::new(), headline, limit: format!("{expected}{row}") }
@@ -303,8 +303,9 @@ impl Say<'_> {
         measured.chain(asked).collect::<Vec<String>>().join(", ")
     }
 
-    fn silence(&self, last_at: Option<Timestamp>) -> String {
+    fn silence(&self, last_at: Option<Timestamp>, overdue_at: Timestamp) -> String {
         match last_at {
+            Some(at) if at > overdue_at => self.words.with("missing-again", &[("when", self.when(at).into())]),
             Some(at) => self.words.with("missing-since", &[("when", self.when(at).into())]),
             None => self.words.say("missing-ever"),
         }
@@ -513,6 +514,13 @@ mod tests {
             missing(&["pulse"], &["copd-daily"]),
             ("Ingen måling siden i dag 07:10", "ventet i dag 07:00: Puls, Svar (copd-daily)"),
             ("No measurement since today 07:10", "expected today 07:00: Pulse, Answers (copd-daily)"),
+        );
+        let mut again = missing(&["pulse"], &[]);
+        again["last_at"] = "2026-11-22T20:22:00Z".into();
+        said(
+            again,
+            ("Ikke målt i tide, sidst målt i dag 20:22", "ventet i dag 07:00: Puls"),
+            ("Not measured in time, last measured today 20:22", "expected today 07:00: Pulse"),
         );
     }
 

@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use store::{Place, postgres::Server};
 
-use crate::{cli::config::problem::Problem, watching::traces::Traces};
+use crate::{
+    cli::config::problem::{self, Problem},
+    watching::traces::Traces,
+};
 
 /// The clinic's service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -282,16 +285,13 @@ const CONNECTIONS_PER_SECOND: u32 = 2000;
 /// A configuration file that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file can't be read.
-    #[error("{file}: {source}")]
-    Unreadable {
+    /// There is no such file.
+    #[error("{file}: found no such file, want the service's configuration: `--config FILE` says where it is")]
+    Missing {
         /// Which.
         file: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
     },
-    /// Something in it is wrong.
+    /// It can't be read, or something in it is wrong.
     #[error("{}", .problem.sentence(.file))]
     Wrong {
         /// Which file.
@@ -308,8 +308,10 @@ impl Config {
     /// [`ConfigError`], with file, line and column.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
+        if !path.exists() {
+            return Err(ConfigError::Missing { file });
+        }
+        let text = problem::read(path).map_err(|problem| ConfigError::Wrong { file: file.clone(), problem })?;
         let mut config = Self::parse(&text, &file)?;
         config.resolve(path.parent().unwrap_or(Path::new(".")));
         Ok(config)

@@ -7,7 +7,7 @@ use vitals::{Clock, Flag, Reading, Vital};
 
 use crate::{
     Chart, Judging, Mark, Plan, Sitting,
-    assess::worst_at,
+    assess::{TOGETHER, worst_at},
     plan::RuleSet,
     rules::Watches,
     series::{Need, Sample, nanos},
@@ -130,6 +130,8 @@ pub(crate) fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unp
         }
     }
     let whole = chart.whole_since.map(|_| Need::raw(SignedDuration::MAX));
+    // Whatever is of one sitting with the newest is looked at anew, and asks as far back as the rule does.
+    let back = if plan.judging() == Judging::First { SignedDuration::ZERO } else { TOGETHER };
     for arrived in arrived {
         let (series, need) = match (&arrived.vital, &arrived.questions) {
             (Some(vital), _) => (chart.series_mut(*vital), plan.of_vital(*vital).map(|(need, _)| need)),
@@ -142,7 +144,7 @@ pub(crate) fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unp
         if unplaced {
             series.remove(&arrived.sample);
         } else {
-            series.prune(whole.or(need).unwrap_or_default());
+            series.prune(whole.or(need).unwrap_or_default().longer(back));
         }
     }
 }

@@ -204,6 +204,7 @@ impl Chart {
     pub fn hear_closed(&mut self, alert: &Alert) {
         let (crate::State::Closed { at, .. }, Some(book)) = (&alert.state, self.book.clone()) else { return };
         let at = crate::series::nanos(*at);
+        self.alerts.remove(&alert.family);
         for finding in alert.findings.iter().filter(|finding| finding.colour > Mark::Green) {
             let is_it = |(known, it): (&crate::Programme, &crate::rules::Rule)| {
                 known.id() == finding.programme && *it.id == *finding.rule

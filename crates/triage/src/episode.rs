@@ -119,7 +119,7 @@ pub(crate) fn feed(
         (Some(alert), Some(worst)) => again(chart, plan, (*alert).clone(), fed, &bad, worst, at),
         (Some(alert), None) => calm(chart, plan, (*alert).clone(), fed, at)?,
     };
-    let news = fed.iter().filter(counts).filter(|fed| !has_counted(chart, fed)).count();
+    let news = fed.iter().filter(counts).filter(|fed| !has_counted(chart, plan, fed)).count();
     change.alert.count = change.alert.count.saturating_add(u32::try_from(news).unwrap_or(u32::MAX)).max(1);
     if change.alert.state.is_open() {
         chart.alerts.insert(family, change.alert.clone());
@@ -131,9 +131,9 @@ pub(crate) fn feed(
 }
 
 /// Has the same been fed before? What stands is told anew when something else passes, and counts once.
-fn has_counted(chart: &mut Chart, fed: &Fed) -> bool {
+fn has_counted(chart: &mut Chart, plan: &Plan, fed: &Fed) -> bool {
     let of_a_rule = fed.finding.as_ref().filter(|_| fed.place != CALL);
-    of_a_rule.is_some_and(|finding| late::has_counted(chart, fed.place, nanos(finding.at)))
+    of_a_rule.is_some_and(|finding| late::has_counted(chart, plan, fed.place, (nanos(finding.at), finding.colour)))
 }
 
 /// Has a person lately closed an alert of this, no milder, and has it not passed since? Or is there nothing to handle?

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    Chart, Finding, Mark, Outcome, Plan,
+    Chart, Finding, Judging, Mark, Outcome, Plan,
     arrive::Arrived,
     assess::{Judged, TOGETHER, find, is_superseded, say, worst_at},
     episode::Tells,
@@ -58,6 +58,9 @@ pub(crate) fn between(
     memo: &Memo,
 ) -> Option<Judged> {
     let watches = &plan.rule(place).watches;
+    // What was found above green and comes again bears on nothing that it has not borne on.
+    let is_new = |arrived: &&&Arrived| plan.judging() == Judging::First || !chart.knows(arrived.key(chart, place));
+    let late: Vec<&&Arrived> = late.iter().filter(is_new).collect();
     let oldest = late.first()?.sample.at;
     let mut times = Vec::new();
     chart.times(watches, oldest, start.saturating_sub(1), &mut times);
@@ -72,8 +75,11 @@ pub(crate) fn between(
         let was = as_of(&before, plan, place, at).map_or(Mark::Green, |(verdict, _)| verdict.mark);
         (verdict.mark > was && !is_told(chart, place, verdict)).then_some((verdict, rank))
     });
-    let (verdict, rank) = worse.max_by_key(|(verdict, _)| (verdict.mark, verdict.at))?;
-    chart.remember(key_of(place, verdict.at, verdict.mark));
+    let worse: Vec<(Verdict, u8)> = worse.collect();
+    let (verdict, rank) = *worse.iter().max_by_key(|(verdict, _)| (verdict.mark, verdict.at))?;
+    // The worst speaks for all of them: should the same come again when it is no longer kept, none of them is news.
+    let spoken_for = |(other, _): &&(Verdict, u8)| plan.judging() != Judging::First || *other == verdict;
+    worse.iter().filter(spoken_for).for_each(|(other, _)| chart.remember(key_of(place, other.at, other.mark)));
     let Verdict { mark, at, .. } = verdict;
     if mark == Mark::Red {
         freeze::note(chart, plan, place, verdict, now);
@@ -97,10 +103,13 @@ fn is_told(chart: &Chart, place: usize, verdict: Verdict) -> bool {
 }
 
 /// Did it feed its family's alert before? From now on it did.
-pub(crate) fn has_counted(chart: &mut Chart, place: usize, at: Nanos) -> bool {
+pub(crate) fn has_counted(chart: &mut Chart, plan: &Plan, place: usize, (at, mark): (Nanos, Mark)) -> bool {
     let key = key_of(place, at, Mark::Green);
     let known = chart.knows(key);
     chart.remember(key);
+    if plan.judging() != Judging::First {
+        chart.remember(key_of(place, at, mark));
+    }
     known
 }
 

@@ -333,14 +333,24 @@ fn near(look: &Look<'_>, verdict: &Verdict, reason: &Reason) -> Option<Near> {
         Reason::Trend { value, unit, .. } | Reason::Sum { value, unit, .. } => {
             on_ladder(look, *value, unit, verdict.mark)
         }
-        Reason::Together { found, want, .. } if found < want => Some(Near {
-            limit: Limit { kind: crate::LimitKind::From, value: Value::new(i64::from(*want), 0) },
-            unit: String::new(),
-            mark: Mark::Yellow,
-            distance: Value::new(i64::from(want - found), 0),
-            share: f64::from(want - found) / f64::from(*want),
-            said: format!("{} more of {want}", want - found),
-        }),
+        Reason::Together { found, .. } if look.rule().judge.ladder().is_some() => {
+            on_ladder(look, Value::new(i64::from(*found), 0), "1", verdict.mark)
+        }
+        Reason::Together { found, want, .. } if found < want => {
+            let mark = look.rule().judge.means().filter(|mark| *mark > verdict.mark)?;
+            Some(Near {
+                limit: Limit { kind: crate::LimitKind::From, value: Value::new(i64::from(*want), 0) },
+                unit: String::new(),
+                mark,
+                distance: Value::new(i64::from(want - found), 0),
+                share: f64::from(want - found) / f64::from(*want),
+                said: format!(
+                    "{} at {want} of them, {} more",
+                    mark.colour().map_or("blue", vitals::Colour::name),
+                    want - found
+                ),
+            })
+        }
         _ => None,
     }
 }
@@ -504,6 +514,15 @@ mod tests {
     fn a_number_of_times_has_no_unit_of_one() {
         let limit = Limit { kind: crate::LimitKind::From, value: Value::new(4, 0) };
         assert_eq!(in_words(Mark::Yellow, limit, Value::new(1, 0), "1"), "yellow at 4 times or more, 1 times away");
+    }
+
+    #[test]
+    fn what_wants_several_says_what_it_would_be() {
+        let text = COPD.split("[[example]]").next().unwrap().to_owned() + &TOGETHER.replace("yellow", "red");
+        let chart = chart(&of(&text, "{}"), &[(Vital::Spo2, "87"), (Vital::Pulse, "80")]);
+        let all = why_not(&chart, &of(&text, "{}"), time_of("2026-11-22T09:00:00Z"));
+        let near = all.into_iter().find(|one| one.rule == "both").unwrap().near.unwrap();
+        assert_eq!((near.mark, near.said.as_str()), (Mark::Red, "red at 2 of them, 1 more"));
     }
 
     const TOGETHER: &str = r#"

@@ -56,6 +56,11 @@ impl Need {
         Self { raw: SignedDuration::from_hours(24), span: SignedDuration::from_hours(24 * days) }
     }
 
+    /// As of times that lie so far back.
+    pub fn longer(self, back: SignedDuration) -> Self {
+        Self { raw: self.raw.saturating_add(back), span: self.span.saturating_add(back) }
+    }
+
     /// Enough for both.
     pub fn and(self, other: Self) -> Self {
         Self { raw: self.raw.max(other.raw), span: self.span.max(other.span) }

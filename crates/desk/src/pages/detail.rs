@@ -130,7 +130,9 @@ pub async fn detail(
         app.desk.store.newest_messages(&alert.patient, say.now - SITTINGS_AGE_MAX, None, MESSAGES_MAX).await?;
     let invalid = invalid_of(app, &alert.patient).await?;
     let lately = lately(&*app.desk.store, &alert.patient, say.now).await?;
-    let newest = messages.iter().flat_map(|message| &message.readings).map(|reading| reading.measured_at).max();
+    let readings = messages.iter().flat_map(|message| &message.readings);
+    // What was closed was closed on what was known then.
+    let newest = readings.map(|reading| reading.measured_at).max().filter(|_| alert.state.is_open());
     let findings = alert.findings.iter().map(|finding| Arc::new(last_heard(finding, newest))).collect();
     let alert = Alert { findings, ..alert };
     Ok(Some(Detail {

@@ -140,6 +140,10 @@ impl Judge for Flagged {
         Told { why, reason, inputs }
     }
 
+    fn means(&self) -> Option<Mark> {
+        Some(self.mark)
+    }
+
     fn explain(&self, _: &Programme) -> String {
         let labels: Vec<&str> = self.vitals.iter().map(|vital| vital.info().label).collect();
         let (k, n, within, mark) = (self.k, self.n, in_words(self.within), super::together::name(self.mark));

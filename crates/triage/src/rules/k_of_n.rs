@@ -217,6 +217,10 @@ impl Judge for KOfN {
         Told { why, reason, inputs }
     }
 
+    fn means(&self) -> Option<Mark> {
+        Some(self.mark)
+    }
+
     fn explain(&self, _: &Programme) -> String {
         let Self { part, k, n, mark, .. } = self;
         let what = self.what();

@@ -260,6 +260,11 @@ pub(crate) trait Judge: fmt::Debug + Send + Sync {
     /// What it does, in plain words.
     fn explain(&self, programme: &Programme) -> String;
 
+    /// What it means when as many are met as it wants, where it counts them and knows one mark.
+    fn means(&self) -> Option<Mark> {
+        None
+    }
+
     /// Its limits, if it has some that can be moved.
     fn ladder(&self) -> Option<&Ladder> {
         None

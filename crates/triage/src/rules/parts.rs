@@ -80,12 +80,12 @@ impl Part {
 
     /// What it needs to be asked as of times that lie so far back.
     pub fn needs(&self, back: SignedDuration) -> Vec<(Vital, Need)> {
-        self.needs.iter().map(|(vital, need)| (*vital, longer(*need, back))).collect()
+        self.needs.iter().map(|(vital, need)| (*vital, need.longer(back))).collect()
     }
 
     /// The same of answers.
     pub fn needs_answers(&self, back: SignedDuration) -> Need {
-        longer(self.needs_answers, back)
+        self.needs_answers.longer(back)
     }
 
     fn place(&self, look: &Look<'_>) -> usize {
@@ -139,11 +139,6 @@ impl Part {
         let look = Look { place, at, rank: said.rank, ..*look };
         look.rule().judge.tell(&look, &said.verdict)
     }
-}
-
-fn longer(need: Need, back: SignedDuration) -> Need {
-    let span = if need.span.is_zero() { need.span } else { need.span + back };
-    Need { raw: need.raw + back, span }
 }
 
 /// Faults of a rule that asks too much.

@@ -166,6 +166,10 @@ impl Judge for Together {
         Told { why, reason, inputs }
     }
 
+    fn means(&self) -> Option<Mark> {
+        Some(self.mark)
+    }
+
     fn explain(&self, _: &Programme) -> String {
         let parts: Vec<String> =
             self.parts.iter().map(|part| format!("{} at least {}", part.id, name(part.at_least))).collect();

@@ -2,8 +2,12 @@
 
 use proptest::prelude::*;
 use triage::{Own, SHIPPED};
+use vitals::Answer;
 
-use crate::life::{Life, Op, contents, ops, shipped};
+use crate::{
+    life::{Life, Op, contents, ops, shipped},
+    person::reading,
+};
 
 /// Lives a life once as it is, and once with restarts.
 fn is_the_same(name: &str, ops: &[Op]) -> Result<(), TestCaseError> {
@@ -89,4 +93,65 @@ proptest! {
 #[test]
 fn every_shipped_programme_is_tried() {
     assert_eq!(SHIPPED.len(), 6, "one more programme wants one more line above");
+}
+
+/// How the person is.
+fn answer(answer: &str, answered_at: jiff::Timestamp) -> Answer {
+    let (questionnaire, question) = ("news2-home".into(), "consciousness".into());
+    Answer { questionnaire, version: 1, question, answer: answer.into(), answered_at }
+}
+
+/// Found by the property above: of several times that something late makes worse, one is told.
+#[test]
+fn what_comes_late_again_when_it_is_no_longer_kept_is_told_of_no_other_time() {
+    let mut life = Life::on(&shipped("news2-home.toml"), Own::default());
+    let start = life.now;
+    life.takes(vec![reading("92 spo2", start)], Vec::new());
+    life.takes(vec![reading("63 pulse", life.now)], vec![answer("as_usual", life.now)]);
+    life.passes(48);
+    life.takes(vec![reading("120 systolic", life.now)], vec![answer("as_usual", life.now)]);
+    let late = start - jiff::SignedDuration::from_mins(7);
+    let (readings, answers) = (vec![reading("37.9 temperature", late)], vec![answer("confused", late)]);
+    let first = life.takes(readings.clone(), answers.clone());
+    assert!(first.contains("seen only now that something before it is known"), "{first}");
+    assert_eq!(life.takes(readings, answers), "null\n[]");
+}
+
+/// Found by the property above: what stands is asked about as of its own time, which looks back as far again.
+#[test]
+fn what_a_standing_red_rests_on_is_kept_as_long_as_it_may_stand() {
+    let mut life = Life::on(&shipped("news2-home.toml"), Own::default());
+    // The first of a day is kept in any case.
+    life.takes(Vec::new(), vec![answer("as_usual", life.now)]);
+    life.takes(Vec::new(), vec![answer("to_pain", life.now)]);
+    let at = life.now + jiff::SignedDuration::from_mins(55);
+    life.passes(1);
+    life.takes(vec![reading("90 spo2", at), reading("2 oxygen_flow", at)], Vec::new());
+    assert_eq!(life.chart.standing(&life.plan)[0].colour, triage::Mark::Red);
+    life.takes(Vec::new(), vec![answer("as_usual", life.now)]);
+    life.takes(vec![reading("95 spo2", life.now)], Vec::new());
+    assert_eq!(life.chart.standing(&life.plan)[0].colour, triage::Mark::Red, "the worst of the same sitting");
+}
+
+/// Found by the properties above: what a person closed is closed in a chart that is built again, too, and counts the same from then on.
+#[test]
+fn what_came_before_somebody_closed_is_no_news_when_it_comes_again() {
+    let mut life = Life::on(&shipped("news2-home.toml"), Own::default());
+    let readings = vec![reading("2 oxygen_flow", life.now), reading("88 systolic", life.now)];
+    let first = (readings, vec![answer("to_pain", life.now)]);
+    life.takes(first.0.clone(), first.1.clone());
+    let (id, version) = life.chart.open_alerts().map(|alert| (alert.id, alert.version)).next().unwrap();
+    life.close(id, version);
+    life.takes(vec![reading("69 pulse", life.now)], vec![answer("as_usual", life.now)]);
+    life.passes(21);
+    life.takes(Vec::new(), vec![answer("confused", life.now)]);
+    let mut again = life.clone();
+    again.chart = again.rebuilt();
+    assert_eq!(life.takes(first.0.clone(), first.1.clone()), "null\n[]");
+    assert_eq!(again.takes(first.0, first.1), "null\n[]");
+    // Something new of then is told, and counts in both.
+    let late = vec![reading("90 spo2", life.steps[0].0 - jiff::SignedDuration::from_micros(500))];
+    let told = life.takes(late.clone(), Vec::new());
+    assert!(told.contains("seen only now that something before it is known"), "{told}");
+    assert_eq!(again.takes(late, Vec::new()), told);
 }

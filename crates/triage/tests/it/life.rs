@@ -215,6 +215,11 @@ impl Life {
             return String::new();
         }
         let Alert { id, version, .. } = *which.get(&open);
+        self.close(id, version)
+    }
+
+    /// A nurse closes this one.
+    pub fn close(&mut self, id: AlertId, version: u32) -> String {
         let action = Action::Close { reason: CloseReason::Advice, note: "called".into() };
         let change = act(&mut self.chart, id, version, &action, "anna", self.now).unwrap();
         self.steps.push((self.now, Step::Closed(Box::new(change.alert.clone()))));
