@@ -69,7 +69,7 @@ impl Say<'_> {
 
     /// A mark's name.
     pub fn mark(&self, mark: Mark) -> String {
-        self.words.say(&format!("mark-{}", mark_name(mark)))
+        self.words.say(&format!("mark-{}", mark.name()))
     }
 
     /// What was odd about a reading. Flags that end in a number (`user_2`) share their words. A flag that a newer kit sends is said as it
@@ -338,16 +338,6 @@ impl Say<'_> {
     /// A time on the clock of the zone.
     pub fn local(&self, at: Timestamp) -> Zoned {
         at.to_zoned(self.zone.clone())
-    }
-}
-
-/// A mark's name on the wire and in a style sheet.
-pub fn mark_name(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Green => "green",
-        Mark::Blue => "blue",
-        Mark::Yellow => "yellow",
-        Mark::Red => "red",
     }
 }
 

@@ -95,7 +95,7 @@ pub fn spark(
         zones: zones.iter().filter_map(|zone| scale.strip(zone)).collect(),
         x: px(scale.x(last.at)),
         y: px(scale.y(last.value.to_f64())),
-        mark: mark_of(bands, last.value).map_or("none", crate::say::mark_name),
+        mark: mark_of(bands, last.value).map_or("none", triage::Mark::name),
         label,
     })
 }
@@ -135,7 +135,7 @@ impl Scale {
     fn strip(&self, zone: &Zone) -> Option<Strip> {
         let top = zone.below.map_or(0.0, |end| self.y(end.to_f64())).clamp(0.0, HEIGHT);
         let bottom = zone.from.map_or(HEIGHT, |end| self.y(end.to_f64())).clamp(0.0, HEIGHT);
-        let strip = Strip { mark: crate::say::mark_name(zone.mark), y: px(top), height: px(bottom - top) };
+        let strip = Strip { mark: zone.mark.name(), y: px(top), height: px(bottom - top) };
         (bottom - top >= 0.1).then_some(strip)
     }
 }

@@ -45,7 +45,6 @@ pub fn act(
     if change.alert.state.is_open() {
         chart.alerts.insert(&family, change.alert.clone());
     } else {
-        chart.alerts.remove(&family);
         chart.hear_closed(&change.alert);
         chart.end(alert, "closed");
     }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use vitals::{Clock, Flag, Reading, Vital};
 
 use crate::{
-    Chart, Judging, Mark, Plan, Sitting,
+    Chart, Mark, Plan, Sitting,
     assess::{TOGETHER, worst_at},
     plan::RuleSet,
     rules::Watches,
@@ -131,7 +131,7 @@ pub(crate) fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unp
     }
     let whole = chart.whole_since.map(|_| Need::raw(SignedDuration::MAX));
     // Whatever is of one sitting with the newest is looked at anew, and asks as far back as the rule does.
-    let back = if plan.judging() == Judging::First { SignedDuration::ZERO } else { TOGETHER };
+    let back = if plan.judging().is_first() { SignedDuration::ZERO } else { TOGETHER };
     for arrived in arrived {
         let (series, need) = match (&arrived.vital, &arrived.questions) {
             (Some(vital), _) => (chart.series_mut(*vital), plan.of_vital(*vital).map(|(need, _)| need)),
@@ -153,7 +153,7 @@ pub(crate) fn settle_in(chart: &mut Chart, plan: &Plan, arrived: &[Arrived], unp
 pub(crate) fn note(chart: &mut Chart, plan: &Plan, sitting: &Sitting<'_>) {
     // What was measured nobody knows when does not say that somebody measures.
     let unknown = |reading: &&Reading| is_unplaced(reading) || reading.has(&Flag::TIME_UNKNOWN);
-    let first = plan.judging() == Judging::First;
+    let first = plan.judging().is_first();
     for reading in sitting.readings.iter().filter(|reading| first || !unknown(reading)) {
         chart.hear_of(reading);
         silence::hear(chart, plan, reading);

@@ -330,17 +330,13 @@ pub(crate) fn sentence(limit: Limit, unit: &str) -> String {
 /// `red at 85 % or less`, `green above 60 /min and below 110 /min`.
 pub(crate) fn meaning(ladder: &Ladder, band: &BandView, unit: &str) -> String {
     match band.limit {
-        Some(limit) => format!("{} {}", name(band.mark), sentence(limit, unit)),
+        Some(limit) => format!("{} {}", band.mark.name(), sentence(limit, unit)),
         None => match ladder.green() {
             (None, None) => "green".to_owned(),
             (Some(end), None) | (None, Some(end)) => format!("green {}", sentence(end, unit)),
             (Some(low), Some(high)) => format!("green {} and {}", sentence(low, unit), sentence(high, unit)),
         },
     }
-}
-
-fn name(mark: Mark) -> &'static str {
-    mark.colour().map_or("blue", Colour::name)
 }
 
 /// Empty, overlapping and uncovered ranges, in the bands' order along the number line.

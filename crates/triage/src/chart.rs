@@ -202,9 +202,10 @@ impl Chart {
     /// A person has closed this alert: what it was about and still stands has been handled. To be said of a chart that is built again where
     /// the alert was closed, between what was judged before and what came after.
     pub fn hear_closed(&mut self, alert: &Alert) {
-        let (crate::State::Closed { at, .. }, Some(book)) = (&alert.state, self.book.clone()) else { return };
-        let at = crate::series::nanos(*at);
+        let crate::State::Closed { at, .. } = &alert.state else { return };
         self.alerts.remove(&alert.family);
+        let Some(book) = self.book.clone() else { return };
+        let at = crate::series::nanos(*at);
         for finding in alert.findings.iter().filter(|finding| finding.colour > Mark::Green) {
             let is_it = |(known, it): (&crate::Programme, &crate::rules::Rule)| {
                 known.id() == finding.programme && *it.id == *finding.rule

@@ -30,6 +30,12 @@ impl Mark {
             Self::Blue => None,
         }
     }
+
+    /// `green`, `blue`, `yellow` or `red`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.colour().map_or("blue", Colour::name)
+    }
 }
 
 impl From<Colour> for Mark {

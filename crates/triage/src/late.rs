@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    Chart, Finding, Judging, Mark, Outcome, Plan,
+    Chart, Finding, Mark, Outcome, Plan,
     arrive::Arrived,
     assess::{Judged, TOGETHER, find, is_superseded, say, worst_at},
     episode::Tells,
@@ -59,7 +59,7 @@ pub(crate) fn between(
 ) -> Option<Judged> {
     let watches = &plan.rule(place).watches;
     // What was found above green and comes again bears on nothing that it has not borne on.
-    let is_new = |arrived: &&&Arrived| plan.judging() == Judging::First || !chart.knows(arrived.key(chart, place));
+    let is_new = |arrived: &&&Arrived| plan.judging().is_first() || !chart.knows(arrived.key(chart, place));
     let late: Vec<&&Arrived> = late.iter().filter(is_new).collect();
     let oldest = late.first()?.sample.at;
     let mut times = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn between(
     let worse: Vec<(Verdict, u8)> = worse.collect();
     let (verdict, rank) = *worse.iter().max_by_key(|(verdict, _)| (verdict.mark, verdict.at))?;
     // The worst speaks for all of them: should the same come again when it is no longer kept, none of them is news.
-    let spoken_for = |(other, _): &&(Verdict, u8)| plan.judging() != Judging::First || *other == verdict;
+    let spoken_for = |(other, _): &&(Verdict, u8)| !plan.judging().is_first() || *other == verdict;
     worse.iter().filter(spoken_for).for_each(|(other, _)| chart.remember(key_of(place, other.at, other.mark)));
     let Verdict { mark, at, .. } = verdict;
     if mark == Mark::Red {
@@ -107,7 +107,7 @@ pub(crate) fn has_counted(chart: &mut Chart, plan: &Plan, place: usize, (at, mar
     let key = key_of(place, at, Mark::Green);
     let known = chart.knows(key);
     chart.remember(key);
-    if plan.judging() != Judging::First {
+    if !plan.judging().is_first() {
         chart.remember(key_of(place, at, mark));
     }
     known

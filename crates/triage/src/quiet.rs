@@ -344,11 +344,7 @@ fn near(look: &Look<'_>, verdict: &Verdict, reason: &Reason) -> Option<Near> {
                 mark,
                 distance: Value::new(i64::from(want - found), 0),
                 share: f64::from(want - found) / f64::from(*want),
-                said: format!(
-                    "{} at {want} of them, {} more",
-                    mark.colour().map_or("blue", vitals::Colour::name),
-                    want - found
-                ),
+                said: format!("{} at {want} of them, {} more", mark.name(), want - found),
             })
         }
         _ => None,
@@ -383,8 +379,7 @@ fn share(ladder: &Ladder, limit: &Limit, distance: Value) -> f64 {
 /// `yellow at 88 % or less, 3 % away`.
 fn in_words(mark: Mark, limit: Limit, distance: Value, unit: &str) -> String {
     let unit = plain(unit);
-    let mark = mark.colour().map_or("blue", vitals::Colour::name);
-    format!("{mark} {}, {distance} {unit} away", sentence(limit, unit)).replace("  ", " ")
+    format!("{} {}, {distance} {unit} away", mark.name(), sentence(limit, unit)).replace("  ", " ")
 }
 
 impl Quiet {

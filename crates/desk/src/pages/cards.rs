@@ -9,7 +9,7 @@ use vitals::Vital;
 use crate::{
     app::App,
     board::Person,
-    say::{Said, Say, doubts, mark_name, simulated},
+    say::{Said, Say, doubts, simulated},
     session::Session,
     spark::{Spark, spark},
 };
@@ -93,7 +93,7 @@ fn card(app: &App, say: &Say<'_>, alert: &Alert, person: Option<&Person>, spark:
     Card {
         id: alert.id,
         version: alert.version,
-        mark: mark_name(alert.mark),
+        mark: alert.mark.name(),
         late: alert.late,
         mark_word: say.mark(alert.mark),
         name: person.map_or_else(|| alert.patient.to_string(), |person| person.patient.name.clone()),

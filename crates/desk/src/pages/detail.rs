@@ -30,7 +30,7 @@ use crate::{
         reasons,
         sittings::{Sittings, sittings},
     },
-    say::{Said, Say, mark_name},
+    say::{Said, Say},
     session::Session,
     words::Words,
 };
@@ -141,7 +141,7 @@ pub async fn detail(
         id,
         version: alert.version,
         patient: alert.patient.to_string(),
-        mark: mark_name(alert.mark),
+        mark: alert.mark.name(),
         mark_word: say.mark(alert.mark),
         name: person.as_ref().map_or_else(|| alert.patient.to_string(), |person| person.patient.name.clone()),
         sub: person.as_ref().map(|person| sub(&say, person)).unwrap_or_default(),
@@ -190,7 +190,7 @@ fn why(say: &Say<'_>, finding: &Finding, asked: Option<&Plan>, given: &[Given<'_
     let args =
         [("programme", title.into()), ("version", finding.version.into()), ("rule", finding.rule.as_str().into())];
     Why {
-        mark: mark_name(finding.colour),
+        mark: finding.colour.name(),
         said: say.finding(finding, asked),
         inputs: finding.inputs.iter().map(|input| input_line(say, finding, input, asked)).collect(),
         told: asked.map(|plan| reasons::told(say, &why_given(plan, finding, given))).unwrap_or_default(),
@@ -250,7 +250,7 @@ fn log_line(say: &Say<'_>, alert: &Alert, event: &AlertEvent, asked: Option<&Pla
         Some(by) => say.words.with("event-by", &[("what", kind.into()), ("by", say.colleague(by).into())]),
         None => kind,
     };
-    LogLine { when: say.when(event.at), what, text: event_text(say, alert, event, asked), mark: mark_name(event.mark) }
+    LogLine { when: say.when(event.at), what, text: event_text(say, alert, event, asked), mark: event.mark.name() }
 }
 
 /// The stored words are English; where the finding behind them is still at hand, or they are a closing's, they are said in the page's language.

@@ -29,7 +29,7 @@ use crate::{
         sittings::{Sittings, sittings},
     },
     problem::Problem,
-    say::{Say, mark_name},
+    say::Say,
     session::Session,
 };
 
@@ -178,11 +178,7 @@ fn limits(say: &Say<'_>, person: &Person) -> Vec<LimitRow> {
     let row = |(vital, bands): (vitals::Vital, Vec<triage::BandView>)| {
         let said = bands.iter().filter_map(|band| {
             let limit = band.limit?;
-            Some((
-                mark_name(band.mark),
-                say.limit(band.mark, Some(limit), vital.unit(), (band.own, band.clinic)),
-                band.own,
-            ))
+            Some((band.mark.name(), say.limit(band.mark, Some(limit), vital.unit(), (band.own, band.clinic)), band.own))
         });
         LimitRow { vital: say.vital(vital), bands: said.collect() }
     };
@@ -205,7 +201,7 @@ fn one(say: &Say<'_>, person: &Person, alert: &Alert, events: &[triage::AlertEve
     Past {
         id: alert.id.to_string(),
         open: alert.state.is_open(),
-        mark: mark_name(alert.mark),
+        mark: alert.mark.name(),
         mark_word: say.mark(alert.mark),
         raised: say.when(alert.raised_at),
         headline: alert.ever_found().next().map(|finding| say.sentence(finding, plan)).unwrap_or_default(),

@@ -19,7 +19,7 @@ use crate::{
         cards::sub,
         frame::{Frame, html},
     },
-    say::{Say, mark_name},
+    say::Say,
     session::Session,
 };
 
@@ -101,7 +101,7 @@ fn row(say: &Say<'_>, person: &Person, open: Option<&(Mark, usize)>) -> Row {
         name: person.patient.name.clone(),
         sub: sub(say, person),
         simulated: person.patient.simulated,
-        mark: mark.map_or("none", mark_name),
+        mark: mark.map_or("none", Mark::name),
         mark_word: mark.map_or_else(|| say.words.say("mark-none"), |mark| say.mark(mark)),
         waiting: open.map(|(_, count)| say.words.count("patients-waiting", *count)),
     }

@@ -21,7 +21,7 @@ use crate::{
         error::PageError,
         frame::{Frame, html},
     },
-    say::{Say, mark_name},
+    say::Say,
     session::Session,
     spark::mark_of,
 };
@@ -73,7 +73,7 @@ pub async fn page(
     let row = |view: ReadingView| {
         let bands = plan.map(|plan| plan.bands_at(view.reading.vital, say.now)).unwrap_or_default();
         let mark = mark_of(&bands, view.reading.value).filter(|_| view.invalid.is_none());
-        row(&say, view, mark.map_or("", mark_name))
+        row(&say, view, mark.map_or("", triage::Mark::name))
     };
     Ok(html(&ReadingsPage {
         f: Frame::new(&app, &session, "patients", app.desk.board.version()),

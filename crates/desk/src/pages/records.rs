@@ -75,7 +75,7 @@ pub async fn pause(
     let patient = known(&app, &id).map_err(&refused)?;
     let until = day(&form.until, &app.desk.zone).map_err(&refused)?;
     let (_, until) = until.ok_or_else(|| refused(crate::api::unfit("found no day, want the last day of the pause")))?;
-    if until <= app.say(&session).now {
+    if until <= clock::now() {
         return Err(refused(crate::api::unfit(format!("found {} as the last day, want today or later", form.until))));
     }
     let new = NewPause { kind: form.kind, from: None, until, reason: form.reason };

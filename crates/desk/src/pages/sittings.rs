@@ -8,7 +8,7 @@ use vitals::{Answer, Reading, Vital};
 use crate::{
     api::records::Invalid,
     pages::readings::invalid,
-    say::{Say, mark_name, question_text},
+    say::{Say, question_text},
     spark::mark_of,
 };
 
@@ -176,7 +176,7 @@ fn cell(say: &Say<'_>, reading: &Reading, invalidated: Option<&JournalEntry>, pl
     let odd: Vec<String> = reading.flags.iter().filter(|flag| flag.is_doubt()).map(|flag| say.flag(flag)).collect();
     Cell {
         value: say.value(reading.value),
-        mark: mark.map_or("none", mark_name),
+        mark: mark.map_or("none", triage::Mark::name),
         word: mark.map(|mark| say.mark(mark)).unwrap_or_default(),
         odd: (!odd.is_empty()).then(|| odd.join(", ")),
         invalid: false,

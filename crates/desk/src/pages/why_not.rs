@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::{Timestamp, civil::DateTime};
 use serde::Deserialize;
-use triage::{Near, Plan, Quiet, QuietBecause, Reason, why_not};
+use triage::{Mark, Near, Plan, Quiet, QuietBecause, Reason, why_not};
 use vitals::PatientId;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         own::pause,
     },
     problem::Problem,
-    say::{Say, mark_name},
+    say::Say,
     session::Session,
 };
 
@@ -93,7 +93,7 @@ fn time(say: &Say<'_>, text: &str) -> Result<Timestamp, Problem> {
 
 fn row(say: &Say<'_>, plan: &Plan, quiet: Quiet) -> Row {
     Row {
-        mark: quiet.mark.map_or("none", mark_name),
+        mark: quiet.mark.map_or("none", Mark::name),
         mark_word: quiet.mark.map_or_else(|| say.words.say("mark-none"), |mark| say.mark(mark)),
         programme: say.text(&quiet.title).split(',').next().unwrap_or_default().to_owned(),
         said: said(say, plan, &quiet),

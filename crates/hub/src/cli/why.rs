@@ -145,7 +145,7 @@ fn list(alerts: &[Alert], zone: &TimeZone, json: bool) -> Result<(), Ended> {
             json_line(&mut out, alert)?;
             continue;
         }
-        let (id, mark, patient, raised) = (alert.id, mark(alert.mark), &alert.patient, local(alert.raised_at, zone));
+        let (id, mark, patient, raised) = (alert.id, alert.mark.name(), &alert.patient, local(alert.raised_at, zone));
         let why = alert.ever_found().next().map(|finding| finding.why.as_str()).unwrap_or_default();
         writeln!(out, "{id}  {mark:<6}  {patient}  {raised}  {}: {why}", state(&alert.state, zone))?;
     }
@@ -158,7 +158,7 @@ fn list(alerts: &[Alert], zone: &TimeZone, json: bool) -> Result<(), Ended> {
 fn in_words(out: &mut impl Write, told: &WhyAlert, zone: &TimeZone) -> Result<(), Ended> {
     let WhyAlert { patient, simulated, mark: worst, raised_at, state: stands, findings, .. } = told;
     let simulated = if *simulated { " (simulated)" } else { "" };
-    let (worst, raised) = (mark(*worst).to_uppercase(), local(*raised_at, zone));
+    let (worst, raised) = (worst.name().to_uppercase(), local(*raised_at, zone));
     writeln!(out, "{worst} alert of {patient}{simulated}, raised {raised}: {}", state(stands, zone))?;
     findings.iter().try_for_each(|finding| one(out, finding, patient, zone))
 }
@@ -170,7 +170,7 @@ fn one(out: &mut impl Write, told: &Explained, patient: &PatientId, zone: &TimeZ
     let late = if finding.late { ", came late" } else { "" };
     let doubt = if finding.provisional { ", doubtful, another measurement was asked for" } else { "" };
     let gone = if why.withdrawn { ", withdrawn: what it rested on was declared invalid" } else { "" };
-    let (colour, at) = (mark(finding.colour), local(finding.at, zone));
+    let (colour, at) = (finding.colour.name(), local(finding.at, zone));
     writeln!(out, "\n  {colour}: {} ({at}{late}{doubt}{gone})", finding.why)?;
     let mut line = |name: &str, said: &str| writeln!(out, "    {name:<11} {said}");
     let now = why.version_now.map(|now| format!("; judged by version {now} now")).unwrap_or_default();
@@ -255,7 +255,7 @@ fn quiet_in_words(out: &mut impl Write, told: &WhyNot, zone: &TimeZone) -> Resul
     let simulated = if *simulated { " (simulated)" } else { "" };
     writeln!(out, "{patient}{simulated} as of {}: the nearest first", local(*at, zone))?;
     for Quiet { programme, version, rule, kind, mark: found, at, said, why, near, .. } in rules {
-        let found = found.map_or("-", mark);
+        let found = found.map_or("-", Mark::name);
         writeln!(out, "\n  {rule} ({kind}) of {programme} version {version}: {found}")?;
         if let (Some(said), Some(at)) = (said, at) {
             writeln!(out, "    found       {said} ({})", local(*at, zone))?;
@@ -280,10 +280,6 @@ fn state(state: &State, zone: &TimeZone) -> String {
             format!("closed by {by} {}: {reason}{note}", local(*at, zone))
         }
     }
-}
-
-fn mark(mark: Mark) -> &'static str {
-    mark.colour().map_or("blue", vitals::Colour::name)
 }
 
 /// By the clinic's clock, with its zone: `2026-11-22 09:00 CET`.

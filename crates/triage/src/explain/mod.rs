@@ -167,7 +167,7 @@ fn decided(plan: &Plan, finding: &Finding) -> Option<Decided> {
         None if own => of_patient(plan, finding, limit),
         None => Origin::Programme { programme: finding.programme.clone(), version: finding.version },
     };
-    let said = format!("{} {}", mark_name(finding.colour), sentence(limit, plain(&unit)));
+    let said = format!("{} {}", finding.colour.name(), sentence(limit, plain(&unit)));
     Some(Decided { limit, unit, said, origin })
 }
 
@@ -245,7 +245,7 @@ fn moved_in_words(
     without: Mark,
     unit: &str,
 ) -> String {
-    let (colour, without) = (rung.colour().name(), mark_name(without));
+    let (colour, without) = (rung.colour().name(), without.name());
     let has = match before {
         (Some(programme), _) => format!("the programme has it {}", sentence(programme, unit)),
         (None, Some(clinic)) => format!("the clinic has it {}", sentence(clinic, unit)),
@@ -295,10 +295,6 @@ fn reference(plan: &Plan, finding: &Finding) -> Option<OwnReference> {
     let Reason::Trend { compared: Some(compared), .. } = &finding.reason else { return None };
     let place = plan.place(&finding.programme, &finding.rule)?;
     plan.reference(place, finding.at).filter(|own| own.value.0 == compared.value).cloned()
-}
-
-fn mark_name(mark: Mark) -> &'static str {
-    mark.colour().map_or("blue", vitals::Colour::name)
 }
 
 /// A unit as it is read aloud.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use vitals::Answer;
 
-use super::{Chosen, Otherwise, Would, mark_name};
+use super::{Chosen, Otherwise, Would};
 use crate::{
     Choice, Finding, Input, Mark, Plan, Programme, Reason, Text,
     rules::{Answered, Paths, SITTING_MAX},
@@ -200,7 +200,7 @@ impl<'a> Sitting<'a> {
 fn in_words(ways: &[Way]) -> String {
     let as_mild = |ways: &[Way]| {
         let each: Vec<String> = ways.iter().map(way_in_words).collect();
-        format!("{} if {}", mark_name(ways[0].mark), each.join(", or if "))
+        format!("{} if {}", ways[0].mark.name(), each.join(", or if "))
     };
     ways.chunk_by(|one, next| one.mark == next.mark).map(as_mild).collect::<Vec<_>>().join("; ")
 }

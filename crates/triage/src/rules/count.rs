@@ -14,7 +14,6 @@ use super::{
     BandFile, Judge, Nothing, Reader, Told, Verdict, Watches,
     parts::{Part, check_looks, local},
     read,
-    together::name,
     trend::in_range,
 };
 use crate::{
@@ -262,8 +261,8 @@ impl Count {
 
     fn what(&self) -> String {
         match &self.of {
-            Of::Rule(part) if self.each_day => format!("{} {}, each day once", part.id, name(part.at_least)),
-            Of::Rule(part) => format!("{} {}", part.id, name(part.at_least)),
+            Of::Rule(part) if self.each_day => format!("{} {}, each day once", part.id, part.at_least.name()),
+            Of::Rule(part) => format!("{} {}", part.id, part.at_least.name()),
             Of::Step { step, falls } => {
                 let (label, unit, size) = (step.vital.info().label, step.vital.unit().plain(), step.more_than.0);
                 let way = if *falls { "fell" } else { "rose" };

@@ -146,7 +146,7 @@ impl Judge for Flagged {
 
     fn explain(&self, _: &Programme) -> String {
         let labels: Vec<&str> = self.vitals.iter().map(|vital| vital.info().label).collect();
-        let (k, n, within, mark) = (self.k, self.n, in_words(self.within), super::together::name(self.mark));
+        let (k, n, within, mark) = (self.k, self.n, in_words(self.within), self.mark.name());
         let (of, words) = (labels.join(", "), self.words());
         format!("{words} on {k} of the last {n} measurements of {of}, none longer ago than {within}, is {mark}.")
     }

@@ -11,7 +11,6 @@ use super::{
     Judge, Nothing, Reader, Told, Verdict, Watches,
     parts::{Part, Said, WITHIN_MAX, check_looks, check_within, local, yellow},
     read,
-    together::name,
     trend::in_range,
 };
 use crate::{
@@ -200,11 +199,11 @@ impl Judge for KOfN {
         let (found, k, n, what) = (met.len(), self.k, self.n, self.what());
         let newest = parts.first().map(|part| format!(", newest {part}")).unwrap_or_default();
         let means = if verdict.mark == Mark::Green {
-            format!("{} from {k} on", name(self.mark))
+            format!("{} from {k} on", self.mark.name())
         } else {
-            name(self.mark).to_owned()
+            self.mark.name().to_owned()
         };
-        let why = format!("{} {} on {found} of {n} {what}, {means}{newest}", self.part.id, name(self.part.at_least));
+        let why = format!("{} {} on {found} of {n} {what}, {means}{newest}", self.part.id, self.part.at_least.name());
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let (how, missing) = ("k_of_n".to_owned(), Vec::new());
         let reason = Reason::Together { how, found: number(found), of: number(n), want: number(k), parts, missing };
@@ -233,8 +232,8 @@ impl Judge for KOfN {
         format!(
             "{} at least {} on {k} of the last {n} {what}{row}{gaps}, is {}.",
             part.id,
-            name(part.at_least),
-            name(*mark)
+            part.at_least.name(),
+            mark.name()
         )
     }
 }

@@ -262,7 +262,7 @@ fn graver(reader: &mut Reader<'_, '_, '_>, in_a_row: Option<u32>, marks: &[(&str
 }
 
 fn name_of(mark: Option<Mark>) -> &'static str {
-    mark.and_then(Mark::colour).map_or("blue", Colour::name)
+    mark.map_or("blue", Mark::name)
 }
 
 #[derive(Debug)]

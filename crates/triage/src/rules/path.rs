@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use vitals::Colour;
 
-use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read, together::name};
+use super::{Judge, Nothing, Reader, Told, Verdict, Watches, read};
 use crate::{
     Given, Input, Length, Mark, OnlyIf, Programme, Reason,
     assess::TOGETHER,
@@ -350,7 +350,7 @@ impl Judge for Paths {
         parts.extend(path.not_asked.iter().map(|question| format!("{question:?} not asked")));
         let inputs = led.iter().map(|(question, given)| input(look, question, given)).collect();
         let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        let why = format!("{}, {}", parts.join(" and "), name(path.mark.into()));
+        let why = format!("{}, {}", parts.join(" and "), path.mark.name());
         Told { why, reason: Reason::Together { how, found: count, of: count, want: count, parts, missing }, inputs }
     }
 

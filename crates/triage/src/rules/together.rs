@@ -157,8 +157,8 @@ impl Judge for Together {
         let (found, of, want) = (parts.len(), said.len(), self.want());
         let unknown = if missing.is_empty() { String::new() } else { format!(", not known: {}", missing.join(", ")) };
         let why = match verdict.mark {
-            Mark::Green => format!("{found} of {of} together, of which {want} would be {}{unknown}", name(self.mark)),
-            mark => format!("together {}: {}", name(mark), parts.join("; ")),
+            Mark::Green => format!("{found} of {of} together, of which {want} would be {}{unknown}", self.mark.name()),
+            mark => format!("together {}: {}", mark.name(), parts.join("; ")),
         };
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let how = if self.every { "all" } else { "any" }.to_owned();
@@ -172,12 +172,8 @@ impl Judge for Together {
 
     fn explain(&self, _: &Programme) -> String {
         let parts: Vec<String> =
-            self.parts.iter().map(|part| format!("{} at least {}", part.id, name(part.at_least))).collect();
-        let (join, mark) = (if self.every { " and " } else { " or " }, name(self.mark));
+            self.parts.iter().map(|part| format!("{} at least {}", part.id, part.at_least.name())).collect();
+        let (join, mark) = (if self.every { " and " } else { " or " }, self.mark.name());
         format!("{} is {mark}; each as it last was, at most {} ago.", parts.join(join), in_words(self.within))
     }
-}
-
-pub(super) fn name(mark: Mark) -> &'static str {
-    mark.colour().map_or("blue", Colour::name)
 }

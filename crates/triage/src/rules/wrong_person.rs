@@ -165,7 +165,7 @@ impl Judge for WrongPerson {
 
     fn explain(&self, _: &Programme) -> String {
         let Guard { vital, percent, days, minimum, users } = &self.guard;
-        let (label, mark) = (vital.info().label, super::together::name(self.mark));
+        let (label, mark) = (vital.info().label, self.mark.name());
         let of_user = if *users { ", or of another user of the device than most before" } else { "" };
         format!(
             "{label} more than {percent} % from the own median of {days} days (of {minimum} values at least){of_user} may be \

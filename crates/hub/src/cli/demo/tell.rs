@@ -80,7 +80,7 @@ impl Teller {
             "event": "alert", "id": alert.id, "patient": alert.patient, "family": alert.family, "mark": alert.mark,
             "name": name, "why": why, "after_seconds": self.began.elapsed().as_secs(),
         });
-        self.say(event, &format!("alert  {:<6}  {name}: {why}", mark(alert.mark)))
+        self.say(event, &format!("alert  {:<6}  {name}: {why}", alert.mark.name()))
     }
 
     /// Nothing new.
@@ -110,15 +110,6 @@ impl Teller {
             out.flush()
         })?;
         Ok(())
-    }
-}
-
-fn mark(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Green => "green",
-        Mark::Blue => "blue",
-        Mark::Yellow => "yellow",
-        Mark::Red => "red",
     }
 }
 
